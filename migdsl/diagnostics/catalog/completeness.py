@@ -1,0 +1,64 @@
+"""MIG6xx, completeness of the plan: what is missing before others can rely on it."""
+
+from __future__ import annotations
+
+from migdsl.diagnostics.code import Code
+from migdsl.diagnostics.model import Severity
+
+CODES: tuple[Code, ...] = (
+    Code(
+        id="MIG601",
+        severity=Severity.WARNING,
+        title="no ticket is named",
+        why="""\
+The plan and the runbook say whose wish a migration is. Whoever finds a half-done migration at night starts from \
+there. Give the ticket's number, or a file with the ticket, from which the acceptance criteria and risks are taken \
+too.""",
+        bad="""\
+migration users_email {
+  downtime none
+}""",
+        good="""\
+migration users_email {
+  ticket   "MIG-77"
+  downtime none
+}""",
+        fix="none",
+    ),
+    Code(
+        id="MIG602",
+        severity=Severity.ERROR,
+        title="this migration changes nothing",
+        why="""\
+There is a migration but no operation in it: no `change`, no `create`, no `drop`, or only empty ones. A plan without \
+a step, with a flag and alerts for it, would look like work that has been done. Say what shall change.""",
+        bad="""\
+migration users_email { ticket "MIG-77" }
+entity User in app.users { id bigint key; tenant_id uuid tenant; email text? pii }
+change User { }""",
+        good="""\
+migration users_email { ticket "MIG-77" }
+entity User in app.users { id bigint key; tenant_id uuid tenant; email text? pii }
+change User { add phone text? pii }""",
+        fix="none",
+    ),
+    Code(
+        id="MIG603",
+        severity=Severity.WARNING,
+        title="nothing proves this acceptance criterion",
+        why="""\
+The ticket asks for something, and no check, metric or gate of the migration shows that it is reached. So the \
+migration could be finished and the wish not met. Tie the criterion to what proves it with `accept`; what only a \
+person can judge is `manual`, with that person's name.""",
+        bad="""\
+migration users_email { ticket file "tickets/MIG-77.json" }""",
+        good="""\
+migration users_email { ticket file "tickets/MIG-77.json" }
+accept "every user has an address" by invariant "no address is empty"
+accept "support knows the change" by manual "support-lead"
+validate User {
+  invariant "no address is empty" `SELECT id FROM users WHERE tenant_id = :tenant_id AND email = ''`
+}""",
+        fix="none",
+    ),
+)

@@ -1,0 +1,202 @@
+"""MIG1xx, names and types: what can be wrong with what a word stands for."""
+
+from __future__ import annotations
+
+from migdsl.diagnostics.code import Code
+from migdsl.diagnostics.model import Severity
+
+CODES: tuple[Code, ...] = (
+    Code(
+        id="MIG101",
+        severity=Severity.ERROR,
+        title="there is no entity of this name",
+        why="""\
+An entity is a table as it is before the migration, and it must be declared before it can be changed: in this file, \
+or in one that this file brings in with `use`. Entities go by the name after `entity`, not by the table's name, and \
+upper and lower case count.""",
+        bad="""\
+entity User in app.users { id bigint key; tenant_id uuid tenant; email text? pii }
+change Users { drop email after 30d }""",
+        good="""\
+entity User in app.users { id bigint key; tenant_id uuid tenant; email text? pii }
+change User { drop email after 30d { irreversible because "never filled" } }""",
+        fix="unsafe",
+    ),
+    Code(
+        id="MIG102",
+        severity=Severity.ERROR,
+        title="the entity has no column of this name",
+        why="""\
+The name is none of the columns that the entity declares, nor one that this migration adds. If the table does have \
+it, the entity in the file is out of date: declare the column there, since everything the compiler proves rests on \
+that list.
+
+Names follow SQL: without quotes they are lower case, with quotes they are exactly as written.""",
+        bad="""\
+entity User in app.users { id bigint key; tenant_id uuid tenant; email text? pii }
+change User { drop e_mail after 30d { irreversible because "never filled" } }""",
+        good="""\
+entity User in app.users { id bigint key; tenant_id uuid tenant; email text? pii }
+change User { drop email after 30d { irreversible because "never filled" } }""",
+        fix="unsafe",
+    ),
+    Code(
+        id="MIG103",
+        severity=Severity.ERROR,
+        title="there is no database of this name",
+        why="""\
+The part before the dot in `entity NAME in DATABASE.TABLE` is a `database` of the file, not a PostgreSQL schema. A \
+schema stands between the two: `app.billing.users`, or is set once for the database with `schema`.""",
+        bad="""\
+database app { engine postgresql 15; url env DATABASE_URL }
+entity User in public.users { id bigint key; tenant_id uuid tenant }""",
+        good="""\
+database app { engine postgresql 15; url env DATABASE_URL }
+entity User in app.public.users { id bigint key; tenant_id uuid tenant }""",
+        fix="unsafe",
+    ),
+    Code(
+        id="MIG104",
+        severity=Severity.ERROR,
+        title="this name is taken",
+        why="""\
+Two things of one kind can't have one name: two entities, two databases, two columns of an entity, two flags. The \
+message shows both places. Things of different kinds may share a name; a service and a database both called `orders` \
+are fine.
+
+If the second one came in with `use`, declare the thing in one file only.""",
+        bad="""\
+entity User in app.users {
+  id    bigint key
+  email text?
+  email varchar(200)
+}""",
+        good="""\
+entity User in app.users {
+  id           bigint key
+  email        text?
+  backup_email varchar(200)
+}""",
+        fix="none",
+    ),
+    Code(
+        id="MIG105",
+        severity=Severity.ERROR,
+        title="the database has no type of this name",
+        why="""\
+A type is written with the engine's own name, as in `CREATE TABLE`: `text`, `bigint`, `numeric(12,2)`, `timestamptz`, \
+`text[]`. Names of other databases and of programming languages (`string`, `datetime`, `int64`) are not known to \
+PostgreSQL. A type of your own is written with its schema, in quotes: `"public"."mood"`; an enum with its values: \
+`enum mood("sad", "ok")`.""",
+        bad="""\
+change User {
+  add nickname string?
+}""",
+        good="""\
+change User {
+  add nickname text?
+}""",
+        fix="unsafe",
+    ),
+    Code(
+        id="MIG106",
+        severity=Severity.ERROR,
+        title="there is no stage, phase or metric of this name",
+        why="""\
+Stages are `off`, `dualwrite`, `shadow`, `live`, `rampdown`, `complete`. Phases are `prepare`, `expand`, `backfill`, \
+`validate`, `cutover`, `enforce`, `contract`, and those that the file defines. Metrics are the built-in ones \
+(`drift_rate`, `backfill_progress`, `replication_lag` and so on) and those defined with `metric`. A condition on a \
+word nobody measures would never be true, or always.""",
+        bad="""\
+flag users_email {
+  stage dual_write for all
+}""",
+        good="""\
+flag users_email {
+  stage dualwrite for all
+}""",
+        fix="unsafe",
+    ),
+    Code(
+        id="MIG107",
+        severity=Severity.ERROR,
+        title="this staged flag is not the migration's",
+        why="""\
+Each migration has one staged flag, and it has the migration's name: jobs, revisions and dashboards look it up by \
+that name. A staged flag of another name would be moved by hand and obeyed by nobody. Give the flag the migration's \
+name; a plain on/off flag is declared `flag NAME boolean`.""",
+        bad="""\
+migration users_email { ticket "MIG-77" }
+flag user_mail { stage off for all }""",
+        good="""\
+migration users_email { ticket "MIG-77" }
+flag users_email { stage off for all }""",
+        fix="unsafe",
+    ),
+    Code(
+        id="MIG108",
+        severity=Severity.ERROR,
+        title="the entity has no key",
+        why="""\
+Rows are filled in small batches, in the order of the key, and a killed job goes on from the last key it finished. \
+Without a key there is no such order: rows would be missed or done twice, and differences could not be laid at any \
+row's door. Mark the primary key's column with `key`, or write `key (a, b)` for several.
+
+If the table has no primary key, make one first, in a migration of its own; a unique index over columns that are NOT \
+NULL does too.""",
+        bad="""\
+entity Reading in app.readings {
+  tenant_id  uuid tenant
+  sensor_id  bigint
+  taken_at   timestamptz
+}""",
+        good="""\
+entity Reading in app.readings {
+  tenant_id  uuid tenant
+  sensor_id  bigint
+  taken_at   timestamptz
+  key (sensor_id, taken_at)
+}""",
+        fix="none",
+    ),
+    Code(
+        id="MIG109",
+        severity=Severity.ERROR,
+        title="values of this type can't be compared",
+        why="""\
+To keep an old and a new column in step, to skip rows that are done and to prove that both sides agree, their values \
+must be compared. PostgreSQL has no equality for this type (`json`, `xml`, `point` and some others), so none of that \
+can be done. Use a type that can be compared: `jsonb` for `json`, `text` for `xml`, two numbers for a `point`.""",
+        bad="""\
+change User {
+  add settings json {
+    from `old_settings::json`
+    back old_settings = `settings::text`
+  }
+}""",
+        good="""\
+change User {
+  add settings jsonb {
+    from `old_settings::jsonb`
+    back old_settings = `settings::text`
+  }
+}""",
+        fix="unsafe",
+    ),
+    Code(
+        id="MIG110",
+        severity=Severity.ERROR,
+        title="the table has this column already",
+        why="""\
+`add` makes a column, and the entity declares one of that name. `entity` describes the table as it is *before* the \
+migration: if you wrote the new column there to show the result, take it out. If the column is really there, perhaps \
+from an earlier try, use another name or change the one that is there (`retype`, `require`, `default`).""",
+        bad="""\
+entity User in app.users { id bigint key; tenant_id uuid tenant; phone text? pii }
+change User { add phone text? pii }""",
+        good="""\
+entity User in app.users { id bigint key; tenant_id uuid tenant }
+change User { add phone text? pii }""",
+        fix="none",
+    ),
+)

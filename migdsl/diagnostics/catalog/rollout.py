@@ -1,0 +1,142 @@
+"""MIG5xx, rollout and rollback: what could reach everybody at once, or nobody."""
+
+from __future__ import annotations
+
+from migdsl.diagnostics.code import Code
+from migdsl.diagnostics.model import Severity
+
+CODES: tuple[Code, ...] = (
+    Code(
+        id="MIG501",
+        severity=Severity.ERROR,
+        title="this reaches everybody at once",
+        why="""\
+The first step is 100%. If something is wrong that no test showed, every tenant has it in the same minute. Begin with \
+a few, wait long enough to notice, go on. The last step is always 100%; the ones before it cost a few days and can be \
+taken back for a few tenants. Only a migration without data to move may do without.""",
+        bad="""\
+cutover {
+  ramp 100% every 24h
+}""",
+        good="""\
+cutover {
+  ramp 1%, 10%, 50%, 100% every 24h
+}""",
+        fix="unsafe",
+    ),
+    Code(
+        id="MIG502",
+        severity=Severity.ERROR,
+        title="the steps of the ramp don't lead from few to all",
+        why="""\
+Each step must be larger than the one before, none may be 0% or more than 100%, and the last must be 100%. A step \
+down would take tenants back who have already written in the new shape, which is what `rollback` is for; and a ramp \
+that stops before 100% never ends the migration.""",
+        bad="""\
+cutover {
+  ramp 10%, 5%, 50%, 120% every 24h
+}""",
+        good="""\
+cutover {
+  ramp 5%, 10%, 50%, 100% every 24h
+}""",
+        fix="none",
+    ),
+    Code(
+        id="MIG503",
+        severity=Severity.ERROR,
+        title="this can't be a tenant's key",
+        why="""\
+Tenants are named by their key, and `tenants` says of which type it is. This value isn't of that type, so no tenant \
+has it, and the canary or flag line would reach nobody: a rollout that looks as if it worked. Use the key itself, not \
+the tenant's name; `list` shows the keys.""",
+        bad="""\
+tenants { key tenant_id uuid; list `SELECT id FROM tenants ORDER BY id` }
+cutover { canary "acme" }""",
+        good="""\
+tenants { key tenant_id uuid; list `SELECT id FROM tenants ORDER BY id` }
+cutover { canary "7f1f9a52-53f0-4d0e-9f0a-0d8f4a1f3c11" }""",
+        fix="none",
+    ),
+    Code(
+        id="MIG504",
+        severity=Severity.ERROR,
+        title="this line is for tenants that the file doesn't name",
+        why="""\
+`for canary` means the tenants after `canary` in `cutover`, and `for tenants "..."` needs a `tenants` block. Without \
+them the line reaches nobody, while it reads as if somebody were already being tried on. Name the canary, or use `for \
+all` or a percentage.""",
+        bad="""\
+cutover { ramp 1%, 10%, 50%, 100% every 24h }
+flag users_email { stage shadow for canary }""",
+        good="""\
+cutover {
+  canary "7f1f9a52-53f0-4d0e-9f0a-0d8f4a1f3c11"
+  ramp   1%, 10%, 50%, 100% every 24h
+}
+flag users_email { stage shadow for canary }""",
+        fix="none",
+    ),
+    Code(
+        id="MIG505",
+        severity=Severity.ERROR,
+        title="the cutover has no steps",
+        why="""\
+Tenants move to the new shape in steps, and here are none, so nobody would ever move. Leave `ramp` out altogether to \
+get the default, `1%, 10%, 50%, 100% every 24h`, or write the percentages and the time between them.""",
+        bad="""\
+cutover {
+  ramp every 24h
+}""",
+        good="""\
+cutover {
+  ramp 1%, 10%, 50%, 100% every 24h
+}""",
+        fix="unsafe",
+    ),
+    Code(
+        id="MIG506",
+        severity=Severity.ERROR,
+        title="these stages can't be in force together",
+        why="""\
+Two lines set different stages for the same tenants, or put tenants further ahead than the rest of the system can be: \
+a stage is only possible when the phases it needs are done for everybody (`live` needs the backfill and its checks, \
+`complete` needs all tenants live and the soak over). Stages come in the order off, dualwrite, shadow, live, \
+rampdown, complete, one after the other.""",
+        bad="""\
+flag users_email {
+  stage off      for all
+  stage complete for canary
+}""",
+        good="""\
+flag users_email {
+  stage dualwrite for all
+  stage shadow    for canary
+}""",
+        fix="none",
+    ),
+    Code(
+        id="MIG507",
+        severity=Severity.ERROR,
+        title="this can't be done without downtime, and none is allowed",
+        why="""\
+The operation holds a lock that stops reads or writes of the table for as long as it works, which on a table of any \
+size is an outage. `downtime none` (the default) rules that out. The message names the lock and, where there is one, \
+a way that needs none. If people have agreed to an outage, say when: `downtime window 5m "Sunday 02:00 UTC"`.""",
+        bad="""\
+migration users_email { downtime none }
+change User {
+  sql "add a check at once" {
+    up    `ALTER TABLE users ADD CONSTRAINT users_email_ck CHECK (email LIKE '%@%')`
+    back  `ALTER TABLE users DROP CONSTRAINT users_email_ck`
+    phase enforce
+  }
+}""",
+        good="""\
+migration users_email { downtime none }
+change User {
+  check `email LIKE '%@%'`
+}""",
+        fix="none",
+    ),
+)

@@ -1,0 +1,41 @@
+"""A code of the catalog becomes the page that `migdsl explain` prints."""
+
+from __future__ import annotations
+
+from migdsl.diagnostics.catalog import all_codes
+from migdsl.diagnostics.code import Code
+from migdsl.diagnostics.render_text import Ink, wrap
+
+_WIDTH = 80  # of prose: a page is read, not scanned
+_INDENT = "    "
+_FIXES = {
+    "safe": "safe, `migdsl check --fix` mends this where the way out is clear.",
+    "unsafe": "unsafe, `migdsl check --fix --unsafe-fixes` mends this where the way out is clear. It changes what "
+    "the file means: look at the result.",
+    "none": "none; only you know what is meant.",
+}
+
+
+def explain(code: str, *, colour: bool) -> str | None:
+    """The page of a code, ending with a newline; None if there is no such code.
+
+    `mig401` and `401` are understood too.
+    """
+    wanted = code.strip().upper()
+    found = all_codes().get(f"MIG{wanted:0>3}" if wanted.isdecimal() else wanted)
+    return _page(found, Ink(colour)) if found else None
+
+
+def _page(code: Code, ink: Ink) -> str:
+    severity = code.severity.value
+    head = ink(severity, f"{severity}[{code.id}]") + ink("title", f": {code.title}")
+    why = ["\n".join(wrap(paragraph, _WIDTH)) for paragraph in code.why.split("\n\n")]
+    first, *rest = wrap(_FIXES[code.fix], _WIDTH - len("fix: "))
+    fix = "\n".join([f"{ink('word', 'fix')}: {first}", *(f"     {line}" for line in rest)])
+    examples = [_example("bad", code.bad, ink), _example("good", code.good, ink)]
+    return "\n\n".join([head, *why, *examples, fix]) + "\n"
+
+
+def _example(name: str, source: str, ink: Ink) -> str:
+    lines = [f"{_INDENT}{line}".rstrip() for line in source.strip("\n").splitlines()]
+    return "\n".join([f"{ink('word', name)}:", *lines])

@@ -1,0 +1,73 @@
+"""The shape of a diagnostic: code, span, reason, way out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+from migdsl.source import Span
+
+
+class Severity(Enum):
+    """How bad it is: an error stops the compiler, a warning does not."""
+
+    ERROR = "error"
+    WARNING = "warning"
+
+
+class Applicability(Enum):
+    """Whether a fix may be applied without a look (`SAFE`) or changes what the file means (`UNSAFE`)."""
+
+    SAFE = "safe"
+    UNSAFE = "unsafe"
+
+
+@dataclass(frozen=True, slots=True)
+class Label:
+    """A place in a source and what is to be seen there."""
+
+    span: Span
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """Replace what `span` covers by `text`."""
+
+    span: Span
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Fix:
+    """A change that mends the problem: edits that don't overlap, and what they do, in a few words."""
+
+    title: str
+    edits: tuple[Edit, ...]
+    applicability: Applicability
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnostic:
+    """One problem with one root cause.
+
+    `title` says the problem in the user's words, `primary` where and why there, `secondary` what else to look at,
+    `body` gives the evidence, `help` is a way out that can be pasted. `primary` is None where there is no place to show
+    (a file that can't be read).
+    """
+
+    code: str
+    severity: Severity
+    title: str
+    primary: Label | None
+    secondary: tuple[Label, ...] = ()
+    body: str = ""
+    help: str = ""
+    fix: Fix | None = None
+
+    def sort_key(self) -> tuple[str, int, int, str, str]:
+        """Files in order, then places, then codes: the same in every renderer."""
+        if self.primary is None:
+            return ("", 0, 0, self.code, self.title)
+        span = self.primary.span
+        return (span.path, span.start, span.end, self.code, self.title)

@@ -1,0 +1,1 @@
+"""Facts of PostgreSQL: its grammar, names, types, locks."""

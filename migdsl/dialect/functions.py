@@ -1,0 +1,27 @@
+"""Built-in functions of PostgreSQL that an expression over one row must know: aggregates, windows, volatile, not strict.
+
+From pg_proc of PostgreSQL 18 (`prokind`, `provolatile`, `proisstrict`).
+"""
+
+AGGREGATES = frozenset(
+    "any_value array_agg avg bit_and bit_or bit_xor bool_and bool_or corr count covar_pop covar_samp every json_agg "
+    "json_object_agg jsonb_agg jsonb_object_agg max min mode percentile_cont percentile_disc range_agg range_intersect_agg "
+    "regr_avgx regr_avgy regr_count regr_intercept regr_r2 regr_slope regr_sxx regr_sxy regr_syy stddev stddev_pop "
+    "stddev_samp string_agg sum var_pop var_samp variance xmlagg".split()
+)
+WINDOW = frozenset(
+    "cume_dist dense_rank first_value lag last_value lead nth_value ntile percent_rank rank row_number".split()
+)
+# Volatile ones, and stable ones whose value depends on when or by whom they are asked.
+VOLATILE = frozenset(
+    "clock_timestamp currval gen_random_bytes gen_random_uuid inet_client_addr inet_server_addr lastval nextval now "
+    "pg_advisory_lock pg_advisory_xact_lock pg_backend_pid pg_sleep random random_normal set_config setseed setval "
+    "statement_timestamp timeofday transaction_timestamp txid_current pg_current_xact_id uuid_generate_v1 uuid_generate_v4 "
+    "uuidv4 uuidv7 current_setting".split()
+)
+# They may return something that isn't NULL for an argument that is.
+NOT_STRICT = frozenset(
+    "array_append array_cat array_position array_prepend array_remove array_replace concat concat_ws format "
+    "json_build_array json_build_object jsonb_build_array jsonb_build_object jsonb_set_lax num_nonnulls num_nulls quote_nullable "
+    "row_to_json to_json to_jsonb".split()
+)

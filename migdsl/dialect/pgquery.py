@@ -1,0 +1,157 @@
+"""SQL text becomes PostgreSQL's own parse tree (as JSON's dicts and lists) and tokens, through libpg_query.
+
+The library comes with the wheel `postgast`. It is called here directly, and its JSON is read, because importing postgast's
+protobuf classes takes eight times a bare interpreter's start (docs/decisions/002-parse-tree-as-json.md).
+"""
+
+from __future__ import annotations
+
+import ctypes
+import importlib.util
+import json
+import os
+import sys
+from ctypes import POINTER, Structure, c_char_p, c_int, c_size_t, c_void_p
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+Tree = dict[str, Any]
+_LIBRARY = {"darwin": "libpg_query.dylib", "win32": "pg_query.dll"}.get(sys.platform, "libpg_query.so")
+
+
+class SqlError(Exception):
+    """PostgreSQL's grammar refuses a text: `message` as PostgreSQL words it, `offset` in characters."""
+
+    def __init__(self, message: str, offset: int) -> None:
+        super().__init__(message)
+        self.message = message
+        self.offset = offset
+
+
+@dataclass(frozen=True, slots=True)
+class Lexeme:
+    """A token: characters `[start, end)`; `kind` 0 is no keyword, 1 unreserved, 2 column name, 3 type or function, 4 reserved."""
+
+    start: int
+    end: int
+    text: str
+    kind: int
+
+
+class _Error(Structure):
+    _fields_ = [
+        ("message", c_char_p),
+        ("funcname", c_char_p),
+        ("filename", c_char_p),
+        ("lineno", c_int),
+        ("cursorpos", c_int),
+        ("context", c_char_p),
+    ]
+
+
+class _ParseResult(Structure):
+    _fields_ = [("parse_tree", c_char_p), ("stderr_buffer", c_char_p), ("error", POINTER(_Error))]
+
+
+class _ScanResult(Structure):
+    _fields_ = [("length", c_size_t), ("data", c_void_p), ("stderr_buffer", c_char_p), ("error", POINTER(_Error))]
+
+
+@cache
+def _library() -> ctypes.CDLL:
+    spec = importlib.util.find_spec("postgast")
+    folders = list(spec.submodule_search_locations or ()) if spec else []
+    for folder in folders:
+        path = os.path.join(folder, _LIBRARY)
+        if os.path.exists(path):
+            library = ctypes.CDLL(path)
+            break
+    else:
+        from postgast.native import lib  # built from source: postgast knows where the library is
+
+        library = lib
+    library.pg_query_parse.argtypes, library.pg_query_parse.restype = [c_char_p], _ParseResult
+    library.pg_query_scan.argtypes, library.pg_query_scan.restype = [c_char_p], _ScanResult
+    library.pg_query_free_parse_result.argtypes, library.pg_query_free_parse_result.restype = [_ParseResult], None
+    library.pg_query_free_scan_result.argtypes, library.pg_query_free_scan_result.restype = [_ScanResult], None
+    return library
+
+
+def parse(sql: str) -> list[Tree]:
+    """The statements of a text. Locations in the tree are byte offsets. Raises SqlError."""
+    library, raw = _library(), _encode(sql)
+    result = library.pg_query_parse(raw)
+    try:
+        _raise(result.error, raw)
+        statements: list[Tree] = json.loads(result.parse_tree).get("stmts", [])
+        return statements
+    finally:
+        library.pg_query_free_parse_result(result)
+
+
+def scan(sql: str) -> list[Lexeme]:
+    """The tokens of a text, comments included. Raises SqlError."""
+    library, raw = _library(), _encode(sql)
+    result = library.pg_query_scan(raw)
+    try:
+        _raise(result.error, raw)
+        message = ctypes.string_at(result.data, result.length)
+    finally:
+        library.pg_query_free_scan_result(result)
+    at = character_offsets(sql)
+    found = []
+    for field, value in _fields(message):
+        if field == 2 and isinstance(value, bytes):
+            token = dict(_fields(value))
+            start, end = at(int(token.get(1, 0))), at(int(token.get(2, 0)))
+            found.append(Lexeme(start, end, sql[start:end], int(token.get(5, 0))))
+    return found
+
+
+def character_offsets(sql: str) -> Any:
+    """A function from byte offsets of the UTF-8 text to character offsets."""
+    if sql.isascii():
+        return lambda offset: offset
+    table: list[int] = []
+    for index, char in enumerate(sql):
+        table.extend([index] * len(char.encode()))
+    table.append(len(sql))
+    return lambda offset: table[min(offset, len(table) - 1)]
+
+
+def _encode(sql: str) -> bytes:
+    if "\x00" in sql:
+        raise SqlError("a NUL character can't stand in SQL", sql.index("\x00"))
+    return sql.encode("utf-8")
+
+
+def _raise(error: Any, raw: bytes) -> None:
+    if error:
+        found = error.contents
+        before = raw[: max(found.cursorpos - 1, 0)]
+        raise SqlError(found.message.decode("utf-8", "replace"), len(before.decode("utf-8", "ignore")))
+
+
+def _fields(message: bytes) -> Any:
+    """The fields of a protobuf message: (number, int or bytes), of the wire types 0 and 2, which are all that tokens have."""
+    at = 0
+    while at < len(message):
+        key, at = _varint(message, at)
+        value, at = _varint(message, at)
+        if key & 7 == 2:
+            yield key >> 3, message[at : at + value]
+            at += value
+        else:
+            yield key >> 3, value
+
+
+def _varint(message: bytes, at: int) -> tuple[int, int]:
+    value = shift = 0
+    while True:
+        byte = message[at]
+        at += 1
+        value |= (byte & 0x7F) << shift
+        if byte < 0x80:
+            return value, at
+        shift += 7

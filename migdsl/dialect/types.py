@@ -1,0 +1,88 @@
+"""PostgreSQL's types: a type as written becomes its canonical SQL, or a list of what it may have meant."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from migdsl.dialect.names import qualified, quote
+
+_ALIASES = {
+    "int": "integer",
+    "int2": "smallint",
+    "int4": "integer",
+    "int8": "bigint",
+    "float4": "real",
+    "float8": "double precision",
+    "float": "double precision",
+    "decimal": "numeric",
+    "bool": "boolean",
+    "char": "character",
+    "varchar": "character varying",
+    "timestamptz": "timestamp with time zone",
+    "timestamp without time zone": "timestamp",
+    "timetz": "time with time zone",
+    "time without time zone": "time",
+    "varbit": "bit varying",
+}
+_KNOWN = frozenset(
+    [
+        *"smallint integer bigint real numeric money boolean text citext uuid json jsonb xml bytea date time timestamp interval".split(),
+        *"inet cidr macaddr macaddr8 bit point line lseg box path polygon circle tsvector tsquery name oid hstore ltree".split(),
+        *"int4range int8range numrange tsrange tstzrange daterange vector geometry geography pg_lsn txid_snapshot".split(),
+        *"int4multirange int8multirange nummultirange tsmultirange tstzmultirange datemultirange pg_snapshot".split(),
+        "double precision",
+        "character varying",
+        "character",
+        "bit varying",
+        "timestamp with time zone",
+        "time with time zone",
+    ]
+)
+# No equality operator, so that neither triggers nor reconciliation could tell whether two values differ.
+_INCOMPARABLE = frozenset("json xml point line lseg box path polygon circle geometry geography".split())
+_SERIAL = {"serial": "integer", "bigserial": "bigint", "smallserial": "smallint"}
+
+
+@dataclass(frozen=True, slots=True)
+class SqlType:
+    """A type. `sql` is its canonical spelling, `base` the same without length, precision and array brackets."""
+
+    sql: str
+    base: str
+    array: bool = False
+
+    @property
+    def comparable(self) -> bool:
+        """Whether values of it can be compared for equality."""
+        return self.base not in _INCOMPARABLE
+
+
+def known_names() -> list[str]:
+    """What a built-in type may be called, for suggestions."""
+    return sorted(_KNOWN | set(_ALIASES) | set(_SERIAL))
+
+
+def resolve(
+    name: str, schema: str | None, quoted: bool, args: tuple[str, ...], suffix: str, dims: int
+) -> SqlType | None:
+    """The type that was written, or None where PostgreSQL has none of that name.
+
+    Quoted and qualified names are the user's own types and are taken as they are.
+    """
+    brackets = "[]" * dims
+    arguments = f"({', '.join(args)})" if args else ""
+    if schema is not None or quoted:
+        sql = qualified(schema, name) if schema is not None else quote(name)
+        return SqlType(sql + arguments + brackets, sql, bool(dims))
+    whole = " ".join(part for part in (name.lower(), suffix.lower()) if part)
+    base = _ALIASES.get(whole, whole)
+    base = _SERIAL.get(base, base)
+    if base not in _KNOWN:
+        return None
+    return SqlType(_spell(base, arguments) + brackets, base, bool(dims))
+
+
+def _spell(base: str, arguments: str) -> str:
+    """`timestamp with time zone` + `(3)` → `timestamp(3) with time zone`."""
+    head, _, zone = base.partition(" with time zone")
+    return head + arguments + (" with time zone" if base != head else zone)

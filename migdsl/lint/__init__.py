@@ -1,0 +1,5 @@
+"""Rules over a checked module: what is dangerous, and how to do it right."""
+
+from migdsl.lint.run import lint
+
+__all__ = ["lint"]

@@ -1,0 +1,28 @@
+"""MIG412: a `back` that no `from` could see."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from migdsl.diagnostics import Diagnostic, Label, Severity
+from migdsl.semantics.model import AddColumn, CheckedModule
+
+
+def check(module: CheckedModule) -> Iterator[Diagnostic]:
+    """A `back` without a `from`, or into a column that `from` doesn't read."""
+    for change in module.changes:
+        for operation in change.operations:
+            if not isinstance(operation, AddColumn):
+                continue
+            inputs = operation.source.names() if operation.source else frozenset()
+            for back in operation.backs:
+                if back.column not in inputs:
+                    why = f"`from` doesn't read `{back.column}`" if operation.source else "there is no `from`"
+                    yield Diagnostic(
+                        "MIG412",
+                        Severity.ERROR,
+                        f"`back` writes `{back.column}`, and {why}",
+                        Label(back.span, "nobody would see this value again"),
+                        body="from(back(x)) = x must hold: what goes back must be what `from` starts from.",
+                        help=f"let `from` read `{back.column}`, or leave this `back` out",
+                    )

@@ -1,0 +1,26 @@
+"""MIG501: everybody at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from migdsl.diagnostics import Diagnostic, Label, Severity
+from migdsl.semantics.model import AddColumn, CheckedModule, RequireColumn
+
+
+def check(module: CheckedModule) -> Iterator[Diagnostic]:
+    """A ramp of one step, in a migration that moves data."""
+    steps = [s for s in module.rollout.steps if s is not None]
+    alone = len(module.rollout.steps) == 1 and steps == [100.0]
+    moves = any(
+        isinstance(o, AddColumn | RequireColumn) and o.source is not None for c in module.changes for o in c.operations
+    )
+    if alone and moves and module.header is not None:
+        yield Diagnostic(
+            "MIG501",
+            Severity.ERROR,
+            "the rollout goes straight to everybody",
+            Label(module.header.span, "its ramp is 100% at once"),
+            body="If the new code is wrong, every tenant sees it at the same time, and rollback is a race.",
+            help="cutover { ramp 1%, 10%, 50%, 100% every 24h }",
+        )

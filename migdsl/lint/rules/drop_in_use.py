@@ -1,0 +1,48 @@
+"""MIG402: a column is dropped that an index, a constraint or another operation still uses."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from migdsl.diagnostics import Diagnostic, Label, Severity
+from migdsl.semantics.model import AddColumn, Change, CheckedModule, DropColumn
+from migdsl.source import Span
+
+
+def check(module: CheckedModule) -> Iterator[Diagnostic]:
+    """Every use of a dropped column, all in one diagnostic."""
+    for change in module.changes:
+        for operation in change.operations:
+            if isinstance(operation, DropColumn):
+                uses = list(_uses(change, operation.column.name))
+                if uses:
+                    yield _diagnostic(change, operation, uses)
+
+
+def _uses(change: Change, name: str) -> Iterator[tuple[Span, str]]:
+    table = change.table
+    column = table.column(name)
+    if column is not None and column.tenant:
+        yield column.span, "is the tenant column"
+    if name in table.key:
+        yield table.span, "is part of the key"
+    for constraint in table.constraints:
+        if constraint.kind != "key" and name in constraint.uses:
+            what = {"unique": "a unique constraint", "generated": f"the generated column `{constraint.name}`"}
+            yield constraint.span, f"{what.get(constraint.kind, f'this {constraint.kind}')} uses it"
+    for other in change.operations:
+        if isinstance(other, AddColumn) and any(name in unique.columns for unique in other.uniques):
+            yield other.span, "the new unique constraint uses it"
+
+
+def _diagnostic(change: Change, operation: DropColumn, uses: list[tuple[Span, str]]) -> Diagnostic:
+    name = operation.column.name
+    return Diagnostic(
+        "MIG402",
+        Severity.ERROR,
+        f"`{change.table.entity}.{name}` can't be dropped: something still uses it",
+        Label(operation.span, "dropped here"),
+        tuple(Label(span, text) for span, text in uses),
+        body="PostgreSQL would take indexes and constraints along without a word, and refuse for the key.",
+        help="drop what uses the column in an earlier migration, then the column",
+    )

@@ -1,0 +1,33 @@
+"""MIG109: a column is filled or computed back whose type has no equality."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from migdsl.diagnostics import Diagnostic, Label, Severity
+from migdsl.semantics.model import AddColumn, Change, CheckedModule, Column
+
+
+def check(module: CheckedModule) -> Iterator[Diagnostic]:
+    """A new column with a `from`, one of its inputs, or a target of its `back`, of a type like json or xml."""
+    for change in module.changes:
+        for operation in change.operations:
+            if isinstance(operation, AddColumn) and operation.source is not None:
+                yield from _columns(change, operation)
+
+
+def _columns(change: Change, operation: AddColumn) -> Iterator[Diagnostic]:
+    assert operation.source is not None
+    names = sorted(operation.source.names() | {b.column for b in operation.backs})
+    columns: list[Column] = [operation.column, *(c for n in names if (c := change.table.column(n)))]
+    for column in columns:
+        if not column.type.comparable:
+            yield Diagnostic(
+                "MIG109",
+                Severity.ERROR,
+                f"values of `{column.name}` can't be compared: PostgreSQL has no equality for {column.type.sql}",
+                Label(column.span, f"of type {column.type.sql}"),
+                (Label(operation.span, "takes part in this operation"),),
+                body="Trigger and reconciliation must tell whether two values differ.",
+                help="use a type with equality: jsonb for json, text for xml",
+            )

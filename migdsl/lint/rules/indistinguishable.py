@@ -1,0 +1,46 @@
+"""MIG405: a nullable pair in which an explicit NULL can't be told from silence."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from migdsl.diagnostics import Diagnostic, Label, Severity
+from migdsl.dialect.nulls import surely_null
+from migdsl.semantics.model import AddColumn, Change, CheckedModule
+
+
+def check(module: CheckedModule) -> Iterator[Diagnostic]:
+    """A nullable new column with a `back` whose old column has a default, or whose from(back(NULL)) may be something."""
+    for change in module.changes:
+        for operation in change.operations:
+            if isinstance(operation, AddColumn) and operation.column.nullable and operation.source and operation.backs:
+                yield from _pair(change, operation)
+
+
+def _pair(change: Change, operation: AddColumn) -> Iterator[Diagnostic]:
+    assert operation.source is not None
+    new = operation.column.name
+    for back in operation.backs:
+        old = change.table.column(back.column)
+        if old is not None and old.default is not None:
+            yield Diagnostic(
+                "MIG405",
+                Severity.ERROR,
+                f"an explicit NULL in `{new}` can't be told from silence",
+                Label(operation.column.span, "may be NULL"),
+                (Label(old.span, f"has a default, so an INSERT that leaves `{old.name}` out is not NULL"),),
+                body="The trigger would take the old column's default for old code's value and write it over the NULL that new code meant.",
+                help=f"make `{new}` NOT NULL, or drop the default of `{old.name}` first",
+            )
+            return
+    nulls = {b.column for b in operation.backs if surely_null(b.expression.tree, lambda name: name == new)}
+    if not surely_null(operation.source.tree, lambda name: name in nulls):
+        yield Diagnostic(
+            "MIG405",
+            Severity.ERROR,
+            f"a NULL that new code writes into `{new}` would come back as something else",
+            Label(operation.column.span, "may be NULL"),
+            tuple(Label(b.span, "takes the NULL back") for b in operation.backs),
+            body="from(back(NULL)) is not surely NULL: an explicit NULL looks like a row that was never filled, and gets filled.",
+            help=f"make `{new}` NOT NULL, or write `from` so that NULL gives NULL",
+        )

@@ -1,0 +1,38 @@
+"""MIG401: a required column without a value for the rows that are there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from migdsl.diagnostics import Diagnostic, Label, Severity
+from migdsl.semantics.model import AddColumn, CheckedModule, RequireColumn
+
+
+def check(module: CheckedModule) -> Iterator[Diagnostic]:
+    """An `add` of a NOT NULL column, or a `require`, that says nothing of existing rows."""
+    for change in module.changes:
+        for operation in change.operations:
+            name = f"{change.table.entity}.{operation.column.name}"
+            if isinstance(operation, AddColumn) and _lacks_value(operation):
+                yield Diagnostic(
+                    "MIG401",
+                    Severity.ERROR,
+                    f"`{name}` is required, and existing rows have no value for it",
+                    Label(operation.column.span, "NOT NULL, without `from` and without `default`"),
+                    body="The rows that are there, and those that old code still inserts, would have nothing to put into it.",
+                    help=f"say how it is computed: add {operation.column.name} … {{ from `…` }}; "
+                    f"or make it nullable: {operation.column.type.sql}?",
+                )
+            if isinstance(operation, RequireColumn) and operation.source is None and operation.complies is None:
+                yield Diagnostic(
+                    "MIG401",
+                    Severity.ERROR,
+                    f"`{name}` is to be required, and nothing says what becomes of its NULLs",
+                    Label(operation.span, "without `from`"),
+                    help=f"require {operation.column.name} {{ from `…` }}; "
+                    'or, where no row has a NULL and no code writes one: complies because "…"',
+                )
+
+
+def _lacks_value(operation: AddColumn) -> bool:
+    return not operation.column.nullable and operation.source is None and operation.column.default is None

@@ -1,0 +1,1 @@
+"""From checked module to steps: one lowering a construct, ordered into phases."""

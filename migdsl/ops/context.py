@@ -1,0 +1,38 @@
+"""What every lowering of an operation needs to know of its surroundings."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from migdsl.ops import names
+from migdsl.ops.triggers import Kept, Pair
+from migdsl.semantics.model import Change, Table, Tenants
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """One table's change within a migration."""
+
+    migration: str
+    change: Change
+    tenants: Tenants | None
+    pairs: tuple[Pair, ...]
+    kept: tuple[Kept, ...]
+
+    @property
+    def table(self) -> Table:
+        """The table that is changed."""
+        return self.change.table
+
+    @property
+    def sql(self) -> str:
+        """The table as SQL."""
+        return names.table(self.table)
+
+    def pair(self, column: str) -> Pair | None:
+        """The pair of a new column."""
+        return next((p for p in self.pairs if p.column == column), None)
+
+    def is_target(self, column: str) -> Pair | None:
+        """The pair that computes this old column back."""
+        return next((p for p in self.pairs if any(b.column == column for b in p.backs)), None)

@@ -1,0 +1,144 @@
+"""`drop`: new code may leave a column out from expand on; the column itself goes after the soak, and can be had back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from migdsl.dialect.names import dollar_tag, literal, quote
+from migdsl.dialect.sql import Expression
+from migdsl.ops import names, not_null
+from migdsl.ops.add_column import EXPAND_TABLE
+from migdsl.ops.batches import Walk
+from migdsl.ops.context import Context
+from migdsl.ops.model import Cost, Group, Lock, Part, Refill, Step
+from migdsl.ops.triggers import over
+from migdsl.semantics.model import Column, DropColumn
+
+REFILL = 0  # undone last of all, since ways back run from the highest rank down
+
+
+def lower(context: Context, operation: DropColumn) -> Iterator[Step]:
+    """The steps of a `drop`."""
+    column = operation.column
+    kept = context.is_target(column.name) is not None or operation.back is not None
+    if not column.nullable and not kept:
+        title = f"Let new code leave {context.table.entity}.{column.name} out: it may be NULL from now on"
+        yield not_null.restore(context, column.name, "expand", title, EXPAND_TABLE)
+    yield _drop(context, operation)
+    back = _back(context, operation)
+    if back is not None:
+        yield _way_home(context, column, back)
+
+
+def _drop(context: Context, operation: DropColumn) -> Step:
+    column = operation.column
+    lock = ((context.sql, Lock.ACCESS_EXCLUSIVE),)
+    up = (_refuse_dependents(context, column.name), _remember(context, column.name))
+    return Step(
+        "contract",
+        "drop_column",
+        f"Drop {context.table.entity}.{column.name}; refused while anything still depends on it",
+        context.table,
+        Lock.ACCESS_EXCLUSIVE,
+        reversible=_back(context, operation) is not None,
+        rank=EXPAND_TABLE,
+        up=(Group(lock, (*up, f"ALTER TABLE {context.sql} DROP COLUMN IF EXISTS {quote(column.name)}")),),
+        down=(Group(lock, (_restore(context, operation),)),),
+        precondition="explicit column lists, or pools reconnect: prepared SELECT * and COPY without columns miss a column",
+    )
+
+
+def _way_home(context: Context, column: Column, back: Expression) -> Step:
+    """What the way back does last, when the column and the trigger are there again: compute the dropped values."""
+    down: tuple[Part, ...] = (_refill(context, column.name, back),)
+    if not column.nullable:
+        down += not_null.restore(context, column.name, "contract", "", EXPAND_TABLE).down
+    title = f"On the way back: compute {context.table.entity}.{column.name} from `back`, in batches"
+    return Step("contract", "refill", title, context.table, cost=Cost.BATCHES, rank=REFILL, down=down)
+
+
+def _back(context: Context, operation: DropColumn) -> Expression | None:
+    if operation.back is not None:
+        return operation.back.expression
+    pair = context.is_target(operation.column.name)
+    return next((b.expression for b in pair.backs if b.column == operation.column.name), None) if pair else None
+
+
+def _attribute(context: Context, column: str) -> str:
+    return f"a.attrelid = {literal(context.sql)}::regclass AND a.attname = {literal(column)} AND NOT a.attisdropped"
+
+
+def _refuse_dependents(context: Context, column: str) -> str:
+    """DROP COLUMN takes indexes, constraints and statistics along without a word: whatever is there must be refused first."""
+    body = f"""
+DECLARE
+  dependents text;
+BEGIN
+  SELECT string_agg(DISTINCT pg_describe_object(d.classid, d.objid, d.objsubid), ', ') INTO dependents
+    FROM pg_attribute AS a JOIN pg_depend AS d
+      ON d.refclassid = 'pg_class'::regclass AND d.refobjid = a.attrelid AND d.refobjsubid = a.attnum
+   WHERE {_attribute(context, column)}
+     AND d.classid <> 'pg_attrdef'::regclass
+     AND NOT EXISTS (SELECT FROM pg_constraint AS c WHERE d.classid = 'pg_constraint'::regclass
+                        AND c.oid = d.objid AND c.contype = 'n');
+  IF dependents IS NOT NULL THEN
+    RAISE EXCEPTION 'column % of % is still used by: %', {literal(column)}, {literal(context.sql)}, dependents
+      USING HINT = 'drop or change what is named first: DROP COLUMN would take it along without a word';
+  END IF;
+END"""
+    tag = dollar_tag(body, "guard")
+    return f"DO {tag}{body}\n{tag}"
+
+
+def _remember(context: Context, column: str) -> str:
+    """What DROP COLUMN forgets and ADD COLUMN must restore: type, collation, default, comment, grants."""
+    return f"""INSERT INTO migdsl.snapshot (migration, revision, seq, sql)
+SELECT {literal(context.migration)}, 'contract', a.attnum * 100 + part.seq, part.sql
+  FROM pg_attribute AS a
+  JOIN pg_type AS y ON y.oid = a.atttypid
+  LEFT JOIN pg_attrdef AS f ON f.adrelid = a.attrelid AND f.adnum = a.attnum AND a.attgenerated = ''
+  LEFT JOIN pg_collation AS l ON l.oid = a.attcollation AND l.oid <> y.typcollation
+ CROSS JOIN LATERAL (VALUES
+       (1, format('ALTER TABLE %s ADD COLUMN IF NOT EXISTS %I %s%s', a.attrelid::regclass, a.attname,
+                  format_type(a.atttypid, a.atttypmod), ' COLLATE ' || l.oid::regcollation)),
+       (2, format('ALTER TABLE %s ALTER COLUMN %I SET DEFAULT ', a.attrelid::regclass, a.attname)
+           || pg_get_expr(f.adbin, f.adrelid)),
+       (3, format('COMMENT ON COLUMN %s.%I IS ', a.attrelid::regclass, a.attname)
+           || quote_literal(col_description(a.attrelid, a.attnum))),
+       (4, (SELECT string_agg(format('GRANT %s (%I) ON %s TO %s%s', g.privilege_type, a.attname, a.attrelid::regclass,
+                   CASE WHEN g.grantee = 0 THEN 'PUBLIC' ELSE g.grantee::regrole::text END,
+                   CASE WHEN g.is_grantable THEN ' WITH GRANT OPTION' ELSE '' END), '; ')
+              FROM aclexplode(a.attacl) AS g))) AS part (seq, sql)
+ WHERE {_attribute(context, column)} AND part.sql IS NOT NULL
+    ON CONFLICT (migration, revision, seq) DO UPDATE SET sql = excluded.sql"""
+
+
+def _restore(context: Context, operation: DropColumn) -> str:
+    """Replays what was remembered; where nothing was, the column comes back as the entity declares it."""
+    column = operation.column
+    body = f"""
+DECLARE
+  saved text;
+BEGIN
+  FOR saved IN SELECT sql FROM migdsl.snapshot
+                WHERE migration = {literal(context.migration)} AND revision = 'contract' ORDER BY seq LOOP
+    EXECUTE saved;
+  END LOOP;
+  DELETE FROM migdsl.snapshot WHERE migration = {literal(context.migration)} AND revision = 'contract';
+  ALTER TABLE {context.sql} ADD COLUMN IF NOT EXISTS {quote(column.name)} {column.type.sql};
+END"""
+    tag = dollar_tag(body, "restore")
+    return f"DO {tag}{body}\n{tag}"
+
+
+def _refill(context: Context, column: str, back: Expression) -> Refill:
+    table = context.table
+    walk = Walk(table)
+    value = over(table, back, "t")
+    return Refill(
+        f"{table.entity}.{column} from `back`",
+        context.tenants.listing.text if walk.tenant and context.tenants and context.tenants.listing else None,
+        walk.bound(),
+        walk.update(f"{quote(column)} = {value}", f"t.{quote(column)} IS DISTINCT FROM ({value})"),
+        table.key,
+    )

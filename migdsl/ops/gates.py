@@ -1,0 +1,124 @@
+"""The conditions of the late phases, as SQL over the ledger alone: each returns what is missing, or NULL."""
+
+from __future__ import annotations
+
+from migdsl.dialect.names import literal
+from migdsl.ops.model import Gate
+
+WINDOW_SECONDS = 86_400
+_REACHED = {"live": "('live', 'rampdown', 'complete')", "complete": "('complete')"}
+
+
+def stage(migration: str, least: str) -> Gate:
+    """Every tenant's deployed stage is at least `least` (live or complete)."""
+    reached = _REACHED[least]
+    return Gate(
+        f"stage_{least}",
+        f"every tenant is {'switched: its stage is live or later' if least == 'live' else 'complete'}",
+        f"""SELECT 'the deployed stage of ' || string_agg(subject || ' is ' || value, ', ' ORDER BY subject)
+             || ', and {least} for all is needed'
+  FROM (SELECT DISTINCT ON (subject) id, subject, value FROM migdsl.event
+         WHERE migration = {literal(migration)} AND kind = 'stage' ORDER BY subject, id DESC) AS latest
+ WHERE value NOT IN {reached}
+   AND id >= (SELECT max(id) FROM migdsl.event
+               WHERE migration = {literal(migration)} AND kind = 'stage' AND subject = 'all')""",
+    )
+
+
+def backfilled(migration: str, backfill: str) -> Gate:
+    """Every slice of the backfill has succeeded, and there are some."""
+    own = f"migration = {literal(migration)} AND backfill = {literal(backfill)}"
+    return Gate(
+        f"backfilled_{backfill}",
+        f"the backfill of {backfill} is done for every tenant",
+        f"""SELECT CASE WHEN count(*) = 0 THEN 'the backfill {_inner(backfill)} has not been run'
+            WHEN count(*) FILTER (WHERE state <> 'succeeded') > 0
+            THEN 'the backfill {_inner(backfill)} is not done: ' || count(*) FILTER (WHERE state <> 'succeeded') || ' of '
+                 || count(*) || ' slices are left' END
+  FROM migdsl.slice WHERE {own}""",
+    )
+
+
+def listed(migration: str, entity: str) -> Gate:
+    """The newest count of rows whose tenant is not in the list is 0."""
+    own = f"migration = {literal(migration)} AND kind = 'reading' AND subject = {literal('tenants_unlisted:' + entity)}"
+    return Gate(
+        f"tenants_unlisted_{entity}",
+        f"no row of {entity} belongs to a tenant that the list leaves out",
+        f"""SELECT CASE WHEN max(id) IS NULL THEN 'tenants_unlisted of {_inner(entity)} has not been counted'
+            ELSE (SELECT 'tenants_unlisted of {_inner(entity)} is ' || value || ', not 0'
+                    FROM migdsl.event AS newest WHERE newest.id = max(event.id) AND value <> '0') END
+  FROM migdsl.event WHERE {own}""",
+    )
+
+
+def clean(migration: str, entity: str, backfill: str) -> Gate:
+    """Each tenant's reconciliation was clean for a whole window since the switch: at least two readings, none of them bad."""
+    own = f"r.migration = {literal(migration)} AND r.entity = {literal(entity)} AND r.tenant = s.tenant"
+    good = "r.mismatched = 0 AND r.missing = 0 AND r.extra = 0 AND r.violations = 0"
+    window = f"clock_timestamp() - interval '{WINDOW_SECONDS} seconds'"
+    return Gate(
+        f"reconciled_{entity}",
+        f"reconciliation of {entity} found no difference and no violation for {WINDOW_SECONDS // 3600} hours",
+        f"""SELECT 'reconciliation of {_inner(entity)}: ' || count(*) || ' tenants (first ' || min(tenant)
+             || ') lack two clean readings {WINDOW_SECONDS // 3600} hours apart since the switch, or have a bad one since'
+  FROM (SELECT DISTINCT tenant FROM migdsl.slice
+         WHERE migration = {literal(migration)} AND backfill = {literal(backfill)}) AS s
+ WHERE NOT (EXISTS (SELECT FROM migdsl.reconciliation AS r WHERE {own} AND {good} AND r.at > {window})
+        AND EXISTS (SELECT FROM migdsl.reconciliation AS r WHERE {own} AND {good} AND r.at <= {window}
+                       AND r.at >= {_switched(migration)})
+        AND NOT EXISTS (SELECT FROM migdsl.reconciliation AS r WHERE {own} AND NOT ({good})
+                           AND r.at >= (SELECT max(b.at) FROM migdsl.reconciliation AS b
+                                         WHERE b.migration = r.migration AND b.entity = r.entity AND b.tenant = r.tenant
+                                           AND b.at <= {window})))
+HAVING count(*) > 0""",
+    )
+
+
+def soaked(migration: str, seconds: int) -> Gate:
+    """All tenants have been live for the soak."""
+    return Gate(
+        "soak",
+        f"{_days(seconds)} have passed since every tenant was live",
+        f"""SELECT CASE WHEN switched IS NULL THEN 'the migration has not been live for all'
+            WHEN switched > clock_timestamp() - interval '{seconds} seconds'
+            THEN 'the soak of {_days(seconds)} lasts until ' || to_char(switched + interval '{seconds} seconds', 'YYYY-MM-DD HH24:MI TZ')
+            END
+  FROM (SELECT {_switched(migration)} AS switched) AS since""",
+    )
+
+
+def silent(migration: str, entity: str, counter: str, seconds: int) -> Gate:
+    """The counter of old code's writes stands where it stood when the soak began."""
+    own = f"migration = {literal(migration)} AND kind = 'reading' AND subject = {literal('old_writes:' + entity)}"
+    return Gate(
+        f"old_writes_{entity}",
+        f"no old code has written {entity} during the soak",
+        f"""SELECT CASE WHEN count(*) = 0 THEN 'old_writes of {_inner(entity)} was not read before the soak of {_days(seconds)} began'
+            WHEN (SELECT value FROM migdsl.event AS newest WHERE newest.id = max(event.id))
+                 <> (SELECT CASE WHEN is_called THEN last_value ELSE 0 END FROM {counter})::text
+            THEN 'old code still wrote {_inner(entity)} within the last {_days(seconds)}' END
+  FROM migdsl.event
+ WHERE {own} AND at >= {_switched(migration)} AND at <= clock_timestamp() - interval '{seconds} seconds'""",
+    )
+
+
+def _switched(migration: str) -> str:
+    """Since when the stage of all has been live or later without a break."""
+    own = f"e.migration = {literal(migration)} AND e.kind = 'stage' AND e.subject = 'all'"
+    return (
+        f"(SELECT min(e.at) FROM migdsl.event AS e WHERE {own} AND e.id > coalesce((SELECT max(e.id) FROM migdsl.event AS e"
+        f" WHERE {own} AND e.value NOT IN {_REACHED['live']}), 0))"
+    )
+
+
+def _inner(text: str) -> str:
+    """A text inside an SQL string."""
+    return text.replace("'", "''")
+
+
+def _days(seconds: int) -> str:
+    for unit, length in (("days", 86_400), ("hours", 3_600), ("minutes", 60)):
+        if seconds % length == 0 and seconds >= length:
+            return f"{seconds // length} {unit if seconds != length else unit[:-1]}"
+    return f"{seconds} seconds"

@@ -1,0 +1,156 @@
+"""A checked module becomes everything that must happen: each operation lowered, table by table, phase by phase."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from migdsl.dialect.names import literal, qualified, quote
+from migdsl.ops import add_column, data, drop_column, gates, names, nullability, sync, triggers
+from migdsl.ops.context import Context
+from migdsl.ops.model import Alone, BuildIndex, Cost, Gate, Group, Lock, Lowered, Step, TablePlan
+from migdsl.semantics.model import (
+    PHASES,
+    AddColumn,
+    Change,
+    CheckedModule,
+    DropColumn,
+    Operation,
+    OptionalColumn,
+    RequireColumn,
+)
+
+LEDGER, INDEXES = 0, 5
+DEFAULT_SOAK = 14 * 86_400
+
+
+def lower(module: CheckedModule) -> Lowered:
+    """All steps of a migration. The module must be free of errors and have a header."""
+    assert module.header is not None
+    migration = module.header.name
+    plans = tuple(_table(migration, module, change) for change in module.changes if change.operations)
+    steps = [step for plan in plans for step in plan.steps]
+    used = {step.phase for step in steps if step.up or step.down}
+    extra: list[Step] = []
+    if used or any(plan.fills for plan in plans):
+        extra.append(_ledger(migration))
+    for phase in ("enforce", "contract"):
+        if phase in used:
+            extra.append(_gates(migration, phase, plans))
+    ordered = sorted([*extra, *steps], key=lambda s: (PHASES.index(s.phase), s.rank))
+    return Lowered(migration, plans, tuple(ordered))
+
+
+def _table(migration: str, module: CheckedModule, change: Change) -> TablePlan:
+    context = Context(migration, change, module.tenants, triggers.pairs(change), triggers.kept(change))
+    around = list(sync.lower(context))
+    # The trigger goes before the columns that it writes go, and comes after those that it writes have come.
+    steps = [s for s in around if s.phase == "contract"]
+    for operation in change.operations:
+        steps += _operation(context, operation)
+    steps += [s for s in around if s.phase != "contract"]
+    fills = tuple(data.fills(context))
+    if fills and not _walkable(context):
+        steps += _batch_index(context)
+    drops = [o for o in change.operations if isinstance(o, DropColumn)]
+    gone = any(s.phase == "contract" for s in steps)
+    soak = max((o.soak_seconds for o in drops), default=DEFAULT_SOAK) if gone else None
+    return TablePlan(
+        change.table,
+        tuple(steps),
+        fills,
+        tuple(data.comparisons(context)),
+        tuple(data.violations(context)),
+        names.counter(migration, change.table) if context.pairs or context.kept else None,
+        soak,
+        tuple(o.irreversible for o in drops if o.irreversible),
+    )
+
+
+def _operation(context: Context, operation: Operation) -> Iterator[Step]:
+    if isinstance(operation, AddColumn):
+        return add_column.lower(context, operation)
+    if isinstance(operation, DropColumn):
+        return drop_column.lower(context, operation)
+    if isinstance(operation, RequireColumn):
+        return nullability.require(context, operation)
+    assert isinstance(operation, OptionalColumn)
+    return nullability.optional(context, operation)
+
+
+def _walkable(context: Context) -> bool:
+    """Whether an index begins with the tenant and the key, so that a batch reads only its own rows."""
+    table = context.table
+    wanted = (*([table.tenant] if table.scope == "tenant" and table.tenant else []), *table.key)
+    own = [table.key, *(c.columns for c in table.constraints if c.kind in ("index", "unique"))]
+    return any(columns[: len(wanted)] == wanted for columns in own)
+
+
+def _batch_index(context: Context) -> Iterator[Step]:
+    table = context.table
+    name = names.batch_index(context.migration, table)
+    wanted = [*([table.tenant] if table.scope == "tenant" and table.tenant else []), *table.key]
+    columns = ", ".join(quote(c) for c in wanted)
+    create = f"CREATE INDEX CONCURRENTLY IF NOT EXISTS {quote(name)} ON {context.sql} ({columns})"
+    drop = Alone(f"DROP INDEX CONCURRENTLY IF EXISTS {qualified(table.schema, name)}")
+    build = BuildIndex(table.schema, name, create, drop.statement)
+    shown = f"{table.entity} ({', '.join(wanted)})"
+    lock, scan = Lock.SHARE_UPDATE_EXCLUSIVE, Cost.SCAN
+    title = f"Build an index of {shown} for the batches to walk along; contract drops it again"
+    yield Step("expand", "build_index", title, table, lock, scan, rank=INDEXES, up=(build,), down=(drop,))
+    title = f"Drop the index of {shown} that only the batches needed"
+    yield Step("contract", "drop_index", title, table, lock, rank=INDEXES, up=(drop,), down=(build,))
+
+
+def _ledger(migration: str) -> Step:
+    stage = f"INSERT INTO migdsl.event (migration, kind, subject, value) VALUES ({literal(migration)}, 'stage', 'all', 'off')"
+    return Step(
+        "expand",
+        "create_ledger",
+        "Create the ledger (schema migdsl), where progress, differences and stages are recorded",
+        None,
+        rank=LEDGER,
+        up=(Group((), (stage,)),),
+        down=(Group((), tuple(_leave(migration))),),
+    )
+
+
+def _leave(migration: str) -> Iterator[str]:
+    own = f"migration = {literal(migration)}"
+    for table in ("slice", "quarantine", "snapshot"):
+        yield f"DELETE FROM migdsl.{table} WHERE {own}"
+    yield f"INSERT INTO migdsl.event (migration, kind, subject, value) VALUES ({literal(migration)}, 'left', 'all', '')"
+    yield """DO $leave$
+BEGIN
+  -- The last migration that leaves takes the ledger with it.
+  IF NOT EXISTS (SELECT FROM (SELECT DISTINCT ON (migration) kind FROM migdsl.event
+                               WHERE kind IN ('stage', 'left') ORDER BY migration, id DESC) AS newest
+                  WHERE kind = 'stage') THEN
+    DROP SCHEMA migdsl CASCADE;
+  END IF;
+END
+$leave$"""
+
+
+def _gates(migration: str, phase: str, plans: tuple[TablePlan, ...]) -> Step:
+    found: list[Gate] = [gates.stage(migration, "live" if phase == "enforce" else "complete")]
+    soaks = [plan.soak_seconds for plan in plans if plan.soak_seconds is not None]
+    if phase == "contract":
+        found.append(gates.soaked(migration, max(soaks)))
+    for plan in plans:
+        entity = plan.table.entity
+        if plan.fills:
+            found.append(gates.backfilled(migration, backfill_name(plan)))
+        if plan.fills or plan.comparisons or plan.violations:
+            if plan.table.scope == "tenant":
+                found.append(gates.listed(migration, entity))
+            if plan.fills:
+                found.append(gates.clean(migration, entity, backfill_name(plan)))
+        if phase == "contract" and plan.counter:
+            found.append(gates.silent(migration, entity, plan.counter, max(soaks)))
+    title = f"Refuse to go on while a condition of {phase} is unmet, and say which"
+    return Step(phase, "gate", title, None, rank=-1, up=tuple(found))
+
+
+def backfill_name(plan: TablePlan) -> str:
+    """What the ledger calls the backfill of a table."""
+    return plan.table.entity

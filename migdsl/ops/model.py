@@ -1,0 +1,163 @@
+"""What a migration is lowered to: steps in phases, the parts of revisions, triggers, fills, comparisons. All immutable."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+from migdsl.semantics.model import Table
+
+
+class Lock(Enum):
+    """PostgreSQL's table locks that steps take, weakest first; the value is how PostgreSQL spells it."""
+
+    NONE = ""
+    SHARE_UPDATE_EXCLUSIVE = "SHARE UPDATE EXCLUSIVE"
+    SHARE_ROW_EXCLUSIVE = "SHARE ROW EXCLUSIVE"
+    ACCESS_EXCLUSIVE = "ACCESS EXCLUSIVE"
+
+    @property
+    def strength(self) -> int:
+        """Its rank: a stronger lock has a larger one."""
+        return list(Lock).index(self)
+
+
+class Cost(Enum):
+    """How long a step takes: the same for any table, one scan of it, a rewrite of it, or many small transactions."""
+
+    INSTANT = "instant"
+    SCAN = "scan"
+    REWRITE = "rewrite"
+    BATCHES = "batches"
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Statements that are one transaction. `tables` (as SQL, with the lock each needs) are locked before anything else."""
+
+    tables: tuple[tuple[str, Lock], ...]
+    statements: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class BuildIndex:
+    """An index built CONCURRENTLY; what an earlier try left INVALID goes first."""
+
+    schema: str
+    name: str
+    create: str
+    drop: str
+
+
+@dataclass(frozen=True, slots=True)
+class Alone:
+    """A statement that must be its own transaction and may take long (VALIDATE, DROP INDEX CONCURRENTLY)."""
+
+    statement: str
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """A condition that must hold before anything else happens: `unmet` is SQL that returns text where it does not, or NULL."""
+
+    name: str
+    title: str
+    unmet: str
+
+
+@dataclass(frozen=True, slots=True)
+class Refill:
+    """A column computed again, tenant by tenant, in batches: `tenants` lists them (None: no tenants)."""
+
+    title: str
+    tenants: str | None
+    bound: str
+    batch: str
+    key: tuple[str, ...]
+
+
+Part = Group | BuildIndex | Alone | Gate | Refill
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One thing that happens in a phase.
+
+    `rank` orders the parts of a phase's revision; parts of one rank and kind become one lock group. `down` undoes `up`.
+    """
+
+    phase: str
+    operation: str
+    title: str
+    table: Table | None
+    lock: Lock = Lock.NONE
+    cost: Cost = Cost.INSTANT
+    reversible: bool = True
+    rank: int = 0
+    up: tuple[Part, ...] = ()
+    down: tuple[Part, ...] = ()
+    precondition: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Fill:
+    """A column that the backfill computes. `source` is SQL over the row `t`; `wanted` tells the rows that still need it."""
+
+    column: str
+    source: str
+    wanted: str
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """A new column and its way from and back, as SQL over the row `t`.
+
+    `drifted_old`: differs while the old is the truth. `drifted_new`: differs once the new is. `lossy`: from(back(x)) ≠ x.
+    `left` and `right` are what the hashes cover: what should be there, and what is.
+    """
+
+    column: str
+    pii: bool
+    left: str
+    right: str
+    drifted_old: str
+    drifted_new: str
+    lossy: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Violation:
+    """A constraint to come: `rows` is SQL over the row `t` that is true where it would be broken; else `duplicates`
+    are columns that must be unique together."""
+
+    title: str
+    rows: str | None
+    duplicates: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class TablePlan:
+    """All that happens to one table."""
+
+    table: Table
+    steps: tuple[Step, ...]
+    fills: tuple[Fill, ...]
+    comparisons: tuple[Comparison, ...]
+    violations: tuple[Violation, ...]
+    counter: str | None
+    soak_seconds: int | None
+    irreversible: tuple[str, ...]
+    kept: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Lowered:
+    """A whole migration's operations: per table, and the gates of the late phases."""
+
+    migration: str
+    tables: tuple[TablePlan, ...]
+    steps: tuple[Step, ...]
+
+    def phase(self, name: str) -> tuple[Step, ...]:
+        """The steps of a phase in the order in which they run."""
+        return tuple(sorted((s for s in self.steps if s.phase == name), key=lambda s: s.rank))

@@ -1,0 +1,52 @@
+"""What the database objects of a migration are called: readable, deterministic, at most 63 bytes."""
+
+from __future__ import annotations
+
+from migdsl.dialect.names import derived, qualified, quote
+from migdsl.semantics.model import Table
+
+LEDGER = "migdsl"
+
+
+def table(of: Table) -> str:
+    """The table as SQL."""
+    return qualified(of.schema, of.name)
+
+
+def _owner(migration: str, of: Table) -> tuple[str, ...]:
+    return (migration, of.name) if of.schema == "public" else (migration, of.schema, of.name)
+
+
+def function(migration: str, of: Table) -> str:
+    """The trigger function, as SQL."""
+    return qualified(LEDGER, derived(*_owner(migration, of), suffix="sync"))
+
+
+def counter(migration: str, of: Table) -> str:
+    """The sequence that counts writes of old code, as SQL."""
+    return qualified(LEDGER, derived(*_owner(migration, of), suffix="old_writes"))
+
+
+def trigger(migration: str) -> str:
+    """The trigger, as SQL: its name sorts after all that begin with an ASCII character, since PostgreSQL fires by name."""
+    return quote(derived("~migdsl", migration))
+
+
+def trigger_name(migration: str) -> str:
+    """The trigger's bare name."""
+    return derived("~migdsl", migration)
+
+
+def not_null_check(of: Table, column: str) -> str:
+    """The CHECK that stands in for NOT NULL while it is validated."""
+    return derived(of.name, column, suffix="not_null")
+
+
+def unique(of: Table, columns: tuple[str, ...]) -> str:
+    """A unique constraint, called as PostgreSQL calls one."""
+    return derived(of.name, *columns, suffix="key")
+
+
+def batch_index(migration: str, of: Table) -> str:
+    """The index along which batches walk, where the entity has none."""
+    return derived(*_owner(migration, of), suffix="batch_idx")

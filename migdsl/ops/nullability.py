@@ -1,0 +1,45 @@
+"""`require` and `optional`: a column becomes NOT NULL once no old code writes NULLs, or may be NULL from now on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from migdsl.dialect.names import quote
+from migdsl.ops import not_null
+from migdsl.ops.add_column import EXPAND_TABLE
+from migdsl.ops.batches import Walk
+from migdsl.ops.context import Context
+from migdsl.ops.model import Part, Refill, Step
+from migdsl.ops.triggers import over
+from migdsl.semantics.model import OptionalColumn, RequireColumn
+
+
+def require(context: Context, operation: RequireColumn) -> Iterator[Step]:
+    """The steps of a `require`: the fill is the backfill's, the constraint comes last."""
+    yield from not_null.steps(context, operation.column.name, "validate" if operation.complies else "enforce")
+
+
+def optional(context: Context, operation: OptionalColumn) -> Iterator[Step]:
+    """The steps of an `optional`: at once, and back by what a NULL is to become."""
+    column = operation.column.name
+    title = f"Let {context.table.entity}.{column} be NULL"
+    step = not_null.restore(context, column, "expand", title, EXPAND_TABLE)
+    if operation.back is None:
+        yield step
+        return
+    down: tuple[Part, ...] = (_refill(context, operation), *step.down)
+    yield Step(step.phase, step.operation, title, step.table, step.lock, rank=step.rank, up=step.up, down=down)
+
+
+def _refill(context: Context, operation: OptionalColumn) -> Refill:
+    assert operation.back is not None
+    walk = Walk(context.table)
+    column = quote(operation.column.name)
+    value = over(context.table, operation.back.expression, "t")
+    return Refill(
+        f"{context.table.entity}.{operation.column.name} where it is NULL",
+        context.tenants.listing.text if walk.tenant and context.tenants and context.tenants.listing else None,
+        walk.bound(),
+        walk.update(f"{column} = {value}", f"t.{column} IS NULL"),
+        context.table.key,
+    )

@@ -1,0 +1,133 @@
+"""The trigger that keeps old and new columns equal: made in expand, told to stop filling in enforce, dropped in contract."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from migdsl.dialect.names import dollar_tag, literal
+from migdsl.ops import names, triggers
+from migdsl.ops.add_column import EXPAND_TABLE
+from migdsl.ops.context import Context
+from migdsl.ops.model import Group, Lock, Step
+
+OBJECTS, LAST = 1, 6  # ranks: what a trigger needs comes before it, and goes after it
+
+
+def lower(context: Context) -> Iterator[Step]:
+    """The trigger's life; nothing where no pair and no kept column needs one."""
+    if not context.pairs and not context.kept:
+        return
+    yield _objects(context)
+    yield _trigger(context)
+    if context.pairs:
+        yield _stop_filling(context)
+    yield from _drop(context)
+
+
+def _function(context: Context, fill: bool) -> str:
+    return triggers.function(context.migration, context.table, context.pairs, context.kept, fill)
+
+
+def _create(context: Context, fill: bool) -> tuple[str, ...]:
+    counter = names.counter(context.migration, context.table)
+    return (
+        f"CREATE SEQUENCE IF NOT EXISTS {counter} AS bigint",
+        # Whoever may write the table must be able to count; the ledger's tables stay closed.
+        f"GRANT USAGE ON SCHEMA {names.LEDGER} TO PUBLIC",
+        f"GRANT USAGE ON SEQUENCE {counter} TO PUBLIC",
+        _function(context, fill),
+    )
+
+
+def _remove(context: Context) -> tuple[str, ...]:
+    return (
+        f"DROP FUNCTION IF EXISTS {names.function(context.migration, context.table)}()",
+        f"DROP SEQUENCE IF EXISTS {names.counter(context.migration, context.table)}",
+    )
+
+
+def _objects(context: Context) -> Step:
+    return Step(
+        "expand",
+        "create_function",
+        f"Create the trigger function of {context.table.entity} and the counter of old code's writes",
+        context.table,
+        rank=OBJECTS,
+        up=(Group((), _create(context, fill=True)),),
+        down=(Group((), _remove(context)),),
+    )
+
+
+def _trigger(context: Context) -> Step:
+    table = context.table
+    lock = ((context.sql, Lock.ACCESS_EXCLUSIVE),)
+    drop = f"DROP TRIGGER IF EXISTS {names.trigger(context.migration)} ON {context.sql}"
+    columns = ", ".join([p.column for p in context.pairs] + [k.column for k in context.kept])
+    return Step(
+        "expand",
+        "create_trigger",
+        f"Keep {table.entity}'s old and new columns in step from now on, whoever writes ({columns})",
+        table,
+        Lock.ACCESS_EXCLUSIVE,
+        rank=EXPAND_TABLE,
+        up=(Group(lock, (_must_be_last(context), drop, *triggers.trigger(context.migration, table))),),
+        down=(Group(lock, (drop,)),),
+    )
+
+
+def _must_be_last(context: Context) -> str:
+    """Triggers fire in the order of their names: one after ours could undo what ours has made equal."""
+    name = literal(names.trigger_name(context.migration))
+    body = f"""
+DECLARE
+  later text;
+BEGIN
+  SELECT string_agg(t.tgname, ', ' ORDER BY t.tgname) INTO later
+    FROM pg_trigger AS t
+   WHERE t.tgrelid = {literal(context.sql)}::regclass AND NOT t.tgisinternal
+     AND t.tgtype & 1 = 1 AND t.tgtype & 2 = 2 AND t.tgtype & 20 <> 0
+     AND t.tgname COLLATE "C" > {name} AND t.tgname NOT LIKE '~migdsl%';
+  IF later IS NOT NULL THEN
+    RAISE EXCEPTION 'these triggers of % would run after the one that keeps its columns equal: %', {literal(context.sql)}, later
+      USING HINT = 'rename them to sort before it: ALTER TRIGGER ... RENAME TO ...';
+  END IF;
+END"""
+    tag = dollar_tag(body, "guard")
+    return f"DO {tag}{body}\n{tag}"
+
+
+def _stop_filling(context: Context) -> Step:
+    return Step(
+        "enforce",
+        "replace_function",
+        f"Stop filling NULLs of {context.table.entity} on UPDATE: every row has been filled",
+        context.table,
+        rank=OBJECTS,
+        up=(Group((), (_function(context, fill=False),)),),
+        down=(Group((), (_function(context, fill=True),)),),
+    )
+
+
+def _drop(context: Context) -> Iterator[Step]:
+    table = context.table
+    lock = ((context.sql, Lock.ACCESS_EXCLUSIVE),)
+    drop = f"DROP TRIGGER IF EXISTS {names.trigger(context.migration)} ON {context.sql}"
+    yield Step(
+        "contract",
+        "drop_trigger",
+        f"Drop the trigger of {table.entity}: no old code is left that it serves",
+        table,
+        Lock.ACCESS_EXCLUSIVE,
+        rank=EXPAND_TABLE,
+        up=(Group(lock, (drop,)),),
+        down=(Group(lock, (drop, *triggers.trigger(context.migration, table))),),
+    )
+    yield Step(
+        "contract",
+        "drop_function",
+        f"Drop the trigger function of {table.entity} and its counter",
+        table,
+        rank=LAST,
+        up=(Group((), _remove(context)),),
+        down=(Group((), _create(context, fill=False)),),
+    )

@@ -1,0 +1,234 @@
+"""Turns a URL into short transactions whose rows are text, opened again after a lost connection."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from random import Random
+from typing import Final, Protocol, TypeVar
+
+import psycopg
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+
+from migdsl.runtime.errors import DatabaseFailedError, Remedy, StoppedError, UsageError, remedy, safe_text
+from migdsl.runtime.jobs import Limits, Retry
+from migdsl.runtime.pace import backoff
+from migdsl.runtime.sql import Statement, statement
+
+Row = tuple[str | None, ...]
+T = TypeVar("T")
+
+_NOTHING: Final[Mapping[str, str | None]] = {}
+# Spellings of SQLAlchemy, which Alembic's configuration often shares with the jobs.
+_DRIVER: Final = re.compile(r"^postgres(?:ql)?(?:\+[a-z0-9_]+)?://")
+_DEFAULTS: Final = {
+    "connect_timeout": "10",
+    "keepalives": "1",
+    "keepalives_idle": "30",
+    "keepalives_interval": "10",
+    "keepalives_count": "3",
+    "client_encoding": "utf8",
+}
+# Keys travel as text, so their text form must read back as the same value whatever the role's settings are.
+_SETTINGS: Final = (
+    "SET LOCAL row_security = off; SET LOCAL datestyle = 'ISO, YMD'; SET LOCAL intervalstyle = 'postgres'; "
+    "SET LOCAL extra_float_digits = 1; SET LOCAL bytea_output = 'hex'; SET LOCAL plan_cache_mode = force_custom_plan"
+)
+
+
+class Stop(Protocol):
+    """Whether somebody asked for a stop, and a sleep that ends early when they do."""
+
+    @property
+    def requested(self) -> bool: ...
+
+    def sleep(self, seconds: float) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Transaction:
+    """An open transaction. Values go in as text of unknown type, and take the type of what they are compared with."""
+
+    cursor: psycopg.RawCursor[tuple[object, ...]]
+
+    def rows(self, statement: Statement, values: Mapping[str, str | None] = _NOTHING) -> list[Row]:
+        """All rows, each value in PostgreSQL's text form."""
+        self.cursor.execute(statement.text.encode(), statement.bind(values))
+        result = self.cursor.pgresult
+        if result is None:
+            return []
+        return [
+            tuple(_text(result.get_value(row, column)) for column in range(result.nfields))
+            for row in range(result.ntuples)
+        ]
+
+    def records(self, statement: Statement, values: Mapping[str, str | None] = _NOTHING) -> list[dict[str, str | None]]:
+        """All rows as column name → text."""
+        found = self.rows(statement, values)
+        names = [column.name for column in self.cursor.description or ()]
+        return [dict(zip(names, row, strict=True)) for row in found]
+
+    def run(self, statement: Statement, values: Mapping[str, str | None] = _NOTHING) -> int:
+        """How many rows the statement wrote."""
+        self.cursor.execute(statement.text.encode(), statement.bind(values))
+        return self.cursor.rowcount
+
+
+@dataclass(slots=True)
+class Database:
+    """One connection, made again when it is lost.
+
+    `stop` cuts every wait short; `on_retry` hears of each error that is tried again, and the seconds until then.
+    """
+
+    conninfo: str
+    limits: Limits
+    retry: Retry
+    stop: Stop
+    on_retry: Callable[[psycopg.Error, float], None] = lambda _error, _seconds: None
+    _connection: psycopg.Connection[tuple[object, ...]] | None = None
+    _random: Random = field(default_factory=Random)
+
+    def open(self) -> None:
+        """Connects for the first time. Raises DatabaseFailedError, without the password."""
+        try:
+            self._connect()
+        except psycopg.Error as error:
+            raise DatabaseFailedError(f"can't connect: {self._masked(str(error))}") from None
+
+    def close(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    @contextmanager
+    def transaction(self, *, patient: bool = False, snapshot: bool = False) -> Iterator[Transaction]:
+        """One transaction; `patient`: no statement timeout, for counts that lock nothing; `snapshot`: read only."""
+        connection = self._connection or self._connect()
+        cursor = psycopg.RawCursor(connection)
+        # Timeouts and row_security go with BEGIN, in its round trip: behind a pooler no session is ours.
+        cursor.execute(_begin(self.limits, patient, snapshot).encode())
+        try:
+            yield Transaction(cursor)
+            cursor.execute("COMMIT")
+        except BaseException:
+            with suppress(psycopg.Error):
+                cursor.execute("ROLLBACK")
+            raise
+
+    def perform(self, work: Callable[[Transaction], T], *, patient: bool = False, snapshot: bool = False) -> T:
+        """The result of `work` in one transaction, tried again after transient errors."""
+
+        def once() -> T:
+            with self.transaction(patient=patient, snapshot=snapshot) as tx:
+                return work(tx)
+
+        return self.retrying(once)
+
+    def retrying(self, work: Callable[[], T]) -> T:
+        """The result of `work`, tried again after transient errors; its transactions must be able to run twice."""
+        attempt = 0
+        while True:
+            try:
+                return work()
+            except psycopg.Error as error:
+                attempt += 1
+                if attempt > self.retry.attempts or not self.recover(error, attempt):
+                    raise
+
+    def recover(self, error: psycopg.Error, attempt: int) -> bool:
+        """Whether `error` is worth another try after `attempt` failed ones; then sleeps, and drops a lost connection.
+
+        Raises StoppedError when a stop was asked for meanwhile.
+        """
+        what = remedy(error)
+        if what is Remedy.RECONNECT or (self._connection is not None and self._connection.broken):
+            self.close()
+        elif what not in (Remedy.RETRY, Remedy.SHRINK):
+            return False
+        seconds = backoff(self.retry, attempt, self._random)
+        self.on_retry(error, seconds)
+        self.stop.sleep(seconds)
+        if self.stop.requested:
+            raise StoppedError
+        return True
+
+    @property
+    def backend(self) -> int | None:
+        """The server process behind the connection: None behind a pooler, which makes numbers up."""
+        connection = self._connection or self._connect()
+        with psycopg.RawCursor(connection) as cursor:
+            row = cursor.execute("SELECT pg_catalog.pg_backend_pid()").fetchone()
+        return connection.info.backend_pid if row is not None and row[0] == connection.info.backend_pid else None
+
+    def _connect(self) -> psycopg.Connection[tuple[object, ...]]:
+        # No server-side prepared statements: a custom plan a batch keeps `:after IS NULL` foldable, and poolers happy.
+        self._connection = psycopg.connect(self.conninfo, autocommit=True, prepare_threshold=None)
+        return self._connection
+
+    def _masked(self, message: str) -> str:
+        password = conninfo_to_dict(self.conninfo).get("password")
+        shown = message.replace(str(password), "***") if password else message
+        return " ".join(shown.split())
+
+
+def conninfo_of(url: str, application: str) -> str:
+    """libpq's connection string for a URL, with keepalives and a connect timeout unless it says its own.
+
+    Raises UsageError, which doesn't quote the URL.
+    """
+    try:
+        given = conninfo_to_dict(_DRIVER.sub("postgresql://", url))
+    except psycopg.Error:
+        # libpq's message quotes the URL, and so the password.
+        raise UsageError(
+            "the database URL can't be read; it should look like postgresql://user@host:5432/name"
+        ) from None
+    named = {"application_name": application[:63], **_DEFAULTS, **{name: str(value) for name, value in given.items()}}
+    return make_conninfo("", **named)
+
+
+def speak(error: psycopg.Error) -> DatabaseFailedError:
+    """The error as a reason to stop, with a way out where there is one."""
+    hint = ""
+    if error.sqlstate in {"42P01", "42703", "3F000", "42883"}:
+        hint = "; the database isn't where this job expects it: run `alembic upgrade head` first"
+    elif error.sqlstate == "42501" and "row-level security" in (error.diag.message_primary or ""):
+        hint = "; a filtered table would be filled in part: run the job as a role with BYPASSRLS"
+    return DatabaseFailedError(f"the database refused: {safe_text(error)}{hint}")
+
+
+def _begin(limits: Limits, patient: bool, snapshot: bool) -> str:
+    mode = "REPEATABLE READ READ ONLY" if snapshot else "READ COMMITTED READ WRITE"
+    statement_ms = 0 if patient else limits.statement_ms
+    return (
+        f"BEGIN ISOLATION LEVEL {mode}; {_SETTINGS}; SET LOCAL statement_timeout = {statement_ms:d}; "
+        f"SET LOCAL lock_timeout = {limits.lock_ms:d}; "
+        f"SET LOCAL idle_in_transaction_session_timeout = {limits.idle_ms:d}"
+    )
+
+
+def _text(value: bytes | None) -> str | None:
+    return None if value is None else value.decode("utf-8")
+
+
+def tenants_of(database: Database, sql: str | None, asked: tuple[str, ...] | None) -> tuple[str, ...]:
+    """The tenants to work on, in the list's order; one lane named '' for a table without tenants.
+
+    Raises UsageError for one that isn't listed, and DatabaseFailedError for a NULL in the list.
+    """
+    if sql is None:
+        if asked is not None:
+            raise UsageError("this table has no tenants: leave --tenant out")
+        return ("",)
+    listing = statement(sql)
+    rows = database.perform(lambda tx: tx.rows(listing), patient=True, snapshot=True)
+    listed = tuple(dict.fromkeys(row[0] for row in rows if row[0] is not None))
+    if any(row[0] is None for row in rows):
+        raise DatabaseFailedError("the list of tenants holds a NULL")
+    unknown = [tenant for tenant in asked or () if tenant not in listed]
+    if unknown:
+        raise UsageError(f"the list of tenants doesn't hold {', '.join(map(repr, unknown))}")
+    return listed if asked is None else tuple(tenant for tenant in listed if tenant in asked)

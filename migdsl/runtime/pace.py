@@ -1,0 +1,49 @@
+"""Turns the time that the last batches took into the size of the next one and the pause before it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from random import Random
+
+from migdsl.runtime.jobs import Pace, Retry
+
+# Weight of the newest batch: three batches make up most of the average, so one slow checkpoint doesn't halve the speed.
+_NEWEST = 0.4
+
+
+@dataclass(frozen=True, slots=True)
+class BatchSize:
+    """The next batch's size in rows, and the smoothed rows per second that it rests on (0 before the first batch)."""
+
+    rows: int
+    rate: float = 0.0
+
+    def after(self, pace: Pace, scanned: int, seconds: float) -> BatchSize:
+        """The size after `scanned` rows took `seconds`: aims at the target, grows by at most `growth`, stays in bounds.
+
+        A batch that was quick because a small tenant ended says nothing about the next one.
+        """
+        if scanned <= 0 or seconds <= 0 or (scanned < self.rows and seconds * 1000 <= pace.target_ms):
+            return self
+        seen = scanned / seconds
+        rate = seen if self.rate == 0 else self.rate + _NEWEST * (seen - self.rate)
+        wanted = min(rate * pace.target_ms / 1000, self.rows * pace.growth + 1)
+        return BatchSize(max(pace.floor, min(pace.ceiling, int(wanted))), rate)
+
+    def cut(self, pace: Pace) -> BatchSize:
+        """The size after a timeout: a quarter at once, since others wait for as long as a batch is too long."""
+        return replace(self, rows=max(pace.floor, self.rows // 4), rate=self.rate / 4)
+
+
+def pause_after(pace: Pace, seconds: float) -> float:
+    """Seconds to sleep after a batch of `seconds`, so that work is `duty` of the time."""
+    return seconds * (1 - pace.duty) / pace.duty
+
+
+def backoff(retry: Retry, attempt: int, random: Random) -> float:
+    """Seconds before the next try after `attempt` failed ones: doubles up to the longest.
+
+    The upper half is random, so that workers that collided don't meet again.
+    """
+    full = min(retry.longest_s, retry.first_s * 2.0 ** (attempt - 1))
+    return full * (0.5 + random.random() / 2)

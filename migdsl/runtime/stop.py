@@ -1,0 +1,52 @@
+"""Turns SIGTERM and the first Ctrl-C into a request to stop after the batch at hand."""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from types import FrameType, TracebackType
+from typing import Final
+
+# A handler that only sets a flag doesn't end time.sleep, and an Event can deadlock when it is set from a handler.
+_SLICE_S: Final = 0.05
+
+_Handler = Callable[[int, FrameType | None], object] | int | signal.Handlers | None
+
+
+@dataclass(slots=True)
+class Signals:
+    """A context in which signals ask for a stop. `exit_code` is 0 after SIGTERM and 130 after Ctrl-C.
+
+    A second Ctrl-C raises KeyboardInterrupt at once.
+    """
+
+    exit_code: int = 0
+    requested: bool = False
+    _before: dict[int, _Handler] = field(default_factory=dict)
+
+    def __enter__(self) -> Signals:
+        if threading.current_thread() is threading.main_thread():
+            for number in (signal.SIGTERM, signal.SIGINT):
+                self._before[number] = signal.signal(number, self._asked)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def sleep(self, seconds: float) -> None:
+        """Sleeps, and returns within a twentieth of a second of a request."""
+        until = time.monotonic() + seconds
+        while not self.requested and (left := until - time.monotonic()) > 0:
+            time.sleep(min(left, _SLICE_S))
+
+    def _asked(self, number: int, _frame: FrameType | None) -> None:
+        if number == signal.SIGINT and self.requested:
+            raise KeyboardInterrupt
+        self.requested = True
+        self.exit_code = 130 if number == signal.SIGINT else 0

@@ -1,0 +1,126 @@
+"""A syntax tree becomes a checked module and diagnostics: a tuple of passes, each of which needs those before it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TypeVar
+
+from migdsl.diagnostics import Diagnostic
+from migdsl.semantics import changes, header, rollout, tables
+from migdsl.semantics.model import CheckedModule, Rollout
+from migdsl.semantics.problems import Problems
+from migdsl.syntax import ast
+from migdsl.syntax.parser import Parsed
+
+T = TypeVar("T", bound=ast.Declaration)
+
+
+@dataclass(frozen=True, slots=True)
+class _Work:
+    """What the passes share: the declarations, and where to leave problems."""
+
+    parsed: Parsed
+    problems: Problems
+
+    def all(self, kind: type[T]) -> list[T]:
+        return [d for d in self.parsed.module.declarations if isinstance(d, kind)]
+
+
+def check(parsed: Parsed) -> tuple[CheckedModule, tuple[Diagnostic, ...]]:
+    """Resolve and check all of a parsed file. The module is to be used only where no diagnostic is an error."""
+    work = _Work(parsed, Problems(parsed.broken))
+    module = CheckedModule(
+        path=parsed.module.path,
+        header=None,
+        databases=(),
+        tenants=None,
+        tables=(),
+        changes=(),
+        rollout=Rollout((), rollout.DEFAULT_STEPS, rollout.DEFAULT_EVERY, False),
+        stages=(),
+        switches=(),
+        allows=(),
+    )
+    for step in _PASSES:
+        module = step(work, module)
+    return module, tuple(work.problems.found)
+
+
+def _header(work: _Work, module: CheckedModule) -> CheckedModule:
+    found = work.all(ast.Migration)
+    for extra in found[1:]:
+        title = "one file compiles to one migration"
+        more = [(found[0].name.span, "the first one")]
+        work.problems.error(
+            "MIG009", extra.name.span, title, "a second one", more=more, help="give it a file of its own"
+        )
+    allows = tuple(a for d in work.parsed.module.declarations for a in header.allowed(getattr(d, "allows", ())))
+    return replace(module, header=header.header(work.problems, found[0]) if found else None, allows=allows)
+
+
+def _databases(work: _Work, module: CheckedModule) -> CheckedModule:
+    found = work.all(ast.Database)
+    _twice(work.problems, [d.name for d in found], "databases")
+    return replace(module, databases=tuple(header.database(work.problems, d) for d in found))
+
+
+def _tenants(work: _Work, module: CheckedModule) -> CheckedModule:
+    found = work.all(ast.Tenants)
+    for extra in found[1:]:
+        header.again(work.problems, extra.span, found[0].span, "tenants", "the migration")
+    if found:
+        names = tuple(d.name for d in module.databases)
+        return replace(module, tenants=header.tenants(work.problems, found[0], names))
+    changed = work.all(ast.Change)
+    if changed:
+        title = "the file doesn't say what a tenant is"
+        body = "Every batch, check and gate works tenant by tenant; without the boundary one query could touch everybody's rows."
+        help_ = 'tenants { key tenant_id uuid; list `SELECT id FROM tenants ORDER BY id` }, or tenants none because "…"'
+        work.problems.error("MIG301", changed[0].entity.span, title, "is changed", body=body, help=help_)
+    return module
+
+
+def _tables(work: _Work, module: CheckedModule) -> CheckedModule:
+    found = work.all(ast.Entity)
+    _twice(work.problems, [e.name for e in found], "entities")
+    databases = {d.name: d for d in module.databases}
+    return replace(module, tables=tuple(tables.table(work.problems, e, databases, module.tenants) for e in found))
+
+
+def _changes(work: _Work, module: CheckedModule) -> CheckedModule:
+    entities = {t.entity: t for t in module.tables}
+    seen: dict[str, ast.Change] = {}
+    found = []
+    for node in work.all(ast.Change):
+        if node.entity.text in seen:
+            first = seen[node.entity.text].entity.span
+            header.again(work.problems, node.entity.span, first, f"change {node.entity.text}", "the migration")
+            continue
+        seen[node.entity.text] = node
+        change = changes.change(work.problems, node, entities)
+        if change is not None:
+            found.append(change)
+    return replace(module, changes=tuple(found))
+
+
+def _rollout(work: _Work, module: CheckedModule) -> CheckedModule:
+    found = rollout.rollout(work.problems, work.all(ast.Cutover), module.tenants)
+    name = module.header.name if module.header else None
+    return replace(
+        module,
+        rollout=found,
+        stages=rollout.stages(work.problems, work.all(ast.Flag), name, found.canary, module.tenants),
+        switches=rollout.switches(work.problems, work.all(ast.BooleanFlag), found.canary, module.tenants),
+    )
+
+
+def _twice(problems: Problems, names: list[ast.Name], what: str) -> None:
+    seen: dict[str, ast.Name] = {}
+    for name in names:
+        if name.text in seen:
+            more = [(seen[name.text].span, "the first one")]
+            problems.error("MIG104", name.span, f"two {what} are called `{name.text}`", "the second one", more=more)
+        seen.setdefault(name.text, name)
+
+
+_PASSES = (_header, _databases, _tenants, _tables, _changes, _rollout)

@@ -1,0 +1,190 @@
+"""`migration`, `database` and `tenants` become their checked forms."""
+
+from __future__ import annotations
+
+import re
+from urllib.parse import urlsplit
+
+from migdsl.semantics.expressions import select
+from migdsl.semantics.model import PHASES, Allowed, Database, Header, Tenants
+from migdsl.semantics.problems import Problems, sql_name
+from migdsl.semantics.types import column_type
+from migdsl.source import Span
+from migdsl.syntax import ast, lexis
+
+TYPES = (
+    "service_extraction service_migration database_migration schema_change backfill dual_write cdc api_migration "
+    "architecture_migration infrastructure_migration dependency_migration"
+).split()
+OLDEST, NEWEST = 14, 18
+_IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,62}")
+
+
+def header(problems: Problems, node: ast.Migration) -> Header:
+    """The migration's header."""
+    once(problems, node.settings, "migration", repeatable=("assume", "risk"))
+    _file_name(problems, node.name)
+    downtime, seconds, window = _downtime(problems, node)
+    return Header(
+        name=node.name.text,
+        span=node.name.span,
+        ticket=_text(node.settings, "ticket") or _ticket_file(problems, node),
+        title=_text(node.settings, "title"),
+        kind=_word(problems, node.settings, "migration_type", "migration type", TYPES),
+        downtime=downtime,
+        downtime_seconds=seconds,
+        window=window,
+        owner=_text(node.settings, "owner"),
+        assumptions=tuple(s.texts[0].value for s in node.settings if s.key == "assume"),
+        risks=tuple(s.texts[0].value for s in node.settings if s.key == "risk"),
+        through=_word(problems, node.settings, "through", "phase", PHASES),
+        allows=allowed(node.allows),
+    )
+
+
+def _file_name(problems: Problems, name: ast.Name) -> None:
+    """The name becomes part of paths, tables, revisions and flags."""
+    if _IDENTIFIER.fullmatch(name.text) is None:
+        title = f"`{name.text}` can't name a migration"
+        help_ = (
+            "use 1 to 63 letters, digits and underscores, a letter first: files, flags and revisions are named after it"
+        )
+        problems.error("MIG008", name.span, title, "not a file's name everywhere", help=help_)
+
+
+def _ticket_file(problems: Problems, node: ast.Migration) -> None:
+    for setting in node.settings:
+        if setting.key == "ticket_file":
+            title = "`ticket file` is part of the language, and not of this release"
+            problems.error("MIG007", setting.span, title, "not supported yet", help='name the ticket: ticket "MIG-77"')
+
+
+def _downtime(problems: Problems, node: ast.Migration) -> tuple[str, float | None, str | None]:
+    for setting in node.settings:
+        if setting.key == "downtime_window":
+            length = lexis.seconds(setting.numbers[0].raw)
+            if length is None:
+                bad_number(problems, setting.numbers[0], "duration", "5m")
+            return "window", length, setting.texts[0].value if setting.texts else None
+        if setting.key == "downtime" and setting.words[0].text == "allowed":
+            return "allowed", None, None
+        if setting.key == "downtime" and setting.words[0].text != "none":
+            word = setting.words[0]
+            problems.unknown("MIG106", "downtime policy", word.text, word.span, ["none", "allowed", "window"])
+    return "none", 0.0, None
+
+
+def database(problems: Problems, node: ast.Database) -> Database:
+    """A database's declaration."""
+    once(problems, node.settings, "database")
+    settings = {s.key: s for s in node.settings}
+    migrations = settings.get("migrations")
+    texts = [t.value for t in migrations.texts] if migrations else []
+    url = settings.get("url_env")
+    return Database(
+        name=node.name.text,
+        version=_version(problems, settings.get("engine")),
+        url_env=url.words[0].text if url else _no_url(problems, settings.get("url_literal")),
+        schema=sql_name(node.schema) if node.schema else "public",
+        versions_path=texts[0] if texts else None,
+        after=texts[1] if len(texts) > 1 else None,
+        span=node.name.span,
+    )
+
+
+def _no_url(problems: Problems, literal: ast.Setting | None) -> str:
+    if literal is not None:
+        try:
+            secret = urlsplit(literal.texts[0].value).password is not None
+        except ValueError:
+            secret = True
+        title = "a password stands in the file" if secret else "a database's URL comes from the environment"
+        body = "This file is committed, reviewed and copied; whoever reads it could use the password." if secret else ""
+        problems.error("MIG311", literal.span, title, "a literal URL", body=body, help="url env DATABASE_URL")
+    return "DATABASE_URL"
+
+
+def _version(problems: Problems, engine: ast.Setting | None) -> int:
+    if engine is None:
+        return OLDEST
+    name = engine.words[0]
+    if name.text not in ("postgresql", "postgres"):
+        problems.unknown("MIG206", "engine", name.text, name.span, ["postgresql"])
+    if not engine.numbers:
+        return OLDEST
+    version = lexis.count(engine.numbers[0].raw)
+    if version is None or not OLDEST <= version <= NEWEST:
+        title = f"PostgreSQL {engine.numbers[0].raw} is not supported"
+        help_ = f"migdsl knows PostgreSQL {OLDEST} to {NEWEST}"
+        problems.error("MIG206", engine.numbers[0].span, title, "not a known version", help=help_)
+        return OLDEST
+    return version
+
+
+def tenants(problems: Problems, node: ast.Tenants, databases: tuple[str, ...]) -> Tenants:
+    """The tenant boundary."""
+    if node.none_because:
+        return Tenants(None, None, None, node.none_because.value, node.span)
+    for parts, what in ((node.keys, "key"), (node.lists, "list")):
+        if not parts:
+            help_ = "key tenant_id uuid" if what == "key" else "list `SELECT id FROM tenants ORDER BY id`"
+            problems.error("MIG301", node.span, f"the tenant boundary has no `{what}`", "add it here", help=help_)
+        elif len(parts) > 1:
+            again(problems, parts[1].span, parts[0].span, what, "the tenant boundary")
+    for item in node.lists:
+        if item.database and item.database.text not in databases:
+            problems.unknown("MIG103", "database", item.database.text, item.database.span, databases)
+    key = node.keys[0] if node.keys else None
+    return Tenants(
+        sql_name(key.name) if key else None,
+        column_type(problems, key.type) if key else None,
+        select(problems, node.lists[0].sql) if node.lists else None,
+        None,
+        node.span,
+    )
+
+
+def allowed(nodes: tuple[ast.Allow, ...]) -> tuple[Allowed, ...]:
+    """The rules that a block lifts."""
+    return tuple(Allowed(n.code.text, n.reason.value, n.span) for n in nodes)
+
+
+def once(problems: Problems, settings: tuple[ast.Setting, ...], where: str, repeatable: tuple[str, ...] = ()) -> None:
+    """Report settings that stand twice."""
+    seen: dict[str, Span] = {}
+    for setting in settings:
+        key = setting.key.split("_")[0]
+        if key in repeatable:
+            continue
+        if key in seen:
+            again(problems, setting.span, seen[key], key, f"the {where}")
+        seen.setdefault(key, setting.span)
+
+
+def again(problems: Problems, span: Span, first: Span, what: str, where: str) -> None:
+    """Report something that may stand once and stands twice."""
+    title = f"`{what}` is said twice of {where}"
+    problems.error("MIG013", span, title, "again", more=[(first, "first said here")], help="keep one of them")
+
+
+def bad_number(problems: Problems, number: ast.Number, what: str, example: str) -> None:
+    """Report a number of the wrong kind."""
+    problems.error(
+        "MIG008", number.span, f"`{number.raw}` is no {what}", f"a {what} is expected", help=f"for example {example}"
+    )
+
+
+def _text(settings: tuple[ast.Setting, ...], key: str) -> str | None:
+    return next((s.texts[0].value for s in settings if s.key == key), None)
+
+
+def _word(
+    problems: Problems, settings: tuple[ast.Setting, ...], key: str, what: str, known: tuple[str, ...] | list[str]
+) -> str | None:
+    for setting in settings:
+        if setting.key == key:
+            word = setting.words[0]
+            if word.text in known:
+                return word.text
+            problems.unknown("MIG106", what, word.text, word.span, known)
+    return None

@@ -1,0 +1,257 @@
+"""A checked module: every name resolved, every type known, every SQL parsed; nothing in it can be wrong any more."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from migdsl.dialect.sql import Expression, Statement
+from migdsl.dialect.types import SqlType
+from migdsl.source import Span
+
+STAGES = ("off", "dualwrite", "shadow", "live", "rampdown", "complete")
+PHASES = ("prepare", "expand", "backfill", "validate", "cutover", "enforce", "contract")
+
+
+@dataclass(frozen=True, slots=True)
+class Allowed:
+    """A rule that the file lifts, and why."""
+
+    code: str
+    reason: str
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """What the migration is called and what people say of it. `downtime_seconds` is None where any is allowed."""
+
+    name: str
+    span: Span
+    ticket: str | None
+    title: str | None
+    kind: str | None
+    downtime: str
+    downtime_seconds: float | None
+    window: str | None
+    owner: str | None
+    assumptions: tuple[str, ...]
+    risks: tuple[str, ...]
+    through: str | None
+    allows: tuple[Allowed, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Database:
+    """A system that owns data. `url_env` names the environment variable that holds its URL."""
+
+    name: str
+    version: int
+    url_env: str
+    schema: str
+    versions_path: str | None
+    after: str | None
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class Tenants:
+    """The tenant boundary; `listing` gives one column with the tenants. Both are None where there are no tenants."""
+
+    key: str | None
+    type: SqlType | None
+    listing: Statement | None
+    none_because: str | None
+    span: Span | None
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column as it is (or, of an `add`, as it will be). `default` and `generated` are SQL."""
+
+    name: str
+    type: SqlType
+    nullable: bool
+    span: Span
+    key: bool = False
+    tenant: bool = False
+    pii: bool = False
+    phi: bool = False
+    unique: bool = False
+    default: str | None = None
+    identity: str | None = None
+    generated: Expression | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Constraint:
+    """What stands on columns: kind is unique, index, check, reference, key or generated."""
+
+    kind: str
+    columns: tuple[str, ...]
+    uses: frozenset[str]
+    name: str | None
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """An entity: a table as it is before the migration. `scope` is tenant, global or via."""
+
+    entity: str
+    database: str
+    schema: str
+    name: str
+    columns: tuple[Column, ...]
+    key: tuple[str, ...]
+    scope: str
+    scope_reason: str | None
+    constraints: tuple[Constraint, ...]
+    rows: int | None
+    sensitivity: str | None
+    legacy: tuple[tuple[str, str], ...]
+    complete: bool
+    span: Span
+
+    def column(self, name: str) -> Column | None:
+        """The column of that name."""
+        return next((c for c in self.columns if c.name == name), None)
+
+    @property
+    def tenant(self) -> str | None:
+        """The tenant column, where the table has one."""
+        return next((c.name for c in self.columns if c.tenant), None)
+
+    def type_of(self, name: str) -> SqlType:
+        """The type of a column that is known to be there."""
+        found = self.column(name)
+        assert found is not None
+        return found.type
+
+
+@dataclass(frozen=True, slots=True)
+class Back:
+    """How an old column is computed from the new ones."""
+
+    column: str
+    expression: Expression
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class UniqueSet:
+    """Columns that shall be unique together."""
+
+    columns: tuple[str, ...]
+    name: str | None
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class AddColumn:
+    """A new column, how rows get its value, and how that goes back."""
+
+    column: Column
+    source: Expression | None
+    backs: tuple[Back, ...]
+    uniques: tuple[UniqueSet, ...]
+    complies: str | None
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class DropColumn:
+    """A column that goes away; `back` is its own way home, apart from those of added columns."""
+
+    column: Column
+    soak_seconds: int
+    back: Back | None
+    irreversible: str | None
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class RequireColumn:
+    """A nullable column that becomes NOT NULL."""
+
+    column: Column
+    source: Expression | None
+    complies: str | None
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class OptionalColumn:
+    """A NOT NULL column that becomes nullable."""
+
+    column: Column
+    back: Back | None
+    span: Span
+
+
+Operation = AddColumn | DropColumn | RequireColumn | OptionalColumn
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """All operations on one table."""
+
+    table: Table
+    operations: tuple[Operation, ...]
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class Rollout:
+    """Who goes first and in which steps: percentages, None for the canary; a pause in seconds after each."""
+
+    canary: tuple[str, ...]
+    steps: tuple[float | None, ...]
+    every_seconds: int
+    by_request: bool
+
+
+@dataclass(frozen=True, slots=True)
+class StageLine:
+    """One line of the flag: `scope` is all, canary, percent or tenants."""
+
+    scope: str
+    stage: str
+    percent: str | None
+    tenants: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SwitchLine:
+    """One line of a boolean flag."""
+
+    scope: str
+    percent: str | None
+    tenants: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Switch:
+    """A boolean flag."""
+
+    name: str
+    lines: tuple[SwitchLine, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class CheckedModule:
+    """All of a compiled unit. `header` is None in a file that only declares (and can be checked, not compiled)."""
+
+    path: str
+    header: Header | None
+    databases: tuple[Database, ...]
+    tenants: Tenants | None
+    tables: tuple[Table, ...]
+    changes: tuple[Change, ...]
+    rollout: Rollout
+    stages: tuple[StageLine, ...]
+    switches: tuple[Switch, ...]
+    allows: tuple[Allowed, ...]
+
+    def database(self, name: str) -> Database:
+        """The database of that name, which is known to be there."""
+        return next(d for d in self.databases if d.name == name)

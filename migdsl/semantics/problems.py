@@ -1,0 +1,89 @@
+"""Where checks leave what they find, and how a place inside SQL becomes a place in the file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from migdsl.diagnostics import Diagnostic, Fix, Label, Severity
+from migdsl.diagnostics.suggest import did_you_mean
+from migdsl.source import Span
+from migdsl.syntax import ast
+
+
+@dataclass(frozen=True, slots=True)
+class Problems:
+    """What was found so far. `broken` names declarations that could not be read: they are silent."""
+
+    broken: frozenset[str] = frozenset()
+    found: list[Diagnostic] = field(default_factory=list)
+
+    def error(
+        self,
+        code: str,
+        span: Span,
+        title: str,
+        label: str,
+        *,
+        help: str = "",
+        body: str = "",
+        more: Iterable[tuple[Span, str]] = (),
+        fix: Fix | None = None,
+    ) -> None:
+        """Report an error."""
+        self._add(Severity.ERROR, code, span, title, label, help, body, more, fix)
+
+    def warning(
+        self,
+        code: str,
+        span: Span,
+        title: str,
+        label: str,
+        *,
+        help: str = "",
+        body: str = "",
+        more: Iterable[tuple[Span, str]] = (),
+    ) -> None:
+        """Report a warning."""
+        self._add(Severity.WARNING, code, span, title, label, help, body, more, None)
+
+    def unknown(self, code: str, kind: str, name: str, span: Span, known: Iterable[str]) -> None:
+        """Report a name that nobody knows, with the known one that was meant."""
+        if name in self.broken:
+            return
+        candidates = sorted(known)
+        near = did_you_mean(name, candidates)
+        if near:
+            help_ = f"did you mean `{near}`?"
+        else:
+            help_ = f"there is: {', '.join(candidates[:12])}" if candidates else f"no {kind} is declared"
+        self.error(code, span, f"there is no {kind} `{name}`", "not found", help=help_)
+
+    def _add(
+        self,
+        severity: Severity,
+        code: str,
+        span: Span,
+        title: str,
+        label: str,
+        help_: str,
+        body: str,
+        more: Iterable[tuple[Span, str]],
+        fix: Fix | None,
+    ) -> None:
+        labels = tuple(Label(place, text) for place, text in more)
+        self.found.append(Diagnostic(code, severity, title, Label(span, label), labels, body, help_, fix))
+
+
+def sql_name(name: ast.Name) -> str:
+    """A column's or table's name as PostgreSQL stores it: unquoted ones are folded to lower case."""
+    return name.text if name.quoted else name.text.lower()
+
+
+def inside(sql: ast.Sql, start: int, end: int) -> Span:
+    """Characters `[start, end)` of the SQL as a place in the file, where each backtick in it was written twice."""
+    begin = sql.body.start + start + sql.text.count("`", 0, start)
+    finish = sql.body.start + end + sql.text.count("`", 0, end)
+    if finish <= begin:  # At the end of the SQL there is nothing to underline but its closing backtick.
+        begin, finish = min(begin, sql.body.end), min(begin, sql.body.end) + 1
+    return Span(sql.span.path, begin, finish)

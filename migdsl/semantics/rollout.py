@@ -1,0 +1,157 @@
+"""`cutover` and `flag` become a checked rollout: who goes first, in which steps, and where it stands now."""
+
+from __future__ import annotations
+
+import re
+
+from migdsl.semantics.header import again, bad_number
+from migdsl.semantics.model import STAGES, Rollout, StageLine, Switch, SwitchLine, Tenants
+from migdsl.semantics.problems import Problems
+from migdsl.source import Span
+from migdsl.syntax import ast, lexis
+
+DEFAULT_STEPS = (1.0, 10.0, 50.0, 100.0)
+DEFAULT_EVERY = 86400
+_UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+_INTEGER = re.compile(r"-?\d+")
+
+
+def rollout(problems: Problems, nodes: list[ast.Cutover], tenants: Tenants | None) -> Rollout:
+    """The rollout's canary and steps; the default ones where the file says nothing."""
+    for extra in nodes[1:]:
+        again(problems, extra.span, nodes[0].span, "cutover", "the migration")
+    if not nodes:
+        return Rollout((), DEFAULT_STEPS, DEFAULT_EVERY, False)
+    node = nodes[0]
+    for found in (node.canaries, node.ramps):
+        if len(found) > 1:
+            again(problems, found[1].span, found[0].span, "canary" if found is node.canaries else "ramp", "the cutover")
+    canary = tenant_names(problems, [t for c in node.canaries[:1] for t in c.tenants], tenants)
+    if not node.ramps:
+        return Rollout(canary, DEFAULT_STEPS, DEFAULT_EVERY, False)
+    ramp = node.ramps[0]
+    steps = DEFAULT_STEPS if ramp.by_request else _steps(problems, ramp, bool(canary))
+    return Rollout(canary, steps, _every(problems, ramp), ramp.by_request)
+
+
+def _every(problems: Problems, ramp: ast.Ramp) -> int:
+    if ramp.every is None:
+        return DEFAULT_EVERY
+    found = lexis.seconds(ramp.every.raw)
+    if found is None:
+        bad_number(problems, ramp.every, "duration", "24h")
+    return int(found or DEFAULT_EVERY)
+
+
+def _steps(problems: Problems, ramp: ast.Ramp, has_canary: bool) -> tuple[float | None, ...]:
+    steps: list[float | None] = []
+    highest = 0.0
+    for number in ramp.steps:
+        if number is None:
+            if not has_canary:
+                title = "the ramp begins with a canary, and no canary is named"
+                problems.error(
+                    "MIG504",
+                    ramp.span,
+                    title,
+                    "`canary` in this ramp",
+                    help='canary "7f1f9a52-53f0-4d0e-9f0a-0d8f4a1f3c11"',
+                )
+            steps.append(None)
+            continue
+        value = lexis.percent(number.raw)
+        if value is None:
+            bad_number(problems, number, "percentage from 0% to 100%", "10%")
+        elif value <= highest:
+            title = "a ramp only goes up"
+            problems.error(
+                "MIG502",
+                number.span,
+                title,
+                f"not more than the {highest:g}% before it",
+                help="ramp 1%, 10%, 50%, 100%",
+            )
+        else:
+            highest = value
+            steps.append(value)
+    if highest < 100:
+        title = "the ramp never reaches everybody"
+        problems.error("MIG502", ramp.span, title, f"ends at {highest:g}%", help="end it at 100%")
+    return tuple(steps)
+
+
+def stages(
+    problems: Problems, nodes: list[ast.Flag], name: str | None, canary: tuple[str, ...], tenants: Tenants | None
+) -> tuple[StageLine, ...]:
+    """Where the rollout stands now; off for all where the file says nothing."""
+    for extra in nodes[1:]:
+        again(problems, extra.span, nodes[0].span, "flag", "the migration")
+    for node in nodes[:1]:
+        if node.entity is not None:
+            title = "a flag for one entity is part of the language, and not of this release"
+            problems.error("MIG007", node.entity.span, title, "not supported yet")
+        if name is not None and node.name.text != name and name not in problems.broken:
+            title = f"the staged flag of `{name}` is called `{name}`"
+            problems.error("MIG107", node.name.span, title, f"and not `{node.name.text}`", help=f"flag {name} {{ … }}")
+        return tuple(_stage_lines(problems, node, canary, tenants))
+    return ()
+
+
+def _stage_lines(
+    problems: Problems, node: ast.Flag, canary: tuple[str, ...], tenants: Tenants | None
+) -> list[StageLine]:
+    seen: dict[str, Span] = {}
+    lines = []
+    for item in node.stages:
+        if item.stage.text not in STAGES:
+            problems.unknown("MIG106", "stage", item.stage.text, item.stage.span, STAGES)
+            continue
+        kind, percent, names = _scope(problems, item.scope, canary, tenants)
+        if kind in seen and kind != "tenants":
+            again(problems, item.span, seen[kind], f"stage … for {kind}", "the flag")
+        seen.setdefault(kind, item.span)
+        lines.append(StageLine(kind, item.stage.text, percent, names))
+    return lines
+
+
+def switches(
+    problems: Problems, nodes: list[ast.BooleanFlag], canary: tuple[str, ...], tenants: Tenants | None
+) -> tuple[Switch, ...]:
+    """The boolean flags."""
+    found: dict[str, Switch] = {}
+    for node in nodes:
+        if node.name.text in found:
+            title = f"two flags are called `{node.name.text}`"
+            problems.error("MIG104", node.name.span, title, "the second one")
+        lines = tuple(SwitchLine(*_scope(problems, scope, canary, tenants)) for scope in node.scopes)
+        found[node.name.text] = Switch(node.name.text, lines)
+    return tuple(found.values())
+
+
+def _scope(
+    problems: Problems, scope: ast.Scope, canary: tuple[str, ...], tenants: Tenants | None
+) -> tuple[str, str | None, tuple[str, ...]]:
+    if scope.kind == "canary" and not canary:
+        title = "no canary is named"
+        problems.error("MIG504", scope.span, title, "this line is for nobody", help='cutover { canary "…" }')
+    if scope.percent is not None:
+        value = lexis.percent(scope.percent.raw)
+        if value is None:
+            bad_number(problems, scope.percent, "percentage from 0% to 100%", "10%")
+        return "percent", f"{value or 0:g}", ()
+    return scope.kind, None, tenant_names(problems, list(scope.tenants), tenants)
+
+
+def tenant_names(problems: Problems, texts: list[ast.Text], tenants: Tenants | None) -> tuple[str, ...]:
+    """Tenants named in the file, each held against the type of the tenant key."""
+    if texts and tenants is not None and tenants.none_because:
+        title = "there are no tenants to name"
+        problems.error("MIG504", texts[0].span, title, "the file says `tenants none`", help="ramp by request")
+    base = tenants.type.base if tenants is not None and tenants.type else None
+    shape = {"uuid": _UUID, "integer": _INTEGER, "bigint": _INTEGER, "smallint": _INTEGER}.get(base or "")
+    for text in texts:
+        if shape is not None and shape.fullmatch(text.value) is None:
+            title = f"`{text.value}` is no {base}"
+            problems.error("MIG503", text.span, title, f"tenants are of type {base}")
+    # A uuid has one canonical spelling, which is what the database and the flag's callers use.
+    return tuple(t.value.lower() if shape is _UUID else t.value for t in texts)

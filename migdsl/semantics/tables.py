@@ -1,0 +1,255 @@
+"""`entity` becomes a checked table: columns, key, tenant column, and what stands on which columns."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from migdsl.semantics.expressions import expression
+from migdsl.semantics.header import again, bad_number
+from migdsl.semantics.model import Column, Constraint, Database, Table, Tenants
+from migdsl.semantics.problems import Problems, sql_name
+from migdsl.semantics.types import column_type
+from migdsl.source import Span
+from migdsl.syntax import ast, lexis
+
+_SENSITIVITY = ("public", "internal", "confidential", "pii", "phi", "unknown")
+
+
+def table(problems: Problems, node: ast.Entity, databases: dict[str, Database], tenants: Tenants | None) -> Table:
+    """An entity's table."""
+    database, schema, name = _place(problems, node, databases)
+    columns = tuple(_columns(problems, node))
+    settings = {i.key: i for i in node.items if isinstance(i, ast.Setting)}
+    known = {c.name for c in columns}
+    complete = node.name.text not in problems.broken
+    key = _key(problems, node, columns)
+    scope, reason = _scope(problems, node, settings, columns, tenants)
+    return Table(
+        entity=node.name.text,
+        database=database,
+        schema=schema,
+        name=name,
+        columns=columns,
+        key=key,
+        scope=scope,
+        scope_reason=reason,
+        constraints=tuple(_constraints(problems, node, columns, known if complete else None)),
+        rows=_rows(problems, settings.get("rows")),
+        sensitivity=_sensitivity(problems, settings.get("sensitivity")),
+        legacy=tuple((sql_name(i.column), i.note.value) for i in node.items if isinstance(i, ast.Legacy)),
+        complete=complete,
+        span=node.name.span,
+    )
+
+
+def _place(problems: Problems, node: ast.Entity, databases: dict[str, Database]) -> tuple[str, str, str]:
+    parts = node.table
+    if len(parts) == 1 and len(databases) == 1:
+        only = next(iter(databases.values()))
+        return only.name, only.schema, sql_name(parts[0])
+    if not 2 <= len(parts) <= 3:
+        span = parts[0].span.to(parts[-1].span)
+        problems.error(
+            "MIG001",
+            span,
+            "a table is written database.table or database.schema.table",
+            "has too few or too many parts",
+        )
+        return "", "public", sql_name(parts[-1])
+    found = databases.get(parts[0].text)
+    if found is None:
+        problems.unknown("MIG103", "database", parts[0].text, parts[0].span, databases)
+    schema = sql_name(parts[1]) if len(parts) == 3 else (found.schema if found else "public")
+    return parts[0].text, schema, sql_name(parts[-1])
+
+
+def _columns(problems: Problems, node: ast.Entity) -> Iterator[Column]:
+    seen: dict[str, Span] = {}
+    for item in node.items:
+        if not isinstance(item, ast.Column):
+            continue
+        found = column(problems, item)
+        if found.name in seen:
+            title = f"`{node.name.text}` has two columns called `{found.name}`"
+            more = [(seen[found.name], "the first one")]
+            problems.error(
+                "MIG104",
+                item.name.span,
+                title,
+                "the second one",
+                more=more,
+                help="unquoted names are folded to lower case",
+            )
+            continue
+        seen[found.name] = item.name.span
+        yield found
+
+
+def column(problems: Problems, node: ast.Column) -> Column:
+    """A column with its marks."""
+    marks: dict[str, ast.Mark] = {}
+    for mark in node.marks:
+        if mark.kind in marks:
+            again(problems, mark.span, marks[mark.kind].span, mark.kind, f"column `{sql_name(node.name)}`")
+        marks.setdefault(mark.kind, mark)
+    default = marks["default"].literal if "default" in marks else None
+    generated = marks["generated"].sql if "generated" in marks else None
+    identity = marks.get("identity")
+    return Column(
+        name=sql_name(node.name),
+        type=column_type(problems, node.type),
+        nullable=node.nullable,
+        span=node.name.span,
+        key="key" in marks,
+        tenant="tenant" in marks,
+        pii="pii" in marks,
+        phi="phi" in marks,
+        unique="unique" in marks,
+        default=_default(problems, default) if default else None,
+        identity=("always" if identity.always else "by default") if identity else None,
+        generated=expression(problems, generated, "generated", None) if generated else None,
+    )
+
+
+def _default(problems: Problems, literal: ast.Literal) -> str | None:
+    if literal.sql is None:
+        return literal.text
+    from migdsl.dialect import sql as dialect  # only where a default is SQL
+
+    try:
+        return dialect.expression(literal.sql.text).text
+    except dialect.SqlError as error:
+        title = f"PostgreSQL can't read this SQL: {error.message}"
+        problems.error("MIG201", literal.sql.span, title, "in this default")
+        return None
+
+
+def _key(problems: Problems, node: ast.Entity, columns: tuple[Column, ...]) -> tuple[str, ...]:
+    named = [i for i in node.items if isinstance(i, ast.Key)]
+    marked = tuple(c.name for c in columns if c.key)
+    if named and (marked or len(named) > 1):
+        place = named[-1].span
+        first = next(c.span for c in columns if c.key) if marked else named[0].span
+        again(problems, place, first, "key", f"`{node.name.text}`")
+    key = tuple(sql_name(n) for n in named[0].columns) if named else marked
+    if not key and node.name.text not in problems.broken:
+        title = f"`{node.name.text}` has no key"
+        body = "Backfill, resume and reconciliation walk a table along its primary key; without one a row can't be told from its twin."
+        help_ = "mark the primary key's column: id bigint key; or several: key (a, b)"
+        problems.error("MIG108", node.name.span, title, "no column is marked `key`", body=body, help=help_)
+    return key
+
+
+def _scope(
+    problems: Problems,
+    node: ast.Entity,
+    settings: dict[str, ast.Setting],
+    columns: tuple[Column, ...],
+    tenants: Tenants | None,
+) -> tuple[str, str | None]:
+    marked = [c for c in columns if c.tenant]
+    everywhere = settings.get("global_entity")
+    if everywhere is not None:
+        return "global", everywhere.texts[0].value
+    if any(isinstance(i, ast.TenantVia) for i in node.items):
+        return "via", None
+    if tenants is not None and tenants.none_because:
+        return "global", tenants.none_because
+    if len(marked) > 1:
+        again(problems, marked[1].span, marked[0].span, "tenant", f"`{node.name.text}`")
+    if not marked and node.name.text not in problems.broken:
+        title = f"`{node.name.text}` doesn't say which column holds the tenant"
+        name = (tenants.key if tenants else None) or "tenant_id"
+        help_ = f'mark it: {name} uuid tenant; or say why it has none: global because "…"'
+        problems.error("MIG302", node.name.span, title, "no column is marked `tenant`", help=help_)
+    if marked and marked[0].nullable:
+        title = f"the tenant column `{marked[0].name}` may be NULL"
+        body = "Rows without a tenant belong to nobody: no batch would reach them, and contract would lose their data."
+        help_ = "give those rows a tenant and make the column NOT NULL first"
+        problems.error("MIG304", marked[0].span, title, "nullable", body=body, help=help_)
+    return "tenant", None
+
+
+def _constraints(
+    problems: Problems, node: ast.Entity, columns: tuple[Column, ...], known: set[str] | None
+) -> Iterator[Constraint]:
+    for column_ in columns:
+        if column_.unique:
+            yield Constraint("unique", (column_.name,), frozenset([column_.name]), None, column_.span)
+        if column_.generated:
+            uses = column_.generated.names()
+            yield Constraint("generated", (column_.name,), uses, column_.name, column_.span)
+    for item in node.items:
+        rule = _CONSTRAINTS.get(type(item))
+        if rule:
+            found = rule(problems, item, known)
+            _check_names(problems, found, item, known)
+            yield found
+
+
+def _check_names(problems: Problems, found: Constraint, item: ast.EntityItem, known: set[str] | None) -> None:
+    for name in _names_in(item):
+        if known is not None and sql_name(name) not in known:
+            problems.unknown("MIG102", "column", sql_name(name), name.span, known)
+
+
+def _names_in(item: ast.EntityItem) -> tuple[ast.Name, ...]:
+    if isinstance(item, ast.Index):
+        return tuple(p.column for p in item.parts if p.column) + item.include
+    return item.columns if isinstance(item, ast.Key | ast.Unique | ast.Reference) else ()
+
+
+def _simple(kind: str) -> Callable[[Problems, ast.Unique | ast.Key | ast.Reference, set[str] | None], Constraint]:
+    def make(problems: Problems, item: ast.Unique | ast.Key | ast.Reference, known: set[str] | None) -> Constraint:
+        columns = tuple(sql_name(n) for n in item.columns)
+        name = sql_name(item.name) if isinstance(item, ast.Unique) and item.name else None
+        return Constraint(kind, columns, frozenset(columns), name, item.span)
+
+    return make
+
+
+def _index(problems: Problems, item: ast.Index, known: set[str] | None) -> Constraint:
+    uses: set[str] = {sql_name(n) for n in _names_in(item)}
+    for sql in [*(p.sql for p in item.parts), item.where]:
+        found = expression(problems, sql, "index", known) if sql else None
+        uses |= found.names() if found else set()
+    leading = []
+    for part in item.parts:
+        if part.column is None or part.function is not None or item.where is not None:
+            break
+        leading.append(sql_name(part.column))
+    return Constraint("index", tuple(leading), frozenset(uses), sql_name(item.name) if item.name else None, item.span)
+
+
+def _check(problems: Problems, item: ast.Check, known: set[str] | None) -> Constraint:
+    found = expression(problems, item.sql, "check", known)
+    uses = found.names() if found else frozenset()
+    return Constraint("check", (), uses, sql_name(item.name) if item.name else None, item.span)
+
+
+_CONSTRAINTS: dict[type, Callable[[Problems, object, set[str] | None], Constraint]] = {
+    ast.Key: _simple("key"),  # type: ignore[dict-item]
+    ast.Unique: _simple("unique"),  # type: ignore[dict-item]
+    ast.Reference: _simple("reference"),  # type: ignore[dict-item]
+    ast.Index: _index,  # type: ignore[dict-item]
+    ast.Check: _check,  # type: ignore[dict-item]
+}
+
+
+def _rows(problems: Problems, setting: ast.Setting | None) -> int | None:
+    if setting is None:
+        return None
+    found = lexis.count(setting.numbers[0].raw)
+    if found is None:
+        bad_number(problems, setting.numbers[0], "count", "500k")
+    return found
+
+
+def _sensitivity(problems: Problems, setting: ast.Setting | None) -> str | None:
+    if setting is None:
+        return None
+    word = setting.words[0]
+    if word.text not in _SENSITIVITY:
+        problems.unknown("MIG106", "sensitivity", word.text, word.span, _SENSITIVITY)
+        return None
+    return word.text

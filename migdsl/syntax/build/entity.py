@@ -1,0 +1,142 @@
+"""`entity`: a table as it is before the migration."""
+
+from __future__ import annotations
+
+from lark import Token
+
+from migdsl.syntax import ast
+from migdsl.syntax.build import nodes
+from migdsl.syntax.build.nodes import Context, Node
+
+
+def entity(node: Node, context: Context) -> ast.Entity:
+    """`entity NAME in DATABASE.TABLE { … }`."""
+    head, table, *rest = nodes.subtrees(node)
+    items = tuple(_ITEMS[child.data](child, context) for child in rest)
+    return ast.Entity(nodes.name(head, context), nodes.names(table, context), items, context.span(node))
+
+
+def column(node: Node, context: Context) -> ast.Column:
+    """A column with its type and marks; also the first part of an `add`."""
+    found = nodes.subtrees(node)
+    return ast.Column(
+        nodes.name(found[0], context),
+        nodes.find_type(node, context),
+        nodes.first(node, "nullable") is not None,
+        tuple(_mark(child, context) for child in found if child.data.startswith("mark_")),
+        context.span(node),
+    )
+
+
+def _mark(node: Node, context: Context) -> ast.Mark:
+    literals = nodes.subtrees(node, "string_literal", "number_literal", "word_literal", "sql_literal")
+    sqls = nodes.tokens(node, "SQL")
+    return ast.Mark(
+        node.data.removeprefix("mark_"),
+        _literal(literals[0], context) if literals else None,
+        nodes.sql(sqls[0], context) if sqls else None,
+        _target(node, context) if node.data == "mark_reference" else None,
+        nodes.first(node, "always") is not None,
+        context.span(node),
+    )
+
+
+def _literal(node: Node, context: Context) -> ast.Literal:
+    span = context.span(node)
+    if node.data == "sql_literal":
+        return ast.Literal("", nodes.only_sql(node, context), span)
+    if node.data == "string_literal":
+        value = nodes.texts(node, context)[0].value
+        return ast.Literal("'" + value.replace("'", "''") + "'", None, span)
+    if node.data == "word_literal":
+        return ast.Literal(nodes.words(node, context)[0].text, None, span)
+    return ast.Literal("".join(str(child) for child in node.children if isinstance(child, Token)), None, span)
+
+
+def _target(node: Node, context: Context) -> ast.Target:
+    found = nodes.names(node, context)
+    rule = nodes.first(node, "on_delete")
+    action = " ".join(w.text for w in nodes.words(rule, context)) if rule else None
+    return ast.Target(found[0], found[1:], action, context.span(node))
+
+
+def unique(node: Node, context: Context) -> ast.Unique:
+    """`unique (a, b) as name`; also inside an `add`."""
+    over = nodes.first(node, "names")
+    assert over is not None
+    return ast.Unique(nodes.names(over, context), _constraint_name(node, context), False, context.span(node))
+
+
+def _constraint_name(node: Node, context: Context) -> ast.Name | None:
+    found = nodes.first(node, "constraint_name")
+    return nodes.names(found, context)[0] if found else None
+
+
+def _key(node: Node, context: Context) -> ast.Key:
+    return ast.Key(nodes.names(nodes.subtrees(node, "names")[0], context), context.span(node))
+
+
+def _index(node: Node, context: Context) -> ast.Index:
+    called = nodes.first(node, "index_name")
+    method = nodes.first(node, "index_method")
+    include = nodes.first(node, "index_include")
+    where = nodes.first(node, "index_where")
+    return ast.Index(
+        tuple(_part(child, context) for child in nodes.subtrees(node, "name", "function_part", "sql_part")),
+        nodes.names(called, context)[0] if called else None,
+        nodes.words(method, context)[0] if method else None,
+        nodes.names(nodes.subtrees(include, "names")[0], context) if include else (),
+        nodes.only_sql(where, context) if where else None,
+        context.span(node),
+    )
+
+
+def _part(node: Node, context: Context) -> ast.IndexPart:
+    span = context.span(node)
+    if node.data == "name":
+        return ast.IndexPart(nodes.name(node, context), None, None, span)
+    if node.data == "sql_part":
+        return ast.IndexPart(None, None, nodes.only_sql(node, context), span)
+    function, over = nodes.names(node, context)
+    return ast.IndexPart(over, function, None, span)
+
+
+def _check(node: Node, context: Context) -> ast.Check:
+    return ast.Check(nodes.only_sql(node, context), _constraint_name(node, context), context.span(node))
+
+
+def _reference(node: Node, context: Context) -> ast.Reference:
+    ours, *theirs = nodes.subtrees(node, "names")
+    rule = nodes.first(node, "on_delete")
+    target = ast.Target(
+        nodes.names(node, context)[0],
+        nodes.names(theirs[0], context) if theirs else (),
+        " ".join(w.text for w in nodes.words(rule, context)) if rule else None,
+        context.span(node),
+    )
+    return ast.Reference(nodes.names(ours, context), target, context.span(node))
+
+
+def _legacy(node: Node, context: Context) -> ast.Legacy:
+    return ast.Legacy(nodes.names(node, context)[0], nodes.texts(node, context)[0], context.span(node))
+
+
+def _via(node: Node, context: Context) -> ast.TenantVia:
+    over, parent = nodes.names(node, context)
+    return ast.TenantVia(over, parent, context.span(node))
+
+
+_ITEMS = {
+    "column": column,
+    "entity_key": _key,
+    "entity_unique": unique,
+    "entity_index": _index,
+    "entity_check": _check,
+    "reference": _reference,
+    "legacy": _legacy,
+    "tenant_via": _via,
+    "rows": nodes.setting,
+    "sensitivity": nodes.setting,
+    "global_entity": nodes.setting,
+    "allow": nodes.allow,
+}

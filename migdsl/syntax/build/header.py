@@ -1,0 +1,48 @@
+"""`migration`, `database` and `tenants`: who migrates what, where, and within which boundary."""
+
+from __future__ import annotations
+
+from migdsl.syntax import ast
+from migdsl.syntax.build import nodes
+from migdsl.syntax.build.nodes import Context, Node
+
+
+def migration(node: Node, context: Context) -> ast.Migration:
+    """`migration NAME { … }`."""
+    head, *rest = nodes.subtrees(node)
+    settings = tuple(nodes.setting(child, context) for child in rest if child.data != "allow")
+    return ast.Migration(nodes.name(head, context), settings, nodes.allows(node, context), context.span(node))
+
+
+def database(node: Node, context: Context) -> ast.Database:
+    """`database NAME { … }`."""
+    head, *rest = nodes.subtrees(node)
+    settings = tuple(nodes.setting(child, context) for child in rest if child.data != "schema")
+    schema = nodes.one(child for child in rest if child.data == "schema")
+    return ast.Database(
+        nodes.name(head, context),
+        settings,
+        nodes.names(schema, context)[0] if schema else None,
+        context.span(node),
+    )
+
+
+def tenants(node: Node, context: Context) -> ast.Tenants:
+    """`tenants { … }`."""
+    keys = tuple(_key(child, context) for child in nodes.subtrees(node, "tenant_key"))
+    lists = tuple(_list(child, context) for child in nodes.subtrees(node, "tenant_list"))
+    return ast.Tenants(keys, lists, None, context.span(node))
+
+
+def tenants_none(node: Node, context: Context) -> ast.Tenants:
+    """`tenants none because "…"`."""
+    return ast.Tenants((), (), nodes.texts(node, context)[0], context.span(node))
+
+
+def _key(node: Node, context: Context) -> ast.TenantKey:
+    return ast.TenantKey(nodes.names(node, context)[0], nodes.find_type(node, context), context.span(node))
+
+
+def _list(node: Node, context: Context) -> ast.TenantList:
+    where = next(iter(nodes.names(node, context)), None)
+    return ast.TenantList(where, nodes.only_sql(node, context), context.span(node))

@@ -1,0 +1,60 @@
+"""`cutover` and `flag`: who goes first, in which steps, and where the rollout stands now."""
+
+from __future__ import annotations
+
+from migdsl.syntax import ast
+from migdsl.syntax.build import nodes
+from migdsl.syntax.build.nodes import Context, Node
+
+_SCOPES = ("scope_all", "scope_canary", "scope_percent", "scope_tenants")
+
+
+def cutover(node: Node, context: Context) -> ast.Cutover:
+    """`cutover { … }`."""
+    canaries = [ast.Canary(nodes.texts(c, context), context.span(c)) for c in nodes.subtrees(node, "canary")]
+    ramps = [_ramp(child, context) for child in nodes.subtrees(node, "ramp", "ramp_by_request")]
+    return ast.Cutover(tuple(canaries), tuple(ramps), nodes.allows(node, context), context.span(node))
+
+
+def flag(node: Node, context: Context) -> ast.Flag:
+    """`flag NAME { stage … for … }`."""
+    of = nodes.first(node, "flag_of")
+    return ast.Flag(
+        nodes.names(node, context)[0],
+        nodes.names(of, context)[0] if of else None,
+        tuple(_stage(child, context) for child in nodes.subtrees(node, "stage")),
+        nodes.allows(node, context),
+        context.span(node),
+    )
+
+
+def boolean_flag(node: Node, context: Context) -> ast.BooleanFlag:
+    """`flag NAME boolean { on for … }`."""
+    scopes = tuple(_scope(child, context) for child in nodes.subtrees(node, "on"))
+    return ast.BooleanFlag(nodes.names(node, context)[0], scopes, context.span(node))
+
+
+def _ramp(node: Node, context: Context) -> ast.Ramp:
+    every = nodes.first(node, "every")
+    steps = nodes.subtrees(node, "percent_step", "canary_step")
+    return ast.Ramp(
+        tuple(nodes.numbers(s, context)[0] if s.data == "percent_step" else None for s in steps),
+        nodes.numbers(every, context)[0] if every else None,
+        node.data == "ramp_by_request",
+        context.span(node),
+    )
+
+
+def _stage(node: Node, context: Context) -> ast.Stage:
+    return ast.Stage(nodes.words(node, context)[0], _scope(node, context), context.span(node))
+
+
+def _scope(node: Node, context: Context) -> ast.Scope:
+    found = nodes.subtrees(node, *_SCOPES)[0]
+    percents = nodes.numbers(found, context)
+    return ast.Scope(
+        found.data.removeprefix("scope_"),
+        percents[0] if percents else None,
+        nodes.texts(found, context),
+        context.span(node),
+    )

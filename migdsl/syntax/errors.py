@@ -1,0 +1,133 @@
+"""What the parser stumbled over becomes a diagnostic that says what a person would expect there."""
+
+from __future__ import annotations
+
+import re
+
+from lark import UnexpectedCharacters, UnexpectedInput, UnexpectedToken
+
+from migdsl.diagnostics import Diagnostic, Label, Severity
+from migdsl.diagnostics.suggest import did_you_mean
+from migdsl.source import SourceFile, Span
+from migdsl.syntax.grammar import parser
+from migdsl.syntax.words import LATER_DECLARATIONS, LATER_OPERATIONS, LATER_SETTINGS, listed, spoken
+
+_WORD = re.compile(r"\w+")
+_FIRST = re.compile(r"\s*([^\W\d]\w*)")
+_BLOCK = re.compile(r"(?:^|\n)[ \t]*([a-z_]+)[^\n{}]*\{[^{}]*$")
+
+
+def unexpected(source: SourceFile, error: UnexpectedInput, start: int, top: bool) -> Diagnostic:
+    """The diagnostic for a parser's error in the statement that begins at `start` (`top`: a whole declaration)."""
+    span = _span(source, error)
+    found = source.slice(span)
+    accepted = _accepted(error)
+    keywords = {text for name, text in accepted.items() if text}
+    block = "" if top else _block(source.text, start)
+    if span.start == start and _WORD.fullmatch(found):
+        return _first_word(span, found, keywords, block, accepted)
+    first = _FIRST.match(source.text, start)
+    if block in ("entity",) and first and first[1] in parser_keywords() and _WORD.fullmatch(found):
+        return _directive_as_column(Span(source.path, first.start(1), first.end(1)), first[1], span, accepted)
+    return _plain(span, found, accepted, keywords)
+
+
+def parser_keywords() -> frozenset[str]:
+    """All words that are a keyword somewhere."""
+    return frozenset(
+        t.pattern.value for t in parser().terminals if t.pattern.type == "str" and t.pattern.value.isidentifier()
+    )
+
+
+def _first_word(span: Span, found: str, keywords: set[str], block: str, accepted: dict[str, str]) -> Diagnostic:
+    later = {"": LATER_DECLARATIONS, "change": LATER_OPERATIONS}.get(block, LATER_SETTINGS)
+    if found in later and found not in keywords:
+        what = f"`{found}`" + (f" in `{block}`" if block else "")
+        return Diagnostic(
+            "MIG007",
+            Severity.ERROR,
+            f"{what} is part of the language, and not of this release",
+            Label(span, "not supported yet"),
+            help="leave it out for now; the release notes say what each release compiles",
+        )
+    near = did_you_mean(found, sorted(keywords))
+    title = f"`{found}` is no {_kind(block)}"
+    help_ = f"did you mean `{near}`?" if near else f"expected {listed(spoken(accepted))}"
+    return Diagnostic("MIG012", Severity.ERROR, title, Label(span, "unknown"), help=help_)
+
+
+def _kind(block: str) -> str:
+    return {
+        "": "declaration",
+        "migration": "setting of a migration",
+        "database": "setting of a database",
+        "tenants": "setting of the tenant boundary",
+        "change": "operation",
+        "cutover": "setting of the cutover",
+        "flag": "line of a flag",
+        "entity": "line of an entity",
+    }.get(block, f"part of `{block}`")
+
+
+def _directive_as_column(word: Span, directive: str, found: Span, accepted: dict[str, str]) -> Diagnostic:
+    return Diagnostic(
+        "MIG011",
+        Severity.ERROR,
+        f"`{directive}` begins a directive here",
+        Label(found, f"after `{directive}`, {listed(spoken(accepted))} is expected"),
+        (Label(word, "read as the directive of that name"),),
+        help=f'a column of that name is quoted: "{directive}" …',
+    )
+
+
+def _plain(span: Span, found: str, accepted: dict[str, str], keywords: set[str]) -> Diagnostic:
+    phrases = spoken(accepted)
+    expected = listed(phrases) if phrases else "something else"
+    what = "the file ends too early" if not found else f"`{_short(found)}` makes no sense here"
+    if found in ("\n", "\r\n") or found.isspace():
+        what = "the line ends too early"
+    near = did_you_mean(found, sorted(keywords)) if _WORD.fullmatch(found) else None
+    help_ = f"did you mean `{near}`?" if near else ""
+    return Diagnostic("MIG001", Severity.ERROR, what, Label(span, f"expected {expected}"), help=help_)
+
+
+def _short(text: str) -> str:
+    line = text.split("\n")[0]
+    return line if len(line) <= 40 else line[:39] + "…"
+
+
+def _span(source: SourceFile, error: UnexpectedInput) -> Span:
+    start = error.pos_in_stream if isinstance(error.pos_in_stream, int) else len(source.text)
+    if isinstance(error, UnexpectedToken) and error.token.type != "$END":
+        if error.token.type == "_NL":
+            return Span(source.path, start, start + 1)
+        return Span(source.path, start, start + max(1, len(error.token)))
+    if isinstance(error, UnexpectedCharacters):
+        word = _WORD.match(source.text, start)
+        return Span(source.path, start, word.end() if word else min(start + 1, len(source.text)))
+    return Span(source.path, len(source.text), len(source.text))
+
+
+def _accepted(error: UnexpectedInput) -> dict[str, str]:
+    """The terminals that may stand here → the keyword's text, or "" for what is no keyword."""
+    names = getattr(error, "accepts", None) or getattr(error, "allowed", None) or getattr(error, "expected", None) or ()
+    texts = {t.name: t.pattern.value for t in parser().terminals if t.pattern.type == "str"}
+    return {
+        name: texts.get(name, "") if texts.get(name, "").isidentifier() or texts.get(name) == "->" else ""
+        for name in sorted(names)
+    }
+
+
+def _block(text: str, start: int) -> str:
+    """The directive whose block the statement at `start` stands in: the word before the innermost open brace."""
+    depth = 0
+    for at in range(start - 1, -1, -1):
+        if text[at] == "}":
+            depth += 1
+        elif text[at] == "{":
+            if depth == 0:
+                line = max(text.rfind("\n", 0, at), text.rfind(";", 0, at), text.rfind("{", 0, at)) + 1
+                word = _FIRST.match(text, line)
+                return word[1] if word else ""
+            depth -= 1
+    return ""

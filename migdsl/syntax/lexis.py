@@ -1,0 +1,71 @@
+"""Literals of the language: the text of a token becomes a value, or None where it is none."""
+
+from __future__ import annotations
+
+import json
+import re
+
+_COUNT = re.compile(r"(\d[\d_]*(?:\.\d+)?)(k|M|G)?")
+_PERCENT = re.compile(r"(\d+(?:\.\d+)?)%")
+_DURATION = re.compile(r"(\d+)(ms|s|m|h|d|w)")
+_DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
+_SECONDS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
+_MULTIPLES = {None: 1, "k": 1000, "M": 1_000_000, "G": 1_000_000_000}
+
+
+def count(raw: str) -> int | None:
+    """`500k` → 500000; None where the text is no whole number."""
+    match = _COUNT.fullmatch(raw)
+    if match is None:
+        return None
+    value = float(match[1].replace("_", "")) * _MULTIPLES[match[2]]
+    if "." not in match[1]:
+        return int(match[1].replace("_", "")) * _MULTIPLES[match[2]]
+    return int(value) if value.is_integer() else None
+
+
+def percent(raw: str) -> float | None:
+    """`0.1%` → 0.1; None where the text is no percentage from 0 to 100."""
+    match = _PERCENT.fullmatch(raw)
+    if match is None or float(match[1]) > 100:
+        return None
+    return float(match[1])
+
+
+def seconds(raw: str) -> float | None:
+    """`30d` → 2592000.0 seconds; None where the text is no duration."""
+    match = _DURATION.fullmatch(raw)
+    # Beyond 10 digits nothing is meant, and an interval of PostgreSQL would overflow.
+    return int(match[1]) * _SECONDS[match[2]] if match and len(match[1]) <= 10 else None
+
+
+def string(raw: str) -> str | None:
+    """A JSON string's value; None where an escape in it is none of JSON's, or stands for half a character."""
+    try:
+        value = json.loads(raw)
+    except ValueError:
+        return None
+    return value if isinstance(value, str) and value.isprintable() or _encodable(value) else None
+
+
+def _encodable(value: str) -> bool:
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return "\x00" not in value
+
+
+def quoted_name(raw: str) -> str:
+    """`"a""b"` → `a"b`, SQL's rule."""
+    return raw[1:-1].replace('""', '"')
+
+
+def dedent(text: str) -> str:
+    """SQL between backticks without the margin that its lines share (the first line has none of its own)."""
+    lines = text.split("\n")
+    margins = [len(line) - len(line.lstrip()) for line in lines[1:] if line.strip()]
+    margin = min(margins, default=0)
+    return "\n".join(
+        [lines[0].strip() if len(lines) == 1 else lines[0], *(line[margin:] for line in lines[1:])]
+    ).strip()

@@ -1,0 +1,123 @@
+"""The rough shape of a text that doesn't parse: which braces match, where statements begin and end."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from migdsl.diagnostics import Diagnostic, Label, Severity
+from migdsl.source import Span
+
+_PIECE = re.compile(
+    r'#[^\n]*|"(?:[^"\\\n]|\\.|"")*"|`(?:[^`]|``)*`|(?P<open>[{(])|(?P<close>[})])|(?P<end>[\n;])|(?P<bad>["`])'
+)
+_PAIRS = {"}": "{", ")": "("}
+_LINE_OF_ITS_OWN = re.compile(r"\n(?:\}|(?:migration|database|tenants|entity|change|cutover|flag)\b[^\n`]*\{)")
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """A statement from `start` to `end`, its block included; `children` are the statements in its block."""
+
+    start: int
+    end: int
+    children: tuple[Statement, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Outline:
+    """The statements of a file, or what is wrong with its quotes and braces."""
+
+    statements: tuple[Statement, ...]
+    problems: tuple[Diagnostic, ...]
+
+
+class _Frame:
+    """A block that is open while the text is scanned."""
+
+    def __init__(self, at: int, char: str) -> None:
+        self.at = at
+        self.char = char
+        self.begin = at + 1
+        self.block: tuple[Statement, ...] = ()
+        self.statements: list[Statement] = []
+
+
+def outline(path: str, text: str) -> Outline:
+    """Scan a whole text; linear in its length, whatever is in it."""
+    problems: list[Diagnostic] = []
+    frames = [_Frame(-1, "")]
+    for match in _PIECE.finditer(text):
+        if match["bad"]:
+            problems.append(_unterminated(path, text, match.start()))
+            break
+        if match["end"] and frames[-1].char != "(":
+            _close_statement(frames[-1], text, match.start(), match.end())
+        elif match["open"]:
+            frames.append(_Frame(match.start(), match["open"]))
+        elif match["close"] and not _close_block(frames, text, match.start()):
+            problems.append(_unopened(path, match.start(), frames[-1]))
+            break
+    if not problems and len(frames) > 1:
+        problems.append(_unclosed(path, text, frames[1] if frames[-1].char == "{" else frames[-1]))
+    _close_statement(frames[0], text, len(text), len(text))
+    return Outline(tuple(frames[0].statements), tuple(problems))
+
+
+def _close_statement(frame: _Frame, text: str, end: int, following: int) -> None:
+    begin = frame.begin
+    if text[begin:end].strip():
+        begin += len(text[begin:end]) - len(text[begin:end].lstrip())
+        frame.statements.append(Statement(begin, end, frame.block))
+    frame.begin = following
+    frame.block = ()
+
+
+def _close_block(frames: list[_Frame], text: str, at: int) -> bool:
+    frame = frames[-1]
+    if frame.char != _PAIRS[text[at]]:
+        return False
+    if frame.char == "{":
+        _close_statement(frame, text, at, at)
+        frames[-2].block = tuple(frame.statements)
+    frames.pop()
+    return True
+
+
+def _unterminated(path: str, text: str, at: int) -> Diagnostic:
+    if text[at] == '"':
+        end = text.find("\n", at)
+        span = Span(path, at, len(text) if end < 0 else end)
+        label = Label(span, 'this string never ends: a closing `"` is missing on this line')
+        help_ = 'strings stand on one line; a quote inside one is written `\\"`'
+        return Diagnostic("MIG002", Severity.ERROR, "a string is not closed", label, help=help_)
+    # The odd backtick is the last one, the mistake is mostly earlier: at the first SQL that swallows a whole block.
+    suspect = next((m.start() for m in _PIECE.finditer(text, 0, at) if _swallows(m)), at)
+    label = Label(Span(path, suspect, suspect + 1), "SQL begins here and is never closed")
+    more = () if suspect == at else (Label(Span(path, at, at + 1), "so this backtick opens SQL instead of closing it"),)
+    help_ = "close the SQL with a backtick; a backtick inside SQL is written twice"
+    return Diagnostic("MIG002", Severity.ERROR, "SQL in backticks is not closed", label, more, help=help_)
+
+
+def _swallows(match: re.Match[str]) -> bool:
+    return match[0].startswith("`") and _LINE_OF_ITS_OWN.search(match[0]) is not None
+
+
+def _unopened(path: str, at: int, innermost: _Frame) -> Diagnostic:
+    label = Label(Span(path, at, at + 1), "nothing is open that this could close")
+    more: tuple[Label, ...] = ()
+    if innermost.char:
+        closer = {"{": "}", "(": ")"}[innermost.char]
+        label = Label(Span(path, at, at + 1), f"expected `{closer}` before this")
+        more = (Label(Span(path, innermost.at, innermost.at + 1), "opened here"),)
+    return Diagnostic("MIG003", Severity.ERROR, "braces or parentheses don't match", label, more)
+
+
+def _unclosed(path: str, text: str, frame: _Frame) -> Diagnostic:
+    what = {"{": "block", "(": "parenthesis"}[frame.char]
+    label = Label(Span(path, frame.at, frame.at + 1), f"this {what} is never closed")
+    more = (Label(Span(path, len(text), len(text)), "the file ends here"),)
+    closer = {"{": "}", "(": ")"}[frame.char]
+    return Diagnostic(
+        "MIG003", Severity.ERROR, f"a {what} is not closed", label, more, help=f"add the missing `{closer}`"
+    )

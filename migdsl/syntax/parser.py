@@ -1,0 +1,121 @@
+"""Text becomes a syntax tree and diagnostics: in one go where it parses, statement by statement where not."""
+
+from __future__ import annotations
+
+import gc
+import re
+from dataclasses import dataclass
+
+from lark import TextSlice, Tree, UnexpectedInput
+
+from migdsl.diagnostics import Diagnostic, Severity
+from migdsl.source import SourceFile
+from migdsl.syntax import ast
+from migdsl.syntax.build import declarations
+from migdsl.syntax.build.nodes import Context, Node
+from migdsl.syntax.errors import unexpected
+from migdsl.syntax.grammar import parser
+from migdsl.syntax.outline import Statement, outline
+
+MOST_PROBLEMS = 20
+_DECLARED = re.compile(r'\w+\s+("(?:[^"]|"")+"|\w+)')
+
+
+@dataclass(frozen=True, slots=True)
+class Parsed:
+    """A file's syntax tree, as far as it could be read.
+
+    `broken` holds the names of declarations that could not: whoever refers to them is not to blame.
+    """
+
+    module: ast.Module
+    diagnostics: tuple[Diagnostic, ...]
+    broken: frozenset[str]
+
+
+def parse(source: SourceFile) -> Parsed:
+    """Parse one file. Never raises."""
+    context = Context(source.path)
+    # The tree is large and free of cycles: collecting garbage meanwhile costs a third of the time.
+    collecting = gc.isenabled()
+    gc.disable()
+    try:
+        try:
+            found = declarations(_tree(source.text, 0, len(source.text)), context)
+        except UnexpectedInput:
+            return _recover(source)
+        return Parsed(ast.Module(source.path, found), tuple(context.problems), frozenset())
+    finally:
+        if collecting:
+            gc.enable()
+
+
+def _tree(text: str, start: int, end: int) -> Node:
+    tree = parser().parse(TextSlice(text, start, end))
+    assert isinstance(tree, Tree)
+    return tree
+
+
+def _recover(source: SourceFile) -> Parsed:
+    shape = outline(source.path, source.text)
+    if shape.problems:
+        return Parsed(ast.Module(source.path, ()), shape.problems, frozenset())
+    context = Context(source.path)
+    found: list[ast.Declaration] = []
+    broken: set[str] = set()
+    for statement in shape.statements:
+        room = MOST_PROBLEMS - len(context.problems)
+        if room <= 0:
+            context.problems.append(_too_many())
+            break
+        tree, ok = _declaration(source, statement, context, room)
+        if tree is not None:
+            found.extend(declarations(tree, context))
+        if not ok:
+            broken.update(_name(source.text[statement.start : statement.end]))
+    return Parsed(ast.Module(source.path, tuple(found)), tuple(context.problems), frozenset(broken))
+
+
+def _declaration(source: SourceFile, whole: Statement, context: Context, room: int) -> tuple[Node | None, bool]:
+    """One declaration's tree, without the statements in it that make no sense; and whether it is all there."""
+    text = source.text
+    for attempt in range(room):
+        try:
+            return _tree(text, whole.start, whole.end), attempt == 0
+        except UnexpectedInput as error:
+            bad = _innermost(whole, _offset(error, whole))
+            context.problems.append(unexpected(source, error, bad.start, bad is whole))
+            if bad is whole:
+                return None, False
+            text = text[: bad.start] + re.sub(r"[^\n]", " ", text[bad.start : bad.end]) + text[bad.end :]
+    return None, False
+
+
+def _offset(error: UnexpectedInput, whole: Statement) -> int:
+    """Where the parser stumbled; at the end of the declaration if it wanted more."""
+    at = getattr(error, "pos_in_stream", None)
+    return at if isinstance(at, int) and whole.start <= at < whole.end else whole.end - 1
+
+
+def _innermost(statement: Statement, at: int) -> Statement:
+    for child in statement.children:
+        # A mistake is often seen only at the newline that ends its statement.
+        if child.start <= at <= child.end:
+            return _innermost(child, at)
+    return statement
+
+
+def _name(text: str) -> tuple[str, ...]:
+    """What the declaration that begins `text` declares, whatever its first word is."""
+    match = _DECLARED.match(text[:400])
+    return (match[1].strip('"').replace('""', '"'),) if match else ()
+
+
+def _too_many() -> Diagnostic:
+    return Diagnostic(
+        "MIG010",
+        Severity.WARNING,
+        f"more than {MOST_PROBLEMS} problems: the rest of the file was not read",
+        None,
+        help="mend the first ones and run it again",
+    )

@@ -1,0 +1,49 @@
+"""What the grammar's terminals are called when one speaks to a person, and which words are for later releases."""
+
+from __future__ import annotations
+
+LATER_DECLARATIONS = frozenset(
+    "use service create move sync backfill validate rollback phase metric alert api replace impact accept gate output "
+    "finished".split()
+)
+LATER_OPERATIONS = frozenset(
+    "rename retype default split merge unique index check exclude enum key comment replica sql constraint".split()
+)
+LATER_SETTINGS = frozenset("prd start due slo reads writes abort ramp".split())
+
+_NAMED = {
+    "NAME": "a name",
+    "STRING": 'a string in double quotes ("…")',
+    "SQL": "SQL in backticks",
+    "NUMBER": "a number",
+    "MINUS": "a number",
+    "_NL": "the end of the line",
+    "_SEMI": "the end of the line",
+    "$END": "the end of the file",
+    "LBRACE": "`{`",
+    "RBRACE": "`}`",
+    "LPAR": "`(`",
+    "RPAR": "`)`",
+    "LSQB": "`[]`",
+    "RSQB": "`]`",
+    "COMMA": "a comma",
+    "DOT": "`.`",
+    "EQUAL": "`=`",
+    "QMARK": "`?`",
+}
+
+
+def spoken(terminals: dict[str, str]) -> list[str]:
+    """What may stand here, in words: terminals (name → the text of a keyword, or "") without repetition, keywords last."""
+    others = {_NAMED[name] for name in terminals if name in _NAMED}
+    if "a name" in others:
+        others.discard('a string in double quotes ("…")')  # That is how a name is quoted.
+    keywords = sorted(f"`{text}`" for name, text in terminals.items() if name not in _NAMED and text)
+    return sorted(others, key=lambda phrase: (phrase.startswith("the end"), phrase)) + keywords
+
+
+def listed(phrases: list[str]) -> str:
+    """`a, b or c`."""
+    if len(phrases) < 2:
+        return "".join(phrases)
+    return ", ".join(phrases[:-1]) + " or " + phrases[-1]

@@ -1,0 +1,85 @@
+"""What every test may ask for: a PostgreSQL of our own, an empty database on it, and the programs that it needs.
+
+Fixtures `pg` and `database`; `@pytest.mark.needs_tool("promtool")`, or `needs_tool` from `tests.conftest` for its path.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+
+from migdsl.rehearsal.server import Server, foreign_server, start_server
+
+# No test may depend on how fast this machine is.
+settings.register_profile("migdsl", deadline=None, derandomize=bool(os.environ.get("CI")))
+settings.load_profile("migdsl")
+
+# A crash of the machine may take a test's data with it: a crash of the server (`restart("immediate")`) does not.
+_SETTINGS = {"fsync": "off", "full_page_writes": "off", "max_connections": "100"}
+
+
+def tools_required() -> bool:
+    """Whether a test that can't run here is a failure (in CI) and not a skip."""
+    return os.environ.get("MIGDSL_REQUIRE_TOOLS") == "1"
+
+
+def needs_tool(name: str) -> str:
+    """The path of the program `name`; without it the test is skipped, or fails where MIGDSL_REQUIRE_TOOLS=1."""
+    # The programs of the environment that runs the tests count, whether or not it was activated.
+    path = shutil.which(name, path=os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")]))
+    if path is None:
+        pytest.skip(f"{name} is not installed")
+    return path
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    for marker in item.iter_markers("needs_tool"):
+        needs_tool(*marker.args)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]):
+    report = yield
+    return _refuse_skip(report)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report(collector: pytest.Collector):
+    report = yield
+    return _refuse_skip(report)
+
+
+def _refuse_skip(report: pytest.TestReport | pytest.CollectReport):
+    if tools_required() and report.skipped and not hasattr(report, "wasxfail"):
+        reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
+        report.outcome = "failed"
+        report.longrepr = f"MIGDSL_REQUIRE_TOOLS=1, so this may not be left out: {reason}"
+    return report
+
+
+@pytest.fixture(scope="session")
+def pg(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """The server for all tests: the one at `MIGDSL_TEST_URL`, or one of our own for as long as the session lasts."""
+    url = os.environ.get("MIGDSL_TEST_URL")
+    if url:
+        yield foreign_server(url)
+        return
+    with start_server(tmp_path_factory.mktemp("pg"), settings=_SETTINGS) as server:
+        yield server
+
+
+@pytest.fixture
+def database(pg: Server) -> Iterator[str]:
+    """The URL of an empty database, dropped afterwards together with the connections that are left."""
+    name = f"migdsl_test_{uuid.uuid4().hex}"
+    try:
+        yield pg.create_database(name)
+    finally:
+        pg.drop_database(name)

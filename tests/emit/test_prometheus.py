@@ -1,0 +1,229 @@
+"""Prometheus rules are checked and tested by promtool, and their metrics are those that the runtime exports."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from migdsl.emit import telemetry
+from migdsl.emit.artifact import canonical_json
+from migdsl.emit.prometheus import rule_tests, rules
+from migdsl.emit.telemetry import (
+    AlertSpec,
+    TelemetryView,
+    promql_string,
+    runbook_anchor,
+    runbook_heading,
+    standard_alerts,
+)
+
+VIEW = TelemetryView(
+    "users_email",
+    "docs/migrations/users_email.md",
+    ("user.contact_email",),
+    ("User",),
+    has_old_writes=True,
+    stage="live",
+)
+HOSTILE = (
+    '"; drop" \\ back\\x41slash',
+    "{{ .Labels.migration }} {{{ }} {",
+    "$HOME ${HOME} $__env{HOME} $$",
+    "[[datasource]] ${datasource}",
+    "Zürich · 東京 · 😀",
+    "line\nbreak\ttab \x7f \x85 \u2028",
+    "n" * 63,
+)
+RULES, TESTS = "prometheus/M.rules.json", "prometheus/M.test.json"
+
+
+def rule_list(text: str) -> list[dict]:
+    return json.loads(text)["groups"][0]["rules"]
+
+
+def promtool(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(["promtool", *arguments], cwd=cwd, capture_output=True, text=True, check=False)
+
+
+def written(folder: Path, view: TelemetryView, alerts: tuple[AlertSpec, ...], rules_path: str = RULES) -> Path:
+    for artifact in (rules(view, alerts, rules_path), rule_tests(view, alerts, TESTS, rules_path)):
+        path = folder / artifact.path
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(artifact.text, encoding="utf-8")
+    return folder / TESTS
+
+
+def passes(tests: Path) -> bool:
+    return promtool("test", "rules", tests.name, cwd=tests.parent).returncode == 0
+
+
+@pytest.mark.needs_tool("promtool")
+@pytest.mark.parametrize("name", ["users_email", " ".join(HOSTILE)], ids=["plain", "hostile"])
+def test_promtool_accepts_the_rules_and_their_tests(tmp_path: Path, name: str):
+    view = replace(VIEW, migration=name, backfills=(name,), entities=(name,), runbook_path=f"docs/{name}.md")
+    tests = written(tmp_path, view, standard_alerts(view))
+    checked = promtool("check", "rules", "M.rules.json", cwd=tests.parent)
+    assert checked.returncode == 0, checked.stdout + checked.stderr
+    assert "7 rules found" in checked.stdout
+    done = promtool("test", "rules", tests.name, cwd=tests.parent)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.needs_tool("promtool")
+@pytest.mark.parametrize("alert", standard_alerts(VIEW), ids=lambda alert: alert.id)
+@pytest.mark.parametrize("broken", ["vector(1)", "vector(1) < 0"], ids=["always", "never"])
+def test_the_tests_notice_an_alert_that_always_or_never_fires(tmp_path: Path, alert: AlertSpec, broken: str):
+    tests = written(tmp_path, VIEW, (alert,))
+    assert passes(tests)
+    broken_rules = rules(VIEW, (replace(alert, expr=broken),), RULES)
+    (tmp_path / RULES).write_text(broken_rules.text, encoding="utf-8")
+    assert not passes(tests)
+
+
+@pytest.mark.needs_tool("promtool")
+@pytest.mark.parametrize(
+    ("alert", "old", "new"),
+    [
+        ("backfill_stalled", "> 600", "> 901"),
+        ("backfill_stalled", " and max", " or max"),
+        ("backfill_errors", 'outcome="failed"', 'outcome!="failed"'),
+        ("drift", "migdsl_reconcile_rows_extra", "migdsl_reconcile_rows_odd"),
+        ("drift", " unless on (migration)", " and on (migration)"),
+        ("constraint_violations", " unless on (migration)", " or on (migration)"),
+        ("reconcile_stale", "> 93600", "> 99999"),
+        ("tenants_unlisted", "> 0", "> 2"),
+        ("old_writes", "increase(", "("),
+    ],
+)
+def test_the_tests_notice_a_changed_expression(tmp_path: Path, alert: str, old: str, new: str):
+    spec = next(each for each in standard_alerts(VIEW) if each.id == alert)
+    assert old in spec.expr
+    tests = written(tmp_path, VIEW, (spec,))
+    changed = rules(VIEW, (replace(spec, expr=spec.expr.replace(old, new)),), RULES)
+    (tmp_path / RULES).write_text(changed.text, encoding="utf-8")
+    assert not passes(tests)
+
+
+@pytest.mark.needs_tool("promtool")
+def test_another_migrations_samples_fire_nothing(tmp_path: Path):
+    tests = written(tmp_path, VIEW, standard_alerts(VIEW))
+    other = replace(VIEW, migration="users_email2")
+    (tmp_path / RULES).write_text(rules(other, standard_alerts(other), RULES).text, encoding="utf-8")
+    document = json.loads(tests.read_text(encoding="utf-8"))
+    for test in document["tests"]:
+        test["alert_rule_test"][0]["exp_alerts"] = []
+    tests.write_text(json.dumps(document), encoding="utf-8")
+    assert passes(tests)
+
+
+@pytest.mark.needs_tool("promtool")
+@pytest.mark.parametrize("rules_path", ["prometheus/[a]*?.rules.json", "elsewhere/deep/M.rules.json", "M.rules.json"])
+def test_the_tests_find_their_rules(tmp_path: Path, rules_path: str):
+    assert passes(written(tmp_path, VIEW, standard_alerts(VIEW)[:1], rules_path))
+    assert not passes(written(tmp_path, VIEW, (replace(standard_alerts(VIEW)[0], expr="vector(1)"),), rules_path))
+
+
+def test_every_alert_is_shown_firing_and_silent():
+    for alert in standard_alerts(VIEW):
+        outcomes = {case.fires is None for case in alert.cases}
+        assert outcomes == {True, False}, alert.id
+
+
+def test_which_alerts_there_are():
+    def ids(view: TelemetryView) -> set[str]:
+        return {alert.id for alert in standard_alerts(view)}
+
+    backfill = {"backfill_stalled", "backfill_errors"}
+    entity = {"drift", "constraint_violations", "reconcile_stale"}
+    assert ids(VIEW) == backfill | entity | {"tenants_unlisted", "old_writes"}
+    assert ids(replace(VIEW, has_old_writes=False, has_tenants=False)) == backfill | entity
+    assert ids(replace(VIEW, backfills=())) == entity | {"tenants_unlisted", "old_writes"}
+    assert ids(replace(VIEW, entities=())) == backfill
+    assert ids(replace(VIEW, backfills=(), entities=())) == set()
+
+
+@pytest.mark.parametrize("stage", ["off", "dualwrite", "shadow", "live", "rampdown", "complete"])
+def test_old_writes_alert_during_the_soak_alone(stage: str):
+    alerts = standard_alerts(replace(VIEW, stage=stage))
+    assert any(alert.id == "old_writes" for alert in alerts) == (stage in {"live", "rampdown", "complete"})
+
+
+@pytest.mark.needs_tool("promtool")
+def test_without_backfill_the_rules_stand_alone(tmp_path: Path):
+    view = replace(VIEW, backfills=())
+    alerts = standard_alerts(view)
+    assert "migdsl_backfill" not in rules(view, alerts, RULES).text
+    assert passes(written(tmp_path, view, alerts))
+
+
+@pytest.mark.needs_tool("promtool")
+def test_no_alerts_give_an_empty_file(tmp_path: Path):
+    path = tmp_path / "M.rules.json"
+    path.write_text(rules(VIEW, (), RULES).text, encoding="utf-8")
+    assert promtool("check", "rules", path.name, cwd=tmp_path).returncode == 0
+
+
+@pytest.mark.needs_tool("promtool")
+def test_an_alert_of_the_users_is_printed_beside_ours(tmp_path: Path):
+    mine = AlertSpec(
+        *("user_slow_reads", "Slow {{ reads }}", 'reads_seconds{job=~"a$"} > 1 # "$x"', 300, "page"),
+        *("Reads cost $5", "Call {{ $who }}", "cutover", "docs/a$b.md#x"),
+    )
+    tests = written(tmp_path, VIEW, (standard_alerts(VIEW)[0], mine))
+    assert promtool("check", "rules", "M.rules.json", cwd=tests.parent).returncode == 0
+    assert rule_list((tmp_path / RULES).read_text(encoding="utf-8"))[-1]["alert"] == "MigdslUserSlowReads"
+    assert passes(tests)
+
+
+def test_every_metric_of_an_alert_is_exported_by_the_runtime():
+    exported = pytest.importorskip("migdsl.runtime.metrics", reason="the runtime's metrics are not written yet").METRICS
+    theirs = {spec.name: spec.labels for spec in exported}
+    assert {ref.name: ref.labels for ref in telemetry.METRICS}.items() <= theirs.items()
+    used = {name for alert in standard_alerts(VIEW) for name in re.findall(r"\bmigdsl_\w+", alert.expr)}
+    assert used
+    assert used <= set(theirs)
+    outcomes = next(spec for spec in exported if spec.name == telemetry.BATCHES.name).help
+    assert "failed" in outcomes
+
+
+def test_labels_name_phase_and_severity():
+    found = {rule["alert"]: rule["labels"] for rule in rule_list(rules(VIEW, standard_alerts(VIEW), RULES).text)}
+    assert found["MigdslDrift"] == {"phase": "validate", "severity": "page"}
+    assert found["MigdslBackfillStalled"] == {"phase": "backfill", "severity": "ticket"}
+    assert {labels["severity"] for labels in found.values()} == {"page", "ticket"}
+
+
+def test_every_alert_points_into_the_runbook():
+    for alert in standard_alerts(VIEW):
+        slug = re.sub(r"[^\w\- ]", "", runbook_heading(alert).lower()).replace(" ", "-")
+        assert slug == runbook_anchor(alert.id)
+        assert alert.runbook == f"docs/migrations/users_email.md#{slug}"
+
+
+@pytest.mark.parametrize(
+    ("text", "literal"),
+    [
+        ("plain", '"plain"'),
+        ('a"b\\c', r'"a\"b\\c"'),
+        ("$x [[y]]", r'"\x24x \x5b\x5by]]"'),
+        ("a\nb", r'"a\x0ab"'),
+        ("é😀", '"é😀"'),
+    ],
+)
+def test_promql_strings(text: str, literal: str):
+    assert promql_string(text) == literal
+
+
+def test_json_is_canonical_and_yaml_can_read_it():
+    text = canonical_json({"b": "é\x7f\x85\u2028", "a": ["😀", "\\ud83d", True]})
+    assert (
+        text == '{\n  "a": [\n    "😀",\n    "\\\\ud83d",\n    true\n  ],\n  "b": "\\u00e9\\u007f\\u0085\\u2028"\n}\n'
+    )
+    assert json.loads(text) == {"b": "é\x7f\x85\u2028", "a": ["😀", "\\ud83d", True]}
+    with pytest.raises(ValueError, match="JSON"):
+        canonical_json(float("nan"))
