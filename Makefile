@@ -22,7 +22,7 @@ test: venv  ## the tests (ARGS="-k users" for some of them)
 
 lint: venv  ## ruff, black and the import rules
 	$(BIN)/ruff check .
-	$(BIN)/black --check .
+	$(BIN)/black --line-length 120 --extend-exclude "/(examples|tests/.*/expected)/" --check .
 	$(BIN)/lint-imports --no-cache --no-logo
 
 types: venv  ## mypy
@@ -30,7 +30,7 @@ types: venv  ## mypy
 
 format: venv  ## rewrite what ruff and black can
 	$(BIN)/ruff check --fix --quiet .
-	$(BIN)/black --quiet .
+	$(BIN)/black --line-length 120 --extend-exclude "/(examples|tests/.*/expected)/" --quiet .
 
 examples: venv  ## compile every example again
 	$(BIN)/python tools/refresh_examples.py

@@ -138,6 +138,7 @@ def _refill(context: Context, column: str, back: Expression) -> Refill:
     return Refill(
         f"{table.entity}.{column} from `back`",
         context.tenants.listing.text if walk.tenant and context.tenants and context.tenants.listing else None,
+        walk.upper(),
         walk.bound(),
         walk.update(f"{quote(column)} = {value}", f"t.{quote(column)} IS DISTINCT FROM ({value})"),
         table.key,

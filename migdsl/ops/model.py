@@ -71,6 +71,7 @@ class Refill:
 
     title: str
     tenants: str | None
+    upper: str
     bound: str
     batch: str
     key: tuple[str, ...]

@@ -39,6 +39,7 @@ def _refill(context: Context, operation: OptionalColumn) -> Refill:
     return Refill(
         f"{context.table.entity}.{operation.column.name} where it is NULL",
         context.tenants.listing.text if walk.tenant and context.tenants and context.tenants.listing else None,
+        walk.upper(),
         walk.bound(),
         walk.update(f"{column} = {value}", f"t.{column} IS NULL"),
         context.table.key,

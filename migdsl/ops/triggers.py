@@ -159,12 +159,12 @@ def _new_changed(table: Table, pair: Pair, source: str) -> list[str]:
 
 def _inputs_changed(table: Table, pair: Pair, source: str, count: str, fill: bool) -> list[str]:
     new = quote(pair.column)
-    changed = _changed(inputs_of(table, pair.source))
-    follows = f"({changed})"
+    condition = _changed(inputs_of(table, pair.source))
     if not pair.backs:
         old_source = _operand(over(table, pair.source, "OLD"))
-        follows = f"({changed}) AND OLD.{new} IS NOT DISTINCT FROM {old_source}"
-    condition = f"({follows}) OR NEW.{new} IS NULL" if fill else follows
+        condition = f"({condition}) AND OLD.{new} IS NOT DISTINCT FROM {old_source}"
+    if fill:
+        condition = f"{condition} OR NEW.{new} IS NULL"
     counted = _changed(pair.counted)
     return [
         f"  ELSIF {condition} THEN",

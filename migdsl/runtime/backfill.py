@@ -125,7 +125,7 @@ class Backfill:
                 self._plan_tenant(tenant, again=tenant in known)
         self.database.perform(lambda tx: self.ledger.requeue(tx, self.options.tenants))
         totals = self._totals()
-        self.observer.planned, self.observer.passed = totals.planned, totals.scanned
+        self.observer.start(totals.planned, totals.scanned)
 
     def _plan_tenant(self, tenant: str, *, again: bool) -> None:
         def work(tx: Transaction) -> bool:

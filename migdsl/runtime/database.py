@@ -156,7 +156,7 @@ class Database:
         return True
 
     @property
-    def backend(self) -> int | None:
+    def backend_pid(self) -> int | None:
         """The server process behind the connection: None behind a pooler, which makes numbers up."""
         connection = self._connection or self._connect()
         with psycopg.RawCursor(connection) as cursor:

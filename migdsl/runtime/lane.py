@@ -160,7 +160,7 @@ class Worker:
         database = self.database
 
         def work() -> Claim | None:
-            backend = database.backend
+            backend = database.backend_pid
             with database.transaction() as tx:
                 return self.ledger.claim(tx, tenant, self.name, backend, self.job.limits.lease_s)
 

@@ -43,6 +43,11 @@ class Observer:
     _shown: float = 0.0
     _exported: float = 0.0
 
+    def start(self, planned: int, passed: int) -> None:
+        """The ledger's rows as the work begins; the rate counts from here."""
+        self.planned, self.passed = planned, passed
+        self._began = time.monotonic()
+
     def batch(self, tenant: str, batch: Batch, seconds: float, size: int) -> None:
         """One committed batch."""
         self.tenant = tenant

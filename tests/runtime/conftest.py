@@ -26,7 +26,7 @@ CREATE TABLE users (
 CREATE INDEX ON users (tenant_id, id);
 CREATE SEQUENCE migdsl.users_email_old_writes;
 """
-# Interleaved tenants, as a heap that grew over years has them; names with quotes and non-ASCII, every third address NULL.
+# Interleaved tenants, as a heap that grew over years has them; quotes and non-ASCII in names, each third address NULL.
 SEED = """
 INSERT INTO users (id, tenant_id, username, email)
 SELECT 7 * g, tenant, 'u''' || g || '-ü',

@@ -11,6 +11,9 @@ from pathlib import Path
 import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
+from migdsl.runtime.database import Database, conninfo_of
+from migdsl.runtime.jobs import Limits, Retry
+from migdsl.runtime.stop import Signals
 from tests.runtime.conftest import Users, ledger_statements
 
 FAST = ("--duty", "1")
@@ -21,7 +24,9 @@ CREATE FUNCTION audit() RETURNS trigger LANGUAGE plpgsql AS
     'BEGIN INSERT INTO audit VALUES (NEW.id, pg_backend_pid()); RETURN NULL; END';
 CREATE TRIGGER audit AFTER UPDATE ON users FOR EACH ROW EXECUTE FUNCTION audit();
 """
-WORKERS = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND application_name LIKE 'migdsl %%'"
+WORKERS = (
+    "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND application_name LIKE 'migdsl %%'"
+)
 
 
 def wait_for(what: Callable[[], bool], process: subprocess.Popen[str] | None = None) -> None:
@@ -40,16 +45,14 @@ def waits_for_a_lock(users: Users) -> bool:
 
 def assert_ledger_is_true(users: Users) -> None:
     """Each tenant's rows up to its watermark are filled, none beyond it is, and the counts are those of the table."""
-    found = users.all(
-        """
+    found = users.all("""
         SELECT s.tenant, s.rows_scanned, s.rows_changed,
                count(u.id) FILTER (WHERE u.id <= (s.watermark->>0)::bigint),
                count(u.id) FILTER (WHERE u.contact_email IS NOT NULL),
                count(u.id) FILTER (WHERE u.contact_email IS NOT NULL AND u.id <= (s.watermark->>0)::bigint)
           FROM migdsl.slice AS s LEFT JOIN users AS u ON u.tenant_id::text = s.tenant
          GROUP BY s.tenant, s.rows_scanned, s.rows_changed
-        """
-    )
+        """)
     assert found
     for tenant, scanned, changed, below, filled, filled_below in found:
         assert scanned == changed == below == filled == filled_below, tenant
@@ -70,7 +73,10 @@ def test_fills_every_tenant_and_says_so(many_users: Users, tmp_path: Path):
         "finished",
     ]
     assert 'outcome="changed"} 20000' in metrics.read_text()
-    assert 'migdsl_backfill_remaining_rows{migration="users_email",backfill="user.contact_email"} 0\n' in metrics.read_text()
+    assert (
+        'migdsl_backfill_remaining_rows{migration="users_email",backfill="user.contact_email"} 0\n'
+        in metrics.read_text()
+    )
 
 
 def test_a_replay_changes_nothing(users: Users):
@@ -111,7 +117,9 @@ def test_values_written_by_others_are_kept(users: Users):
 
 
 def test_killed_twice_in_the_middle_of_a_batch(many_users: Users):
-    users, big = many_users, many_users.one("SELECT tenant_id::text FROM users GROUP BY 1 ORDER BY count(*) DESC LIMIT 1")
+    users, big = many_users, many_users.one(
+        "SELECT tenant_id::text FROM users GROUP BY 1 ORDER BY count(*) DESC LIMIT 1"
+    )
     users.run(AUDIT)
     for share in (0.2, 0.7):
         row = users.one(
@@ -169,7 +177,9 @@ def test_two_processes_share_the_work_and_no_row(many_users: Users):
     assert_ledger_is_true(many_users)
     assert many_users.all("SELECT count(*), count(DISTINCT id) FROM audit") == [(20_000, 20_000)]
     # A lane is one worker's from its claim to its end.
-    lanes = many_users.all("SELECT u.tenant_id, count(DISTINCT backend) FROM audit JOIN users AS u USING (id) GROUP BY 1")
+    lanes = many_users.all(
+        "SELECT u.tenant_id, count(DISTINCT backend) FROM audit JOIN users AS u USING (id) GROUP BY 1"
+    )
     assert {workers for _, workers in lanes} == {1}
 
 
@@ -191,7 +201,7 @@ def test_a_lost_connection_is_made_again(users: Users):
         holder.execute("SELECT FROM users WHERE id = 700 FOR UPDATE")
         process = users.start("backfill", *FAST)
         wait_for(lambda: waits_for_a_lock(users), process)
-        users.all("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE 'migdsl %%' AND datname = current_database()")
+        users.all(WORKERS.replace("count(*)", "pg_terminate_backend(pid)"))
     _, said = process.communicate(timeout=60)
     assert process.returncode == 0, said
     assert "event=retry" in said
@@ -200,16 +210,23 @@ def test_a_lost_connection_is_made_again(users: Users):
 
 
 def test_rows_that_fail_fail_their_slice_and_no_other_and_no_value_is_told(users: Users):
-    poisoned = users.all("SELECT id, tenant_id::text, email FROM users WHERE email IS NOT NULL ORDER BY id OFFSET 50 LIMIT 1")
+    poisoned = users.all(
+        "SELECT id, tenant_id::text, email FROM users WHERE email IS NOT NULL ORDER BY id OFFSET 50 LIMIT 1"
+    )
     ((row, tenant, email),) = poisoned
     users.run(
-        "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'no %', NEW.email; END $$"
+        "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql"
+        " AS $$ BEGIN RAISE EXCEPTION 'no %', NEW.email; END $$"
     )
-    users.run(f"CREATE TRIGGER refuse BEFORE UPDATE ON users FOR EACH ROW WHEN (NEW.id = {row}) EXECUTE FUNCTION refuse()")
+    users.run(
+        f"CREATE TRIGGER refuse BEFORE UPDATE ON users FOR EACH ROW WHEN (NEW.id = {row}) EXECUTE FUNCTION refuse()"
+    )
     done = users.job("backfill", *FAST)
     assert done.returncode == 1
     assert f"tenant {tenant!r} failed: RaiseException P0001" in done.stdout
-    assert users.all("SELECT tenant, error FROM migdsl.slice WHERE state <> 'succeeded'") == [(tenant, "RaiseException P0001")]
+    assert users.all("SELECT tenant, error FROM migdsl.slice WHERE state <> 'succeeded'") == [
+        (tenant, "RaiseException P0001")
+    ]
     assert email not in done.stdout + done.stderr + str(users.all("SELECT * FROM migdsl.slice"))
     assert users.job("backfill", "--status").returncode == 1
     users.run("DROP TRIGGER refuse ON users")
@@ -256,11 +273,20 @@ def test_urls_are_never_printed(users: Users):
     assert secret not in done.stderr + done.stdout
 
 
+def test_a_password_that_a_message_quotes_is_masked():
+    database = Database(conninfo_of("postgres://me:p%40ss@db/x", "a"), Limits(), Retry(), Signals())
+    assert database._masked('FATAL: "p@ss"\n  is wrong') == 'FATAL: "***" is wrong'
+
+
 def test_usage_errors(users: Users):
     for wrong in (("--batch", "0"), ("--duty", "1.5"), ("--tenant", "nobody"), ("--dry-run", "--again")):
         assert users.job("backfill", *wrong).returncode == 2
     done = subprocess.run(
-        users.argv("backfill"), env={**users.environment(), "DATABASE_URL": ""}, capture_output=True, text=True, check=False
+        users.argv("backfill"),
+        env={**users.environment(), "DATABASE_URL": ""},
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode == 2
     assert "DATABASE_URL" in done.stderr

@@ -12,7 +12,10 @@ from tests.runtime.conftest import ledger_statements
 HOSTILE = "chr(9) || '\\' || chr(39) || '\"ü{}:x' || g"
 KINDS = {
     "bigint from the least": (("bigint",), "CASE g WHEN 0 THEN -9223372036854775808 ELSE g * 1000000007 END"),
-    "uuid with nil": (("uuid",), "CASE g WHEN 0 THEN '00000000-0000-0000-0000-000000000000' ELSE md5(g::text)::uuid END"),
+    "uuid with nil": (
+        ("uuid",),
+        "CASE g WHEN 0 THEN '00000000-0000-0000-0000-000000000000' ELSE md5(g::text)::uuid END",
+    ),
     "text": (("text",), f"CASE g WHEN 0 THEN '' ELSE {HOSTILE} END"),
     "collated text": (('text COLLATE "C"',), f"CASE g WHEN 0 THEN '' ELSE {HOSTILE} END"),
     "numeric": (("numeric",), "g * 1e25 + 0.000000000001"),
@@ -20,7 +23,7 @@ KINDS = {
     "timestamptz": (("timestamptz",), "'2024-03-31 00:59:59.000001+00'::timestamptz + g * interval '61.5 minutes'"),
     "bytea": (("bytea",), "sha256(g::text::bytea)"),
     "composite": (("text", "int"), "CASE WHEN g % 2 = 0 THEN 'a' ELSE 'b''' END, g"),
-    "three columns": (("date", "uuid", "bigint"), "date '2024-01-01' + (g % 3), md5((g % 5)::text)::uuid, g"),
+    "three columns": (("date", "uuid", "bigint"), "date '2024-01-01' + (g % 3)::int, md5((g % 5)::text)::uuid, g"),
 }
 TENANTS = ("", "x'y", "ü")
 
@@ -41,7 +44,8 @@ def make_job(columns: int, *, tenants: bool) -> BackfillJob:
         tenants="SELECT unnest(ARRAY['', 'x''y', 'ü'])" if tenants else None,
         upper=f"SELECT {names} FROM thing AS t WHERE {own} ORDER BY {descending} LIMIT 1",
         next_bound=f"SELECT {names} FROM thing AS t WHERE {own} AND {span} ORDER BY {names} OFFSET :skip LIMIT 1",
-        batch=f"UPDATE thing AS t SET target = t.source, writes = t.writes + 1 WHERE {own} AND {span} AND t.target IS NULL",
+        batch="UPDATE thing AS t SET target = t.source, writes = t.writes + 1"
+        f" WHERE {own} AND {span} AND t.target IS NULL",
         count=f"SELECT count(*) FROM thing AS t WHERE {own} AND {span}",
         remaining=f"SELECT count(*) FROM thing AS t WHERE {own} AND t.target IS NULL",
     )
@@ -57,16 +61,21 @@ def test_every_row_is_filled_once(database: str, kind: str, tenants: bool, capsy
         for ddl in ledger_statements():
             connection.execute(ddl)
         # Settings under which the text form of a key would not read back, had the job not its own.
-        connection.execute("SET datestyle = 'SQL, DMY'; SET extra_float_digits = -10")
+        name = connection.info.dbname
+        connection.execute(f"ALTER DATABASE {name} SET datestyle = 'SQL, DMY'")
+        connection.execute(f"ALTER DATABASE {name} SET extra_float_digits = -10")
         connection.execute(f"CREATE TABLE thing (tenant text, {columns}, source int, target int, writes int DEFAULT 0)")
         connection.execute(f"ALTER TABLE thing ADD PRIMARY KEY (tenant, {names})")
         connection.execute(
-            f"INSERT INTO thing SELECT (%s::text[])[1 + g %% 2], {values.replace('%', '%%')}, g FROM generate_series(0, 200) AS g",
+            f"INSERT INTO thing SELECT (%s::text[])[1 + g %% 2], {values.replace('%', '%%')}, g"
+            " FROM generate_series(0::bigint, 200) AS g",
             (list(TENANTS),),
         )
         job = make_job(len(types), tenants=tenants)
         assert main(job, ["--url", database, "--batch", "17", "--duty", "1"]) == 0, capsys.readouterr()
-        assert connection.execute("SELECT count(*) FROM thing WHERE target = source AND writes = 1").fetchone() == (201,)
+        assert connection.execute("SELECT count(*) FROM thing WHERE target = source AND writes = 1").fetchone() == (
+            201,
+        )
         sums = "SELECT count(*), sum(rows_planned), sum(rows_scanned), sum(rows_changed) FROM migdsl.slice"
         assert connection.execute(sums).fetchone() == (3 if tenants else 1, 201, 201, 201)
         assert main(job, ["--url", database, "--again", "--duty", "1"]) == 0

@@ -29,7 +29,8 @@ def put_into(ledger: psycopg.Connection, state: str) -> None:
         ledger.execute("SET LOCAL session_replication_role = replica")
         ledger.execute("DELETE FROM migdsl.slice")
         ledger.execute(
-            "INSERT INTO migdsl.slice (migration, backfill, tenant, state, lease_until, worker) VALUES ('m', 'b', 't', %s, %s, %s)",
+            "INSERT INTO migdsl.slice (migration, backfill, tenant, state, lease_until, worker)"
+            " VALUES ('m', 'b', 't', %s, %s, %s)",
             (state, *lease),
         )
 
@@ -86,19 +87,23 @@ def test_a_running_slice_has_a_lease(ledger: psycopg.Connection):
 @pytest.mark.parametrize("table", ["migdsl.event", "migdsl.reconciliation"])
 def test_the_logs_are_append_only(ledger: psycopg.Connection, table: str, statement: str):
     ledger.execute("INSERT INTO migdsl.event (migration, kind, subject, value) VALUES ('m', 'stage', 'all', 'live')")
-    ledger.execute("INSERT INTO migdsl.reconciliation (migration, entity, tenant, rows, truth) VALUES ('m', 'E', 't', 1, 'old')")
+    ledger.execute(
+        "INSERT INTO migdsl.reconciliation (migration, entity, tenant, rows, truth) VALUES ('m', 'E', 't', 1, 'old')"
+    )
     with pytest.raises(psycopg.errors.ObjectNotInPrerequisiteState, match="append-only"):
         ledger.execute(statement.format(table))
 
 
 def test_an_event_says_who_and_when(ledger: psycopg.Connection):
     ledger.execute("INSERT INTO migdsl.event (migration, kind, subject, value) VALUES ('m', 'stage', 'all', 'live')")
-    row = ledger.execute("SELECT actor = current_user, at BETWEEN now() - interval '1 hour' AND clock_timestamp() FROM migdsl.event")
+    row = ledger.execute(
+        "SELECT actor = current_user, at BETWEEN now() - interval '1 hour' AND clock_timestamp() FROM migdsl.event"
+    )
     assert row.fetchone() == (True, True)
 
 
 def test_keys_keep_their_text(ledger: psycopg.Connection):
-    key = ["it's \"quoted\" \\ ü", "-9223372036854775808"]
+    key = ['it\'s "quoted" \\ ü', "-9223372036854775808"]
     ledger.execute(INSERT, ("t", "pending"))
     ledger.execute("UPDATE migdsl.slice SET watermark = %s", (json.dumps(key),))
     assert ledger.execute("SELECT watermark FROM migdsl.slice").fetchone() == (key,)

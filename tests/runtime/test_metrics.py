@@ -73,7 +73,11 @@ def test_a_report_over_single_tenants_exports_nothing():
 
 def test_prometheus_reads_the_text():
     done = subprocess.run(
-        [needs_tool("promtool"), "check", "metrics"], input=render(exported()), text=True, capture_output=True, check=False
+        [needs_tool("promtool"), "check", "metrics"],
+        input=render(exported()),
+        text=True,
+        capture_output=True,
+        check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
 

@@ -1,4 +1,4 @@
-"""Batches settle at the size that takes the target, whatever a row costs, and back off at once when they are too long."""
+"""Batches settle at the size that takes the target, whatever a row costs, and shrink at once when they are too long."""
 
 from __future__ import annotations
 

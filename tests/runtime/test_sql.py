@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 
 import postgast
 import pytest
@@ -54,8 +55,9 @@ def as_scanned(sql: str) -> tuple[str, tuple[str, ...]]:
     """The same rewriting on PostgreSQL's own tokens (offsets in bytes)."""
     source = sql.encode()
     tokens = list(postgast.scan(sql).tokens)
-    out, names, at = b"", {}, 0
-    for colon, word in zip(tokens, tokens[1:], strict=False):
+    names: dict[str, int] = {}
+    out, at = b"", 0
+    for colon, word in pairwise(tokens):
         name = source[word.start : word.end].decode()
         if (
             source[colon.start : colon.end] == b":"
@@ -68,8 +70,12 @@ def as_scanned(sql: str) -> tuple[str, tuple[str, ...]]:
 
 
 FRAGMENTS = st.sampled_from(
-    [":a", ":tenant_id", "::text", ":", ":=", "$$", "$t$", "$", "'", "''", '"', "E'", "e", "U&'", "\\", "\\'", "--", "\n"]
-    + ["/*", "*/", "/", "*", " ", "x", "ä", "ein", "1", "1.5", "(", ")", "[", "]", ",", ";", "<", "=", "||", "@", ":ä"]
+    [
+        *r""":a :tenant_id ::text : := $$ $t$ $ ' '' " E' e U&' \ \' -- /* */ / *""".split(),
+        *"x ä ein 1 1.5 ( ) [ ] , ; < = || @ :ä".split(),
+        " ",
+        "\n",
+    ]
 )
 
 

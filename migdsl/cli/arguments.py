@@ -1,0 +1,117 @@
+"""The words of the command line become options, or a usage error that says what was probably meant."""
+
+from __future__ import annotations
+
+from migdsl.cli import help as help_
+
+PHASES = ("prepare", "expand", "backfill", "validate", "cutover", "enforce", "contract")
+FORMATS = ("text", "json")
+
+# Per command: options that stand alone, options with a value, and how many words it takes besides (at least, at most).
+_COMMANDS = {
+    "check": (("--strict",), ("--format",), (1, None)),
+    "compile": (("--check", "--force", "--strict"), ("--out", "--through", "--format"), (1, None)),
+    "explain": ((), (), (0, 1)),
+    "plan": (("--json",), ("--through",), (1, 1)),
+}
+_CHOICES = {"--through": PHASES, "--format": FORMATS}
+
+
+class UsageError(Exception):
+    """What is wrong with the command line, in one or two lines for people."""
+
+
+class Options:
+    """A command with its words. Not a dataclass: that import alone costs half of bare Python's start."""
+
+    __slots__ = ("check", "command", "force", "format", "json", "out", "strict", "through", "words")
+
+    def __init__(self, command: str, words: tuple[str, ...], flags: set[str], values: dict[str, str]) -> None:
+        self.command = command
+        self.words = words  # files, or the code to explain
+        self.out = values.get("--out", ".")
+        self.through = values.get("--through")
+        self.format = values.get("--format", "text")
+        self.check = "--check" in flags
+        self.force = "--force" in flags
+        self.strict = "--strict" in flags
+        self.json = "--json" in flags
+
+
+def parse(words: list[str]) -> Options | str:
+    """The options, or the help text that was asked for. Raises UsageError."""
+    if not words:
+        raise UsageError(f"a command is missing\n\n{help_.OVERVIEW.rstrip()}")
+    first, *rest = words
+    if first in ("--help", "-h"):
+        return help_.OVERVIEW
+    if first == "help":
+        return help_.COMMANDS[_known(rest[0], tuple(_COMMANDS), "command")] if rest else help_.OVERVIEW
+    if first.startswith("-"):
+        raise UsageError(f"{_unknown(first, ('--help', '--version'), 'option')}; a command comes first: migdsl --help")
+    command = _known(first, tuple(_COMMANDS), "command")
+    return _parse_command(command, rest)
+
+
+def _parse_command(command: str, rest: list[str]) -> Options | str:
+    alone, valued, bounds = _COMMANDS[command]
+    flags: set[str] = set()
+    values: dict[str, str] = {}
+    words: list[str] = []
+    todo = iter(rest)
+    for word in todo:
+        if word == "--":
+            words.extend(todo)
+        elif word in ("--help", "-h"):
+            return help_.COMMANDS[command]
+        elif not word.startswith("-") or word == "-":
+            words.append(word)
+        else:
+            name, equals, value = word.partition("=")
+            if _known(name, alone + valued, "option") in alone:
+                if equals:
+                    raise UsageError(f"{name} takes no value")
+                flags.add(name)
+            else:
+                _set(values, name, value if equals else next(todo, None))
+    _count(command, words, bounds)
+    return Options(command, tuple(words), flags, values)
+
+
+def _set(values: dict[str, str], name: str, value: str | None) -> None:
+    if value is None or value == "":
+        raise UsageError(f"{name} needs a value")
+    if name in values:
+        raise UsageError(f"{name} is given twice")
+    if "\0" in value:
+        raise UsageError(f"{name} can't hold a NUL byte")
+    if name in _CHOICES:
+        _known(value, _CHOICES[name], f"value of {name}", listed=True)
+    values[name] = value
+
+
+def _count(command: str, words: list[str], bounds: tuple[int, int | None]) -> None:
+    least, most = bounds
+    if len(words) < least:
+        raise UsageError(f"{command} needs a file: {help_.USAGE[command]}")
+    if most is not None and len(words) > most:
+        raise UsageError(f"{command} takes one {'file' if least else 'code'} at a time: {help_.USAGE[command]}")
+
+
+def _known(word: str, names: tuple[str, ...], what: str, *, listed: bool = False) -> str:
+    if word not in names:
+        raise UsageError(_unknown(word, names, what, listed=listed))
+    return word
+
+
+def _unknown(word: str, names: tuple[str, ...], what: str, *, listed: bool = False) -> str:
+    from migdsl.cli.output import shown  # these are for mistakes only
+    from migdsl.diagnostics.suggest import did_you_mean
+
+    # The dashes would count as the beginning that all options share.
+    bare = {name.lstrip("-"): name for name in names}
+    near = did_you_mean(word.lstrip("-"), bare)
+    exact = bare.get(word.lstrip("-"))
+    hint = f"; did you mean {exact or bare[near or '']}?" if exact or near else f"; there is {', '.join(names)}"
+    known = f" ({', '.join(names)})" if listed and near else ""
+    return f"unknown {what} {shown(word)!r}{hint}{known}"

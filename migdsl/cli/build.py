@@ -1,0 +1,150 @@
+"""Inputs become compilations, those become changes, and the changes become files, or a report of what they would be."""
+
+from __future__ import annotations
+
+import os
+import posixpath
+import sys
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from migdsl import __version__
+from migdsl.cli import output
+from migdsl.cli.arguments import Options
+from migdsl.cli.changes import Comparison, collisions, compare
+from migdsl.cli.driver import complain, failed, load, unique
+from migdsl.cli.fresh import Record, options_key, remember
+from migdsl.cli.inputs import Input, digest
+from migdsl.cli.manifest import Manifest
+from migdsl.cli.problems import drifted, refusals, unwritable
+from migdsl.cli.writer import NotUndone, write
+from migdsl.diagnostics import Diagnostic
+from migdsl.source import SourceFile
+from migdsl.workspace import Compilation, compile_files
+
+_DRIFT = ("new", "changed", "removed")
+_CERTAIN = ("outside", "source", "twice")  # wrong whatever is on disk, so `--check` refuses too
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """One main file on its way: what it compiled to, and how that compares with the disk."""
+
+    main: Input
+    compiled: Compilation
+    comparison: Comparison
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a compile went: its exit code, all diagnostics, and the work where it got so far."""
+
+    code: int
+    diagnostics: tuple[Diagnostic, ...]
+    sources: dict[str, SourceFile] = field(default_factory=dict)
+    works: tuple[Work, ...] = ()
+    written: bool = False
+
+
+def build(options: Options, inputs: Sequence[Input]) -> int:
+    """Compile all inputs and write all their files, or none; the exit code."""
+    outcome = _outcome(options, inputs)
+    if options.format == "json":
+        from migdsl.cli.report_json import render_outcome  # for programs only
+
+        output.say(render_outcome(outcome))
+        return outcome.code
+    if options.check and outcome.code == 2:
+        from migdsl.cli.diff import render_diff  # difflib: for drift only
+
+        changes = [change for work in outcome.works for change in work.comparison.changes if change.state in _DRIFT]
+        output.say(render_diff(changes, colour=output.is_coloured(sys.stdout)))
+    complain(outcome.diagnostics, outcome.sources)
+    if outcome.code == 0:
+        from migdsl.cli.report import render_summary  # for people, where all went well
+
+        output.say(render_summary(outcome, options, colour=output.is_coloured(sys.stdout)))
+    return outcome.code
+
+
+def _outcome(options: Options, inputs: Sequence[Input]) -> Outcome:
+    loaded = load(inputs)
+    mains = [each for each in inputs if each.name in loaded.files]
+    compiled = [compile_files(loaded.files, each.name, through=options.through) for each in mains]
+    sources = {path: source for each in compiled for path, source in each.sources.items()}
+    found = unique([*loaded.problems, *(problem for each in compiled for problem in each.diagnostics)])
+    if failed(found, strict=options.strict):
+        return Outcome(1, found, sources)
+    try:
+        works = _compare(options, inputs, zip(mains, compiled, strict=True))
+    except OSError as error:
+        return Outcome(1, unique([*found, unwritable(error, options.out)]), sources)
+    conflicts = [conflict for work in works for conflict in work.comparison.conflicts]
+    conflicts += collisions(work.comparison for work in works)
+    if options.check:
+        conflicts = [conflict for conflict in conflicts if conflict.reason in _CERTAIN]
+    refused = refusals(options.out, conflicts, force=options.force)
+    if refused:
+        return Outcome(1, unique([*found, *refused]), sources, works)
+    finish = _drift if options.check else _write
+    return finish(options, Outcome(0, found, sources, works))
+
+
+def _compare(
+    options: Options, inputs: Sequence[Input], compiled: Iterable[tuple[Input, Compilation]]
+) -> tuple[Work, ...]:
+    protected = {os.path.realpath(each.path) for each in inputs}
+    works = []
+    for main, each in compiled:
+        assert each.migration is not None, "a compilation without errors has a migration"
+        fresh = _manifest(main, each, inputs, options.through)
+        own = protected | {os.path.realpath(path) for path in each.sources}
+        works.append(Work(main, each, compare(options.out, each.migration, each.artifacts, fresh, own)))
+    return tuple(works)
+
+
+def _manifest(main: Input, compiled: Compilation, inputs: Sequence[Input], through: str | None) -> Manifest:
+    """Without files yet, and with no name that depends on where the project stands."""
+    folder = posixpath.dirname(main.name) or "."
+    digests = _digests(compiled, inputs)
+    names = {posixpath.relpath(path, folder): found for path, found in digests.items()}
+    return Manifest(posixpath.basename(main.name), names, {"through": through}, __version__)
+
+
+def _digests(compiled: Compilation, inputs: Sequence[Input]) -> dict[str, str]:
+    """By name: of a file's bytes where this command read them."""
+    known = {each.name: each.digest for each in inputs}
+    return {path: known.get(path) or digest(source.text.encode()) for path, source in compiled.sources.items()}
+
+
+def _drift(options: Options, outcome: Outcome) -> Outcome:
+    changes = [change for work in outcome.works for change in work.comparison.changes]
+    paths = [f"{change.path} ({change.state})" for change in changes if change.state in _DRIFT]
+    if not paths:
+        return outcome
+    names = " ".join(work.main.name for work in outcome.works)
+    command = f"migdsl compile {names}" + ("" if options.out == "." else f" --out {options.out}")
+    problem = drifted(options.out, paths, command)
+    return Outcome(2, unique([*outcome.diagnostics, problem]), outcome.sources, outcome.works)
+
+
+def _write(options: Options, outcome: Outcome) -> Outcome:
+    """All or nothing, over all files of all migrations."""
+    try:
+        write(options.out, [change for work in outcome.works for change in work.comparison.changes])
+    except OSError as error:
+        left = error.left if isinstance(error, NotUndone) else ()
+        problem = unwritable(error, options.out, left)
+        return Outcome(1, unique([*outcome.diagnostics, problem]), outcome.sources, outcome.works)
+    for work in outcome.works:
+        remember(options.out, work.main, _record(options, work))
+    return Outcome(0, outcome.diagnostics, outcome.sources, outcome.works, written=True)
+
+
+def _record(options: Options, work: Work) -> Record:
+    changes = work.comparison.changes
+    files = {each.path: digest(each.after) for each in changes if each.after is not None}
+    digests = _digests(work.compiled, [work.main])
+    sources = {os.path.abspath(name): found for name, found in digests.items()}
+    warnings = len(work.compiled.diagnostics)
+    return Record(work.comparison.migration, options_key(options), warnings, sources, files)

@@ -1,0 +1,54 @@
+"""Inputs become the pure driver's files, and its diagnostics become output and a verdict."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from migdsl.cli import output
+from migdsl.cli.inputs import Input
+from migdsl.cli.problems import text_of
+from migdsl.diagnostics import Diagnostic, Severity
+from migdsl.diagnostics.render_text import render_text
+from migdsl.source import SourceFile
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """The files that could be read, by name, and a diagnostic for each that could not."""
+
+    files: Mapping[str, str]
+    problems: tuple[Diagnostic, ...]
+
+
+def load(inputs: Iterable[Input]) -> Loaded:
+    """Decode all inputs."""
+    texts = {each.name: text_of(each) for each in inputs}
+    files = {name: text for name, text in texts.items() if isinstance(text, str)}
+    return Loaded(files, tuple(found for found in texts.values() if isinstance(found, Diagnostic)))
+
+
+def unique(diagnostics: Iterable[Diagnostic]) -> tuple[Diagnostic, ...]:
+    """Each once, in the order of all renderers: files that share a third report its problems once."""
+    return tuple(sorted(dict.fromkeys(diagnostics), key=Diagnostic.sort_key))
+
+
+def failed(diagnostics: Iterable[Diagnostic], *, strict: bool) -> bool:
+    """Whether they stop the command: an error does, and with `strict` a warning too."""
+    return any(strict or each.severity is Severity.ERROR for each in diagnostics)
+
+
+def complain(diagnostics: Sequence[Diagnostic], sources: Mapping[str, SourceFile]) -> None:
+    """Show them on the standard error, with their count below."""
+    if not diagnostics:
+        return
+    colour, width = output.is_coloured(sys.stderr), output.width_of(sys.stderr)
+    output.complain(f"{render_text(diagnostics, sources, colour=colour, width=width)}\n{count(diagnostics)}\n")
+
+
+def count(diagnostics: Iterable[Diagnostic]) -> str:
+    """`2 errors, 1 warning`, or `no problems`."""
+    found = [each.severity for each in diagnostics]
+    numbers = [(severity, found.count(severity)) for severity in Severity]
+    return ", ".join(output.plural(number, severity.value) for severity, number in numbers if number) or "no problems"

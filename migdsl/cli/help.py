@@ -1,0 +1,58 @@
+"""The commands become the text of `--help`."""
+
+from __future__ import annotations
+
+USAGE = {
+    "check": "migdsl check FILE... [--format text|json] [--strict]",
+    "compile": "migdsl compile FILE... [--out DIR] [--check] [--through PHASE] [--force] [--format text|json] [--strict]",
+    "explain": "migdsl explain [CODE]",
+    "plan": "migdsl plan FILE [--json] [--through PHASE]",
+}
+
+OVERVIEW = """\
+migdsl: from one short .mig file to a checked zero-downtime migration plan and every file that it names
+
+  migdsl compile FILE...   write the plan, revisions, jobs, flags and alerts
+  migdsl check FILE...     say what is wrong, write nothing
+  migdsl plan FILE         show what would happen, phase by phase
+  migdsl explain CODE      tell more about a diagnostic
+
+`migdsl COMMAND --help` has the options. Exit codes: 0 fine, 1 problems were found, 2 drift or usage, 130 interrupted.
+"""
+
+COMMANDS = {
+    "check": f"""\
+usage: {USAGE["check"]}
+
+Say all that is wrong with the files. Nothing is written.
+
+  --format text|json   for people (default) or programs
+  --strict             warnings count as errors
+""",
+    "compile": f"""\
+usage: {USAGE["compile"]}
+
+Write every file of each migration, or none where anything is wrong. A file that migdsl didn't write is never touched.
+
+  --out DIR            the folder for all files (default: the current one)
+  --check              write nothing; show what differs, and exit 2 if anything does
+  --through PHASE      release the revisions up to this phase, whatever the flag's stage says
+                       (prepare, expand, backfill, validate, cutover, enforce, contract)
+  --force              overwrite files that migdsl didn't write, and take released revisions away
+  --format text|json   for people (default) or programs
+  --strict             warnings count as errors
+""",
+    "explain": f"""\
+usage: {USAGE["explain"]}
+
+Tell what a diagnostic means and what to do about it; without a code, list them all.
+""",
+    "plan": f"""\
+usage: {USAGE["plan"]}
+
+Show what would happen, phase by phase, with locks, costs and exit criteria. Nothing is written.
+
+  --json               the plan as canonical JSON
+  --through PHASE      as in compile
+""",
+}

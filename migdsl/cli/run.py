@@ -1,0 +1,88 @@
+"""The words of the command line become one command's run, and whatever goes wrong in it becomes a line and an exit code."""
+
+from __future__ import annotations
+
+import os
+
+from migdsl import __version__
+from migdsl.cli import output
+
+TYPE_CHECKING = False  # see migdsl/cli/__init__.py
+if TYPE_CHECKING:
+    from migdsl.cli.arguments import Options
+
+_DEBUG = "MIGDSL_DEBUG"
+
+
+def run(words: list[str]) -> int:
+    """The exit code of the command; its output is flushed."""
+    try:
+        code = _dispatch(words)
+        output.flush()
+    except KeyboardInterrupt:
+        output.complain("interrupted\n")
+        return 130
+    except BrokenPipeError:
+        # The reader has seen enough (`| head`): nothing to say, but nobody knows what it missed.
+        output.abandon()
+        return 1
+    except output.OutputError as error:
+        output.abandon()
+        output.complain(f"error: the output can't be written: {error}\n")
+        return 1
+    except Exception as error:  # noqa: BLE001 - the last resort: no input may end in a traceback
+        _internal(error)
+        return 1
+    return code
+
+
+def _dispatch(words: list[str]) -> int:
+    if words in (["--version"], ["-V"]):
+        output.say(f"migdsl {__version__}\n")
+        return 0
+    from migdsl.cli.arguments import UsageError, parse  # --version doesn't need it
+
+    try:
+        options = parse(words)
+    except UsageError as error:
+        output.complain(f"migdsl: {error}\n")
+        return 2
+    if isinstance(options, str):
+        output.say(options)
+        return 0
+    return _command(options)
+
+
+def _command(options: Options) -> int:
+    # Each command imports what it needs and no more: see "Cost" in the architecture.
+    if options.command == "compile":
+        from migdsl.cli.compile import compile_command
+
+        return compile_command(options)
+    if options.command == "check":
+        from migdsl.cli.check import check_command
+
+        return check_command(options)
+    if options.command == "plan":
+        from migdsl.cli.plan import plan_command
+
+        return plan_command(options)
+    from migdsl.cli.explain import explain_command
+
+    return explain_command(options)
+
+
+def _internal(error: Exception) -> None:
+    """One line for people; all of it where MIGDSL_DEBUG=1 asks for it."""
+    if os.environ.get(_DEBUG) == "1":
+        import traceback  # rare
+
+        output.complain("".join(traceback.format_exception(error)))
+    place = ""
+    step = error.__traceback__
+    while step is not None:
+        place = f"{os.path.basename(step.tb_frame.f_code.co_filename)}:{step.tb_lineno}"
+        step = step.tb_next
+    said = str(error).partition("\n")[0][:200]
+    what = f"{type(error).__name__}: {said}" if said else type(error).__name__
+    output.complain(f"internal error: {output.shown(what)} ({place}); please report this, with what {_DEBUG}=1 shows\n")

@@ -1,0 +1,1 @@
+"""From plan to artifacts: one emitter a kind of file."""

@@ -1,0 +1,127 @@
+"""Revisions become Alembic files: plain Alembic that imports nothing of ours, and prints readable SQL when offline."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from itertools import groupby
+
+from migdsl.emit.artifact import Artifact
+from migdsl.emit.context import EmitContext
+from migdsl.emit.python import block, docstring, formatted, names, quoted
+from migdsl.emit.templates import render
+from migdsl.ops.model import Alone, BuildIndex, Gate, Group, Lock, Part, Refill, Step
+from migdsl.planning.model import Revision
+from migdsl.resources import read_resource
+
+_SEPARATOR = re.compile(r"^-- ;$", re.MULTILINE)
+_BIND = re.compile(r"(?<![:\w\\]):(\w+)(?!:)")
+_OURS = re.compile(r"tenant_id|skip|(?:after|upto)(?:_\d+)?")
+
+
+def emit(context: EmitContext) -> Iterator[Artifact]:
+    """The revisions that are released."""
+    for revision in context.planned.revisions:
+        if revision.released:
+            yield Artifact(revision.path, formatted(_text(context, revision)), "revision")
+
+
+def _text(context: EmitContext, revision: Revision) -> str:
+    up = [(step.title, part) for step in revision.steps for part in step.up]
+    down = [(_undo(step), part) for step in reversed(revision.steps) for part in step.down]
+    kinds = {type(part) for _, part in (*up, *down)}
+    view: dict[str, object] = {
+        "marker": context.marker,
+        "docstring": docstring(_docstring(context, revision)),
+        "revision": quoted(revision.id),
+        "down_revision": quoted(revision.after) if revision.after else "None",
+        "ledger": list(_ledger(revision)),
+        "upgrade": _calls(up),
+        "downgrade": list(_calls(down)),
+        "uses": {
+            "gate": Gate in kinds,
+            "index": BuildIndex in kinds,
+            "statement": Alone in kinds,
+            "refill": Refill in kinds,
+        },
+    }
+    if not view["downgrade"]:
+        view["downgrade"] = ["        pass"]
+    return render("alembic/revision.py.j2", view)
+
+
+def _undo(step: Step) -> str:
+    return step.title if step.title.startswith("On the way back") else f"Back: {step.title[0].lower()}{step.title[1:]}"
+
+
+def _docstring(context: EmitContext, revision: Revision) -> str:
+    lines = [f"{context.planned.plan.migration}: {revision.phase}", ""]
+    for step in revision.steps:
+        cost = step.cost.value + (f", {step.lock.value}" if step.lock is not Lock.NONE else "")
+        lines.append(f"- {step.title} [{cost}]")
+    wanted = list(dict.fromkeys(s.precondition for s in revision.steps if s.precondition))
+    if wanted:
+        lines += ["", "Before it runs:", *(f"- {text}" for text in wanted)]
+    return "\n".join(lines)
+
+
+def _ledger(revision: Revision) -> Iterator[str]:
+    """The ledger's DDL, for the revision that makes it."""
+    if any(step.operation == "create_ledger" for step in revision.steps):
+        statements = _SEPARATOR.split(read_resource("templates", "alembic/ledger.sql"))
+        yield from (block(statement.strip().rstrip(";")) for statement in statements)
+
+
+def _calls(parts: list[tuple[str, Part]]) -> Iterator[str]:
+    """One call a part; neighbours that can share a transaction do, so that a table is locked once."""
+    for kind, run in groupby(parts, key=lambda item: _kind(item[1])):
+        items = list(run)
+        if kind in ("locked", "unlocked"):
+            yield _group([(title, part) for title, part in items if isinstance(part, Group)])
+        elif kind == "gate":
+            conditions = [part for _, part in items if isinstance(part, Gate)]
+            pairs = [f"({quoted(c.title)}, {block(c.unmet)})" for c in conditions]
+            yield _call("require", items[0][0], *pairs)
+        else:
+            yield from (_single(title, part) for title, part in items)
+
+
+def _kind(part: Part) -> str:
+    if isinstance(part, Group):
+        return "locked" if part.tables else "unlocked"
+    return "gate" if isinstance(part, Gate) else "single"
+
+
+def _group(items: list[tuple[str, Group]]) -> str:
+    strongest: dict[str, Lock] = {}
+    for _, group in items:
+        for table, lock in group.tables:
+            if table not in strongest or lock.strength > strongest[table].strength:
+                strongest[table] = lock
+    locks = [quoted(f"LOCK TABLE {table} IN {lock.value} MODE") for table, lock in sorted(strongest.items())]
+    title = "\n".join(dict.fromkeys(title for title, _ in items))
+    statements = [block(statement) for _, group in items for statement in group.statements]
+    return _call("atomic", title, f"[{', '.join(locks)}]", *statements)
+
+
+def _single(title: str, part: Part) -> str:
+    if isinstance(part, BuildIndex):
+        arguments = quoted(part.schema), quoted(part.name), block(part.create), block(part.drop)
+        return _call("build_index", title, *arguments)
+    if isinstance(part, Alone):
+        return _call("by_itself", title, block(part.statement))
+    assert isinstance(part, Refill)
+    tenants = block(part.tenants) if part.tenants else "None"
+    statements = [block(_escaped(sql)) for sql in (part.upper, part.bound, part.batch)]
+    return _call("refill", title, tenants, names(part.key), *statements)
+
+
+def _escaped(sql: str) -> str:
+    """SQLAlchemy takes every `:word` for a parameter; those in the user's strings are none."""
+    return _BIND.sub(lambda m: m[0] if _OURS.fullmatch(m[1]) else "\\" + m[0], sql)
+
+
+def _call(function: str, comment: str, *arguments: str) -> str:
+    lines = [f"        # {line}" for line in comment.splitlines() if line]
+    inner = "".join(f"{argument},\n" for argument in arguments)
+    return "\n".join([*lines, f"        {function}(\n{inner})"])

@@ -1,0 +1,74 @@
+"""Fills become backfill jobs: files that show every statement that will run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from migdsl.dialect.names import quote
+from migdsl.emit.artifact import Artifact
+from migdsl.emit.context import EmitContext
+from migdsl.emit.python import block, docstring, formatted, names, quoted
+from migdsl.emit.templates import render
+from migdsl.ops import names as objects
+from migdsl.ops.batches import Walk
+from migdsl.ops.lower import backfill_name
+from migdsl.ops.model import Fill, TablePlan
+
+
+def emit(context: EmitContext) -> Iterator[Artifact]:
+    """One job for each table that has something to fill."""
+    for plan in context.planned.lowered.tables:
+        if plan.fills:
+            path = context.planned.paths.backfill(plan.table)
+            yield Artifact(path, formatted(_text(context, plan, path)), "backfill")
+
+
+def _text(context: EmitContext, plan: TablePlan, path: str) -> str:
+    walk = Walk(plan.table)
+    wanted = " OR ".join(f.wanted for f in plan.fills)
+    condition = wanted if len(plan.fills) == 1 else f"({wanted})"
+    database = context.planned.module.database(plan.table.database)
+    view: dict[str, object] = {
+        "marker": context.marker,
+        "docstring": docstring(_docstring(context, plan, path)),
+        "migration": quoted(context.planned.plan.migration),
+        "backfill": quoted(backfill_name(plan)),
+        "table": quoted(objects.table(plan.table)),
+        "database_env": quoted(database.url_env),
+        "key": names(plan.table.key),
+        "tenants": tenants(context, plan),
+        "upper": block(walk.upper()),
+        "next_bound": block(walk.bound()),
+        "batch": block(walk.update(_assignments(plan.fills), condition)),
+        "count": block(walk.count(walk.after(), walk.upto())),
+        "remaining": block(walk.count(condition)),
+    }
+    return render("backfill/job.py.j2", view)
+
+
+def _assignments(fills: tuple[Fill, ...]) -> str:
+    if len(fills) == 1:
+        return f"{quote(fills[0].column)} = {fills[0].source}"
+    # Of several columns some may be filled already, by the trigger or by new code: those keep their value.
+    each = (f"{quote(f.column)} = CASE WHEN {f.wanted} THEN {f.source} ELSE t.{quote(f.column)} END" for f in fills)
+    return ",\n       ".join(each)
+
+
+def tenants(context: EmitContext, plan: TablePlan) -> str:
+    """The statement that lists the tenants, as Python; None where the table has none."""
+    declared = context.planned.module.tenants
+    if plan.table.scope != "tenant" or declared is None or declared.listing is None:
+        return "None"
+    return block(declared.listing.text)
+
+
+def _docstring(context: EmitContext, plan: TablePlan, path: str) -> str:
+    database = context.planned.module.database(plan.table.database)
+    columns = ", ".join(f.column for f in plan.fills)
+    return f"""Fills {columns} of {objects.table(plan.table)} for migration {context.planned.plan.migration}.
+
+    python {path}             run, or go on where it stopped
+    python {path} --dry-run   show the slices, write nothing
+    python {path} --status    how far it is
+
+The database is the one that {database.url_env} names. Stop it at any time: nothing is lost or done twice."""

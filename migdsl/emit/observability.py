@@ -1,0 +1,67 @@
+"""A planned migration becomes its flag file, alerts, dashboard and Prometheus rules."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import cast
+
+from migdsl.emit import flags, grafana, prometheus
+from migdsl.emit.artifact import Artifact
+from migdsl.emit.context import EmitContext
+from migdsl.emit.telemetry import TelemetryView, standard_alerts
+from migdsl.ops.lower import backfill_name
+from migdsl.planning.release import stage_of_all
+from migdsl.semantics.model import StageLine
+
+
+def emit_flags(context: EmitContext) -> Iterator[Artifact]:
+    """The flag file."""
+    module, name = context.planned.module, context.planned.plan.migration
+    lines = tuple(
+        flags.StageLine(cast("flags.Scope", line.scope), line.stage, line.percent, line.tenants)
+        for line in module.stages
+    )
+    staged = flags.FlagView(name, name, lines, module.rollout.canary, module.rollout.by_request)
+    switches = tuple(
+        flags.BooleanFlagView(
+            switch.name,
+            name,
+            tuple(flags.OnLine(cast("flags.Scope", x.scope), x.percent, x.tenants) for x in switch.lines),
+            module.rollout.canary,
+            module.rollout.by_request,
+        )
+        for switch in module.switches
+    )
+    yield flags.flag_file(staged, context.planned.paths.flags, switches)
+
+
+def telemetry(context: EmitContext) -> TelemetryView:
+    """The migration as its alerts and panels see it."""
+    planned = context.planned
+    tables = planned.lowered.tables
+    return TelemetryView(
+        migration=planned.plan.migration,
+        runbook_path=planned.paths.runbook,
+        backfills=tuple(backfill_name(p) for p in tables if p.fills),
+        entities=tuple(p.table.entity for p in tables),
+        has_old_writes=any(p.counter for p in tables),
+        has_tenants=any(p.table.scope == "tenant" for p in tables),
+        stage=stage_of_all(planned.module),
+        stages=tuple(spoken(line) for line in planned.module.stages) or ("off for all",),
+    )
+
+
+def spoken(line: StageLine) -> str:
+    """A line of the flag as a person says it: `shadow for canary`."""
+    whom = {"all": "all", "canary": "the canary", "percent": f"{line.percent}%"}
+    return f"{line.stage} for {whom.get(line.scope) or 'tenants ' + ', '.join(line.tenants)}"
+
+
+def emit_alerts(context: EmitContext) -> Iterator[Artifact]:
+    """Alert rules and dashboard for Grafana, the same rules for Prometheus, and their tests."""
+    paths, view = context.planned.paths, telemetry(context)
+    alerts = standard_alerts(view)
+    yield grafana.alert_rules(view, alerts, paths.alerts)
+    yield grafana.dashboard(view, paths.dashboard)
+    yield prometheus.rules(view, alerts, paths.rules)
+    yield prometheus.rule_tests(view, alerts, paths.rule_tests, paths.rules)

@@ -1,0 +1,82 @@
+"""Values and SQL become Python source text, formatted by black."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+
+from migdsl import __version__
+
+_ESCAPES = {"\\": "\\\\", "\r": "\\r", "\x0b": "\\x0b", "\x0c": "\\x0c"}
+
+
+def quoted(text: str) -> str:
+    """A text as a one-line Python string in double quotes."""
+    plain = "".join(_escape(c) if c != "\n" else "\\n" for c in text)
+    return '"' + plain.replace('"', '\\"') + '"'
+
+
+def block(text: str) -> str:
+    """A text of several lines as a triple-quoted Python string, each line as it is."""
+    body = "".join(_escape(c) for c in text.strip("\n")).replace('"""', '\\"\\"\\"')
+    return f'"""\n{body}\n"""'
+
+
+def docstring(text: str) -> str:
+    """A text as a module's docstring."""
+    body = "".join(_escape(c) for c in text.strip()).replace('"""', '\\"\\"\\"')
+    if "\n" not in body:
+        return f'"""{body}"""' if not body.endswith('"') else f'"""{body} """'
+    return f'"""{body}\n"""'
+
+
+def names(values: tuple[str, ...]) -> str:
+    """A tuple of texts as Python."""
+    return "(" + "".join(f"{quoted(v)}, " for v in values) + ")"
+
+
+def _escape(char: str) -> str:
+    if char in _ESCAPES:
+        return _ESCAPES[char]
+    if char.isprintable() or char in "\n\t":
+        return char
+    return (
+        f"\\x{ord(char):02x}"
+        if ord(char) < 256
+        else f"\\u{ord(char):04x}" if ord(char) < 65536 else f"\\U{ord(char):08x}"
+    )
+
+
+def formatted(text: str) -> str:
+    """The text as black formats it. What was formatted once is remembered in the user's cache folder, by its digest."""
+    path = _remembered(text)
+    if path is not None and os.path.exists(path):
+        with open(path, encoding="utf-8") as file:
+            return file.read()
+    import black  # takes twelve times a bare interpreter's start, so only for what black has not seen
+
+    result = black.format_str(text, mode=black.Mode())
+    if path is not None:
+        _remember(path, result)
+    return result
+
+
+def _remembered(text: str) -> str | None:
+    base = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
+    folder = os.path.join(base, "migdsl", __version__, "black")
+    try:
+        os.makedirs(folder, mode=0o700, exist_ok=True)
+        mine = os.stat(folder).st_uid == os.getuid()
+    except OSError:
+        return None
+    return os.path.join(folder, hashlib.sha256(text.encode()).hexdigest()) if mine else None
+
+
+def _remember(path: str, text: str) -> None:
+    try:
+        temporary = f"{path}.{os.getpid()}"
+        with open(temporary, "w", encoding="utf-8") as file:
+            file.write(text)
+        os.replace(temporary, path)
+    except OSError:
+        pass  # A cache that can't be written costs time, nothing else.

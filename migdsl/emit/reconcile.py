@@ -1,0 +1,145 @@
+"""Comparisons and violations become reconciliation jobs: one statement a tenant, one snapshot, one scan."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from migdsl.dialect.names import quote
+from migdsl.emit.artifact import Artifact
+from migdsl.emit.backfill import tenants
+from migdsl.emit.context import EmitContext
+from migdsl.emit.python import block, docstring, formatted, names, quoted
+from migdsl.emit.templates import render
+from migdsl.ops import names as objects
+from migdsl.ops.batches import Walk
+from migdsl.ops.model import TablePlan, Violation
+from migdsl.semantics.model import Table
+
+
+def emit(context: EmitContext) -> Iterator[Artifact]:
+    """One job for each table that changes."""
+    for plan in context.planned.lowered.tables:
+        path = context.planned.paths.reconcile(plan.table)
+        yield Artifact(path, formatted(_text(context, plan, path)), "reconcile")
+
+
+def _text(context: EmitContext, plan: TablePlan, path: str) -> str:
+    sql = Comparing(plan)
+    database = context.planned.module.database(plan.table.database)
+    listed = tenants(context, plan)
+    view: dict[str, object] = {
+        "marker": context.marker,
+        "docstring": docstring(_docstring(context, plan, path)),
+        "migration": quoted(context.planned.plan.migration),
+        "entity": quoted(plan.table.entity),
+        "table": quoted(objects.table(plan.table)),
+        "database_env": quoted(database.url_env),
+        "key": names(plan.table.key),
+        "tenants": listed,
+        "compare_old": block(sql.compare([c.drifted_old for c in plan.comparisons])),
+        "compare_new": block(sql.compare([c.drifted_new for c in plan.comparisons])),
+        "differing_old": block(sql.differing([c.drifted_old for c in plan.comparisons])),
+        "differing_new": block(sql.differing([c.drifted_new for c in plan.comparisons])),
+        "violating": block(sql.violating()) if plan.violations else "",
+        "unlisted": block(_unlisted(context, plan.table)) if listed != "None" else "",
+        "old_writes": block(_old_writes(plan.counter)) if plan.counter else "",
+    }
+    return render("reconcile/job.py.j2", view)
+
+
+class Comparing:
+    """The statements that compare one table, over its rows `t`."""
+
+    def __init__(self, plan: TablePlan) -> None:
+        self.plan = plan
+        self.walk = Walk(plan.table)
+
+    def compare(self, drifted: list[str]) -> str:
+        """Counts and hashes of one tenant."""
+        lossy = [c.lossy for c in self.plan.comparisons if c.lossy is not None]
+        columns = [
+            "count(*) AS rows",
+            f"{self._hash([c.left for c in self.plan.comparisons])} AS hash_left",
+            f"{self._hash([c.right for c in self.plan.comparisons])} AS hash_right",
+            f"{_counted(drifted)} AS mismatched",
+            f"{_counted([self._broken(n, v) for n, v in enumerate(self.plan.violations)])} AS violations",
+            f"{_counted(lossy)} AS lossy",
+        ]
+        lines = ",\n       ".join(columns)
+        return f"SELECT {lines}\n  FROM {self._rows()}\n {self.walk.confined()}".rstrip()
+
+    def differing(self, drifted: list[str]) -> str:
+        """Keys of rows that differ, and which columns do; no values."""
+        flags = [f"{sql} AS {quote(c.column)}" for sql, c in zip(drifted, self.plan.comparisons, strict=True)]
+        return self._keys(self.walk.source(), flags, drifted)
+
+    def violating(self) -> str:
+        """Keys of rows that would break a constraint to come, and which one; no values."""
+        broken = [self._broken(n, v) for n, v in enumerate(self.plan.violations)]
+        flags = [f"{sql} AS {quote(v.title[:60])}" for sql, v in zip(broken, self.plan.violations, strict=True)]
+        return self._keys(self._rows(), flags, broken)
+
+    def _keys(self, source: str, flags: list[str], conditions: list[str]) -> str:
+        columns = ",\n       ".join([self.walk.keys(), *flags])
+        found = "(" + " OR ".join(conditions) + ")" if conditions else "FALSE"
+        where = self.walk.confined(found)
+        return f"SELECT {columns}\n  FROM {source}\n {where}\n ORDER BY {self.walk.keys()}\n LIMIT :limit"
+
+    def _rows(self) -> str:
+        """The rows `t`; with how many share their value, where something is to be unique."""
+        counts = [
+            f"count(*) OVER (PARTITION BY {', '.join('u.' + quote(c) for c in v.duplicates)}) AS {_alike(n)}"
+            for n, v in enumerate(self.plan.violations)
+            if v.duplicates
+        ]
+        if not counts:
+            return self.walk.source()
+        table = objects.table(self.plan.table)
+        where = f"\n         WHERE u.{self.walk.tenant} = :tenant_id" if self.walk.tenant else ""
+        return f"(SELECT u.*, {', '.join(counts)}\n          FROM {table} AS u{where}) AS t"
+
+    def _broken(self, number: int, violation: Violation) -> str:
+        if violation.rows is not None:
+            return violation.rows
+        filled = " AND ".join(f"t.{quote(c)} IS NOT NULL" for c in violation.duplicates)
+        return f"({filled} AND t.{_alike(number)} > 1)"
+
+    def _hash(self, values: list[str]) -> str:
+        # Two 64-bit hashes with other seeds, added up: order does not matter, and a pair can't cancel as under xor.
+        row = f"ROW({', '.join([self.walk.keys(), *values])})"
+        return f"sum(hash_record_extended({row}, 1)::numeric * 18446744073709551616 + hash_record_extended({row}, 2))"
+
+
+def _alike(number: int) -> str:
+    return f"migdsl_alike_{number}"
+
+
+def _counted(conditions: list[str]) -> str:
+    return f"count(*) FILTER (WHERE {' OR '.join(conditions)})" if conditions else "0"
+
+
+def _unlisted(context: EmitContext, table: Table) -> str:
+    declared = context.planned.module.tenants
+    assert declared is not None
+    assert declared.listing is not None
+    assert table.tenant is not None
+    return f"""SELECT count(*)
+  FROM {objects.table(table)} AS t
+ WHERE NOT EXISTS (SELECT FROM (
+{declared.listing.text.strip().rstrip(";")}
+) AS listed (tenant) WHERE listed.tenant = t.{quote(table.tenant)})"""
+
+
+def _old_writes(counter: str) -> str:
+    return f"SELECT CASE WHEN is_called THEN last_value ELSE 0 END FROM {counter}"
+
+
+def _docstring(context: EmitContext, plan: TablePlan, path: str) -> str:
+    what = ", ".join(c.column for c in plan.comparisons)
+    compares = f"Compares {what} of" if what else "Counts the rows of"
+    return f"""{compares} {objects.table(plan.table)} for migration {context.planned.plan.migration}.
+
+    python {path}          compare, record the result in the ledger
+    python {path} --json   the same, as JSON
+
+Exit code 0 means: no difference, no violation of a constraint to come, no tenant that the list leaves out."""

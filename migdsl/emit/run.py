@@ -1,0 +1,41 @@
+"""A planned migration becomes all its artifacts, each checked before it leaves."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from migdsl.emit import alembic, backfill, observability, reconcile, runbook
+from migdsl.emit.artifact import Artifact
+from migdsl.emit.context import EmitContext
+from migdsl.plan.base import canonical
+from migdsl.planning.model import Planned
+
+Emitter = Callable[[EmitContext], Iterator[Artifact]]
+
+
+def _plan(context: EmitContext) -> Iterator[Artifact]:
+    yield Artifact(context.planned.paths.plan, canonical(context.planned.plan), "plan")
+
+
+EMITTERS: tuple[Emitter, ...] = (
+    _plan,
+    runbook.emit,
+    alembic.emit,
+    backfill.emit,
+    reconcile.emit,
+    observability.emit_flags,
+    observability.emit_alerts,
+)
+
+
+def emit(planned: Planned, source: str) -> tuple[Artifact, ...]:
+    """All artifacts, sorted by path. Exactly the files that the plan names: anything else is a fault of the compiler."""
+    context = EmitContext(planned, source)
+    found = sorted((a for emitter in EMITTERS for a in emitter(context)), key=lambda a: a.path)
+    paths = [a.path for a in found]
+    told = sorted(path for task in planned.plan.implementation_plan for path in task.files_touched)
+    assert paths == told, f"written {sorted(set(paths) ^ set(told))} without being planned, or the other way round"
+    for artifact in found:
+        if artifact.path.endswith(".py"):
+            compile(artifact.text, artifact.path, "exec")
+    return tuple(found)

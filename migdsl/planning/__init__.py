@@ -1,0 +1,1 @@
+"""From lowered steps to the DataMigrationPlan: paths, release, phases, risks, tasks."""

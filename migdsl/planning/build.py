@@ -1,0 +1,71 @@
+"""A checked, lowered module becomes the DataMigrationPlan and what the emitters need beside it."""
+
+from __future__ import annotations
+
+from migdsl import __version__
+from migdsl.ops.lower import lower
+from migdsl.plan.model import BaseType, DataMigrationPlan
+from migdsl.planning import impact, moves, phases, tasks
+from migdsl.planning.facts import Facts, summary
+from migdsl.planning.model import Planned, revisions
+from migdsl.planning.paths import Paths
+from migdsl.planning.release import released
+from migdsl.planning.words import duration, listed
+from migdsl.semantics.model import CheckedModule
+
+_BASE: dict[str, BaseType] = {
+    "service_extraction": "service_extraction",
+    "service_migration": "service_migration",
+    "database_migration": "database_migration",
+    "schema_change": "schema_change",
+    "backfill": "backfill",
+    "dual_write": "dual_write",
+    "cdc": "cdc",
+}
+
+
+def build(module: CheckedModule, source_digest: str, through: str | None = None) -> Planned:
+    """Plan a module without errors that has a header."""
+    header = module.header
+    assert header is not None
+    lowered = lower(module)
+    facts = Facts(module, lowered, Paths.of(module), released(module, through))
+    chain = revisions(module, lowered, facts.paths, facts.released)
+    category = header.kind or "schema_change"
+    plan = DataMigrationPlan(
+        migration=header.name,
+        title=header.title or "; ".join(f"{c.table.entity}: {summary(c)}" for c in module.changes if c.operations),
+        ticket_id=header.ticket or "",
+        migration_type=_BASE.get(category, "other"),
+        category=category,
+        pattern="expand and contract, with two-way triggers" if facts.pairs else "expand and contract",
+        compiler_version=__version__,
+        source_digest=source_digest,
+        source_of_truth=impact.source_of_truth(facts),
+        data_domains=tuple(impact.domains(facts)),
+        strategy=tuple(impact.strategy(facts)),
+        constraints=_constraints(facts),
+        phases=phases.phases(facts, chain),
+        cutover=moves.cutover(facts),
+        rollback=moves.rollback(facts, chain),
+        validation=moves.validation(facts),
+        risks=tuple(impact.risks(facts)),
+        impact=impact.impact(facts),
+        acceptance=(),
+        modernization_gates=tuple(impact.modernization_gates(facts)),
+        guardrails=impact.guardrails(facts),
+        implementation_plan=tasks.tasks(facts, chain),
+    )
+    return Planned(module, lowered, facts.paths, chain, plan)
+
+
+def _constraints(facts: Facts) -> tuple[str, ...]:
+    header = facts.module.header
+    assert header is not None
+    allowed = {"none": "No downtime", "allowed": "Downtime is allowed"}
+    window = f"At most {duration(header.downtime_seconds or 0)} of downtime"
+    versions = sorted({facts.module.database(p.table.database).version for p in facts.tables})
+    found = [allowed.get(header.downtime, window), f"PostgreSQL {listed([str(v) for v in versions])} or later"]
+    if facts.soak_seconds is not None:
+        found.append(f"The old stays for {duration(facts.soak_seconds)} after the last switch")
+    return (*found, *header.assumptions)

@@ -1,0 +1,74 @@
+"""What several sections of a plan say of a migration, worked out once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from migdsl.ops.model import Lowered, TablePlan
+from migdsl.planning.paths import Paths
+from migdsl.planning.release import stage_of_all
+from migdsl.semantics.model import AddColumn, Change, CheckedModule, DropColumn, OptionalColumn, RequireColumn
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """A module, what it was lowered to, where its files go, and which phases are released."""
+
+    module: CheckedModule
+    lowered: Lowered
+    paths: Paths
+    released: frozenset[str]
+
+    @property
+    def migration(self) -> str:
+        return self.lowered.migration
+
+    @property
+    def tables(self) -> tuple[TablePlan, ...]:
+        return self.lowered.tables
+
+    @property
+    def stage(self) -> str:
+        return stage_of_all(self.module)
+
+    @property
+    def fills(self) -> bool:
+        """Whether rows from before are carried over."""
+        return any(t.fills for t in self.tables)
+
+    @property
+    def pairs(self) -> bool:
+        """Whether old and new columns live side by side for a while."""
+        return any(t.comparisons for t in self.tables)
+
+    @property
+    def soak_seconds(self) -> int | None:
+        """The longest soak, or None where nothing is contracted."""
+        return max((t.soak_seconds for t in self.tables if t.soak_seconds is not None), default=None)
+
+    @property
+    def phases(self) -> tuple[str, ...]:
+        """The phases that DDL happens in."""
+        return tuple(dict.fromkeys(s.phase for s in self.lowered.steps if s.up or s.down))
+
+    def change(self, table: TablePlan) -> Change:
+        """What the file says of a table."""
+        return next(c for c in self.module.changes if c.table == table.table)
+
+
+def summary(change: Change) -> str:
+    """A table's operations in one line: `add contact_email, drop email`."""
+    words = {AddColumn: "add", DropColumn: "drop", RequireColumn: "require", OptionalColumn: "make optional"}
+    return ", ".join(f"{words[type(o)]} {o.column.name}" for o in change.operations)
+
+
+def old_side(table: TablePlan, change: Change) -> str:
+    """The columns that are the truth before the switch."""
+    inputs = sorted({n for o in change.operations if isinstance(o, AddColumn) and o.source for n in o.source.names()})
+    return f"{table.table.entity}.{{{', '.join(inputs)}}}" if len(inputs) > 1 else f"{table.table.entity}.{inputs[0]}"
+
+
+def new_side(table: TablePlan) -> str:
+    """The columns that are the truth after it."""
+    names = [c.column for c in table.comparisons]
+    return f"{table.table.entity}.{{{', '.join(names)}}}" if len(names) > 1 else f"{table.table.entity}.{names[0]}"

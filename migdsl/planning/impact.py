@@ -1,0 +1,216 @@
+"""What a migration means: domains, risks, impact, guardrails, strategy. Derived, and specific to the file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Literal
+
+from migdsl.plan.model import (
+    AllowedRule,
+    DataDomain,
+    Exemption,
+    Guardrails,
+    Impact,
+    ModernizationGate,
+    Sensitivity,
+)
+from migdsl.planning.facts import Facts, new_side, old_side, summary
+from migdsl.planning.words import amount, duration, listed
+from migdsl.semantics.model import AddColumn, DropColumn, OptionalColumn, RequireColumn, Table
+
+_LARGE = 1_000_000
+_RANK: tuple[Sensitivity, ...] = ("unknown", "public", "internal", "confidential", "pii", "phi")
+Risk = Literal["low", "medium", "high", "critical"]
+
+
+def domains(facts: Facts) -> Iterator[DataDomain]:
+    """One domain a table that changes."""
+    for plan in facts.tables:
+        table = plan.table
+        added = [o.column for o in facts.change(plan).operations if isinstance(o, AddColumn)]
+        private = [c for c in (*table.columns, *added) if c.pii or c.phi]
+        scope = f"tenant column {table.tenant}" if table.scope == "tenant" else f"no tenants: {table.scope_reason}"
+        yield DataDomain(
+            domain=table.database,
+            tables_or_entities=(f"{table.entity} ({table.schema}.{table.name})",),
+            volume=amount(table.rows),
+            sensitivity=_sensitivity(table, tuple(private)),
+            rows=table.rows,
+            tenant_scope=scope,
+            pii_columns=tuple(c.name for c in private),
+            invariants=tuple(
+                f"{', '.join(c.columns)} are unique together" for c in table.constraints if c.kind == "unique"
+            ),
+        )
+
+
+def _sensitivity(table: Table, private: tuple[object, ...]) -> Sensitivity:
+    found: list[Sensitivity] = [s for s in _RANK if s == table.sensitivity]
+    found += ["phi" if getattr(c, "phi", False) else "pii" for c in private]
+    return max(found, key=_RANK.index, default="internal")
+
+
+def strategy(facts: Facts) -> Iterator[str]:
+    """How it is done."""
+    for plan in facts.tables:
+        table, change = plan.table, facts.change(plan)
+        yield f"Change {table.entity} ({summary(change)}) by expanding first and contracting last, in {len(facts.phases)} deploys of DDL."
+        if plan.comparisons:
+            yield (
+                f"A trigger keeps {old_side(plan, change)} and {new_side(plan)} equal for old and new code alike, "
+                "from expand until contract."
+            )
+        if plan.fills:
+            yield (
+                f"A resumable backfill fills {listed([f.column for f in plan.fills])} where it is NULL, about 20 ms a batch; "
+                "it never overwrites a value."
+            )
+        if plan.violations:
+            yield f"Constraints bind only once every tenant writes the new shape: {listed([v.title for v in plan.violations])} is counted until then."
+    if facts.soak_seconds is not None:
+        yield f"What is old goes after a soak of {duration(facts.soak_seconds)}, once a counter shows that no old code writes any more."
+
+
+def source_of_truth(facts: Facts) -> str:
+    """Who is authoritative, in one sentence."""
+    pairs = [p for p in facts.tables if p.comparisons]
+    if not pairs:
+        return f"{listed([p.table.entity for p in facts.tables])} stays the only copy of its data throughout."
+    old = listed([old_side(p, facts.change(p)) for p in pairs])
+    return f"{old} through stage shadow, {listed([new_side(p) for p in pairs])} from live on, per tenant."
+
+
+def risks(facts: Facts) -> Iterator[str]:
+    """What can go wrong, and what is done about it."""
+    header = facts.module.header
+    assert header is not None
+    for plan in facts.tables:
+        entity, change = plan.table.entity, facts.change(plan)
+        for comparison in plan.comparisons:
+            if comparison.lossy is not None:
+                yield (
+                    f"{entity}.{comparison.column}: where from(back(x)) differs from x, rolling back would change the value; "
+                    "reconciliation counts such rows as lossy."
+                )
+        for violation in plan.violations:
+            yield f"{entity}: rows that break {violation.title} stop enforce; reconciliation names them while there is time to mend them."
+        for operation in change.operations:
+            if isinstance(operation, DropColumn):
+                yield f"A reader of {entity}.{operation.column.name} that nobody knows of fails at contract; the counter sees writers only."
+            if isinstance(operation, OptionalColumn):
+                yield f"Old code that reads {entity}.{operation.column.name} may meet a NULL as soon as new code writes one."
+    yield from header.risks
+
+
+def impact(facts: Facts) -> Impact:
+    """The impact section."""
+    header = facts.module.header
+    assert header is not None
+    risk, reasons = _risk(facts)
+    databases = sorted({p.table.database for p in facts.tables})
+    return Impact(
+        affected_systems=tuple(f"database {name}" for name in databases),
+        breaking_changes=tuple(_breaking(facts)),
+        downtime_minutes=0.0,
+        rollback_complexity=_complexity(facts),
+        risk=risk,
+        reasons=tuple(reasons),
+        stakeholders=(header.owner,) if header.owner else (),
+    )
+
+
+def _risk(facts: Facts) -> tuple[Risk, list[str]]:
+    reasons = []
+    points = 0
+    for plan in facts.tables:
+        entity = plan.table.entity
+        if plan.irreversible:
+            points += 2
+            reasons += [f"{entity}: irreversible, {why}" for why in plan.irreversible]
+        if any(o for o in facts.change(plan).operations if isinstance(o, DropColumn)):
+            points += 1
+            reasons.append(f"{entity}: columns go away")
+        if plan.fills and (plan.table.rows is None or plan.table.rows >= _LARGE):
+            points += 1
+            reasons.append(f"{entity}: {amount(plan.table.rows)} to fill")
+        if any(c.pii for c in plan.comparisons):
+            points += 1
+            reasons.append(f"{entity}: personal data moves")
+    levels: tuple[Risk, ...] = ("low", "medium", "high", "critical")
+    return levels[min((points + 1) // 2, 3)], reasons or ["additive only"]
+
+
+def _complexity(facts: Facts) -> Literal["easy", "moderate", "hard"]:
+    if any(p.irreversible for p in facts.tables):
+        return "hard"
+    return "moderate" if facts.pairs else "easy"
+
+
+def _breaking(facts: Facts) -> Iterator[str]:
+    for plan in facts.tables:
+        for operation in facts.change(plan).operations:
+            name = f"{plan.table.entity}.{operation.column.name}"
+            if isinstance(operation, DropColumn):
+                yield f"{name} is gone from contract on: whoever reads or writes it fails"
+            required = isinstance(operation, RequireColumn) or (
+                isinstance(operation, AddColumn) and operation.source is not None and not operation.column.nullable
+            )
+            if required:
+                yield f"{name} must not be NULL from enforce on"
+
+
+def guardrails(facts: Facts) -> Guardrails:
+    """The guardrails section, with what is exempt and why."""
+    return Guardrails(
+        rules=(
+            "No downtime unless the file allows it",
+            "Every query on a tenant's table is confined to one tenant, proven by parsing it",
+            "Old and new code both work in every phase before contract",
+            "Personal data is in no log, metric or report",
+            "Backfills are idempotent, batched and resumable",
+        ),
+        tenancy_exemptions=tuple(_exemptions(facts)),
+        allowed=tuple(AllowedRule(code=a.code, reason=a.reason) for a in facts.module.allows),
+        irreversible=tuple(f"{p.table.entity}: {why}" for p in facts.tables for why in p.irreversible),
+    )
+
+
+def _exemptions(facts: Facts) -> Iterator[Exemption]:
+    tenants = facts.module.tenants
+    if tenants is not None and tenants.listing is not None and any(p.table.scope == "tenant" for p in facts.tables):
+        yield Exemption(
+            subject=f"list: {' '.join(tenants.listing.text.split())}", reason="it says which tenants there are"
+        )
+    for plan in facts.tables:
+        table = f"{plan.table.schema}.{plan.table.name}"
+        if plan.table.scope == "global":
+            yield Exemption(subject=table, reason=plan.table.scope_reason or "")
+        else:
+            reason = (
+                "the gate tenants_unlisted = 0 counts rows of tenants that the list leaves out; it returns one number"
+            )
+            yield Exemption(subject=f"{table}: one anti-join", reason=reason)
+
+
+def modernization_gates(facts: Facts) -> Iterator[ModernizationGate]:
+    """Standards that the result meets."""
+    for plan in facts.tables:
+        entity = plan.table.entity
+        met = (
+            f"column {plan.table.tenant}, and the proof for every statement"
+            if plan.table.scope == "tenant"
+            else "exempt"
+        )
+        yield ModernizationGate(id=f"tenancy.{entity}", text=f"Every row of {entity} belongs to one tenant", met_by=met)
+        if plan.fills:
+            path = facts.paths.backfill(plan.table)
+            text = f"The backfill of {entity} can be replayed without effect"
+            yield ModernizationGate(
+                id=f"idempotency.{entity}", text=text, met_by=f"{path} touches only rows that are NULL"
+            )
+        if plan.violations:
+            titles = listed([v.title for v in plan.violations])
+            text = f"The database itself keeps the new rules of {entity}"
+            yield ModernizationGate(
+                id=f"constraints.{entity}", text=text, met_by=f"constraints made in enforce against: {titles}"
+            )

@@ -1,0 +1,198 @@
+"""Lowered steps become the phases of the plan: sentences for people, typed steps and conditions for machines."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from migdsl.ops.gates import WINDOW_SECONDS
+from migdsl.ops.model import Gate, Step
+from migdsl.plan.phases import ExitCondition, Phase, Truth, TypedStep
+from migdsl.planning.facts import Facts, new_side, old_side
+from migdsl.planning.model import Revision
+from migdsl.planning.words import duration, listed
+from migdsl.semantics.model import PHASES
+
+_AT_MOST = {
+    "prepare": "off",
+    "expand": "dualwrite",
+    "backfill": "dualwrite",
+    "validate": "live",
+    "cutover": "rampdown",
+    "enforce": "rampdown",
+    "contract": "complete",
+}
+_NAMES = {
+    "prepare": "Prepare: watch before anything changes",
+    "expand": "Expand: make room for the new beside the old",
+    "backfill": "Backfill: carry the rows from before over",
+    "validate": "Validate: prove that old and new agree",
+    "cutover": "Cutover: move tenants, few at first",
+    "enforce": "Enforce: bind everybody to the new constraints",
+    "contract": "Contract: take the old away",
+}
+
+
+def phases(facts: Facts, revisions: tuple[Revision, ...]) -> tuple[Phase, ...]:
+    """The phases that have a step, in order."""
+    found = []
+    for phase in PHASES:
+        typed = tuple(_numbered(phase, [*_people(facts, phase), *_revision_steps(phase, revisions)]))
+        if not typed:
+            continue
+        conditions = tuple(_conditions(facts, phase))
+        found.append(
+            Phase(
+                id=phase,
+                name=_NAMES[phase],
+                flag_stage=_AT_MOST[phase],
+                steps=tuple(t.title for t in typed),
+                typed_steps=typed,
+                exit_criteria=tuple(c.text for c in conditions),
+                exit_conditions=conditions,
+                source_of_truth=tuple(_truths(facts)),
+                soak_seconds=facts.soak_seconds if phase == "contract" else None,
+            )
+        )
+    return tuple(found)
+
+
+def _numbered(phase: str, steps: list[TypedStep]) -> Iterator[TypedStep]:
+    for number, step in enumerate(steps, 1):
+        yield step.model_copy(update={"id": f"{phase}.{number}"})
+
+
+def _step(
+    operation: str, title: str, artifact: str | None, table: str | None = None, cost: str = "instant"
+) -> TypedStep:
+    return TypedStep(
+        id="", operation=operation, title=title, table=table, lock="", cost=cost, reversible=True, artifact=artifact
+    )
+
+
+def _revision_steps(phase: str, revisions: tuple[Revision, ...]) -> Iterator[TypedStep]:
+    for revision in revisions:
+        if revision.phase == phase:
+            yield from (_typed(step, revision.path) for step in revision.steps)
+
+
+def _typed(step: Step, path: str) -> TypedStep:
+    return TypedStep(
+        id="",
+        operation=step.operation,
+        title=step.title,
+        table=f"{step.table.schema}.{step.table.name}" if step.table else None,
+        lock=step.lock.value,
+        cost=step.cost.value,
+        reversible=step.reversible,
+        artifact=path,
+        precondition=step.precondition,
+    )
+
+
+def _people(facts: Facts, phase: str) -> list[TypedStep]:
+    """The steps of a phase that are no DDL."""
+    rule = _PEOPLE.get(phase)
+    return list(rule(facts)) if rule else []
+
+
+def _prepare(facts: Facts) -> Iterator[TypedStep]:
+    paths = facts.paths
+    yield _step("deploy_alerts", f"Deploy the dashboard and the alerts of {facts.migration}", paths.alerts)
+    yield _step("deploy_flag", f"Deploy the flag {facts.migration}, off for all", paths.flags)
+    for plan in facts.tables:
+        for column, note in plan.table.legacy:
+            title = f"Pin what {plan.table.entity}.{column} does today ({note})"
+            yield _step("characterize", title, None, f"{plan.table.schema}.{plan.table.name}")
+
+
+def _backfill(facts: Facts) -> Iterator[TypedStep]:
+    for plan in facts.tables:
+        if plan.fills:
+            columns = listed([f.column for f in plan.fills])
+            each = "tenant by tenant, " if plan.table.scope == "tenant" else ""
+            title = f"Fill {plan.table.entity}.{columns} of the rows from before, {each}in batches that can stop at any time"
+            table = f"{plan.table.schema}.{plan.table.name}"
+            yield _step("backfill", title, facts.paths.backfill(plan.table), table, "batches")
+
+
+def _validate(facts: Facts) -> Iterator[TypedStep]:
+    for plan in facts.tables:
+        what = listed([c.column for c in plan.comparisons]) or "the rows"
+        title = f"Reconcile {plan.table.entity}: compare {what} with what the other side gives, and look for violations"
+        table = f"{plan.table.schema}.{plan.table.name}"
+        yield _step("reconcile", title, facts.paths.reconcile(plan.table), table, "scan")
+
+
+def _cutover(facts: Facts) -> Iterator[TypedStep]:
+    if not facts.pairs:
+        return
+    rollout = facts.module.rollout
+    if rollout.canary:
+        who = listed(list(rollout.canary))
+        yield _step("stage", f"Move the canary to dualwrite, shadow, live: tenant {who}", facts.paths.flags)
+    for step in rollout.steps:
+        if step is not None:
+            everybody = "all tenants" if step == 100 else f"{step:g}% of the tenants"
+            title = f"Move {everybody} on to live, then watch for {duration(rollout.every_seconds)}"
+            yield _step("stage", title, facts.paths.flags)
+    yield _step("stage", "Move all tenants to rampdown: reads come from the new shape alone", facts.paths.flags)
+
+
+_PEOPLE = {"prepare": _prepare, "backfill": _backfill, "validate": _validate, "cutover": _cutover}
+
+
+def _conditions(facts: Facts, phase: str) -> Iterator[ExitCondition]:
+    following = {"cutover": "enforce", "enforce": "contract"}.get(phase)
+    if phase in ("prepare", "expand"):
+        yield from _early(facts, phase)
+    elif phase == "backfill":
+        for plan in facts.tables:
+            if plan.fills:
+                yield _metric("backfill_progress", f"Backfill progress of {plan.table.entity} is 100%", "= 100%")
+    elif phase == "validate":
+        for plan in facts.tables:
+            yield from _validated(plan.table.entity, plan.table.scope == "tenant", bool(plan.violations))
+    elif following in facts.phases:
+        for step in facts.lowered.phase(following or ""):
+            yield from (_gate(part) for part in step.up if isinstance(part, Gate))
+    elif phase == "contract":
+        yield ExitCondition(id="gone", text="The old columns are gone, and no client misses them", kind="manual")
+    else:
+        yield _metric("drift", "No difference and no violation was found since the last step", "= 0")
+
+
+def _early(facts: Facts, phase: str) -> Iterator[ExitCondition]:
+    if phase == "prepare":
+        yield ExitCondition(id="watched", text="The dashboard shows data and the alerts are quiet", kind="manual")
+        return
+    for plan in facts.tables:
+        text = f"Old code writes {plan.table.entity} without a new error, with the new columns there"
+        yield ExitCondition(id=f"old_code_{plan.table.entity}", text=text, kind="manual")
+
+
+def _validated(entity: str, tenants: bool, violations: bool) -> Iterator[ExitCondition]:
+    yield _metric("rows_mismatched", f"Reconciliation of {entity} finds 0 rows that differ", "= 0")
+    if tenants:
+        yield _metric("tenants_unlisted", f"0 rows of {entity} belong to a tenant that the list leaves out", "= 0")
+    if violations:
+        yield _metric("violations", f"0 rows of {entity} would break a constraint to come", "= 0")
+
+
+def _metric(name: str, text: str, threshold: str) -> ExitCondition:
+    return ExitCondition(id=name, text=text, kind="metric", metric=name, threshold=threshold)
+
+
+def _gate(gate: Gate) -> ExitCondition:
+    window = WINDOW_SECONDS if gate.name.startswith("reconciled_") else None
+    return ExitCondition(id=gate.name, text=gate.title[0].upper() + gate.title[1:], kind="gate", window_seconds=window)
+
+
+def _truths(facts: Facts) -> Iterator[Truth]:
+    for plan in facts.tables:
+        if not plan.comparisons:
+            continue
+        old, new = old_side(plan, facts.change(plan)), new_side(plan)
+        for stage in ("off", "dualwrite", "shadow"):
+            yield Truth(entity=plan.table.entity, stage=stage, system=old)
+        for stage in ("live", "rampdown", "complete"):
+            yield Truth(entity=plan.table.entity, stage=stage, system=new)

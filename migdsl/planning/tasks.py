@@ -1,0 +1,58 @@
+"""The implementation plan: which files this compile writes, which come later, and who looks after them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from migdsl.plan.model import Task
+from migdsl.planning.facts import Facts
+from migdsl.planning.model import Revision
+
+_OWNERS = {
+    "alerts": "site reliability",
+    "flags": "release",
+    "revision": "database",
+    "job": "backend",
+    "docs": "tech lead",
+}
+
+
+def tasks(facts: Facts, revisions: tuple[Revision, ...]) -> tuple[Task, ...]:
+    """All tasks in the order of their phases."""
+    return tuple(_tasks(facts, revisions))
+
+
+def _tasks(facts: Facts, revisions: tuple[Revision, ...]) -> Iterator[Task]:
+    paths, name = facts.paths, facts.migration
+    yield _task(
+        f"Review the plan of {name} and keep its runbook at hand", "docs", "prepare", "plan", paths.plan, paths.runbook
+    )
+    yield _task(f"Put the flag {name} where the application reads its flags", "flags", "prepare", "flags", paths.flags)
+    watched = (paths.alerts, paths.dashboard, paths.rules, paths.rule_tests)
+    yield _task(f"Deploy dashboard and alerts of {name}", "alerts", "prepare", "alerts", *watched)
+    for revision in revisions:
+        yield _revision(revision)
+    for plan in facts.tables:
+        if plan.fills:
+            text = f"Run the backfill of {plan.table.entity} after expand, again before enforce"
+            yield _task(text, "job", "backfill", "backfill", paths.backfill(plan.table))
+        text = f"Run the reconciliation of {plan.table.entity} daily from backfill to contract"
+        yield _task(text, "job", "validate", "reconcile", paths.reconcile(plan.table))
+
+
+def _task(text: str, owner: str, phase: str, kind: str, *files: str) -> Task:
+    return Task(
+        task=text, owner_role=_OWNERS[owner], files_touched=files, phase=phase, artifact_kind=kind, files_later=()
+    )
+
+
+def _revision(revision: Revision) -> Task:
+    when = {"enforce": ", once its gates are met", "contract": ", after the soak"}.get(revision.phase, "")
+    return Task(
+        task=f"Deploy the {revision.phase} revision{when}: alembic upgrade {revision.id}",
+        owner_role=_OWNERS["revision"],
+        files_touched=(revision.path,) if revision.released else (),
+        phase=revision.phase,
+        artifact_kind="revision",
+        files_later=() if revision.released else (revision.path,),
+    )

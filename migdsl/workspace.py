@@ -1,0 +1,106 @@
+"""The pure driver: paths and texts become a compilation. No disk, network or clock; CLI and editors stand on it."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from migdsl.diagnostics import Diagnostic, Label, Severity
+from migdsl.source import SourceFile, Span
+from migdsl.syntax.parser import parse
+
+if TYPE_CHECKING:
+    from migdsl.emit.artifact import Artifact
+    from migdsl.plan.model import DataMigrationPlan
+    from migdsl.semantics.model import CheckedModule
+
+
+@dataclass(frozen=True, slots=True)
+class Compilation:
+    """What came of a file: diagnostics in order, and, where none is an error, the plan and all artifacts."""
+
+    sources: Mapping[str, SourceFile]
+    diagnostics: tuple[Diagnostic, ...]
+    plan: DataMigrationPlan | None
+    artifacts: tuple[Artifact, ...]
+    migration: str | None
+
+    @property
+    def ok(self) -> bool:
+        """Whether nothing is an error."""
+        return all(d.severity is not Severity.ERROR for d in self.diagnostics)
+
+
+def check(files: Mapping[str, str], path: str) -> Compilation:
+    """Check one file. A file without a migration is fine: entities may be declared to be shared."""
+    sources, found, module = _checked(files, path)
+    name = module.header.name if module is not None and module.header is not None else None
+    return Compilation(sources, _ordered(found), None, (), name)
+
+
+def compile_files(files: Mapping[str, str], path: str, *, through: str | None = None) -> Compilation:
+    """Compile one file. `through` names the last phase to release, instead of what the flag's stages permit."""
+    sources, found, module = _checked(files, path)
+    if module is not None and module.header is None and not _failed(found):
+        found = (*found, _no_migration(sources[path]))
+    if module is None or module.header is None or _failed(found):
+        return Compilation(sources, _ordered(found), None, (), None)
+    # What follows takes most of the time to import, and is of no use to a file with errors.
+    from migdsl.emit.run import emit
+    from migdsl.planning.build import build
+
+    digest = hashlib.sha256(files[path].encode()).hexdigest()
+    planned = build(module, digest, through)
+    artifacts = emit(planned, _file_name(path))
+    return Compilation(sources, _ordered(found), planned.plan, artifacts, module.header.name)
+
+
+def _checked(
+    files: Mapping[str, str], path: str
+) -> tuple[dict[str, SourceFile], tuple[Diagnostic, ...], CheckedModule | None]:
+    source = SourceFile(path, files[path])
+    sources = {path: source}
+    if not _says_something(source.text):
+        return sources, (_empty(source),), None
+    parsed = parse(source)
+    # A file that can't be parsed at all never gets this far, so what checks it is imported late.
+    from migdsl.lint import lint
+    from migdsl.semantics import check as check_semantics
+
+    module, found = check_semantics(parsed)
+    found = (*parsed.diagnostics, *found)
+    if not _failed(found):
+        found = (*found, *lint(module))
+    return sources, found, module
+
+
+def _failed(found: tuple[Diagnostic, ...]) -> bool:
+    return any(d.severity is Severity.ERROR for d in found)
+
+
+def _ordered(found: tuple[Diagnostic, ...]) -> tuple[Diagnostic, ...]:
+    return tuple(sorted(dict.fromkeys(found), key=Diagnostic.sort_key))
+
+
+def _says_something(text: str) -> bool:
+    return any(line.split("#", 1)[0].strip() for line in text.splitlines())
+
+
+def _empty(source: SourceFile) -> Diagnostic:
+    label = Label(Span(source.path, 0, 0), "the file is empty" if not source.text.strip() else "only comments here")
+    return Diagnostic("MIG005", Severity.ERROR, "there is nothing in this file", label, help=_SHORTEST)
+
+
+def _no_migration(source: SourceFile) -> Diagnostic:
+    label = Label(Span(source.path, 0, 0), "declares things, and migrates none")
+    return Diagnostic("MIG005", Severity.ERROR, "there is no migration in this file", label, help=_SHORTEST)
+
+
+_SHORTEST = 'begin with: migration users_email { ticket "MIG-77" }'
+
+
+def _file_name(path: str) -> str:
+    """Headers name the file and not its folder: the same bytes wherever it is compiled."""
+    return path.replace("\\", "/").rsplit("/", 1)[-1]
