@@ -22,7 +22,7 @@ Reason = Literal["outside", "foreign", "edited", "released", "source", "twice", 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What becomes of one file: `path` relative to the output folder, `target` absolute; bytes before and after, None: no file.
+    """What becomes of one file: `path` relative to the output folder, `target` absolute; None for bytes is no file.
 
     `kept` is a file that is no longer produced, but was edited by a person.
     """
@@ -37,7 +37,7 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Conflict:
-    """Why a path can't be written or removed; `forced`: `--force` gets past it. `detail` in words, where there is more to say."""
+    """Why a path can't be written or removed, with a `detail` if there is more to say; `forced`: `--force` helps."""
 
     path: str
     reason: Reason
@@ -59,8 +59,8 @@ def compare(
 ) -> Comparison:
     """Compare one migration's artifacts with the disk. `fresh` is its new manifest, still without files.
 
-    `protected` holds absolute paths, links followed, that are never overwritten: the sources. Raises OSError where the disk
-    can't be read.
+    `protected` holds absolute paths, links followed, that are never overwritten: the sources. Raises OSError where
+    the disk can't be read.
     """
     path = manifests.path_of(migration)
     try:
@@ -128,7 +128,11 @@ def _stale(root: str, path: str, entry: Entry) -> _Found:
     if before is None:
         return None, None, gone
     if entry.kind == REVISION:
-        return Change(path, target, entry.kind, "removed", before, None), Conflict(path, "released", forced=True), gone
+        return (
+            Change(path, target, entry.kind, "removed", before, None),
+            Conflict(path, "released", forced=True),
+            gone,
+        )
     state: State = "removed" if digest(before) == entry.digest else "kept"
     return Change(path, target, entry.kind, state, before, None), None, gone
 

@@ -1,7 +1,7 @@
 """A compile's inputs become the answer that there is nothing to do, without loading the compiler, or no answer.
 
-A finished compile leaves a record in the user's cache: the digests of the sources, of all files with the manifest among them, of
-the options and of the compiler. Where all of them are still the same, another compile would write the same bytes.
+A finished compile leaves a record in the user's cache: the digests of the sources, of all files with the manifest among
+them, of the options and of the compiler. Where they are all still the same, another compile would write the same bytes.
 The manifest says as much, except for the compiler, which has no place in a file that is committed.
 """
 
@@ -130,14 +130,15 @@ def _folder(*, make: bool) -> str:
     if not os.path.isabs(base):  # as the XDG specification wants it
         base = os.path.join(os.path.expanduser("~"), ".cache")
     own = os.path.join(base, "migdsl")
-    folder = os.path.join(own, __version__)
+    folders = (own, os.path.join(own, __version__), os.path.join(own, __version__, "fresh"))
     if make:
         os.makedirs(base, exist_ok=True)
-        for each in (own, folder):
+        for each in folders:
             if not os.path.isdir(each):
                 os.mkdir(each, 0o700)
-    for each in (own, folder):
+    for each in folders:
         found = os.lstat(each)
-        if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid() or stat.S_IMODE(found.st_mode) & 0o077:
+        # Other parts of the compiler keep what they know in the same place, and may have made it readable for others.
+        if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid() or stat.S_IMODE(found.st_mode) & 0o022:
             raise OSError(f"{each} is not this user's own")
-    return folder
+    return folders[-1]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 USAGE = {
     "check": "migdsl check FILE... [--format text|json] [--strict]",
-    "compile": "migdsl compile FILE... [--out DIR] [--check] [--through PHASE] [--force] [--format text|json] [--strict]",
+    "compile": "migdsl compile FILE... [--out DIR] [--check] [--force] [--through PHASE] [--format ...] [--strict]",
     "explain": "migdsl explain [CODE]",
     "plan": "migdsl plan FILE [--json] [--through PHASE]",
 }

@@ -22,7 +22,8 @@ class Input:
         try:
             self.data = _read(path)
         except OSError as error:
-            self.problem = error.strerror or type(error).__name__
+            said = error.strerror or type(error).__name__
+            self.problem = said[:1].lower() + said[1:]
         except ValueError as error:
             self.problem = str(error)
         self.digest = digest(self.data)

@@ -1,4 +1,4 @@
-"""What a compile wrote becomes a committed JSON file, and that file becomes knowledge of which files are migdsl's own."""
+"""What a compile wrote becomes a committed JSON file, and that file says which files are migdsl's own."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ class Entry:
 class Manifest:
     """What one migration's last compile was made from and wrote.
 
-    `main` is the name of its file without folders, `sources` digests by name relative to that file's folder, `files` by path
-    relative to the output folder.
+    `main` is the name of its file without folders, `sources` digests by name relative to that file's folder, `files` by
+    path relative to the output folder.
     """
 
     main: str

@@ -14,7 +14,8 @@ class Outside(Exception):  # noqa: N818 - it says where a path leads
 def resolve(root: str, path: str, *, own: bool = False) -> str:
     """The absolute path of `path` (relative, with `/`) under `root`, all links in its folders followed.
 
-    Raises Outside for what is absolute, climbs out, or goes through a symbolic link to elsewhere. `own` permits `.migdsl/`.
+    Raises Outside for what is absolute, climbs out, or goes through a symbolic link to elsewhere. `own` permits
+    `.migdsl/`.
     """
     parts = path.split("/")
     if any(part in ("", ".", "..") for part in parts) or not path.isprintable() or "\\" in path or path[1:2] == ":":

@@ -1,4 +1,4 @@
-"""The words of the command line become one command's run, and whatever goes wrong in it becomes a line and an exit code."""
+"""The words of the command line become one command's run, and whatever goes wrong becomes a line and an exit code."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def run(words: list[str]) -> int:
         output.abandon()
         output.complain(f"error: the output can't be written: {error}\n")
         return 1
-    except Exception as error:  # noqa: BLE001 - the last resort: no input may end in a traceback
+    except Exception as error:  # noqa: BLE001 - no input may end in a traceback
         _internal(error)
         return 1
     return code

@@ -11,7 +11,7 @@ from migdsl.cli.changes import Change
 _Step = Callable[[], None]
 
 
-class NotUndone(OSError):
+class NotUndone(OSError):  # noqa: N818 - it says what is the case now
     """Writing failed, and so did putting back: `left` holds the paths of what is not as it was."""
 
     def __init__(self, cause: OSError, left: list[str]) -> None:
@@ -20,9 +20,9 @@ class NotUndone(OSError):
 
 
 def write(root: str, changes: Iterable[Change]) -> None:
-    """Make the changes under the folder `root`, which is made where it is missing. Files that stay the same aren't touched.
+    """Make the changes under the folder `root`, made where it is missing. Files that stay the same aren't touched.
 
-    Raises OSError after everything was put back (NotUndone where that failed), and lets an interruption through likewise.
+    Raises OSError after everything was put back (NotUndone where that failed); an interruption gets through likewise.
     """
     work = _Work()
     todo = [change for change in changes if change.state in ("new", "changed", "removed")]
@@ -108,7 +108,7 @@ class _Work:
                 step()
 
     def _beside(self, target: str) -> str:
-        """A free name in the same folder, and so on the same disk; short, since a target's name may be as long as allowed."""
+        """A free name in the same folder, and so on the same disk; short, as the target's own may be very long."""
         self._count += 1
         return os.path.join(os.path.dirname(target), f".migdsl-{os.getpid()}-{self._count}~")
 
@@ -118,7 +118,7 @@ def _call(function: Callable[..., None], *arguments: str) -> _Step:
 
 
 def _keep(target: str, kept: str, *, stays: bool) -> None:
-    """Give the file a second name, or another one: with a second one (`stays`) it is never missing, even after a SIGKILL."""
+    """Give the file a second name (`stays`: so it is never missing, even after a SIGKILL), or another one."""
     if stays:
         try:
             os.link(target, kept, follow_symlinks=False)

@@ -39,7 +39,8 @@ def trigger_name(migration: str) -> str:
 
 def not_null_check(of: Table, column: str) -> str:
     """The CHECK that stands in for NOT NULL while it is validated."""
-    return derived(of.name, column, suffix="not_null")
+    # Not what PostgreSQL 18 would call the NOT NULL itself: both stand side by side for a moment.
+    return derived(of.name, column, suffix="filled")
 
 
 def unique(of: Table, columns: tuple[str, ...]) -> str:

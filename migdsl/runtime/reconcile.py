@@ -129,7 +129,8 @@ class _Reconciliation:
         question = statement(sql)
         rows = self.database.perform(lambda tx: tx.rows(question), patient=True, snapshot=True)
         value = int(rows[0][0] or 0)
-        self.event("reading", subject, str(value))
+        # A migration may change several entities, and each has its own reading.
+        self.event("reading", f"{subject}:{self.job.entity}", str(value))
         return value
 
     def event(self, kind: str, subject: str, value: str) -> None:

@@ -26,12 +26,18 @@ class Stages:
 
     @classmethod
     def of(cls, rows: list[Row]) -> Stages:
-        """From (subject, value) rows, oldest first. Percentages are one subject: the newest is the line that stands."""
+        """From (subject, value) rows, oldest first.
+
+        A flag block is recorded with its line for all first: what was recorded before that stands no more. Percentages are
+        one subject: the newest is the line that stands.
+        """
         groups: dict[str, str] = {}
         tenants: dict[str, str] = {}
         for subject, stage in rows:
             if subject is None or stage is None:
                 continue
+            if subject == "all":
+                groups, tenants = {}, {}
             if subject.startswith(_TENANT):
                 tenants[subject.removeprefix(_TENANT)] = stage
             else:

@@ -49,8 +49,8 @@ def test_a_table_that_agrees_is_clean(filled: Users, tmp_path: Path):
     assert {row[0] for row in rows} == set(filled.tenants)
     assert {row[2:] for row in rows if row[1]} == {(True, 0, 0, "old")}
     assert filled.all("SELECT subject, value FROM migdsl.event WHERE kind = 'reading' ORDER BY id") == [
-        ("tenants_unlisted", "0"),
-        ("old_writes", "0"),
+        ("tenants_unlisted:User", "0"),
+        ("old_writes:User", "0"),
     ]
     assert (
         'migdsl_reconcile_rows_mismatched{migration="users_email",entity="User"} 0\n'
@@ -114,7 +114,7 @@ def test_tenants_that_the_list_leaves_out_are_counted(filled: Users):
     assert done.returncode == 1
     left_out = 2_000 - filled.one("SELECT count(*) FROM users WHERE tenant_id IN (SELECT id FROM tenants)")
     assert f"tenants unlisted: {left_out}" in done.stdout
-    assert filled.one("SELECT value::int FROM migdsl.event WHERE subject = 'tenants_unlisted'") == left_out
+    assert filled.one("SELECT value::int FROM migdsl.event WHERE subject = 'tenants_unlisted:User'") == left_out
 
 
 def test_old_writes_are_read(filled: Users):
