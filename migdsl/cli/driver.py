@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from migdsl.cli import output
 from migdsl.cli.inputs import Input
-from migdsl.cli.problems import text_of
+from migdsl.cli.reading import text_of
 from migdsl.diagnostics import Diagnostic, Severity
 from migdsl.diagnostics.render_text import render_text
 from migdsl.source import SourceFile

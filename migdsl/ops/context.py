@@ -9,7 +9,7 @@ from migdsl.ops.triggers import Kept, Pair
 from migdsl.semantics.model import Change, Table, Tenants
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Context:
     """One table's change within a migration."""
 

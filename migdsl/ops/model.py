@@ -31,7 +31,7 @@ class Cost(Enum):
     BATCHES = "batches"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Group:
     """Statements that are one transaction. `tables` (as SQL, with the lock each needs) are locked before anything else."""
 
@@ -39,7 +39,7 @@ class Group:
     statements: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class BuildIndex:
     """An index built CONCURRENTLY; what an earlier try left INVALID goes first."""
 
@@ -49,14 +49,14 @@ class BuildIndex:
     drop: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Alone:
     """A statement that must be its own transaction and may take long (VALIDATE, DROP INDEX CONCURRENTLY)."""
 
     statement: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Gate:
     """A condition that must hold before anything else happens: `unmet` is SQL that returns text where it does not, or NULL."""
 
@@ -65,7 +65,7 @@ class Gate:
     unmet: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Refill:
     """A column computed again, tenant by tenant, in batches: `tenants` lists them (None: no tenants)."""
 
@@ -80,7 +80,7 @@ class Refill:
 Part = Group | BuildIndex | Alone | Gate | Refill
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Step:
     """One thing that happens in a phase.
 
@@ -100,7 +100,7 @@ class Step:
     precondition: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Fill:
     """A column that the backfill computes. `source` is SQL over the row `t`; `wanted` tells the rows that still need it."""
 
@@ -109,7 +109,7 @@ class Fill:
     wanted: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Comparison:
     """A new column and its way from and back, as SQL over the row `t`.
 
@@ -126,7 +126,7 @@ class Comparison:
     lossy: str | None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Violation:
     """A constraint to come: `rows` is SQL over the row `t` that is true where it would be broken; else `duplicates`
     are columns that must be unique together."""
@@ -136,7 +136,7 @@ class Violation:
     duplicates: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class TablePlan:
     """All that happens to one table."""
 
@@ -151,7 +151,7 @@ class TablePlan:
     kept: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Lowered:
     """A whole migration's operations: per table, and the gates of the late phases."""
 

@@ -13,7 +13,7 @@ from migdsl.ops import names
 from migdsl.semantics.model import AddColumn, Back, Change, DropColumn, Table, UniqueSet
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Pair:
     """A new column, what it is computed from, and what is computed back from it.
 
@@ -28,7 +28,7 @@ class Pair:
     locked: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Kept:
     """A NOT NULL column that new code no longer writes: `back` fills it on INSERT until it is dropped."""
 

@@ -10,7 +10,7 @@ from migdsl.planning.release import stage_of_all
 from migdsl.semantics.model import AddColumn, Change, CheckedModule, DropColumn, OptionalColumn, RequireColumn
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Facts:
     """A module, what it was lowered to, where its files go, and which phases are released."""
 

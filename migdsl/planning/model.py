@@ -10,7 +10,7 @@ from migdsl.planning.paths import Paths
 from migdsl.semantics.model import CheckedModule
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Revision:
     """One Alembic revision: all DDL of a phase. `after` is the revision that it follows."""
 
@@ -22,7 +22,7 @@ class Revision:
     released: bool
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Planned:
     """All that is known before text is made of it."""
 

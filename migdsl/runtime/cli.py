@@ -74,6 +74,7 @@ def _parser(description: str, variable: str) -> argparse.ArgumentParser:
 def _run_backfill(
     job: BackfillJob, options: argparse.Namespace, url: str, tenants: tuple[str, ...] | None, signals: Signals
 ) -> int:
+    # psycopg: see above.
     from migdsl.runtime.backfill import Backfill, BackfillOptions
 
     chosen = BackfillOptions(url, tenants, options.again, options.batch, options.duty, options.metrics)
@@ -86,6 +87,7 @@ def _run_backfill(
 def _run_reconcile(
     job: ReconcileJob, options: argparse.Namespace, url: str, tenants: tuple[str, ...] | None, signals: Signals
 ) -> int:
+    # psycopg: see above.
     from migdsl.runtime.reconcile import ReconcileOptions, reconcile
 
     def progress(done: int, of: int) -> None:
@@ -100,6 +102,7 @@ def _run_reconcile(
 
 
 def _guarded(run: Callable[[Signals], int]) -> int:
+    # psycopg: see above.
     import psycopg
 
     from migdsl.runtime.database import speak

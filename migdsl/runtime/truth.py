@@ -28,8 +28,8 @@ class Stages:
     def of(cls, rows: list[Row]) -> Stages:
         """From (subject, value) rows, oldest first.
 
-        A flag block is recorded with its line for all first: what was recorded before that stands no more. Percentages are
-        one subject: the newest is the line that stands.
+        A flag block is recorded with its line for all first: what was recorded before that stands no more. Percentages
+        are one subject: the newest is the line that stands.
         """
         groups: dict[str, str] = {}
         tenants: dict[str, str] = {}

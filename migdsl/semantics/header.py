@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from urllib.parse import urlsplit
 
 from migdsl.semantics.expressions import select
 from migdsl.semantics.model import PHASES, Allowed, Database, Header, Tenants
@@ -17,6 +16,7 @@ TYPES = (
     "architecture_migration infrastructure_migration dependency_migration"
 ).split()
 OLDEST, NEWEST = 14, 18
+_PASSWORD = re.compile(r"://[^/@\s]*:[^/@\s]*@|password=", re.IGNORECASE)
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,62}")
 
 
@@ -94,10 +94,7 @@ def database(problems: Problems, node: ast.Database) -> Database:
 
 def _no_url(problems: Problems, literal: ast.Setting | None) -> str:
     if literal is not None:
-        try:
-            secret = urlsplit(literal.texts[0].value).password is not None
-        except ValueError:
-            secret = True
+        secret = _PASSWORD.search(literal.texts[0].value) is not None
         title = "a password stands in the file" if secret else "a database's URL comes from the environment"
         body = "This file is committed, reviewed and copied; whoever reads it could use the password." if secret else ""
         problems.error("MIG311", literal.span, title, "a literal URL", body=body, help="url env DATABASE_URL")

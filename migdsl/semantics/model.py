@@ -1,4 +1,7 @@
-"""A checked module: every name resolved, every type known, every SQL parsed; nothing in it can be wrong any more."""
+"""A checked module: every name resolved, every type known, every SQL parsed; nothing in it can be wrong any more.
+
+Values are compared by identity and have no `repr`, which keeps the import fast.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,7 @@ STAGES = ("off", "dualwrite", "shadow", "live", "rampdown", "complete")
 PHASES = ("prepare", "expand", "backfill", "validate", "cutover", "enforce", "contract")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Allowed:
     """A rule that the file lifts, and why."""
 
@@ -21,7 +24,7 @@ class Allowed:
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Header:
     """What the migration is called and what people say of it. `downtime_seconds` is None where any is allowed."""
 
@@ -40,7 +43,7 @@ class Header:
     allows: tuple[Allowed, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Database:
     """A system that owns data. `url_env` names the environment variable that holds its URL."""
 
@@ -53,7 +56,7 @@ class Database:
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Tenants:
     """The tenant boundary; `listing` gives one column with the tenants. Both are None where there are no tenants."""
 
@@ -64,7 +67,7 @@ class Tenants:
     span: Span | None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Column:
     """A column as it is (or, of an `add`, as it will be). `default` and `generated` are SQL."""
 
@@ -82,7 +85,7 @@ class Column:
     generated: Expression | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Constraint:
     """What stands on columns: kind is unique, index, check, reference, key or generated."""
 
@@ -93,7 +96,7 @@ class Constraint:
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Table:
     """An entity: a table as it is before the migration. `scope` is tenant, global or via."""
 
@@ -128,7 +131,7 @@ class Table:
         return found.type
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Back:
     """How an old column is computed from the new ones."""
 
@@ -137,7 +140,7 @@ class Back:
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class UniqueSet:
     """Columns that shall be unique together."""
 
@@ -146,7 +149,7 @@ class UniqueSet:
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class AddColumn:
     """A new column, how rows get its value, and how that goes back."""
 
@@ -158,7 +161,7 @@ class AddColumn:
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class DropColumn:
     """A column that goes away; `back` is its own way home, apart from those of added columns."""
 
@@ -169,7 +172,7 @@ class DropColumn:
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class RequireColumn:
     """A nullable column that becomes NOT NULL."""
 
@@ -179,7 +182,7 @@ class RequireColumn:
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class OptionalColumn:
     """A NOT NULL column that becomes nullable."""
 
@@ -191,7 +194,7 @@ class OptionalColumn:
 Operation = AddColumn | DropColumn | RequireColumn | OptionalColumn
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Change:
     """All operations on one table."""
 
@@ -200,7 +203,7 @@ class Change:
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Rollout:
     """Who goes first and in which steps: percentages, None for the canary; a pause in seconds after each."""
 
@@ -210,7 +213,7 @@ class Rollout:
     by_request: bool
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class StageLine:
     """One line of the flag: `scope` is all, canary, percent or tenants."""
 
@@ -220,7 +223,7 @@ class StageLine:
     tenants: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class SwitchLine:
     """One line of a boolean flag."""
 
@@ -229,7 +232,7 @@ class SwitchLine:
     tenants: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Switch:
     """A boolean flag."""
 
@@ -237,7 +240,7 @@ class Switch:
     lines: tuple[SwitchLine, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class CheckedModule:
     """All of a compiled unit. `header` is None in a file that only declares (and can be checked, not compiled)."""
 

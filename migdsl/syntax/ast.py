@@ -1,4 +1,8 @@
-"""The syntax tree of a `.mig` file: what was written, with a span on every node and nothing interpreted."""
+"""The syntax tree of a `.mig` file: what was written, with a span on every node and nothing interpreted.
+
+Nodes are compared by identity and have no `repr`: making those methods for each class would take twice a bare
+interpreter's start.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +11,7 @@ from dataclasses import dataclass
 from migdsl.source import Span
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Name:
     """A name; `quoted` ones are taken literally, others too (no case is folded: SQL's folding is the dialect's)."""
 
@@ -16,7 +20,7 @@ class Name:
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Word:
     """One of a fixed set of words (`none`, `shadow`, `expand`), checked by the semantics."""
 
@@ -24,7 +28,7 @@ class Word:
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Text:
     """A string, its escapes resolved."""
 
@@ -32,7 +36,7 @@ class Text:
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Number:
     """A number with its unit as written: `500k`, `0.1%`, `30d`, `2027-01-01`."""
 
@@ -40,7 +44,7 @@ class Number:
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Sql:
     """SQL as written between the backticks. `body` covers what stands between them."""
 
@@ -49,7 +53,7 @@ class Sql:
     body: Span
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Type:
     """An engine's type: `words` joined by blanks (`timestamp with time zone`), or a qualified name, or an enum's labels."""
 
@@ -63,7 +67,7 @@ class Type:
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Allow:
     """`allow MIG412 because "…"`."""
 
@@ -75,7 +79,7 @@ class Allow:
 # ------------------------------------------------------------------------------------------------ migration
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Setting:
     """One line of a block whose value is a few words, strings or numbers: `ticket "MIG-77"`, `downtime none`."""
 
@@ -86,7 +90,7 @@ class Setting:
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Migration:
     """The header of a compiled unit."""
 
@@ -96,7 +100,7 @@ class Migration:
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Database:
     """A system that owns data."""
 
@@ -106,7 +110,7 @@ class Database:
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class TenantKey:
     """`key tenant_id uuid`."""
 
@@ -115,7 +119,7 @@ class TenantKey:
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class TenantList:
     """The statement that lists the tenants, and the database that it is for."""
 
@@ -124,7 +128,7 @@ class TenantList:
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Tenants:
     """The tenant boundary, or the reason why there is none."""
 
@@ -137,7 +141,7 @@ class Tenants:
 # --------------------------------------------------------------------------------------------------- entity
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Literal:
     """A default: a string, a number or a word as SQL would spell it (`text`), or SQL."""
 
@@ -146,7 +150,7 @@ class Literal:
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Target:
     """What a reference points at: an entity's columns (none named: its key) and the action on delete."""
 
@@ -156,7 +160,7 @@ class Target:
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Mark:
     """A word behind a column's type: `key`, `pii`, `default …`, `-> Other.id`."""
 
@@ -168,7 +172,7 @@ class Mark:
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Column:
     """A column; NOT NULL unless `nullable`."""
 
@@ -179,7 +183,7 @@ class Column:
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Key:
     """`key (a, b)`."""
 
@@ -187,7 +191,7 @@ class Key:
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Unique:
     """`unique (a, b) as name`; `per_tenant` is `unique per tenant` on an added column."""
 
@@ -197,7 +201,7 @@ class Unique:
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class IndexPart:
     """A column of an index, or an expression over columns (`function` applied to `column`, or SQL)."""
 
@@ -207,7 +211,7 @@ class IndexPart:
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Index:
     """An index."""
 
@@ -219,7 +223,7 @@ class Index:
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Check:
     """A check constraint."""
 
@@ -228,7 +232,7 @@ class Check:
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Reference:
     """A foreign key over several columns."""
 
@@ -237,7 +241,7 @@ class Reference:
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Legacy:
     """A column whose behaviour nobody is sure of."""
 
@@ -246,7 +250,7 @@ class Legacy:
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class TenantVia:
     """`tenant via order_id -> Order`."""
 
@@ -258,7 +262,7 @@ class TenantVia:
 EntityItem = Column | Key | Unique | Index | Check | Reference | Legacy | TenantVia | Setting | Allow
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Entity:
     """A table as it is before the migration. `table` is `database.table` or `database.schema.table`."""
 
@@ -271,7 +275,7 @@ class Entity:
 # --------------------------------------------------------------------------------------------------- change
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Back:
     """`back email = \\`contact_email\\``; `column` is None where the operation itself says which column."""
 
@@ -280,7 +284,7 @@ class Back:
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Add:
     """A new column and how it is filled."""
 
@@ -293,7 +297,7 @@ class Add:
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Drop:
     """A column that goes away."""
 
@@ -305,7 +309,7 @@ class Drop:
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Require:
     """A nullable column becomes NOT NULL; `source` fills the NULLs that are there."""
 
@@ -316,7 +320,7 @@ class Require:
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Optional:
     """A NOT NULL column becomes nullable; `back` says what a NULL is when the column is NOT NULL again."""
 
@@ -329,7 +333,7 @@ class Optional:
 Operation = Add | Drop | Require | Optional
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Change:
     """What shall become of an entity's table."""
 
@@ -342,7 +346,7 @@ class Change:
 # -------------------------------------------------------------------------------------------------- rollout
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Ramp:
     """`ramp canary, 10%, 100% every 24h`: a step is a percentage, or None for the canary."""
 
@@ -352,7 +356,7 @@ class Ramp:
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Canary:
     """The tenants that go first."""
 
@@ -360,7 +364,7 @@ class Canary:
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Cutover:
     """Who goes first and in which steps."""
 
@@ -370,7 +374,7 @@ class Cutover:
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Scope:
     """Whom a flag's line is for: `kind` is all, canary, percent or tenants."""
 
@@ -380,7 +384,7 @@ class Scope:
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Stage:
     """`stage shadow for canary`."""
 
@@ -389,7 +393,7 @@ class Stage:
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Flag:
     """The staged flag: where the rollout stands now."""
 
@@ -400,7 +404,7 @@ class Flag:
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class BooleanFlag:
     """A flag that is on for some."""
 
@@ -412,7 +416,7 @@ class BooleanFlag:
 Declaration = Migration | Database | Tenants | Entity | Change | Cutover | Flag | BooleanFlag
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Module:
     """One file's declarations, in the order in which they stand."""
 

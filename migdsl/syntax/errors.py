@@ -99,7 +99,7 @@ def _short(text: str) -> str:
 def _span(source: SourceFile, error: UnexpectedInput) -> Span:
     start = error.pos_in_stream if isinstance(error.pos_in_stream, int) else len(source.text)
     if isinstance(error, UnexpectedToken) and error.token.type != "$END":
-        if error.token.type == "_NL":
+        if error.token.type == "_SEP":
             return Span(source.path, start, start + 1)
         return Span(source.path, start, start + max(1, len(error.token)))
     if isinstance(error, UnexpectedCharacters):

@@ -11,25 +11,26 @@ import lark
 from migdsl import __version__
 from migdsl.resources import read_resource
 
+_GOES_ON = frozenset(["{", ";", ",", "and", "or"])
 
-class Newlines:
-    """Drops the newlines after which a statement goes on: behind a comma and inside parentheses."""
 
-    always_accept = ("_NL",)
+class Separators:
+    """Drops the separators that separate nothing, so that the grammar sees one between two statements and no other."""
+
+    always_accept = ("_SEP",)
 
     def process(self, stream: Iterator[lark.Token]) -> Iterator[lark.Token]:
-        """The tokens without such newlines."""
+        """The tokens without such separators."""
         depth = 0
-        previous = ""
+        previous = "{"
         for token in stream:
-            if token.type == "_NL":
-                if depth > 0 or previous in (",", "and", "or"):
+            if token.type == "_SEP":
+                if depth > 0 or previous in _GOES_ON:
                     continue
-            elif token == "(":
-                depth += 1
-            elif token == ")":
-                depth -= 1
-            previous = str(token)
+                previous = ";"
+            else:
+                depth += (token == "(") - (token == ")")
+                previous = str(token)
             yield token
 
 
@@ -41,10 +42,10 @@ def parser() -> lark.Lark:
     folder = _cache_folder()
     if folder is not None:
         try:
-            return lark.Lark(text, postlex=Newlines(), cache=os.path.join(folder, "grammar.lark"), **options)
+            return lark.Lark(text, postlex=Separators(), cache=os.path.join(folder, "grammar.lark"), **options)
         except OSError:
             pass  # A cache that can't be written costs time, nothing else.
-    return lark.Lark(text, postlex=Newlines(), **options)
+    return lark.Lark(text, postlex=Separators(), **options)
 
 
 def _cache_folder() -> str | None:

@@ -23,6 +23,8 @@ from migdsl.runtime.truth import Stages
         ([("1%", "live"), ("10%", "shadow")], "old", "old"),
         ([("1%", "shadow"), ("0.5%", "live")], "new", "new"),
         ([("canary", "live"), ("10%", "shadow")], "new", "new"),
+        ([("canary", "live"), ("10%", "live"), ("tenant:a", "live"), ("all", "shadow")], "old", "old"),
+        ([("all", "shadow"), ("canary", "live")], "new", "new"),
         ([("tenant:all", "live")], "old", "old"),
     ],
 )

@@ -1,0 +1,27 @@
+"""An empty database becomes a project: a table with tenants, users.mig beside it, and Alembic."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from migdsl.rehearsal.server import Server
+from tests.integration.project import Project
+from tests.integration.world import build
+
+
+@pytest.fixture
+def empty_project(pg: Server, database: str, tmp_path: Path) -> Project:
+    """A project on an empty database; nothing is compiled."""
+    return Project(tmp_path / "project", database, pg)
+
+
+@pytest.fixture
+def project(empty_project: Project) -> Iterator[Project]:
+    """A project with 7 tenants and 300 users, its expand revision compiled and not run."""
+    with empty_project.connect() as connection:
+        build(connection, tenants=7, rows=300)
+    empty_project.compile()
+    return empty_project
