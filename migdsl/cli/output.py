@@ -26,7 +26,7 @@ def complain(text: str) -> None:
         if sys.stderr is not None:
             sys.stderr.flush()
     except (OSError, OutputError, ValueError):
-        return
+        abandon(sys.stderr)
 
 
 def flush() -> None:
@@ -41,13 +41,15 @@ def flush() -> None:
         raise OutputError(error.strerror or str(error)) from error
 
 
-def abandon() -> None:
-    """Let what is still unsaid go to nowhere, or Python would complain of it once more at its end."""
+def abandon(stream: TextIO | None) -> None:
+    """Let what is still unsaid there go to nowhere, or Python would complain of it once more at its end."""
+    if stream is None:
+        return
     try:
         nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, sys.stdout.fileno())
+        os.dup2(nowhere, stream.fileno())
         os.close(nowhere)
-    except (OSError, ValueError, AttributeError):
+    except (OSError, ValueError):
         return
 
 

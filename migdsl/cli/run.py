@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 
 from migdsl import __version__
 from migdsl.cli import output
@@ -24,10 +25,10 @@ def run(words: list[str]) -> int:
         return 130
     except BrokenPipeError:
         # The reader has seen enough (`| head`): nothing to say, but nobody knows what it missed.
-        output.abandon()
+        output.abandon(sys.stdout)
         return 1
     except output.OutputError as error:
-        output.abandon()
+        output.abandon(sys.stdout)
         output.complain(f"error: the output can't be written: {error}\n")
         return 1
     except Exception as error:  # noqa: BLE001 - no input may end in a traceback
@@ -56,18 +57,18 @@ def _dispatch(words: list[str]) -> int:
 def _command(options: Options) -> int:
     # Each command imports what it needs and no more: see "Cost" in the architecture.
     if options.command == "compile":
-        from migdsl.cli.compile import compile_command
+        from migdsl.cli.compile import compile_command  # as little as a look at the digests takes
 
         return compile_command(options)
     if options.command == "check":
-        from migdsl.cli.check import check_command
+        from migdsl.cli.check import check_command  # the front end
 
         return check_command(options)
     if options.command == "plan":
-        from migdsl.cli.plan import plan_command
+        from migdsl.cli.plan import plan_command  # the whole compiler
 
         return plan_command(options)
-    from migdsl.cli.explain import explain_command
+    from migdsl.cli.explain import explain_command  # the catalog
 
     return explain_command(options)
 

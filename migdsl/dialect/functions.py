@@ -25,3 +25,17 @@ NOT_STRICT = frozenset(
     "json_build_array json_build_object jsonb_build_array jsonb_build_object jsonb_set_lax num_nonnulls num_nulls quote_nullable "
     "row_to_json to_json to_jsonb".split()
 )
+# They take SQL, or a table's name, as a text and run it: what they read can't be seen in the statement.
+RUNS_SQL = frozenset(
+    "cursor_to_xml cursor_to_xmlschema database_to_xml database_to_xml_and_xmlschema database_to_xmlschema dblink dblink_exec "
+    "dblink_fetch dblink_open dblink_send_query lo_export lo_get loread pg_read_binary_file "
+    "pg_read_file query_to_xml query_to_xml_and_xmlschema query_to_xmlschema schema_to_xml schema_to_xml_and_xmlschema "
+    "schema_to_xmlschema set_config table_to_xml table_to_xml_and_xmlschema table_to_xmlschema ts_rewrite ts_stat".split()
+)
+# They return sets; in an expression over one row that would be several rows.
+SETS = frozenset(
+    "generate_series generate_subscripts json_array_elements json_array_elements_text json_each json_each_text "
+    "json_object_keys json_populate_recordset json_to_recordset jsonb_array_elements jsonb_array_elements_text jsonb_each "
+    "jsonb_each_text jsonb_object_keys jsonb_path_query jsonb_populate_recordset jsonb_to_recordset regexp_matches "
+    "regexp_split_to_table string_to_table ts_stat unnest".split()
+)

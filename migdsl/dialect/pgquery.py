@@ -17,6 +17,9 @@ from functools import cache
 from typing import Any
 
 Tree = dict[str, Any]
+# The library recurses without a limit of its own, so that a longer text could end the process.
+MOST_TOKENS = 10_000
+_SHORT = 2 * MOST_TOKENS  # bytes; a token has at least one, and is mostly followed by a space
 _LIBRARY = {"darwin": "libpg_query.dylib", "win32": "pg_query.dll"}.get(sys.platform, "libpg_query.so")
 
 
@@ -27,6 +30,10 @@ class SqlError(Exception):
         super().__init__(message)
         self.message = message
         self.offset = offset
+
+
+class TooDeep(SqlError):
+    """A text that is too long, or nested too deeply, for anybody to have written it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,11 +88,15 @@ def _library() -> ctypes.CDLL:
 def parse(sql: str) -> list[Tree]:
     """The statements of a text. Locations in the tree are byte offsets. Raises SqlError."""
     library, raw = _library(), _encode(sql)
+    if len(raw) > _SHORT and len(scan(sql)) > MOST_TOKENS:
+        raise TooDeep(f"it has more than {MOST_TOKENS} words", 0)
     result = library.pg_query_parse(raw)
     try:
         _raise(result.error, raw)
         statements: list[Tree] = json.loads(result.parse_tree).get("stmts", [])
         return statements
+    except RecursionError:
+        raise TooDeep("it is nested too deeply", 0) from None
     finally:
         library.pg_query_free_parse_result(result)
 
@@ -123,14 +134,19 @@ def character_offsets(sql: str) -> Any:
 def _encode(sql: str) -> bytes:
     if "\x00" in sql:
         raise SqlError("a NUL character can't stand in SQL", sql.index("\x00"))
-    return sql.encode("utf-8")
+    try:
+        return sql.encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise SqlError("half a character (a lone surrogate) can't stand in SQL", error.start) from None
 
 
 def _raise(error: Any, raw: bytes) -> None:
     if error:
         found = error.contents
-        before = raw[: max(found.cursorpos - 1, 0)]
-        raise SqlError(found.message.decode("utf-8", "replace"), len(before.decode("utf-8", "ignore")))
+        message = found.message.decode("utf-8", "replace")
+        # The parser counts characters, since it takes the text for UTF-8.
+        kind = TooDeep if message.startswith("memory exhausted") else SqlError
+        raise kind(message, max(found.cursorpos - 1, 0))
 
 
 def _fields(message: bytes) -> Any:

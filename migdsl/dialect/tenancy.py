@@ -2,299 +2,297 @@
 
 The proof: in each query level, what WHERE and inner joins equate is put in classes; a tenant's table is confined where
 its tenant column is in the class of the parameter. An outer join's condition confines its nullable side alone. Whatever
-the proof doesn't understand counts as not confined.
+the proof doesn't understand counts as not confined: unknown relations, statements, functions that run SQL.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator
 from typing import Any
 
+from migdsl.dialect.boundary import Boundary, Unconfined
+from migdsl.dialect.functions import RUNS_SQL
 from migdsl.dialect.pgquery import Tree
+from migdsl.dialect.scope import PARAMETER, Place, Scope
 from migdsl.dialect.sql import Statement, walk
 
-_PARAMETER = ("", ":tenant")
 _CLAUSES = (
     "targetList havingClause sortClause groupClause windowClause valuesLists distinctClause limitCount limitOffset "
     "returningClause returningList"
 ).split()
-_WITH_RELATION = ("InsertStmt", "UpdateStmt", "DeleteStmt", "MergeStmt", "CopyStmt")
-Place = tuple[str, str]
+# A cast of the parameter to any other type might make two tenants one: varchar(3), "char", date.
+_EXACT = frozenset("uuid text varchar int2 int4 int8".split())
+# They define things, or say how the session behaves; no row of a tenant is read by whoever runs them, or written.
+_NO_ROWS = frozenset(
+    "AlterSeqStmt AlterTableStmt CommentStmt ConstraintsSetStmt CreateFunctionStmt CreateSchemaStmt CreateSeqStmt CreateStmt "
+    "CreateTrigStmt DropStmt GrantStmt IndexStmt LockStmt RenameStmt TransactionStmt VariableSetStmt VariableShowStmt".split()
+)
 
 
-@dataclass(frozen=True, slots=True)
-class Unconfined:
-    """A relation that other tenants' rows can be reached through; `offset` in bytes of the statement's text."""
+def unconfined(statement: Statement, boundary: Boundary) -> list[Unconfined]:
+    """The relations of a statement that are not confined to one tenant; empty is the proof."""
+    if statement.kind in _NO_ROWS:
+        return []
+    proof = _Proof(boundary, statement.number(boundary.parameter))
+    try:
+        proof.statement(statement.kind, statement.tree, Scope(), frozenset())
+    except RecursionError:
+        proof.refuse("this statement", 0)
+    proof.rest({statement.kind: statement.tree})
+    return sorted(set(proof.found), key=lambda u: (u.offset, u.relation))
 
-    relation: str
-    column: str
-    offset: int
 
-
-@dataclass(frozen=True, slots=True)
 class _Proof:
     """What is known while one statement is walked."""
 
-    tenant_columns: Mapping[tuple[str | None, str], str]
-    parameter: int | None
-    seen: set[int] = field(default_factory=set)
-    found: list[Unconfined] = field(default_factory=list)
+    def __init__(self, boundary: Boundary, parameter: int | None) -> None:
+        self.boundary = boundary
+        self.parameter = parameter
+        self.met: set[int] = set()
+        self.found: list[Unconfined] = []
 
-    def column(self, relation: Tree) -> str | None:
-        key = (relation.get("schemaname"), relation["relname"])
-        return self.tenant_columns.get(key)
+    def refuse(self, relation: str, offset: int, column: str = "") -> None:
+        """Note what is not proven."""
+        self.found.append(Unconfined(relation, column, offset))
 
+    def rest(self, root: Tree) -> None:
+        """Fail closed: a relation that was never met is not proven, and what a function runs can't be seen."""
+        for kind, node in walk(root):
+            if kind == "RangeVar" and id(node) not in self.met:
+                self._relation(node, confined=False)
+            elif kind == "FuncCall" and (name := node["funcname"][-1]["String"]["sval"]) in RUNS_SQL:
+                self.refuse(f"{name}()", node.get("location", 0))
 
-class _Scope:
-    """The tables that a query level sees, and which of their columns and which parameter are equal (union-find)."""
+    def statement(self, kind: str, tree: Tree, outer: Scope, ctes: frozenset[str]) -> None:
+        """Prove one statement, its WITH first."""
+        clause = tree.get("withClause", {})
+        for cte in clause.get("ctes", []):
+            inner = cte["CommonTableExpr"]
+            name = frozenset([inner["ctename"]])
+            (query_kind, query), *_ = inner["ctequery"].items()
+            # Without RECURSIVE a query that names itself means the table of that name.
+            self.statement(query_kind, query, outer, ctes | name if clause.get("recursive") else ctes)
+            ctes |= name
+        route = _ROUTES.get(kind)
+        if route is None or "intoClause" in tree:
+            self.refuse(f"a statement of the kind {kind.removesuffix('Stmt').upper()}", 0)
+        else:
+            route(self, tree, outer, ctes)
 
-    def __init__(self, outer: _Scope | None = None) -> None:
-        self._up: dict[Place, Place] = dict(outer._up) if outer else {}
-        self._tables: dict[str, tuple[str, str | None]] = dict(outer._tables) if outer else {}
-        self._own: set[str] = set()
+    def select(self, tree: Tree, outer: Scope, ctes: frozenset[str]) -> None:
+        """SELECT, VALUES and their unions."""
+        if tree.get("op", "SETOP_NONE") != "SETOP_NONE":
+            for side in ("larg", "rarg"):
+                self.statement("SelectStmt", tree[side], outer, ctes)
+            return
+        scope = self._level(tree.get("fromClause", []), tree.get("whereClause"), outer, ctes)
+        self._subqueries([tree.get(clause) for clause in _CLAUSES], scope, ctes)
 
-    def add(self, relation: Tree, column: str | None) -> None:
-        """Bring a table in; one of the same name further out is hidden by it."""
-        self._tables[_alias(relation)] = (str(id(relation)), column)
-        self._own.add(_alias(relation))
+    def update(self, tree: Tree, outer: Scope, ctes: frozenset[str]) -> None:
+        """UPDATE; it may not move a row to another tenant."""
+        relation = tree["relation"]
+        scope = self._level(tree.get("fromClause", []), tree.get("whereClause"), outer, ctes, relation)
+        column = self.boundary.column(relation)
+        for target in tree["targetList"]:
+            assigned = target["ResTarget"]
+            if assigned["name"] == column and self._place(assigned.get("val", {}), Scope()) != PARAMETER:
+                self.refuse(relation["relname"], assigned.get("location", 0), column or "")
+        self._subqueries([tree.get(clause) for clause in _CLAUSES], scope, ctes)
 
-    def inner(self) -> _Scope:
-        """The same level, to be told more."""
-        copy = _Scope(self)
-        copy._own = set(self._own)
-        return copy
+    def delete(self, tree: Tree, outer: Scope, ctes: frozenset[str]) -> None:
+        """DELETE."""
+        scope = self._level(tree.get("usingClause", []), tree.get("whereClause"), outer, ctes, tree["relation"])
+        self._subqueries([tree.get(clause) for clause in _CLAUSES], scope, ctes)
 
-    def resolve(self, fields: list[str]) -> Place | None:
-        """The column that is meant: qualified by a visible table, or the tenant column of one table of this level."""
-        if len(fields) > 1:
-            return (self._tables[fields[-2]][0], fields[-1]) if fields[-2] in self._tables else None
-        owners = [self._tables[a][0] for a in sorted(self._own) if fields and self._tables[a][1] == fields[0]]
-        return (owners[0], fields[0]) if len(owners) == 1 else None
+    def insert(self, tree: Tree, outer: Scope, ctes: frozenset[str]) -> None:
+        """INSERT: each new row must carry the parameter, and none that is there may be rewritten."""
+        relation = tree["relation"]
+        column = self.boundary.column(relation)
+        source = tree.get("selectStmt", {}).get("SelectStmt", {})
+        if source:
+            self.statement("SelectStmt", source, outer, ctes)
+        names = [c["ResTarget"]["name"] for c in tree.get("cols", [])]
+        rewrites = tree.get("onConflictClause", {}).get("action") == "ONCONFLICT_UPDATE"
+        at = names.index(column) if column in names else None
+        self._relation(relation, confined=not rewrites and at is not None and self._carries(source, at))
 
-    def root(self, place: Place) -> Place:
-        while (up := self._up.get(place, place)) != place:
-            place = up
-        return place
+    def _carries(self, source: Tree, position: int) -> bool:
+        """Whether every row of an INSERT has the parameter there; a `*` before it could be any number of columns."""
+        rows = [row["List"]["items"] for row in source.get("valuesLists", [])]
+        if not rows and source.get("targetList"):
+            rows = [[target["ResTarget"]["val"] for target in source["targetList"]]]
+        return bool(rows) and all(
+            position < len(row)
+            and self._place(row[position], Scope()) == PARAMETER
+            and not any("A_Star" in field for value in row for field in value.get("ColumnRef", {}).get("fields", []))
+            and not any("A_Indirection" in value for value in row)
+            for row in rows
+        )
 
-    def join(self, a: Place, b: Place) -> None:
-        self._up[self.root(a)] = self.root(b)
+    def _level(
+        self, tables: list[Tree], where: Any, outer: Scope, ctes: frozenset[str], target: Tree | None = None
+    ) -> Scope:
+        """One query level: its tables, its conditions, then each table is held against them. Returns what is known then."""
+        scope = Scope(outer)
+        if target is not None:  # What is written is a table, also where a CTE has its name.
+            scope.add(target, self.boundary.column(target))
+        self._enter(tables, scope, ctes)
+        self._equate(where, scope)
+        for join in _inner_joins(tables):
+            self._join(join, scope)
+        if target is not None:
+            self._relation(target, confined=scope.confined(target, self.boundary.column(target)))
+        for table in tables:
+            self._hold(table, scope, ctes)
+        self._subqueries(where, scope, ctes)
+        return scope
 
-    def confined(self, relation: Tree, column: str) -> bool:
-        return self.root((str(id(relation)), column)) == self.root(_PARAMETER)
+    def _enter(self, tables: list[Tree], scope: Scope, ctes: frozenset[str]) -> None:
+        """Make known what stands in FROM, under the names by which conditions may speak of it."""
+        for table in tables:
+            (kind, node), *_ = table.items()
+            if kind == "RangeVar":
+                scope.add(node, None if _is_cte(node, ctes) else self.boundary.column(node))
+            elif kind == "JoinExpr" and "alias" not in node:
+                self._enter([node["larg"], node["rarg"]], scope, ctes)
+            for name in _opaque(kind, node):
+                scope.hide(name)
 
+    def _join(self, join: Tree, scope: Scope) -> None:
+        """What a join's condition equates; it sees the join's own sides, and what is further out."""
+        visible = scope.only(_aliases([join]))
+        self._equate(join.get("quals"), visible)
+        for name in (field["String"]["sval"] for field in join.get("usingClause", [])):
+            for left in _aliases([join["larg"]]):
+                for right in _aliases([join["rarg"]]):
+                    self._merge(visible, left, right, name)
 
-def unconfined(
-    statement: Statement, tenant_columns: Mapping[tuple[str | None, str], str], parameter: str
-) -> list[Unconfined]:
-    """The relations of a statement that are not confined to `:parameter`; empty is the proof.
+    def _merge(self, scope: Scope, left: str, right: str, column: str) -> None:
+        """USING: a tenant's table surely has its tenant column, so that no other of its side can be meant."""
+        ours, theirs = scope.place([left, column]), scope.place([right, column])
+        if ours and theirs:
+            scope.join(ours, theirs)
 
-    `tenant_columns` maps (schema, table) to the tenant column; (None, table) is how the table is called without its schema.
-    DDL reads no rows of a tenant for anybody to see and is always confined.
-    """
-    proof = _Proof(tenant_columns, statement.number(parameter))
-    _statement(proof, statement.kind, statement.tree, _Scope(), frozenset())
-    # Fail closed: a relation that the walk above never met is not proven.
-    if statement.kind in _READS_ROWS:
-        for relation in _all_relations(statement):
-            if id(relation) not in proof.seen and (column := proof.column(relation)):
-                proof.found.append(Unconfined(relation["relname"], column, relation.get("location", 0)))
-    return sorted(proof.found, key=lambda u: u.offset)
-
-
-def _all_relations(statement: Statement) -> Iterator[Tree]:
-    for kind, node in walk({statement.kind: statement.tree}):
-        if kind == "RangeVar":
-            yield node
-        elif kind in _WITH_RELATION and isinstance(node.get("relation"), dict):
-            yield node["relation"]
-
-
-def _statement(proof: _Proof, kind: str, tree: Tree, outer: _Scope, ctes: frozenset[str]) -> None:
-    names = set(ctes)
-    for cte in tree.get("withClause", {}).get("ctes", []):
-        inner = cte["CommonTableExpr"]
-        names.add(inner["ctename"])
-        (query_kind, query), *_ = inner["ctequery"].items()
-        _statement(proof, query_kind, query, outer, frozenset(names))
-    route = _ROUTES.get(kind)
-    if route:
-        route(proof, tree, outer, frozenset(names))
-
-
-def _select(proof: _Proof, tree: Tree, outer: _Scope, ctes: frozenset[str]) -> None:
-    if tree.get("op", "SETOP_NONE") != "SETOP_NONE":
-        for side in ("larg", "rarg"):
-            _statement(proof, "SelectStmt", tree[side], outer, ctes)
-        return
-    scope = _level(proof, tree.get("fromClause", []), tree.get("whereClause"), outer, ctes)
-    _subqueries(proof, [tree.get(clause) for clause in _CLAUSES], scope, ctes)
-
-
-def _update(proof: _Proof, tree: Tree, outer: _Scope, ctes: frozenset[str]) -> None:
-    tables = [{"RangeVar": tree["relation"]}, *tree.get("fromClause", [])]
-    scope = _level(proof, tables, tree.get("whereClause"), outer, ctes)
-    _subqueries(proof, [tree.get(clause) for clause in _CLAUSES], scope, ctes)
-
-
-def _delete(proof: _Proof, tree: Tree, outer: _Scope, ctes: frozenset[str]) -> None:
-    tables = [{"RangeVar": tree["relation"]}, *tree.get("usingClause", [])]
-    scope = _level(proof, tables, tree.get("whereClause"), outer, ctes)
-    _subqueries(proof, [tree.get(clause) for clause in _CLAUSES], scope, ctes)
-
-
-def _insert(proof: _Proof, tree: Tree, outer: _Scope, ctes: frozenset[str]) -> None:
-    relation = tree["relation"]
-    column = proof.column(relation)
-    source = tree.get("selectStmt", {}).get("SelectStmt", {})
-    if source:
-        _statement(proof, "SelectStmt", source, outer, ctes)
-    if column is None:
-        return
-    proof.seen.add(id(relation))
-    names = [c["ResTarget"]["name"] for c in tree.get("cols", [])]
-    rewrites = tree.get("onConflictClause", {}).get("action") == "ONCONFLICT_UPDATE"
-    if rewrites or column not in names or not _inserts_parameter(proof, source, names.index(column)):
-        proof.found.append(Unconfined(relation["relname"], column, relation.get("location", 0)))
-
-
-def _inserts_parameter(proof: _Proof, source: Tree, position: int) -> bool:
-    rows = [row["List"]["items"] for row in source.get("valuesLists", [])]
-    if not rows and source.get("targetList"):
-        rows = [[target["ResTarget"]["val"] for target in source["targetList"]]]
-    return bool(rows) and all(
-        position < len(row) and _place(proof, row[position], _Scope()) == _PARAMETER for row in rows
-    )
-
-
-def _level(proof: _Proof, tables: list[Tree], where: Any, outer: _Scope, ctes: frozenset[str]) -> _Scope:
-    """One query level: its tables, its conditions, then each table is held against them. Returns what is known then."""
-    scope = _Scope(outer)
-    for relation in _relations(tables):
-        scope.add(relation, None if _is_cte(relation, ctes) else proof.column(relation))
-    for condition in [where, *_inner_conditions(tables)]:
-        _equate(proof, condition, scope)
-    _hold(proof, tables, scope, ctes)
-    _subqueries(proof, [where, [c for t in tables for c in _all_conditions(t)]], scope, ctes)
-    return scope
-
-
-def _hold(proof: _Proof, tables: list[Tree], scope: _Scope, ctes: frozenset[str]) -> None:
-    for table in tables:
+    def _hold(self, table: Tree, scope: Scope, ctes: frozenset[str]) -> None:
+        """Prove what stands in FROM, each with what holds for its rows."""
         (kind, node), *_ = table.items()
         if kind == "JoinExpr":
-            left, right = _join_sides(proof, node, scope)
-            _hold(proof, [node["larg"]], left, ctes)
-            _hold(proof, [node["rarg"]], right, ctes)
+            self._hold_join(node, scope if "alias" not in node else Scope(), ctes)
         elif kind == "RangeSubselect":
-            _statement(
-                proof, "SelectStmt", node["subquery"]["SelectStmt"], scope if node.get("lateral") else _Scope(), ctes
-            )
+            inner = scope.beside() if node.get("lateral") else Scope()
+            self.statement("SelectStmt", node["subquery"]["SelectStmt"], inner, ctes)
+        elif kind == "RangeVar" and _is_cte(node, ctes):
+            self.met.add(id(node))
         elif kind == "RangeVar":
-            proof.seen.add(id(node))
-            column = None if _is_cte(node, ctes) else proof.column(node)
-            if column and not scope.confined(node, column):
-                proof.found.append(Unconfined(node["relname"], column, node.get("location", 0)))
+            renamed = "colnames" in node.get("alias", {})
+            self._relation(node, confined=not renamed and scope.confined(node, self.boundary.column(node)))
+
+    def _hold_join(self, node: Tree, scope: Scope, ctes: frozenset[str]) -> None:
+        """An outer join's condition holds for its nullable side alone; an inner one's for both."""
+        own = scope.copy()
+        self._join(node, own)
+        left, right = {
+            "JOIN_INNER": (own, own),
+            "JOIN_LEFT": (scope, own),
+            "JOIN_RIGHT": (own, scope),
+        }.get(node["jointype"], (scope, scope))
+        self._hold(node["larg"], left, ctes)
+        self._hold(node["rarg"], right, ctes)
+        self._subqueries(node.get("quals"), scope.only(_aliases([node])), ctes)
+
+    def _relation(self, relation: Tree, *, confined: bool) -> None:
+        self.met.add(id(relation))
+        if not confined and not self.boundary.harmless(relation):
+            self.refuse(relation["relname"], relation.get("location", 0), self.boundary.column(relation) or "")
+
+    def _equate(self, condition: Any, scope: Scope) -> None:
+        if not isinstance(condition, dict):
+            return
+        conjunction = condition.get("BoolExpr")
+        if conjunction and conjunction["boolop"] == "AND_EXPR":
+            for part in conjunction["args"]:
+                self._equate(part, scope)
+        equality = condition.get("A_Expr")
+        if equality and equality["kind"] == "AEXPR_OP" and equality["name"] == [{"String": {"sval": "="}}]:
+            left, right = (self._place(equality.get(side, {}), scope) for side in ("lexpr", "rexpr"))
+            if left and right:
+                scope.join(left, right)
+
+    def _place(self, node: Tree, scope: Scope) -> Place | None:
+        """A column or the tenant's parameter; None for everything else."""
+        for kind, value in node.items():
+            if kind == "TypeCast" and _exact(value["typeName"]):
+                inner = self._place(value["arg"], scope)
+                return inner if inner == PARAMETER else None
+            if kind == "ParamRef" and value.get("number") == self.parameter:
+                return PARAMETER
+            if kind == "ColumnRef" and all("String" in f for f in value["fields"]):
+                return scope.place([f["String"]["sval"] for f in value["fields"]])
+        return None
+
+    def _subqueries(self, nodes: Any, outer: Scope, ctes: frozenset[str]) -> None:
+        """Prove the subqueries in expressions; each may rely on what its surroundings know."""
+        waiting = [nodes]
+        while waiting:
+            here = waiting.pop()
+            if isinstance(here, list):
+                waiting.extend(here)
+            elif isinstance(here, dict):
+                for key, value in here.items():
+                    if key == "SelectStmt":
+                        self.statement(key, value, outer, ctes)
+                    else:
+                        waiting.append(value)
 
 
-def _join_sides(proof: _Proof, node: Tree, scope: _Scope) -> tuple[_Scope, _Scope]:
-    """What each side of a join may rely on: an outer join's condition holds for its nullable side alone."""
-    if node["jointype"] == "JOIN_INNER":
-        return scope, scope
-    own = scope.inner()
-    _equate(proof, node.get("quals"), own)
-    return (own if node["jointype"] == "JOIN_RIGHT" else scope), (own if node["jointype"] == "JOIN_LEFT" else scope)
-
-
-def _relations(tables: list[Tree]) -> Iterator[Tree]:
-    for table in tables:
-        (kind, node), *_ = table.items()
-        if kind == "RangeVar":
-            yield node
-        elif kind == "JoinExpr":
-            yield from _relations([node["larg"], node["rarg"]])
-
-
-def _inner_conditions(tables: list[Tree]) -> Iterator[Tree]:
+def _inner_joins(tables: list[Tree]) -> Iterator[Tree]:
+    """The inner joins whose conditions hold for every row of the level."""
     for table in tables:
         node = table.get("JoinExpr")
-        if node and node["jointype"] == "JOIN_INNER":
-            if "quals" in node:
-                yield node["quals"]
-            yield from _inner_conditions([node["larg"], node["rarg"]])
+        if node and node["jointype"] == "JOIN_INNER" and "alias" not in node:
+            yield node
+            yield from _inner_joins([node["larg"], node["rarg"]])
 
 
-def _all_conditions(table: Tree) -> Iterator[Tree]:
-    node = table.get("JoinExpr")
-    if node:
-        yield from (node[k] for k in ("quals",) if k in node)
-        yield from _all_conditions(node["larg"])
-        yield from _all_conditions(node["rarg"])
+def _aliases(tables: list[Tree]) -> frozenset[str]:
+    """The names of relations in a part of FROM."""
+    found: set[str] = set()
+    for table in tables:
+        node = table.get("JoinExpr", table if "larg" in table else None)
+        if node is not None:
+            found |= _aliases([node["larg"], node["rarg"]])
+        elif "RangeVar" in table:
+            found.add(table["RangeVar"].get("alias", {}).get("aliasname") or table["RangeVar"]["relname"])
+    return frozenset(found)
 
 
-def _equate(proof: _Proof, condition: Any, scope: _Scope) -> None:
-    if not isinstance(condition, dict):
+def _opaque(kind: str, node: Tree) -> Iterator[str]:
+    """The names under which FROM holds something that is no table: what they mean can't be told, and they hide tables."""
+    if kind != "RangeVar" and "alias" in node:
+        yield node["alias"]["aliasname"]
+    if "join_using_alias" in node:
+        yield node["join_using_alias"]["aliasname"]
+    if kind == "JoinExpr":
         return
-    conjunction = condition.get("BoolExpr")
-    if conjunction and conjunction["boolop"] == "AND_EXPR":
-        for part in conjunction["args"]:
-            _equate(proof, part, scope)
-    equality = condition.get("A_Expr")
-    if equality and equality["kind"] == "AEXPR_OP" and equality["name"][-1]["String"]["sval"] == "=":
-        left, right = (_place(proof, equality[side], scope) for side in ("lexpr", "rexpr"))
-        if left and right:
-            scope.join(left, right)
+    for inner, call in walk(node.get("functions", [])):
+        if inner == "FuncCall":  # `FROM f()` is called f.
+            yield call["funcname"][-1]["String"]["sval"]
+    yield from {"RangeTableFunc": ["xmltable"], "JsonTable": ["json_table"]}.get(kind, [])
 
 
-def _place(proof: _Proof, node: Tree, scope: _Scope) -> Place | None:
-    """A column or the tenant's parameter; None for everything else. A cast of the parameter keeps it what it is."""
-    (kind, value), *_ = node.items()
-    if kind == "TypeCast":
-        inner = _place(proof, value["arg"], scope)
-        return inner if inner == _PARAMETER else None
-    if kind == "ParamRef":
-        return _PARAMETER if value.get("number") == proof.parameter else None
-    if kind != "ColumnRef":
-        return None
-    return scope.resolve([f["String"]["sval"] for f in value["fields"] if "String" in f])
-
-
-def _subqueries(proof: _Proof, nodes: Any, outer: _Scope, ctes: frozenset[str]) -> None:
-    """Prove the subqueries in expressions; each may rely on what its surroundings know."""
-    waiting = [nodes]
-    while waiting:
-        here = waiting.pop()
-        if isinstance(here, list):
-            waiting.extend(here)
-        elif isinstance(here, dict):
-            for key, value in here.items():
-                if key == "SelectStmt":
-                    _statement(proof, key, value, outer, ctes)
-                else:
-                    waiting.append(value)
-
-
-def _alias(relation: Tree) -> str:
-    name: str = relation.get("alias", {}).get("aliasname") or relation["relname"]
-    return name
+def _exact(type_name: Tree) -> bool:
+    """Whether a cast to this type keeps different tenants apart."""
+    *schema, name = (part["String"]["sval"] for part in type_name["names"])
+    return name in _EXACT and schema in ([], ["pg_catalog"]) and not {"typmods", "arrayBounds"} & set(type_name)
 
 
 def _is_cte(relation: Tree, ctes: frozenset[str]) -> bool:
     return "schemaname" not in relation and relation["relname"] in ctes
 
 
-_READS_ROWS = frozenset(
-    [
-        "SelectStmt",
-        "UpdateStmt",
-        "DeleteStmt",
-        "InsertStmt",
-        "MergeStmt",
-        "CopyStmt",
-        "ExplainStmt",
-        "PrepareStmt",
-        "DeclareCursorStmt",
-    ]
-    + ["TruncateStmt", "CreateTableAsStmt", "RefreshMatViewStmt"]
-)
-_ROUTES = {"SelectStmt": _select, "UpdateStmt": _update, "DeleteStmt": _delete, "InsertStmt": _insert}
+_ROUTES = {
+    "SelectStmt": _Proof.select,
+    "UpdateStmt": _Proof.update,
+    "DeleteStmt": _Proof.delete,
+    "InsertStmt": _Proof.insert,
+}

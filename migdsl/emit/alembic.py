@@ -58,6 +58,8 @@ def _undo(step: Step) -> str:
 def _docstring(context: EmitContext, revision: Revision) -> str:
     lines = [f"{context.planned.plan.migration}: {revision.phase}", ""]
     for step in revision.steps:
+        if not step.up:
+            continue
         cost = step.cost.value + (f", {step.lock.value}" if step.lock is not Lock.NONE else "")
         lines.append(f"- {step.title} [{cost}]")
     wanted = list(dict.fromkeys(s.precondition for s in revision.steps if s.precondition))

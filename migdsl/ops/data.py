@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from migdsl.dialect.names import quote
+from migdsl.dialect.sql import Expression
 from migdsl.ops.context import Context
 from migdsl.ops.model import Comparison, Fill, Violation
-from migdsl.ops.triggers import Pair, over
+from migdsl.ops.triggers import Pair, assigned, compared, one_line, over
 from migdsl.semantics.model import AddColumn, RequireColumn, Table
 
 
@@ -16,7 +17,7 @@ def fills(context: Context) -> Iterator[Fill]:
     for operation in context.change.operations:
         if isinstance(operation, AddColumn | RequireColumn) and operation.source is not None:
             column = f"t.{quote(operation.column.name)}"
-            source = over(context.table, operation.source, "t")
+            source = assigned(over(context.table, operation.source, "t"), operation.column.type)
             wanted = f"{column} IS NULL"
             if operation.column.nullable and isinstance(operation, AddColumn):
                 wanted = f"({wanted} AND ({source}) IS NOT NULL)"
@@ -33,16 +34,13 @@ def comparisons(context: Context) -> Iterator[Comparison]:
 
 def _comparison(table: Table, pair: Pair, pii: bool) -> Comparison:
     new = f"t.{quote(pair.column)}"
-    source = over(table, pair.source, "t")
-    differs = f"{new} IS DISTINCT FROM ({source})"
+    source = compared(over(table, pair.source, "t"), pair.type)
+    differs = f"{new} IS DISTINCT FROM {source}"
     if not pair.backs:
         # Nothing leads back, so once new code writes it the column is on its own.
         return Comparison(pair.column, pii, source, new, differs, "FALSE", None)
-    backs = {b.column: over(table, b.expression, "t") for b in pair.backs}
-    apart = " OR ".join(f"t.{quote(c)} IS DISTINCT FROM ({sql})" for c, sql in backs.items())
-    there_and_back = pair.source.rewritten(
-        lambda name: f"({backs[name]})" if name in backs else over_column(table, name)
-    )
+    backs = {b.column: compared(over(table, b.expression, "t"), table.type_of(b.column)) for b in pair.backs}
+    apart = " OR ".join(f"t.{quote(c)} IS DISTINCT FROM {sql}" for c, sql in backs.items())
     return Comparison(
         pair.column,
         pii,
@@ -50,13 +48,21 @@ def _comparison(table: Table, pair: Pair, pii: bool) -> Comparison:
         new,
         differs,
         f"({differs} AND ({apart}))",
-        f"({there_and_back}) IS DISTINCT FROM {new}",
+        f"{compared(there_and_back(table, pair.source, backs), pair.type)} IS DISTINCT FROM {new}",
     )
 
 
-def over_column(table: Table, name: str) -> str:
-    """One column of the row `t`; the stored value, also of a generated one."""
-    return f"t.{quote(name)}"
+def there_and_back(table: Table, source: Expression, backs: Mapping[str, str]) -> str:
+    """`from` over what `back` gives: stored columns of the row `t` elsewhere, a generated one computed anew."""
+
+    def stored(name: str) -> str:
+        return backs.get(name, f"t.{quote(name)}")
+
+    def spell(name: str) -> str:
+        column = table.column(name)
+        return f"({one_line(column.generated.rewritten(stored))})" if column and column.generated else stored(name)
+
+    return one_line(source.rewritten(spell))
 
 
 def violations(context: Context) -> Iterator[Violation]:

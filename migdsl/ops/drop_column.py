@@ -11,7 +11,7 @@ from migdsl.ops.add_column import EXPAND_TABLE
 from migdsl.ops.batches import Walk
 from migdsl.ops.context import Context
 from migdsl.ops.model import Cost, Group, Lock, Part, Refill, Step
-from migdsl.ops.triggers import over
+from migdsl.ops.triggers import assigned, compared, over
 from migdsl.semantics.model import Column, DropColumn
 
 REFILL = 0  # undone last of all, since ways back run from the highest rank down
@@ -134,12 +134,14 @@ END"""
 def _refill(context: Context, column: str, back: Expression) -> Refill:
     table = context.table
     walk = Walk(table)
-    value = over(table, back, "t")
+    sql, type_ = over(table, back, "t"), table.type_of(column)
     return Refill(
         f"{table.entity}.{column} from `back`",
         context.tenants.listing.text if walk.tenant and context.tenants and context.tenants.listing else None,
         walk.upper(),
         walk.bound(),
-        walk.update(f"{quote(column)} = {value}", f"t.{quote(column)} IS DISTINCT FROM ({value})"),
+        walk.update(
+            f"{quote(column)} = {assigned(sql, type_)}", f"t.{quote(column)} IS DISTINCT FROM {compared(sql, type_)}"
+        ),
         table.key,
     )

@@ -10,7 +10,7 @@ from migdsl.ops.add_column import EXPAND_TABLE
 from migdsl.ops.batches import Walk
 from migdsl.ops.context import Context
 from migdsl.ops.model import Part, Refill, Step
-from migdsl.ops.triggers import over
+from migdsl.ops.triggers import assigned, over
 from migdsl.semantics.model import OptionalColumn, RequireColumn
 
 
@@ -35,7 +35,7 @@ def _refill(context: Context, operation: OptionalColumn) -> Refill:
     assert operation.back is not None
     walk = Walk(context.table)
     column = quote(operation.column.name)
-    value = over(context.table, operation.back.expression, "t")
+    value = assigned(over(context.table, operation.back.expression, "t"), operation.column.type)
     return Refill(
         f"{context.table.entity}.{operation.column.name} where it is NULL",
         context.tenants.listing.text if walk.tenant and context.tenants and context.tenants.listing else None,

@@ -71,9 +71,13 @@ def _trigger(context: Context) -> Step:
         table,
         Lock.ACCESS_EXCLUSIVE,
         rank=EXPAND_TABLE,
-        up=(Group(lock, (_must_be_last(context), drop, *triggers.trigger(context.migration, table))),),
+        up=(Group(lock, (_must_be_last(context), drop, _proof(context), *triggers.trigger(context.migration, table))),),
         down=(Group(lock, (drop,)),),
     )
+
+
+def _proof(context: Context) -> str:
+    return triggers.proof(context.table, context.pairs, context.kept)
 
 
 def _must_be_last(context: Context) -> str:

@@ -9,26 +9,46 @@ from dataclasses import dataclass
 
 from migdsl.dialect.names import dollar_tag, literal, quote
 from migdsl.dialect.sql import Expression
+from migdsl.dialect.types import SqlType
 from migdsl.ops import names
 from migdsl.semantics.model import AddColumn, Back, Change, DropColumn, Table, UniqueSet
 
+# Words that PL/pgSQL keeps to itself and SQL doesn't: `NEW.loop := …` is a syntax error.
+_PLPGSQL = frozenset("begin by declare execute foreach if loop strict while".split())
+# Their arguments round a value that is written; those of other types would cut it short without a word.
+_ROUNDED = ("numeric", "timestamp", "time", "interval")
+_ONE_LONG = ("character", "bit")  # what they mean without an argument
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
+
+@dataclass(frozen=True, slots=True)
+class Sibling:
+    """Another new column that a pair's `back` reads, and its `from` where it has one."""
+
+    column: str
+    type: SqlType
+    source: Expression | None
+
+
+@dataclass(frozen=True, slots=True)
 class Pair:
     """A new column, what it is computed from, and what is computed back from it.
 
-    `counted` are the inputs whose change shows that old code still writes; `locked` the new unique columns for which an
-    advisory lock keeps two writers of one fact apart.
+    `siblings` are the other new columns that its `back` reads. `counted` are the inputs whose change shows that old code
+    still writes; `going` says that they go away, so that nobody but old code writes them. `locked` are the sets of unique
+    columns for which an advisory lock keeps two writers of one fact apart.
     """
 
     column: str
+    type: SqlType
     source: Expression
     backs: tuple[Back, ...]
+    siblings: tuple[Sibling, ...]
     counted: tuple[str, ...]
-    locked: tuple[str, ...]
+    going: bool
+    locked: tuple[tuple[str, ...], ...]
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
+@dataclass(frozen=True, slots=True)
 class Kept:
     """A NOT NULL column that new code no longer writes: `back` fills it on INSERT until it is dropped."""
 
@@ -38,15 +58,26 @@ class Kept:
 
 def pairs(change: Change) -> tuple[Pair, ...]:
     """The pairs of a change: one for each added column that has a `from`."""
+    return tuple(
+        _pair_of(change, operation, operation.source)
+        for operation in change.operations
+        if isinstance(operation, AddColumn) and operation.source is not None
+    )
+
+
+def _pair_of(change: Change, operation: AddColumn, source: Expression) -> Pair:
     dropped = {o.column.name for o in change.operations if isinstance(o, DropColumn)}
-    found = []
-    for operation in change.operations:
-        if isinstance(operation, AddColumn) and operation.source is not None:
-            inputs = inputs_of(change.table, operation.source)
-            going = tuple(name for name in inputs if name in dropped)
-            locked = _locked(change.table, operation.uniques, {b.column for b in operation.backs})
-            found.append(Pair(operation.column.name, operation.source, operation.backs, going or inputs, locked))
-    return tuple(found)
+    inputs = inputs_of(change.table, source)
+    going = tuple(name for name in inputs if name in dropped)
+    read = {name for back in operation.backs for name in back.expression.names()}
+    siblings = tuple(
+        Sibling(o.column.name, o.column.type, o.source)
+        for o in change.operations
+        if isinstance(o, AddColumn) and o is not operation and o.column.name in read
+    )
+    locked = _locked(change.table, operation.uniques, inputs)
+    column = operation.column
+    return Pair(column.name, column.type, source, operation.backs, siblings, going or inputs, bool(going), locked)
 
 
 def kept(change: Change) -> tuple[Kept, ...]:
@@ -58,10 +89,10 @@ def kept(change: Change) -> tuple[Kept, ...]:
     )
 
 
-def _locked(table: Table, uniques: tuple[UniqueSet, ...], old: set[str]) -> tuple[str, ...]:
+def _locked(table: Table, uniques: tuple[UniqueSet, ...], inputs: tuple[str, ...]) -> tuple[tuple[str, ...], ...]:
     """ON CONFLICT names one unique index; a second one for the same fact would raise instead of resolving."""
-    twice = any(c.kind in ("unique", "key") and old & set(c.columns) for c in table.constraints)
-    return uniques[0].columns if twice and uniques else ()
+    twice = any(c.kind in ("unique", "key") and set(inputs) & set(c.columns) for c in table.constraints)
+    return tuple(dict.fromkeys(unique.columns for unique in uniques)) if twice or set(inputs) & set(table.key) else ()
 
 
 def inputs_of(table: Table, source: Expression) -> tuple[str, ...]:
@@ -79,33 +110,58 @@ def over(table: Table, source: Expression, row: str) -> str:
     def spell(name: str) -> str:
         column = table.column(name)
         if column and column.generated:
-            return "(" + column.generated.rewritten(lambda inner: f"{row}.{quote(inner)}") + ")"
-        return f"{row}.{quote(name)}"
+            inner = column.generated.rewritten(lambda of: f"{row}.{_name(of)}")
+            return f"({one_line(inner)})"
+        return f"{row}.{_name(name)}"
 
-    return _one_line(source.rewritten(spell))
+    return one_line(source.rewritten(spell))
 
 
-def _one_line(sql: str) -> str:
+def one_line(sql: str) -> str:
     """Comments to the end of a line would swallow what follows the expression, so such an expression keeps its lines."""
     return sql.strip() if "--" not in sql else sql.strip() + "\n"
+
+
+def assigned(sql: str, type_: SqlType) -> str:
+    """An expression as what is written into a column of that type: trigger, backfill and refill must agree on it.
+
+    An UPDATE would refuse a text for an enum, where PL/pgSQL would take it. What is too long must fail, not be cut.
+    """
+    cuts = ("(" in type_.sql or type_.base in _ONE_LONG) and not type_.base.startswith(_ROUNDED)
+    return sql if type_.sql == "text" or cuts else f"CAST({sql} AS {type_.sql})"
+
+
+def compared(sql: str, type_: SqlType) -> str:
+    """An expression as an operand, as the column would hold it.
+
+    Unrounded it would differ from what was written into the column, and the backfill would pass for new code's write.
+    """
+    return _operand(sql) if type_.sql == "text" else f"CAST({sql} AS {type_.sql})"
 
 
 def function(migration: str, table: Table, pairs_: tuple[Pair, ...], kept_: tuple[Kept, ...], fill: bool) -> str:
     """CREATE OR REPLACE FUNCTION of the trigger. `fill`: rows that the backfill hasn't reached are filled on UPDATE."""
     counter = names.counter(migration, table)
+    given = "given" if len(pairs_) > 1 and any(pair.backs for pair in pairs_) else "NEW"
     lines = ["BEGIN"]
+    if given != "NEW":
+        # What one pair computes back must not look like a client's write to another.
+        lines = ["DECLARE", "  given record := NEW;  -- as the client wrote it", "BEGIN"]
     for pair in pairs_:
-        lines += _pair(table, pair, counter, fill)
+        lines += _Clauses(table, pair, counter, given).lines(fill)
     for one in kept_:
         lines += _kept(table, one)
     lines += ["  RETURN NEW;", "END"]
     body = "\n".join(lines)
     tag = dollar_tag(body, "sync")
-    schemas = ", ".join(dict.fromkeys(["pg_catalog", quote(table.schema), "public", "pg_temp"]))
     return (
         f"CREATE OR REPLACE FUNCTION {names.function(migration, table)}() RETURNS trigger\n"
-        f"  LANGUAGE plpgsql SET search_path = {schemas} AS {tag}\n{body}\n{tag}"
+        f"  LANGUAGE plpgsql SET search_path = {', '.join(_schemas(table))} AS {tag}\n{body}\n{tag}"
     )
+
+
+def _schemas(table: Table) -> list[str]:
+    return list(dict.fromkeys(["pg_catalog", quote(table.schema), "public", "pg_temp"]))
 
 
 def trigger(migration: str, table: Table) -> tuple[str, ...]:
@@ -118,94 +174,184 @@ def trigger(migration: str, table: Table) -> tuple[str, ...]:
     )
 
 
-def _pair(table: Table, pair: Pair, counter: str, fill: bool) -> list[str]:
-    new = quote(pair.column)
-    source = over(table, pair.source, "NEW")
-    count = f"PERFORM nextval({literal(counter)});"
-    lines = [
-        f"  -- {pair.column.replace(chr(10), ' ')}",
-        "  IF TG_OP = 'INSERT' THEN",
-        f"    IF NEW.{new} IS NULL THEN",
-        f"      NEW.{new} := {source};",
-        f"      IF NEW.{new} IS NOT NULL THEN",
-        f"        {count}",
-        "      END IF;",
-    ]
-    lines += _insert_back(table, pair, source)
-    lines += ["    END IF;", f"  ELSIF NEW.{new} IS DISTINCT FROM OLD.{new} THEN"]
-    lines += _new_changed(table, pair, source)
-    lines += _inputs_changed(table, pair, source, count, fill)
-    lines += ["  END IF;"]
-    return lines + _advisory_lock(table, pair)
+def proof(table: Table, pairs_: tuple[Pair, ...], kept_: tuple[Kept, ...]) -> str:
+    """A DO block that has PostgreSQL resolve every name, operator and type of the trigger, on no row.
+
+    CREATE FUNCTION doesn't look into a body: a misspelt function would fail each write of old code from then on.
+    """
+    found = []
+    for pair in pairs_:
+        source = over(table, pair.source, "t")
+        found += [assigned(source, pair.type), f"t.{_name(pair.column)} IS DISTINCT FROM {compared(source, pair.type)}"]
+        found += [_proof_of(table, back) for back in pair.backs]
+    found += [_proof_of(table, one.back) for one in kept_]
+    expressions = ",\n          ".join(found)
+    body = f"""
+DECLARE
+  before text := current_setting('search_path');
+BEGIN
+  -- As the trigger will see it.
+  PERFORM set_config('search_path', {literal(", ".join(_schemas(table)))}, true);
+  PERFORM {expressions}
+     FROM {names.table(table)} AS t WHERE FALSE;
+  PERFORM set_config('search_path', before, true);
+END"""
+    tag = dollar_tag(body, "proof")
+    return f"DO {tag}{body}\n{tag}"
 
 
-def _insert_back(table: Table, pair: Pair, source: str) -> list[str]:
-    if not pair.backs:
-        return []
-    return [f"    ELSIF NEW.{quote(pair.column)} IS DISTINCT FROM {_operand(source)} THEN", *_set_backs(table, pair, 6)]
+def _proof_of(table: Table, back: Back) -> str:
+    sql = over(table, back.expression, "t")
+    type_ = table.type_of(back.column)
+    return f"{assigned(sql, type_)},\n          t.{_name(back.column)} IS DISTINCT FROM {compared(sql, type_)}"
 
 
-def _new_changed(table: Table, pair: Pair, source: str) -> list[str]:
-    if not pair.backs:
-        return ["    NULL;  -- new code wrote it, and nothing goes back"]
-    untouched = " AND ".join(f"NEW.{quote(b.column)} IS NOT DISTINCT FROM OLD.{quote(b.column)}" for b in pair.backs)
-    return [
-        f"    IF {untouched}",
-        f"       AND NEW.{quote(pair.column)} IS DISTINCT FROM {_operand(source)} THEN",
-        *_set_backs(table, pair, 6),
-        "    END IF;",
-    ]
+@dataclass(frozen=True, slots=True)
+class _Clauses:
+    """What the trigger does for one pair. `given` is the row as the client wrote it."""
 
+    table: Table
+    pair: Pair
+    counter: str
+    given: str
 
-def _inputs_changed(table: Table, pair: Pair, source: str, count: str, fill: bool) -> list[str]:
-    new = quote(pair.column)
-    condition = _changed(inputs_of(table, pair.source))
-    if not pair.backs:
-        old_source = _operand(over(table, pair.source, "OLD"))
-        condition = f"({condition}) AND OLD.{new} IS NOT DISTINCT FROM {old_source}"
-    if fill:
-        condition = f"{condition} OR NEW.{new} IS NULL"
-    counted = _changed(pair.counted)
-    return [
-        f"  ELSIF {condition} THEN",
-        f"    IF NEW.{new} IS DISTINCT FROM {_operand(source)} THEN",
-        f"      NEW.{new} := {source};",
-        f"      IF {counted} THEN",
-        f"        {count}",
-        "      END IF;",
-        "    END IF;",
-    ]
+    def lines(self, fill: bool) -> list[str]:
+        """The pair's part of the function."""
+        new = _name(self.pair.column)
+        source = over(self.table, self.pair.source, "NEW")
+        found = [
+            f"  -- {' '.join(self.pair.column.split())}",
+            "  IF TG_OP = 'INSERT' THEN",
+            f"    IF NEW.{new} IS NULL THEN",
+            f"      NEW.{new} := {assigned(source, self.pair.type)};",
+            f"      IF NEW.{new} IS NOT NULL THEN",
+            f"        {self._count()}",
+            "      END IF;",
+            *self._insert_back(),
+            "    END IF;",
+            *self._sibling_changed(),
+            f"  ELSIF {self._changed(self.pair.column)} THEN",
+            *self._new_changed(),
+            *self._inputs_changed(fill),
+            "  END IF;",
+        ]
+        for columns in self.pair.locked:
+            found += self._advisory_lock(columns)
+        return found
 
+    def _count(self) -> str:
+        return f"PERFORM nextval({literal(self.counter)});"
 
-def _advisory_lock(table: Table, pair: Pair) -> list[str]:
-    if not pair.locked:
-        return []
-    row = ", ".join(f"NEW.{quote(name)}" for name in pair.locked)
-    new = quote(pair.column)
-    fact = literal(f"{names.table(table)} {', '.join(pair.locked)} ")
-    return [
-        f"  IF TG_OP = 'INSERT' OR NEW.{new} IS DISTINCT FROM OLD.{new} THEN",
-        f"    PERFORM pg_advisory_xact_lock(hashtextextended({fact} || ROW({row})::text, 0));",
-        "  END IF;",
-    ]
+    def _differs(self, row: str = "NEW") -> str:
+        source = compared(over(self.table, self.pair.source, row), self.pair.type)
+        return f"{row}.{_name(self.pair.column)} IS DISTINCT FROM {source}"
+
+    def _changed(self, *columns: str) -> str:
+        return " OR ".join(f"{self.given}.{_name(c)} IS DISTINCT FROM OLD.{_name(c)}" for c in columns) or "FALSE"
+
+    def _untouched(self) -> str:
+        targets = (_name(back.column) for back in self.pair.backs)
+        return " AND ".join(f"{self.given}.{c} IS NOT DISTINCT FROM OLD.{c}" for c in targets)
+
+    def _insert_back(self) -> list[str]:
+        if not self.pair.backs:
+            return []
+        # A required old column that new code leaves out must get its value, also where `from` would do without it.
+        required = [b.column for b in self.pair.backs if not self._nullable(b.column)]
+        apart = [self._differs(), *(f"NEW.{_name(c)} IS NULL" for c in required)]
+        apart += [f"NEW.{_name(s.column)} IS NOT NULL AND {self._apart(s)}" for s in self.pair.siblings]
+        return [f"    ELSIF {' OR '.join(apart)} THEN", *self._set_backs(6)]
+
+    def _nullable(self, column: str) -> bool:
+        found = self.table.column(column)
+        return found is None or found.nullable
+
+    def _apart(self, sibling: Sibling) -> str:
+        """Whether a sibling holds something that new code wrote."""
+        if sibling.source is None:
+            return "TRUE"
+        source = compared(over(self.table, sibling.source, "NEW"), sibling.type)
+        return f"NEW.{_name(sibling.column)} IS DISTINCT FROM {source}"
+
+    def _sibling_changed(self) -> list[str]:
+        if not self.pair.backs or not self.pair.siblings:
+            return []
+        written = " OR ".join(f"{self._changed(s.column)} AND {self._apart(s)}" for s in self.pair.siblings)
+        return [f"  ELSIF ({written}) AND {self._untouched()} THEN", *self._set_backs(4)]
+
+    def _new_changed(self) -> list[str]:
+        if not self.pair.backs:
+            return ["    NULL;  -- new code wrote it, and nothing goes back"]
+        # Other inputs may change in the same UPDATE: the old column must follow, or old code would undo new code's value.
+        return [f"    IF {self._untouched()}", f"       AND {self._differs()} THEN", *self._set_backs(6), "    END IF;"]
+
+    def _inputs_changed(self, fill: bool) -> list[str]:
+        new = _name(self.pair.column)
+        source = over(self.table, self.pair.source, "NEW")
+        unfilled = f" OR NEW.{new} IS NULL" if fill else ""
+        follow = self._differs()
+        if not self.pair.backs:
+            follow = f"(NOT {self._differs('OLD')}{unfilled}) AND {follow}"
+        count = [f"    IF {self._changed(*self.pair.counted)} THEN", f"      {self._count()}", "    END IF;"]
+        # Of columns that stay, new code writes too: only what the trigger had to carry over shows old code.
+        inner = [] if self.pair.going else [f"  {line}" for line in count]
+        return [
+            f"  ELSIF {self._input_changed()}{unfilled} THEN",
+            f"    IF {follow} THEN",
+            f"      NEW.{new} := {assigned(source, self.pair.type)};",
+            *inner,
+            "    END IF;",
+            *(count if self.pair.going else []),
+        ]
+
+    def _input_changed(self) -> str:
+        """An input changed, and not to what the new column gives back: such a pair agrees (a refill writes just that)."""
+        inputs = inputs_of(self.table, self.pair.source)
+        targets = {back.column for back in self.pair.backs}
+        others = [c for c in inputs if c not in targets]
+        if not targets:
+            return self._changed(*inputs)
+        given_back = " AND ".join(
+            f"NEW.{_name(b.column)} IS NOT DISTINCT FROM {self._back(b)}" for b in self.pair.backs
+        )
+        agrees = f"NEW.{_name(self.pair.column)} IS NOT NULL AND {given_back}"
+        back_changed = f"({self._changed(*sorted(targets))}) AND NOT ({agrees})"
+        return "\n     OR ".join([self._changed(*others), back_changed] if others else [back_changed])
+
+    def _back(self, back: Back) -> str:
+        return compared(over(self.table, back.expression, "NEW"), self.table.type_of(back.column))
+
+    def _set_backs(self, indent: int) -> list[str]:
+        return [
+            f"{' ' * indent}NEW.{_name(b.column)} := "
+            f"{assigned(over(self.table, b.expression, 'NEW'), self.table.type_of(b.column))};"
+            for b in self.pair.backs
+        ]
+
+    def _advisory_lock(self, columns: tuple[str, ...]) -> list[str]:
+        row = ", ".join(f"NEW.{_name(name)}" for name in columns)
+        changed = " OR ".join(f"NEW.{_name(c)} IS DISTINCT FROM OLD.{_name(c)}" for c in columns)
+        fact = literal(f"{names.table(self.table)} {', '.join(columns)} ")
+        return [
+            f"  IF TG_OP = 'INSERT' OR {changed} THEN",
+            f"    PERFORM pg_advisory_xact_lock(hashtextextended({fact} || ROW({row})::text, 0));",
+            "  END IF;",
+        ]
 
 
 def _kept(table: Table, one: Kept) -> list[str]:
-    column = quote(one.column)
+    column = _name(one.column)
+    value = assigned(over(table, one.back.expression, "NEW"), table.type_of(one.column))
     return [
-        f"  -- {one.column.replace(chr(10), ' ')}: new code no longer writes it",
+        f"  -- {' '.join(one.column.split())}: new code no longer writes it",
         f"  IF TG_OP = 'INSERT' AND NEW.{column} IS NULL THEN",
-        f"    NEW.{column} := {over(table, one.back.expression, 'NEW')};",
+        f"    NEW.{column} := {value};",
         "  END IF;",
     ]
 
 
-def _set_backs(table: Table, pair: Pair, indent: int) -> list[str]:
-    return [f"{' ' * indent}NEW.{quote(b.column)} := {over(table, b.expression, 'NEW')};" for b in pair.backs]
-
-
-def _changed(columns: tuple[str, ...]) -> str:
-    return " OR ".join(f"NEW.{quote(c)} IS DISTINCT FROM OLD.{quote(c)}" for c in columns) or "FALSE"
+def _name(column: str) -> str:
+    return f'"{column}"' if column in _PLPGSQL else quote(column)
 
 
 def _operand(source: str) -> str:

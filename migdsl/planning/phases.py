@@ -72,7 +72,8 @@ def _step(
 def _revision_steps(phase: str, revisions: tuple[Revision, ...]) -> Iterator[TypedStep]:
     for revision in revisions:
         if revision.phase == phase:
-            yield from (_typed(step, revision.path) for step in revision.steps)
+            # A step without a way up only happens on the way back, which the rollback section tells.
+            yield from (_typed(step, revision.path) for step in revision.steps if step.up)
 
 
 def _typed(step: Step, path: str) -> TypedStep:

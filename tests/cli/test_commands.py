@@ -95,7 +95,7 @@ def test_check_says_all_that_is_wrong(project: Path, run: Run):
     edit(project / "more.mig", "bigint   key", "bigit    key")
     ran = run("check", "users.mig", "more.mig")
     assert (ran.code, ran.out) == (1, "")
-    assert "more.mig:19:" in ran.err
+    assert "more.mig:18:" in ran.err
     assert "users.mig:27:" in ran.err
     assert ran.err.endswith("2 errors\n")
     found = json.loads(run("check", "users.mig", "more.mig", "users.mig", "--format", "json").out)
@@ -106,7 +106,7 @@ def test_check_says_all_that_is_wrong(project: Path, run: Run):
 @pytest.mark.parametrize(
     ("name", "data", "said"),
     [
-        ("latin.mig", "# ".encode() + b"\xe9\n", "The byte at offset 2 (line 1) is 0xe9"),
+        ("latin.mig", b"# \xe9\n", "The byte at offset 2 (line 1) is 0xe9"),
         ("late.mig", b"# a\n# \xc3\xa9 \xff\n", "The byte at offset 9 (line 2) is 0xff"),
         ("utf16.mig", "migration m {}".encode("utf-16"), "The byte at offset 0"),
         ("empty.mig", b"", "the file is empty"),
@@ -247,9 +247,7 @@ def test_plan_shows_every_phase_with_its_steps(project: Path, run: Run):
         for step in phase["typed_steps"]:
             first = " ".join(step["title"].split()[:4])
             (row,) = [line for line in ran.out.splitlines() if re.match(rf" +\d+  {re.escape(first)}", line)][:1]
-            assert row.endswith(
-                f"{step['lock'] or '-'}".ljust(len(row.split("  ")[-2].strip())) + f"  {step['cost']}"
-            ) or (step["lock"] in row and row.endswith(step["cost"]))
+            assert re.search(rf"  {re.escape(step['lock'] or '-')} +{step['cost']}$", row)
     assert "begins after a soak of 30d" in ran.out
     assert max(map(len, ran.out.splitlines())) <= 100
     assert tree(project) == before
@@ -289,7 +287,7 @@ def test_colours_are_for_terminals_that_want_them(monkeypatch: pytest.MonkeyPatc
     monkeypatch.delenv("NO_COLOR")
     monkeypatch.setenv("TERM", "dumb")
     assert not output.is_coloured(terminal)  # type: ignore[arg-type]
-    monkeypatch.setattr(output, "is_coloured", lambda stream: True)
+    monkeypatch.setattr(output, "is_coloured", lambda _: True)
     for words in (["explain", "MIG702"], ["plan", "users.mig"], ["compile", "users.mig"]):
         assert "\x1b[" in run(*words).out
     Path("flags/users_email.flagd.json").write_text("{}\n")
@@ -341,7 +339,6 @@ def shell(command: str, project: Path, cache: Path, **more: str) -> subprocess.C
 @pytest.mark.parametrize(
     ("command", "code", "said"),
     [
-        ("migdsl explain | head -c 1 > /dev/null; migdsl explain | true", 1, ""),
         ("migdsl explain > /dev/full", 1, "error: the output can't be written: No space left on device\n"),
         ("migdsl --version > /dev/full", 1, "error: the output can't be written: No space left on device\n"),
         ("migdsl check users.mig >&-", 0, ""),
@@ -350,8 +347,19 @@ def shell(command: str, project: Path, cache: Path, **more: str) -> subprocess.C
     ],
 )
 def test_streams_that_take_nothing(project: Path, cache: Path, command: str, code: int, said: str):
-    done = shell(command.replace("| true", "| (exec 0<&-; sleep 1)"), project, cache)
+    done = shell(command, project, cache)
     assert (done.returncode, done.stderr) == (code, said)
+
+
+@pytest.mark.parametrize("words", [["--version"], ["explain"], ["plan", "users.mig"]])
+def test_a_reader_that_has_left_is_no_failure_to_speak_of(project: Path, words: list[str]):
+    read, write = os.pipe()
+    os.close(read)
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(ROOT), *sys.path[1:]])}
+    argv = [sys.executable, "-m", "migdsl", *words]
+    done = subprocess.run(argv, stdout=write, stderr=subprocess.PIPE, env=environment, check=False)
+    os.close(write)
+    assert (done.returncode, done.stderr) == (1, b"")
 
 
 def test_a_stream_that_knows_ascii_only_gets_all_of_it(project: Path, cache: Path):

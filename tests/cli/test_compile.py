@@ -303,8 +303,13 @@ def test_a_broken_record_is_no_record(run: Run, cache: Path, content: bytes):
 
 def test_another_compiler_looks_again(run: Run, monkeypatch: pytest.MonkeyPatch):
     run("compile", "users.mig")
-    compiled = []
-    monkeypatch.setattr("migdsl.cli.build.build", lambda *words: compiled.append(words) or 0)
+    compiled: list[object] = []
+
+    def build(options: object, _: object) -> int:
+        compiled.append(options)
+        return 0
+
+    monkeypatch.setattr("migdsl.cli.build.build", build)
     run("compile", "users.mig")
     assert compiled == []
     monkeypatch.setattr("migdsl.cli.fresh.fingerprint", lambda: "another")

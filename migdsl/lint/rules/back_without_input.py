@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from migdsl.diagnostics import Diagnostic, Label, Severity
+from migdsl.ops.triggers import inputs_of
 from migdsl.semantics.model import AddColumn, CheckedModule
 
 
@@ -14,7 +15,8 @@ def check(module: CheckedModule) -> Iterator[Diagnostic]:
         for operation in change.operations:
             if not isinstance(operation, AddColumn):
                 continue
-            inputs = operation.source.names() if operation.source else frozenset()
+            # A generated column can't be written: `back` goes into what it is generated from.
+            inputs = inputs_of(change.table, operation.source) if operation.source else ()
             for back in operation.backs:
                 if back.column not in inputs:
                     why = f"`from` doesn't read `{back.column}`" if operation.source else "there is no `from`"

@@ -1,0 +1,56 @@
+"""Declared tables become the boundary that statements are held against: whose rows are where."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from migdsl.dialect.pgquery import Tree
+
+# They hold values of rows, of whichever tenant, or the text of statements with such values in it.
+_TELLING = frozenset(
+    "pg_largeobject pg_prepared_statements pg_stat_activity pg_stat_statements pg_statistic pg_statistic_ext_data pg_stats "
+    "pg_stats_ext pg_stats_ext_exprs".split()
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Unconfined:
+    """A relation that other tenants' rows can be reached through; `offset` in bytes of the statement's text.
+
+    `column` is its tenant column, empty where the relation (or what stands for it) is unknown.
+    """
+
+    relation: str
+    column: str
+    offset: int
+
+
+@dataclass(frozen=True, slots=True)
+class Boundary:
+    """Which tables belong to tenants: (schema, table) → tenant column. `shared` tables and `schemas` hold nobody's rows.
+
+    A relation that is neither is unknown: it may be a view of a tenant's table, or one of its partitions.
+    """
+
+    columns: Mapping[tuple[str, str], str]
+    shared: frozenset[tuple[str, str]] = frozenset()
+    schemas: frozenset[str] = frozenset()
+    parameter: str = "tenant_id"
+
+    def column(self, relation: Tree) -> str | None:
+        """The tenant column of a relation; None also where it can't be told which table is meant."""
+        schema, name = relation.get("schemaname"), relation["relname"]
+        found = {c for (s, n), c in self.columns.items() if n == name and schema in (None, s)}
+        return found.pop() if len(found) == 1 else None
+
+    def harmless(self, relation: Tree) -> bool:
+        """Whether nobody's rows are in a relation: shared, or of the catalogue."""
+        schema, name = relation.get("schemaname"), relation["relname"]
+        if any(n == name and schema in (None, s) for s, n in self.columns):
+            return False
+        if schema is None and name.startswith("pg_"):
+            schema = "pg_catalog"  # always searched first
+        if schema in ("pg_catalog", "information_schema"):
+            return name not in _TELLING
+        return schema in self.schemas or any(n == name and schema in (None, s) for s, n in self.shared)

@@ -1,0 +1,92 @@
+"""What one level of a query sees becomes classes of columns that are equal to each other, or to the tenant's parameter."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from migdsl.dialect.pgquery import Tree
+
+Place = tuple[str, str]
+PARAMETER: Place = ("", ":tenant")
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """A table under a name; `column` is its tenant column. Without `key` the name is taken, and means nothing certain."""
+
+    key: str
+    schema: str | None
+    column: str | None
+
+
+_HIDDEN = _Seen("", None, None)
+
+
+class Scope:
+    """The tables that a query level sees, and which of their columns and which parameter are equal (union-find)."""
+
+    def __init__(self, outer: Scope | None = None) -> None:
+        self._up: dict[Place, Place] = dict(outer._up) if outer else {}
+        self._outer: dict[str, _Seen] = dict(outer._visible()) if outer else {}
+        self._own: dict[str, _Seen] = {}
+
+    def add(self, relation: Tree, column: str | None) -> None:
+        """Bring a table in; one of the same name further out is hidden by it, one beside it makes the name ambiguous."""
+        alias = relation.get("alias", {})
+        name = alias.get("aliasname") or relation["relname"]
+        if "colnames" in alias or name in self._own:
+            self.hide(name)
+            return
+        schema = None if alias else relation.get("schemaname")
+        self._own[name] = _Seen(str(id(relation)), schema, column)
+
+    def hide(self, name: str) -> None:
+        """From here on the name means something of which nothing is known."""
+        self._own[name] = _HIDDEN
+
+    def copy(self) -> Scope:
+        """The same level, to be told more."""
+        return self._with(dict(self._up), dict(self._outer), dict(self._own))
+
+    def only(self, names: frozenset[str]) -> Scope:
+        """The same level, and the same knowledge, as a part of FROM sees it: of the own tables these."""
+        return self._with(self._up, self._outer, {n: s if n in names else _HIDDEN for n, s in self._own.items()})
+
+    def beside(self) -> Scope:
+        """As a LATERAL subquery sees it. A table to the right is not visible to it, so a name that hides another is unsure."""
+        return self._with(
+            dict(self._up), self._outer, {n: _HIDDEN if n in self._outer else s for n, s in self._own.items()}
+        )
+
+    def place(self, fields: list[str]) -> Place | None:
+        """The column that is meant: qualified by a visible table, or the tenant column of one table of this level."""
+        column = fields[-1]
+        if len(fields) == 1:
+            owners = sorted({self.root((s.key, column)) for s in self._own.values() if s.column == column})
+            return owners[0] if len(owners) == 1 else None
+        found = self._visible().get(fields[-2], _HIDDEN)
+        exact = len(fields) == 2 or (len(fields) == 3 and fields[0] == found.schema)
+        return (found.key, column) if found.key and exact else None
+
+    def root(self, place: Place) -> Place:
+        """What stands for the class of a place."""
+        while (up := self._up.get(place, place)) != place:
+            place = up
+        return place
+
+    def join(self, a: Place, b: Place) -> None:
+        """From here on the two are equal."""
+        self._up[self.root(a)] = self.root(b)
+
+    def confined(self, relation: Tree, column: str | None) -> bool:
+        """Whether the relation's tenant column equals the parameter."""
+        return column is not None and self.root((str(id(relation)), column)) == self.root(PARAMETER)
+
+    def _visible(self) -> dict[str, _Seen]:
+        return {**self._outer, **self._own}
+
+    @staticmethod
+    def _with(up: dict[Place, Place], outer: dict[str, _Seen], own: dict[str, _Seen]) -> Scope:
+        scope = Scope()
+        scope._up, scope._outer, scope._own = up, outer, own
+        return scope
