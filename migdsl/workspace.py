@@ -71,9 +71,12 @@ def _checked(
 
     module, found = check_semantics(parsed)
     found = (*parsed.diagnostics, *found)
-    if not _failed(found):
-        found = (*found, *lint(module))
-    return sources, found, module
+    return sources, (*found, *lint(module, _places(found))), module
+
+
+def _places(found: tuple[Diagnostic, ...]) -> tuple[Span, ...]:
+    """Where errors are: what a rule would say of these places is likely to be said of a misunderstanding."""
+    return tuple(d.primary.span for d in found if d.severity is Severity.ERROR and d.primary is not None)
 
 
 def _failed(found: tuple[Diagnostic, ...]) -> bool:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import posixpath
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from migdsl import __version__
 from migdsl.cli import output
 from migdsl.cli.arguments import Options
+from migdsl.cli.chain import broken_chain
 from migdsl.cli.changes import Comparison, collisions, compare
 from migdsl.cli.driver import complain, failed, load, unique
 from migdsl.cli.fresh import Record, options_key, remember
@@ -83,7 +84,7 @@ def _outcome(options: Options, inputs: Sequence[Input]) -> Outcome:
     conflicts += collisions(work.comparison for work in works)
     if options.check:
         conflicts = [conflict for conflict in conflicts if conflict.reason in _CERTAIN]
-    refused = refusals(options.out, conflicts, force=options.force)
+    refused = [*refusals(options.out, conflicts, force=options.force), *_broken_chains(options.out, works)]
     if refused:
         return Outcome(1, unique([*found, *refused]), sources, works)
     finish = _drift if options.check else _write
@@ -101,6 +102,14 @@ def _compare(
         own = protected | {os.path.realpath(path) for path in each.sources}
         works.append(Work(main, each, compare(options.out, each.migration, each.artifacts, fresh, own)))
     return tuple(works)
+
+
+def _broken_chains(out: str, works: Iterable[Work]) -> Iterator[Diagnostic]:
+    for work in works:
+        texts = {a.path: a.text for a in work.compiled.artifacts if a.kind == "revision"}
+        found = broken_chain(out, texts, work.compiled.sources[work.main.name])
+        if found is not None:
+            yield found
 
 
 def _manifest(main: Input, compiled: Compilation, inputs: Sequence[Input], through: str | None) -> Manifest:

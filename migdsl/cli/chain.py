@@ -35,12 +35,14 @@ def broken_chain(out: str, texts: Mapping[str, str], source: SourceFile) -> Diag
         return None
     folder = os.path.join(out, os.path.dirname(next(iter(texts))))
     others = list(_others(folder, {os.path.basename(path) for path in texts}))
-    known = {link.revision for link in others}
-    heads = sorted(_heads([*ours, *others]))
-    first = ours[0].parents
-    if len(heads) < 2 and all(parent in known for parent in first) or not others:
+    if not others:
         return None
-    return _diagnostic(source, sorted(_heads(others)), heads, first, {link.revision for link in ours})
+    own = {link.revision for link in ours}
+    first = next(link.parents for link in ours if not own & set(link.parents))
+    heads = sorted(_heads([*ours, *others]))
+    if len(heads) == 1 and {link.revision for link in others} >= set(first):
+        return None
+    return _diagnostic(source, sorted(_heads(others)), heads, first, own)
 
 
 def _others(folder: str, own: set[str]) -> Iterable[Link]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ _TAB = 4
 _NARROWEST = 32  # narrower than this, nothing can be read any more: let the terminal wrap instead
 _LONGEST_SPAN = 4  # lines of one label that are all shown; of a longer one the first two and the last
 _HELP_INDENT = 6
+_PASSWORD = re.compile(r"(://[^/@\s:]*:)([^@\s\"]+)(@)")
 _STYLES = {"error": "1;31", "warning": "1;33", "title": "1", "frame": "34", "secondary": "36", "word": "1;36"}
 
 
@@ -83,6 +85,11 @@ def render_text(
 def visible(text: str) -> str:
     """`text` on one line with every control and invisible character spelt out."""
     return text if text.isprintable() else "".join(char if char.isprintable() else _escape(char) for char in text)
+
+
+def without_password(line: str) -> str:
+    """A source line that may be shown in a log: the password in a URL is as many stars, so that marks stay in place."""
+    return _PASSWORD.sub(lambda found: found[1] + "*" * len(found[2]) + found[3], line) if "://" in line else line
 
 
 def text_width(text: str) -> int:
@@ -244,7 +251,7 @@ def _marks_of_lines(
         numbers = (*numbers[:2], numbers[-1])
     marks = []
     for number in numbers:
-        text = source.line_text(number)
+        text = without_password(source.line_text(number))
         begin = first[1] if number == first[0] else len(text) - len(text.lstrip())
         end = min(last[1], len(text)) if number == last[0] else len(text)
         said = label.text if number == last[0] else ""
@@ -263,7 +270,7 @@ def _lines(source: SourceFile, marks: list[_Mark], gutter: int, ink: Ink, room: 
         if any(mark.elided for mark in here) and number > shown + 1:
             out.append(_row("", gutter, "", ink, bar="·"))
         shown = number
-        text = source.line_text(number)
+        text = without_password(source.line_text(number))
         # A line too long for the screen is shown once for each part of it that is spoken of.
         while here:
             view = _view(text, here[0], space)

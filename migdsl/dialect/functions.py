@@ -30,7 +30,7 @@ RUNS_SQL = frozenset(
     "cursor_to_xml cursor_to_xmlschema database_to_xml database_to_xml_and_xmlschema database_to_xmlschema dblink dblink_exec "
     "dblink_fetch dblink_open dblink_send_query lo_export lo_get loread pg_read_binary_file "
     "pg_read_file query_to_xml query_to_xml_and_xmlschema query_to_xmlschema schema_to_xml schema_to_xml_and_xmlschema "
-    "schema_to_xmlschema set_config table_to_xml table_to_xml_and_xmlschema table_to_xmlschema ts_rewrite ts_stat".split()
+    "schema_to_xmlschema table_to_xml table_to_xml_and_xmlschema table_to_xmlschema ts_rewrite ts_stat".split()
 )
 # They return sets; in an expression over one row that would be several rows.
 SETS = frozenset(
@@ -39,3 +39,5 @@ SETS = frozenset(
     "jsonb_each_text jsonb_object_keys jsonb_path_query jsonb_populate_recordset jsonb_to_recordset regexp_matches "
     "regexp_split_to_table string_to_table ts_stat unnest".split()
 )
+# Texts that date and time types read as the moment at which they are read.
+CLOCK = frozenset("now today tomorrow yesterday".split())

@@ -112,11 +112,9 @@ def scan(sql: str) -> list[Lexeme]:
         library.pg_query_free_scan_result(result)
     at = character_offsets(sql)
     found = []
-    for field, value in _fields(message):
-        if field == 2 and isinstance(value, bytes):
-            token = dict(_fields(value))
-            start, end = at(int(token.get(1, 0))), at(int(token.get(2, 0)))
-            found.append(Lexeme(start, end, sql[start:end], int(token.get(5, 0))))
+    for token in _tokens(message):
+        start, end = at(token[1]), at(token[2])
+        found.append(Lexeme(start, end, sql[start:end], token[5]))
     return found
 
 
@@ -149,17 +147,35 @@ def _raise(error: Any, raw: bytes) -> None:
         raise kind(message, max(found.cursorpos - 1, 0))
 
 
-def _fields(message: bytes) -> Any:
-    """The fields of a protobuf message: (number, int or bytes), of the wire types 0 and 2, which are all that tokens have."""
-    at = 0
-    while at < len(message):
-        key, at = _varint(message, at)
-        value, at = _varint(message, at)
-        if key & 7 == 2:
-            yield key >> 3, message[at : at + value]
+def _tokens(message: bytes) -> list[list[int]]:
+    """The tokens of a ScanResult in protobuf's wire format, each a list of its fields' values by number."""
+    found: list[list[int]] = []
+    at, size = 0, len(message)
+    while at < size:
+        field, value, at = _field(message, at)
+        if field == _MESSAGE:
+            stop = at + value
+            token = [0, 0, 0, 0, 0, 0]
+            while at < stop:
+                inner, number, at = _field(message, at)
+                token[inner >> 3] = number
+            found.append(token)
+        elif field & 7 == 2:
             at += value
-        else:
-            yield key >> 3, value
+    return found
+
+
+_MESSAGE = 2 << 3 | 2  # field 2, length-delimited: a token
+
+
+def _field(message: bytes, at: int) -> tuple[int, int, int]:
+    """A field's key, its value (or length), and where the next begins; both are varints, mostly of one byte."""
+    key, value = message[at], message[at + 1]
+    if (key | value) < 0x80:
+        return key, value, at + 2
+    key, at = _varint(message, at)
+    value, at = _varint(message, at)
+    return key, value, at
 
 
 def _varint(message: bytes, at: int) -> tuple[int, int]:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from migdsl.dialect import pgquery
-from migdsl.dialect.functions import AGGREGATES, VOLATILE, WINDOW
-from migdsl.dialect.pgquery import SqlError, Tree
+from migdsl.dialect.functions import AGGREGATES, CLOCK, SETS, VOLATILE, WINDOW
+from migdsl.dialect.pgquery import Lexeme, SqlError, Tree
 
-_COLON = ":"
 _PREFIX = "SELECT ("
+# A text without any of these has no comment, no dollar quote, no escape and no slice, so that a colon is quickly told.
+_ODD = re.compile(r"[\\$\[]|--|/\*|\w:[A-Za-z_]")
+_COLONS = re.compile(r"""'[^']*'|"[^"]*"|::|:([A-Za-z_]\w*)""")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,24 +48,32 @@ class Misuse:
 
 @dataclass(frozen=True, slots=True)
 class Expression:
-    """An expression over the columns of one row. Its text keeps the user's layout and comments."""
+    """An expression over the columns of one row. Its text keeps the user's layout and comments.
+
+    `slices` are the offsets behind the colons of array slices that no space follows.
+    """
 
     text: str
     columns: tuple[ColumnUse, ...]
     misuses: tuple[Misuse, ...]
     tree: Tree
+    slices: tuple[int, ...] = ()
 
     def names(self) -> frozenset[str]:
         """The columns that it reads."""
         return frozenset(use.name for use in self.columns)
 
     def rewritten(self, spell: Callable[[str], str]) -> str:
-        """The text with every column replaced by what `spell` makes of its name: by position, never by search."""
+        """The text with every column replaced by what `spell` makes of its name: by position, never by search.
+
+        A slice's colon gets a space behind it: `a[1:n]` would read as the parameter `:n` wherever there are parameters.
+        """
+        edits = [(use.start, use.end, spell(use.name)) for use in self.columns] + [(at, at, " ") for at in self.slices]
         pieces: list[str] = []
         at = 0
-        for use in self.columns:
-            pieces += [self.text[at : use.start], spell(use.name)]
-            at = use.end
+        for start, end, text in sorted(edits):
+            pieces += [self.text[at:start], text]
+            at = end
         return "".join([*pieces, self.text[at:]])
 
 
@@ -89,50 +100,90 @@ def numbers(parameters: tuple[Parameter, ...]) -> Mapping[str, int]:
 
 
 def parameters(text: str) -> tuple[Parameter, ...]:
-    """All `:name` of a text, found among PostgreSQL's own tokens: not in strings, comments, or casts."""
-    lexemes = pgquery.scan(text)
-    found = []
-    for before, colon, word in zip([None, *lexemes], lexemes, lexemes[1:], strict=False):
-        if colon.text != _COLON or colon.end != word.start or not (word.text[0].isalpha() or word.text[0] == "_"):
-            continue
-        if before is not None and before.end == colon.start and before.text not in ("(", ",", "=", "[", "<", ">"):
-            continue  # An array slice: a[lower:upper].
-        found.append(Parameter(word.text.lower(), colon.start, word.end))
-    return tuple(found)
+    """All `:name` of a text, found among PostgreSQL's own tokens: not in strings, comments, casts or array slices."""
+    return _colons(text)[0]
+
+
+def _colons(text: str) -> tuple[tuple[Parameter, ...], tuple[int, ...]]:
+    """The parameters of a text, and the offsets behind the colons of its array slices that no space follows.
+
+    Raises SqlError, also for `$1`.
+    """
+    if text.isascii() and not _ODD.search(text):
+        return tuple(Parameter(m[1], *m.span()) for m in _COLONS.finditer(text) if m[1]), ()
+    lexemes = [x for x in pgquery.scan(text) if not x.text.startswith(("--", "/*"))]
+    found, slices = [], []
+    brackets: list[bool] = []  # innermost last: whether a colon in it would be a slice's
+    for before, here, after in zip([None, *lexemes], lexemes, [*lexemes[1:], None], strict=False):
+        if here.text[0] == "$" and here.text[1:].isdecimal():
+            raise SqlError(
+                f"parameters have names, such as :tenant_id, and not numbers such as {here.text}", here.start
+            )
+        if here.text in ("[", "("):
+            brackets.append(here.text == "[" and _subscribes(before))
+        elif here.text in ("]", ")"):
+            brackets[-1:] = []
+        elif here.text == ":" and brackets[-1:] == [True]:
+            brackets[-1] = False
+            if not text[here.end : here.end + 1].isspace():
+                slices.append(here.end)
+        elif here.text == ":" and after is not None and here.end == after.start and _starts_name(after):
+            if (
+                before is not None
+                and before.end == here.start
+                and (before.text[-1].isalnum() or before.text[-1] == "_")
+            ):
+                raise SqlError(f"a space is missing before :{after.text}", here.start)
+            found.append(Parameter(after.text, here.start, after.end))
+    return tuple(found), tuple(slices)
+
+
+def _subscribes(before: Lexeme | None) -> bool:
+    """Whether a `[` behind this token takes a part of an array, rather than making one."""
+    return before is not None and (
+        before.text[-1] in '])"' or (_starts_name(before) and before.text.lower() != "array")
+    )
+
+
+def _starts_name(lexeme: Lexeme) -> bool:
+    return lexeme.text[0].isalpha() or lexeme.text[0] == "_"
 
 
 def statement(text: str) -> Statement:
     """Parse exactly one statement; raises SqlError, also where there are none or several."""
-    found = parameters(text)
+    found, slices = _colons(text)
+    for at in slices:
+        if text[at : at + 1].isalpha() or text[at : at + 1] == "_":
+            raise SqlError("an array slice needs a space behind its colon, or it reads as a parameter", at - 1)
     trees = pgquery.parse(_with_numbers(text, found))
     if len(trees) != 1:
         at = trees[1].get("stmt_location", 0) if len(trees) > 1 else 0
-        raise SqlError("exactly one statement is expected", pgquery.character_offsets(text)(at))
+        start = pgquery.character_offsets(text)(at)
+        start += len(text[start:]) - len(text[start:].lstrip())
+        raise SqlError("exactly one statement is expected", start if len(trees) > 1 else 0)
     (kind, tree), *_ = trees[0]["stmt"].items()
     return Statement(text, kind, tree, found)
 
 
-def _with_numbers(text: str, found: tuple[Parameter, ...]) -> str:
-    """The text with `$n` for `:name`, padded so that no offset moves."""
+def _with_numbers(text: str, found: tuple[Parameter, ...], ahead: int = 0) -> str:
+    """The text with `$n` for `:name`, padded so that no offset moves, in bytes either; parameters stand `ahead` later."""
     of = numbers(found)
     pieces: list[str] = []
     at = 0
     for parameter in found:
-        pieces += [text[at : parameter.start], f"${of[parameter.name]}".ljust(parameter.end - parameter.start)]
-        at = parameter.end
+        start, end = parameter.start + ahead, parameter.end + ahead
+        pieces += [text[at:start], f"${of[parameter.name]}".ljust(len(text[start:end].encode()))]
+        at = end
     return "".join([*pieces, text[at:]])
 
 
 def expression(text: str) -> Expression:
     """Parse an expression over one row; raises SqlError with offsets in `text`."""
-    whole = f"{_PREFIX}{text}\n)"
+    found, slices = _colons(text)
     try:
-        found = parameters(text)
-        trees = pgquery.parse(
-            _with_numbers(whole, tuple(Parameter(p.name, p.start + len(_PREFIX), p.end + len(_PREFIX)) for p in found))
-        )
+        trees = pgquery.parse(_with_numbers(f"{_PREFIX}{text}\n)", found, len(_PREFIX)))
     except SqlError as error:
-        raise SqlError(error.message, min(max(error.offset - len(_PREFIX), 0), len(text))) from None
+        raise type(error)(error.message, min(max(error.offset - len(_PREFIX), 0), len(text))) from None
     select = trees[0]["stmt"].get("SelectStmt", {}) if len(trees) == 1 else {}
     targets = select.get("targetList", [])
     if set(select) - {"targetList", "limitOption", "op"} or len(targets) != 1 or "name" in targets[0]["ResTarget"]:
@@ -141,7 +192,7 @@ def expression(text: str) -> Expression:
     if "RowExpr" in tree:
         raise SqlError("one expression is expected, not a list", 0)
     columns = tuple(sorted(_columns(tree, text), key=lambda use: use.start))
-    return Expression(text, columns, tuple(_misuses(tree, text, found)), tree)
+    return Expression(text, columns, tuple(_misuses(tree, text, found)), tree, slices)
 
 
 def walk(node: Any) -> Iterator[tuple[str, Tree]]:
@@ -166,7 +217,7 @@ def _place(text: str) -> Callable[[int], int]:
 
 def _columns(tree: Tree, text: str) -> Iterator[ColumnUse]:
     place = _place(text)
-    lexemes = pgquery.scan(text)
+    lexemes = [x for x in pgquery.scan(text) if not x.text.startswith(("--", "/*"))]
     ends = {lexeme.start: i for i, lexeme in enumerate(lexemes)}
     for kind, node in walk(tree):
         if kind != "ColumnRef":
@@ -189,19 +240,34 @@ def _misuses(tree: Tree, text: str, found: tuple[Parameter, ...]) -> Iterator[Mi
     for parameter in found:
         yield Misuse(f"the parameter `:{parameter.name}`", False, parameter.start, parameter.end)
     for kind, node in walk(tree):
-        if kind == "SubLink":
-            yield misuse("a subquery", node)
-        elif kind == "FuncCall":
-            name = node["funcname"][-1]["String"]["sval"]
-            if "over" in node or name in WINDOW:
-                yield misuse(f"the window function `{name}`", node)
-            elif name in AGGREGATES or any(
-                node.get(f) for f in ("agg_star", "agg_distinct", "agg_filter", "agg_order")
-            ):
-                yield misuse(f"the aggregate `{name}`", node)
-            elif name in VOLATILE:
-                yield misuse(f"`{name}()`", node, volatile=True)
-        elif kind == "SQLValueFunction":
-            yield misuse(f"`{node['op'].removeprefix('SVFOP_').lower()}`", node, volatile=True)
-        elif kind == "ColumnRef" and any("A_Star" in field for field in node["fields"]):
-            yield misuse("`*`", node)
+        what, volatile = _misused(kind, node)
+        if what:
+            yield misuse(what, node, volatile)
+
+
+def _misused(kind: str, node: Tree) -> tuple[str, bool]:
+    """What has no place in an expression over one row, in words (else empty), and whether that is for its changing value."""
+    if kind == "SubLink":
+        return "a subquery", False
+    if kind == "FuncCall":
+        return _misused_call(node)
+    if kind == "SQLValueFunction":
+        return f"`{node['op'].removeprefix('SVFOP_').lower()}`", True
+    if kind == "TypeCast" and node["arg"].get("A_Const", {}).get("sval", {}).get("sval", "").strip().lower() in CLOCK:
+        if node["typeName"]["names"][-1]["String"]["sval"] in ("date", "time", "timetz", "timestamp", "timestamptz"):
+            return f"`'{node['arg']['A_Const']['sval']['sval']}'` as a time", True
+    if kind == "ColumnRef" and any("A_Star" in field for field in node["fields"]):
+        return "`*`", False
+    return "", False
+
+
+def _misused_call(node: Tree) -> tuple[str, bool]:
+    name = node["funcname"][-1]["String"]["sval"]
+    if "over" in node or name in WINDOW:
+        return f"the window function `{name}`", False
+    if name in AGGREGATES or any(node.get(f) for f in ("agg_star", "agg_distinct", "agg_filter", "agg_order")):
+        return f"the aggregate `{name}`", False
+    if name in SETS:
+        return f"`{name}()`, which returns several rows,", False
+    now = name == "age" and len(node.get("args", [])) == 1  # the age as of today
+    return (f"`{name}()`", True) if name in VOLATILE or now else ("", False)

@@ -137,9 +137,9 @@ class _Proof:
         if target is not None:  # What is written is a table, also where a CTE has its name.
             scope.add(target, self.boundary.column(target))
         self._enter(tables, scope, ctes)
-        self._equate(where, scope)
         for join in _inner_joins(tables):
             self._join(join, scope)
+        self._equate(where, scope)
         if target is not None:
             self._relation(target, confined=scope.confined(target, self.boundary.column(target)))
         for table in tables:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Callable, Iterator
 
-from migdsl.emit import alembic, backfill, observability, reconcile, runbook
+from migdsl.emit import alembic, backfill, observability, proof, reconcile, runbook
 from migdsl.emit.artifact import Artifact
 from migdsl.emit.context import EmitContext
 from migdsl.plan.base import canonical
@@ -35,7 +36,10 @@ def emit(planned: Planned, source: str) -> tuple[Artifact, ...]:
     paths = [a.path for a in found]
     told = sorted(path for task in planned.plan.implementation_plan for path in task.files_touched)
     assert paths == told, f"written {sorted(set(paths) ^ set(told))} without being planned, or the other way round"
+    known = proof.boundary(planned.module, planned.lowered.tables[0].table.database)
     for artifact in found:
         if artifact.path.endswith(".py"):
-            compile(artifact.text, artifact.path, "exec")
+            tree = ast.parse(artifact.text, artifact.path)
+            proof.prove(artifact, tree, known)
+            compile(tree, artifact.path, "exec")
     return tuple(found)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 from migdsl.diagnostics import Diagnostic, Label, Severity
 from migdsl.lint.rules import (
@@ -19,7 +20,8 @@ from migdsl.lint.rules import (
     required_without_value,
     short_soak,
 )
-from migdsl.semantics.model import CheckedModule
+from migdsl.semantics.model import Change, CheckedModule
+from migdsl.source import Span
 
 Rule = Callable[[CheckedModule], Iterator[Diagnostic]]
 
@@ -37,15 +39,25 @@ RULES: tuple[tuple[str, Rule], ...] = (
     ("MIG601", no_ticket.check),
     ("MIG602", nothing_changes.check),
 )
+# They speak of the file as a whole, which is not known while some of it can't be read.
+_OF_THE_WHOLE = frozenset(["MIG501", "MIG602"])
 # The rest says that something can't work or would lose data: no reason makes that right.
 ALLOWABLE = frozenset(["MIG407", "MIG410", "MIG501", "MIG601"])
 
 
-def lint(module: CheckedModule) -> tuple[Diagnostic, ...]:
-    """What the rules say of a module."""
-    found = [d for _, rule in RULES for d in rule(module)]
+def lint(module: CheckedModule, errors: tuple[Span, ...] = ()) -> tuple[Diagnostic, ...]:
+    """What the rules say of a module. Changes with an error in them, or in their entity, are left out: each root cause
+    is reported once."""
+    sound = replace(module, changes=tuple(c for c in module.changes if not _touched(c, errors)))
+    rules = [rule for code, rule in RULES if not errors or code not in _OF_THE_WHOLE]
+    found = [d for rule in rules for d in rule(sound)]
     lifted = {a.code for a in module.allows} & ALLOWABLE
     return (*(d for d in found if d.code not in lifted), *_bad_allows(module))
+
+
+def _touched(change: Change, errors: tuple[Span, ...]) -> bool:
+    places = (change.span, change.table.whole)
+    return any(p.path == e.path and p.start <= e.start < p.end for p in places for e in errors)
 
 
 def _bad_allows(module: CheckedModule) -> Iterator[Diagnostic]:

@@ -36,10 +36,10 @@ def _comparison(table: Table, pair: Pair, pii: bool) -> Comparison:
     new = f"t.{quote(pair.column)}"
     source = compared(over(table, pair.source, "t"), pair.type)
     differs = f"{new} IS DISTINCT FROM {source}"
-    if not pair.backs:
+    if not pair.way_back:
         # Nothing leads back, so once new code writes it the column is on its own.
         return Comparison(pair.column, pii, source, new, differs, "FALSE", None)
-    backs = {b.column: compared(over(table, b.expression, "t"), table.type_of(b.column)) for b in pair.backs}
+    backs = {b.column: compared(over(table, b.expression, "t"), table.type_of(b.column)) for b in pair.way_back}
     apart = " OR ".join(f"t.{quote(c)} IS DISTINCT FROM {sql}" for c, sql in backs.items())
     return Comparison(
         pair.column,

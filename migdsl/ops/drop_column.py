@@ -93,7 +93,7 @@ END"""
 def _remember(context: Context, column: str) -> str:
     """What DROP COLUMN forgets and ADD COLUMN must restore: type, collation, default, comment, grants."""
     return f"""INSERT INTO migdsl.snapshot (migration, revision, seq, sql)
-SELECT {literal(context.migration)}, 'contract', a.attnum * 100 + part.seq, part.sql
+SELECT {literal(context.migration)}, {_remembered(context)}, a.attnum * 100 + part.seq, part.sql
   FROM pg_attribute AS a
   JOIN pg_type AS y ON y.oid = a.atttypid
   LEFT JOIN pg_attrdef AS f ON f.adrelid = a.attrelid AND f.adnum = a.attnum AND a.attgenerated = ''
@@ -113,6 +113,11 @@ SELECT {literal(context.migration)}, 'contract', a.attnum * 100 + part.seq, part
     ON CONFLICT (migration, revision, seq) DO UPDATE SET sql = excluded.sql"""
 
 
+def _remembered(context: Context) -> str:
+    """The name of a table's own part of the snapshot: columns are numbered per table."""
+    return literal(f"contract {context.sql}")
+
+
 def _restore(context: Context, operation: DropColumn) -> str:
     """Replays what was remembered; where nothing was, the column comes back as the entity declares it."""
     column = operation.column
@@ -121,10 +126,10 @@ DECLARE
   saved text;
 BEGIN
   FOR saved IN SELECT sql FROM migdsl.snapshot
-                WHERE migration = {literal(context.migration)} AND revision = 'contract' ORDER BY seq LOOP
+                WHERE migration = {literal(context.migration)} AND revision = {_remembered(context)} ORDER BY seq LOOP
     EXECUTE saved;
   END LOOP;
-  DELETE FROM migdsl.snapshot WHERE migration = {literal(context.migration)} AND revision = 'contract';
+  DELETE FROM migdsl.snapshot WHERE migration = {literal(context.migration)} AND revision = {_remembered(context)};
   ALTER TABLE {context.sql} ADD COLUMN IF NOT EXISTS {quote(column.name)} {column.type.sql};
 END"""
     tag = dollar_tag(body, "restore")

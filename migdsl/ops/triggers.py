@@ -33,7 +33,8 @@ class Sibling:
 class Pair:
     """A new column, what it is computed from, and what is computed back from it.
 
-    `siblings` are the other new columns that its `back` reads. `counted` are the inputs whose change shows that old code
+    `siblings` are the other new columns that its `back` reads; `shared` is the `back` of such a sibling, where it has none
+    of its own (a name split into two columns has one way back for both). `counted` are the inputs whose change shows that old code
     still writes; `going` says that they go away, so that nobody but old code writes them. `locked` are the sets of unique
     columns for which an advisory lock keeps two writers of one fact apart.
     """
@@ -42,10 +43,16 @@ class Pair:
     type: SqlType
     source: Expression
     backs: tuple[Back, ...]
+    shared: tuple[Back, ...]
     siblings: tuple[Sibling, ...]
     counted: tuple[str, ...]
     going: bool
     locked: tuple[tuple[str, ...], ...]
+
+    @property
+    def way_back(self) -> tuple[Back, ...]:
+        """What leads back from it, whoever says so."""
+        return self.backs or self.shared
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,12 +64,16 @@ class Kept:
 
 
 def pairs(change: Change) -> tuple[Pair, ...]:
-    """The pairs of a change: one for each added column that has a `from`."""
-    return tuple(
+    """The pairs of a change: one for each added column that has a `from`.
+
+    Those that compute old columns back come first: what the others start from must be there by then.
+    """
+    found = [
         _pair_of(change, operation, operation.source)
         for operation in change.operations
         if isinstance(operation, AddColumn) and operation.source is not None
-    )
+    ]
+    return tuple(sorted(found, key=lambda pair: not pair.backs))
 
 
 def _pair_of(change: Change, operation: AddColumn, source: Expression) -> Pair:
@@ -77,7 +88,14 @@ def _pair_of(change: Change, operation: AddColumn, source: Expression) -> Pair:
     )
     locked = _locked(change.table, operation.uniques, inputs)
     column = operation.column
-    return Pair(column.name, column.type, source, operation.backs, siblings, going or inputs, bool(going), locked)
+    shared = tuple(
+        back
+        for o in change.operations
+        if isinstance(o, AddColumn) and o is not operation
+        for back in o.backs
+        if column.name in back.expression.names() and back.column in inputs
+    )
+    return Pair(column.name, column.type, source, operation.backs, shared, siblings, going or inputs, bool(going), locked)
 
 
 def kept(change: Change) -> tuple[Kept, ...]:
@@ -142,7 +160,7 @@ def compared(sql: str, type_: SqlType) -> str:
 def function(migration: str, table: Table, pairs_: tuple[Pair, ...], kept_: tuple[Kept, ...], fill: bool) -> str:
     """CREATE OR REPLACE FUNCTION of the trigger. `fill`: rows that the backfill hasn't reached are filled on UPDATE."""
     counter = names.counter(migration, table)
-    given = "given" if len(pairs_) > 1 and any(pair.backs for pair in pairs_) else "NEW"
+    given = "given" if len(pairs_) > 1 and any(pair.way_back for pair in pairs_) else "NEW"
     lines = ["BEGIN"]
     if given != "NEW":
         # What one pair computes back must not look like a client's write to another.
@@ -246,8 +264,9 @@ class _Clauses:
         source = compared(over(self.table, self.pair.source, row), self.pair.type)
         return f"{row}.{_name(self.pair.column)} IS DISTINCT FROM {source}"
 
-    def _changed(self, *columns: str) -> str:
-        return " OR ".join(f"{self.given}.{_name(c)} IS DISTINCT FROM OLD.{_name(c)}" for c in columns) or "FALSE"
+    def _changed(self, *columns: str, row: str = "") -> str:
+        row = row or self.given
+        return " OR ".join(f"{row}.{_name(c)} IS DISTINCT FROM OLD.{_name(c)}" for c in columns) or "FALSE"
 
     def _untouched(self) -> str:
         targets = (_name(back.column) for back in self.pair.backs)
@@ -290,7 +309,7 @@ class _Clauses:
         source = over(self.table, self.pair.source, "NEW")
         unfilled = f" OR NEW.{new} IS NULL" if fill else ""
         follow = self._differs()
-        if not self.pair.backs:
+        if not self.pair.way_back:
             follow = f"(NOT {self._differs('OLD')}{unfilled}) AND {follow}"
         count = [f"    IF {self._changed(*self.pair.counted)} THEN", f"      {self._count()}", "    END IF;"]
         # Of columns that stay, new code writes too: only what the trigger had to carry over shows old code.
@@ -307,12 +326,13 @@ class _Clauses:
     def _input_changed(self) -> str:
         """An input changed, and not to what the new column gives back: such a pair agrees (a refill writes just that)."""
         inputs = inputs_of(self.table, self.pair.source)
-        targets = {back.column for back in self.pair.backs}
+        targets = {back.column for back in self.pair.way_back}
         others = [c for c in inputs if c not in targets]
         if not targets:
-            return self._changed(*inputs)
+            # It follows its inputs whoever wrote them: new code may have, by way of another pair's `back`.
+            return self._changed(*inputs, row="NEW")
         given_back = " AND ".join(
-            f"NEW.{_name(b.column)} IS NOT DISTINCT FROM {self._back(b)}" for b in self.pair.backs
+            f"NEW.{_name(b.column)} IS NOT DISTINCT FROM {self._back(b)}" for b in self.pair.way_back
         )
         agrees = f"NEW.{_name(self.pair.column)} IS NOT NULL AND {given_back}"
         back_changed = f"({self._changed(*sorted(targets))}) AND NOT ({agrees})"

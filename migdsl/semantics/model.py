@@ -98,7 +98,10 @@ class Constraint:
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Table:
-    """An entity: a table as it is before the migration. `scope` is tenant, global or via."""
+    """An entity: a table as it is before the migration. `scope` is tenant, global or via.
+
+    `span` is its name, `whole` the declaration; `complete` is False where some of it could not be read.
+    """
 
     entity: str
     database: str
@@ -114,6 +117,7 @@ class Table:
     legacy: tuple[tuple[str, str], ...]
     complete: bool
     span: Span
+    whole: Span
 
     def column(self, name: str) -> Column | None:
         """The column of that name."""

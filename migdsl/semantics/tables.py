@@ -39,6 +39,7 @@ def table(problems: Problems, node: ast.Entity, databases: dict[str, Database], 
         legacy=tuple((sql_name(i.column), i.note.value) for i in node.items if isinstance(i, ast.Legacy)),
         complete=complete,
         span=node.name.span,
+        whole=node.span,
     )
 
 

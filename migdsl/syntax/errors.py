@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import re
+from functools import cache
 
 from lark import UnexpectedCharacters, UnexpectedInput, UnexpectedToken
 
 from migdsl.diagnostics import Diagnostic, Label, Severity
 from migdsl.diagnostics.suggest import did_you_mean
+from migdsl.dialect.types import known_names
 from migdsl.source import SourceFile, Span
 from migdsl.syntax.grammar import parser
 from migdsl.syntax.words import LATER_DECLARATIONS, LATER_OPERATIONS, LATER_SETTINGS, listed, spoken
 
 _WORD = re.compile(r"\w+")
 _FIRST = re.compile(r"\s*([^\W\d]\w*)")
-_BLOCK = re.compile(r"(?:^|\n)[ \t]*([a-z_]+)[^\n{}]*\{[^{}]*$")
+_COLUMN = re.compile(r"\s*([^\W\d]\w*)[ \t]+([^\W\d]\w*)")
 
 
 def unexpected(source: SourceFile, error: UnexpectedInput, start: int, top: bool) -> Diagnostic:
@@ -26,10 +28,16 @@ def unexpected(source: SourceFile, error: UnexpectedInput, start: int, top: bool
     block = "" if top else _block(source.text, start)
     if span.start == start and _WORD.fullmatch(found):
         return _first_word(span, found, keywords, block, accepted)
-    first = _FIRST.match(source.text, start)
-    if block in ("entity",) and first and first[1] in parser_keywords() and _WORD.fullmatch(found):
-        return _directive_as_column(Span(source.path, first.start(1), first.end(1)), first[1], span, accepted)
+    column = _COLUMN.match(source.text, start) if block == "entity" else None
+    if column and column[1] in parser_keywords() and column[2].lower() in _type_words():
+        return _directive_as_column(source.path, column)
     return _plain(span, found, accepted, keywords)
+
+
+@cache
+def _type_words() -> frozenset[str]:
+    """The words that a built-in type may begin with."""
+    return frozenset(name.split()[0] for name in known_names())
 
 
 def parser_keywords() -> frozenset[str]:
@@ -69,14 +77,15 @@ def _kind(block: str) -> str:
     }.get(block, f"part of `{block}`")
 
 
-def _directive_as_column(word: Span, directive: str, found: Span, accepted: dict[str, str]) -> Diagnostic:
+def _directive_as_column(path: str, column: re.Match[str]) -> Diagnostic:
+    word = column[1]
     return Diagnostic(
         "MIG011",
         Severity.ERROR,
-        f"`{directive}` begins a directive here",
-        Label(found, f"after `{directive}`, {listed(spoken(accepted))} is expected"),
-        (Label(word, "read as the directive of that name"),),
-        help=f'a column of that name is quoted: "{directive}" …',
+        f"`{word}` begins a directive here",
+        Label(Span(path, column.start(1), column.end(1)), "read as the directive of that name, not as a column"),
+        (Label(Span(path, column.start(2), column.end(2)), "a type, which the directive has no use for"),),
+        help=f'a column of that name is quoted: "{word}" {column[2]}',
     )
 
 

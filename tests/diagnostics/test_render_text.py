@@ -353,3 +353,12 @@ def test_source_lines_stay_within_the_width(text: str, data: st.DataObject) -> N
     shown = snippet(text, (start, data.draw(st.integers(start, len(text))), ""), width=width)
     assert max(text_width(line) for line in shown.splitlines()[2:]) <= width + 1  # a mark may stand past the line's end
     assert "^" in shown
+
+
+def test_a_password_is_not_shown():
+    source = SourceFile("a.mig", 'url "postgresql://app:hunter2@db/app"\n')
+    label = Label(Span("a.mig", 4, 37), "a literal URL")
+    diagnostic = Diagnostic("MIG311", Severity.ERROR, "a password stands in the file", label)
+    text = render_text([diagnostic], {"a.mig": source}, colour=False)
+    assert "hunter2" not in text
+    assert 'url "postgresql://app:*******@db/app"' in text

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import time
 from collections.abc import Callable, Iterator
@@ -54,8 +55,8 @@ class Story:
 
     def check(self) -> None:
         """Both the job and our own query, and every acknowledged write."""
-        done = self.project.reconcile()
-        assert ", 0 differ" in done.out or " 0 rows differ" in done.out, done
+        report = json.loads(self.project.reconcile("--json").out)
+        assert report["totals"]["differences"] == 0, report["totals"]
         with self.crew.resting(), self.project.connect() as connection:
             self.crew.journal(self.journal)
             assert differences(connection, self.journal, ("email", "contact_email")) == []

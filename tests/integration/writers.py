@@ -46,7 +46,7 @@ class Writer:
     def run(self) -> None:
         options = f"-c lock_timeout={LOCK_TIMEOUT}"
         with psycopg.connect(self.url, autocommit=True, options=options, application_name=self.name) as connection:
-            while not self.stop.wait(0.001):
+            while not self.stop.wait(0.01):
                 with self.busy:
                     self._once(connection)
 

@@ -21,10 +21,19 @@ def pg16(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         yield server
 
 
-@pytest.fixture(params=[18, 16])
-def url(request: pytest.FixtureRequest) -> Iterator[str]:
-    """The URL of an empty database, on each version in turn."""
-    server: Server = request.getfixturevalue("pg16" if request.param == 16 else "pg")
+@pytest.fixture(scope="session")
+def database18(pg: Server) -> Iterator[str]:
+    """One database for all tests here, since making one takes longer than most of them."""
+    yield from _database(pg)
+
+
+@pytest.fixture(scope="session")
+def database16(pg16: Server) -> Iterator[str]:
+    """The same on PostgreSQL 16."""
+    yield from _database(pg16)
+
+
+def _database(server: Server) -> Iterator[str]:
     name = f"migdsl_test_{uuid.uuid4().hex}"
     try:
         yield server.create_database(name)
@@ -32,10 +41,31 @@ def url(request: pytest.FixtureRequest) -> Iterator[str]:
         server.drop_database(name)
 
 
+@pytest.fixture(params=[18, 16])
+def url(request: pytest.FixtureRequest) -> str:
+    """The URL of a database with nothing in it, on each version in turn."""
+    found: str = request.getfixturevalue(f"database{request.param}")
+    with psycopg.connect(found, autocommit=True) as connection:
+        connection.execute(_WIPE)
+    return found
+
+
+_WIPE = """
+DO $$
+DECLARE
+  left_over text;
+BEGIN
+  FOR left_over IN SELECT nspname FROM pg_namespace WHERE nspname !~ '^pg_' AND nspname <> 'information_schema' LOOP
+    EXECUTE format('DROP SCHEMA %I CASCADE', left_over);
+  END LOOP;
+  CREATE SCHEMA public;
+END $$"""
+
+
 @pytest.fixture
 def connection(url: str) -> Iterator[Connection]:
     """An autocommit connection to the empty database."""
-    with psycopg.connect(url, autocommit=True) as found:
+    with psycopg.connect(url, autocommit=True, options="-c client_min_messages=warning") as found:
         yield found
 
 

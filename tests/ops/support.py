@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import nullcontext
 from dataclasses import dataclass
+from itertools import groupby
 
 import psycopg
 from psycopg import sql
 
 from migdsl.diagnostics import Severity
+from migdsl.dialect.names import quote
 from migdsl.lint import lint
 from migdsl.ops.lower import lower
 from migdsl.ops.model import Alone, BuildIndex, Group, Lowered, Part
@@ -97,7 +100,7 @@ class Migration:
         for plan in self.lowered.tables:
             if plan.fills:
                 table = sql.Identifier(plan.table.schema, plan.table.name).as_string()
-                each = (f'"{f.column}" = CASE WHEN {f.wanted} THEN {f.source} ELSE t."{f.column}" END' for f in plan.fills)
+                each = (f"{quote(f.column)} = CASE WHEN {f.wanted} THEN {f.source} ELSE t.{quote(f.column)} END" for f in plan.fills)
                 wanted = " OR ".join(f.wanted for f in plan.fills)
                 written += self.connection.execute(f"UPDATE {table} AS t SET {', '.join(each)} WHERE {wanted}".encode()).rowcount
         return written
@@ -122,15 +125,21 @@ class Migration:
         return one(self.connection, f"SELECT count(*) FROM {table} AS t WHERE {lossy}")[0]
 
     def _run(self, parts: Iterable[Part]) -> None:
-        for part in parts:
-            if isinstance(part, Group):
-                with self.connection.transaction():
-                    for statement in part.statements:
+        # As the revisions do it: neighbours that lock a table are one transaction, and so are those that lock none.
+        for _, run in groupby(parts, key=lambda part: (type(part), isinstance(part, Group) and bool(part.tables))):
+            with self.connection.transaction() if isinstance(first := next(run), Group) else nullcontext():
+                for part in (first, *run):
+                    for statement in statements(part):
                         self.connection.execute(statement.encode())
-            elif isinstance(part, Alone):
-                self.connection.execute(part.statement.encode())
-            elif isinstance(part, BuildIndex):
-                self.connection.execute(part.create.encode())
+
+
+def statements(part: Part) -> tuple[str, ...]:
+    """The SQL of a part, without gates and what works in batches."""
+    if isinstance(part, Group):
+        return part.statements
+    if isinstance(part, Alone):
+        return (part.statement,)
+    return (part.create,) if isinstance(part, BuildIndex) else ()
 
 
 def ledger(connection: Connection) -> None:

@@ -1,0 +1,87 @@
+"""Clients that upsert one fact at the same moment, while two unique indexes exist for it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
+
+import psycopg
+import pytest
+from psycopg import errors
+
+from tests.ops.support import CONTACT, T1, USERS, USERS_DDL, Migration, mig, one, statements
+
+CLIENTS, ROUNDS = 6, 25
+COPIED = mig(
+    USERS.replace("  unique (tenant_id, username)", "  unique (tenant_id, username)\n  unique (tenant_id, email)"),
+    "change User { add mail text? { from `email`; back email = `mail`; unique per tenant } }",
+)
+COPIED_DDL = USERS_DDL.replace("UNIQUE (tenant_id, username)", "UNIQUE (tenant_id, email)")
+# One fact, which old code names by the address, and of the example by the name from which the address is made.
+CASES = [
+    (COPIED, COPIED_DDL, "(tenant_id, email)", "email"),
+    (mig(USERS, CONTACT), USERS_DDL, "(tenant_id, username)", "username"),
+]
+
+
+def upsert(url: str, conflict: str, column: str, barrier: Barrier, client: int) -> int:
+    """How many of a client's upserts failed because of the other index."""
+    failed = 0
+    # An argument of its own beside the key, so that no two clients write the same row's content.
+    statement = (
+        f"INSERT INTO users (tenant_id, username, {'email' if column == 'email' else 'id'}) VALUES (%s, %s, %s) "
+        f"ON CONFLICT {conflict} DO UPDATE SET tenant_id = EXCLUDED.tenant_id"
+    )
+    with psycopg.connect(url, autocommit=True) as connection:
+        for n in range(ROUNDS):
+            fact = f"fact{n}"
+            values = (T1, f"{client}-{n}", fact) if column == "email" else (T1, fact, client * 1000 + n)
+            barrier.wait()
+            try:
+                connection.execute(statement.encode(), values)
+            except errors.UniqueViolation:
+                failed += 1
+    return failed
+
+
+def storm(url: str, conflict: str, column: str) -> int:
+    barrier = Barrier(CLIENTS)
+    with ThreadPoolExecutor(CLIENTS) as pool:
+        return sum(pool.map(lambda client: upsert(url, conflict, column, barrier, client), range(CLIENTS)))
+
+
+@pytest.fixture(params=CASES, ids=["copied", "derived"])
+def both_unique(request: pytest.FixtureRequest, expanded: Callable[..., Migration]) -> tuple[Migration, str, str]:
+    """A table on which old and new unique index stand side by side, as between enforce and contract."""
+    text, ddl, conflict, column = request.param
+    migration = expanded(text, ddl)
+    for step in migration.lowered.phase("enforce"):
+        if step.operation == "build_unique_index":
+            for part in step.up:
+                for statement in statements(part):
+                    migration.connection.execute(statement.encode())
+    return migration, conflict, column
+
+
+def test_no_upsert_fails(both_unique: tuple[Migration, str, str], url: str):
+    migration, conflict, column = both_unique
+    assert storm(url, conflict, column) == 0
+    assert one(migration.connection, f"SELECT count(DISTINCT {column}), count(*) FROM users") == (ROUNDS, ROUNDS)
+
+
+def test_without_the_lock_they_do(both_unique: tuple[Migration, str, str], url: str):
+    migration, conflict, column = both_unique
+    create = next(s for s in migration.lowered.phase("expand") if s.operation == "create_function")
+    function = statements(create.up[0])[-1]
+    without, taken = re.subn(r"PERFORM pg_advisory_xact_lock\(.*\);", "NULL;", function)
+    assert taken == 1
+    migration.connection.execute(without.encode())
+    # A race is not lost every time: many rounds, of which one is enough.
+    assert any(storm(url, conflict, column) or clear(migration) for _ in range(10))
+
+
+def clear(migration: Migration) -> bool:
+    migration.connection.execute("TRUNCATE users")
+    return False
