@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from migdsl.semantics.model import CheckedModule
 
 
+MOST_SHOWN = 100
+
+
 @dataclass(frozen=True, slots=True)
 class Compilation:
     """What came of a file: diagnostics in order, and, where none is an error, the plan and all artifacts."""
@@ -62,6 +65,9 @@ def _checked(
 ) -> tuple[dict[str, SourceFile], tuple[Diagnostic, ...], CheckedModule | None]:
     source = SourceFile(path, files[path])
     sources = {path: source}
+    broken = _half_a_character(source)
+    if broken is not None:
+        return sources, (broken,), None
     if not _says_something(source.text):
         return sources, (_empty(source),), None
     parsed = parse(source)
@@ -84,11 +90,28 @@ def _failed(found: tuple[Diagnostic, ...]) -> bool:
 
 
 def _ordered(found: tuple[Diagnostic, ...]) -> tuple[Diagnostic, ...]:
-    return tuple(sorted(dict.fromkeys(found), key=Diagnostic.sort_key))
+    """In the order of their places, errors never cut off by warnings; more than anybody reads are not shown."""
+    ordered = sorted(dict.fromkeys(found), key=Diagnostic.sort_key)
+    if len(ordered) <= MOST_SHOWN:
+        return tuple(ordered)
+    errors = [d for d in ordered if d.severity is Severity.ERROR] or ordered
+    title = f"{len(ordered)} problems in all: the first {MOST_SHOWN} are shown"
+    help_ = "mend these and run it again"
+    return (*errors[:MOST_SHOWN], Diagnostic("MIG010", Severity.WARNING, title, None, help=help_))
 
 
 def _says_something(text: str) -> bool:
     return any(line.split("#", 1)[0].strip() for line in text.splitlines())
+
+
+def _half_a_character(source: SourceFile) -> Diagnostic | None:
+    """A lone surrogate is no text: nothing could write it anywhere. (Files are decoded before; editors send what they have.)"""
+    try:
+        source.text.encode()
+    except UnicodeEncodeError as error:
+        label = Label(Span(source.path, error.start, error.end), "half a character")
+        return Diagnostic("MIG004", Severity.ERROR, "this file can't be written as UTF-8", label)
+    return None
 
 
 def _empty(source: SourceFile) -> Diagnostic:

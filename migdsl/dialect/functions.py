@@ -19,6 +19,11 @@ VOLATILE = frozenset(
     "statement_timestamp timeofday transaction_timestamp txid_current pg_current_xact_id uuid_generate_v1 uuid_generate_v4 "
     "uuidv4 uuidv7 current_setting".split()
 )
+# Of those, the ones that give the same value all through a statement.
+STABLE = frozenset(
+    "current_setting inet_client_addr inet_server_addr now pg_backend_pid pg_current_xact_id statement_timestamp "
+    "transaction_timestamp txid_current".split()
+)
 # They may return something that isn't NULL for an argument that is.
 NOT_STRICT = frozenset(
     "array_append array_cat array_position array_prepend array_remove array_replace concat concat_ws format "

@@ -1,4 +1,4 @@
-"""What one level of a query sees becomes classes of columns that are equal to each other, or to the tenant's parameter."""
+"""What one level of a query sees becomes classes of columns that equal each other, or the tenant's parameter."""
 
 from __future__ import annotations
 
@@ -23,12 +23,25 @@ _HIDDEN = _Seen("", None, None)
 
 
 class Scope:
-    """The tables that a query level sees, and which of their columns and which parameter are equal (union-find)."""
+    """The tables that a query level sees, and which of their columns and which parameter are equal (union-find).
 
-    def __init__(self, outer: Scope | None = None) -> None:
-        self._up: dict[Place, Place] = dict(outer._up) if outer else {}
-        self._outer: dict[str, _Seen] = dict(outer._visible()) if outer else {}
-        self._own: dict[str, _Seen] = {}
+    `empty`: it is known to have no rows at all.
+    """
+
+    def __init__(
+        self,
+        up: dict[Place, Place] | None = None,
+        outer: dict[str, _Seen] | None = None,
+        own: dict[str, _Seen] | None = None,
+    ) -> None:
+        self.empty = False
+        self._up: dict[Place, Place] = {} if up is None else up
+        self._outer: dict[str, _Seen] = outer or {}
+        self._own: dict[str, _Seen] = own or {}
+
+    def below(self) -> Scope:
+        """A level inside this one: it knows what is known here, and sees no tables of its own yet."""
+        return Scope(dict(self._up), self._visible())
 
     def add(self, relation: Tree, column: str | None) -> None:
         """Bring a table in; one of the same name further out is hidden by it, one beside it makes the name ambiguous."""
@@ -46,17 +59,17 @@ class Scope:
 
     def copy(self) -> Scope:
         """The same level, to be told more."""
-        return self._with(dict(self._up), dict(self._outer), dict(self._own))
+        copy = Scope(dict(self._up), dict(self._outer), dict(self._own))
+        copy.empty = self.empty
+        return copy
 
     def only(self, names: frozenset[str]) -> Scope:
         """The same level, and the same knowledge, as a part of FROM sees it: of the own tables these."""
-        return self._with(self._up, self._outer, {n: s if n in names else _HIDDEN for n, s in self._own.items()})
+        return Scope(self._up, self._outer, {n: s if n in names else _HIDDEN for n, s in self._own.items()})
 
     def beside(self) -> Scope:
-        """As a LATERAL subquery sees it. A table to the right is not visible to it, so a name that hides another is unsure."""
-        return self._with(
-            dict(self._up), self._outer, {n: _HIDDEN if n in self._outer else s for n, s in self._own.items()}
-        )
+        """As a LATERAL subquery sees it: not what stands to its right, so that a name which hides another is unsure."""
+        return Scope(dict(self._up), self._outer, {n: _HIDDEN if n in self._outer else s for n, s in self._own.items()})
 
     def place(self, fields: list[str]) -> Place | None:
         """The column that is meant: qualified by a visible table, or the tenant column of one table of this level."""
@@ -79,14 +92,8 @@ class Scope:
         self._up[self.root(a)] = self.root(b)
 
     def confined(self, relation: Tree, column: str | None) -> bool:
-        """Whether the relation's tenant column equals the parameter."""
-        return column is not None and self.root((str(id(relation)), column)) == self.root(PARAMETER)
+        """Whether the relation's tenant column equals the parameter, or none of its rows is seen."""
+        return self.empty or column is not None and self.root((str(id(relation)), column)) == self.root(PARAMETER)
 
     def _visible(self) -> dict[str, _Seen]:
         return {**self._outer, **self._own}
-
-    @staticmethod
-    def _with(up: dict[Place, Place], outer: dict[str, _Seen], own: dict[str, _Seen]) -> Scope:
-        scope = Scope()
-        scope._up, scope._outer, scope._own = up, outer, own
-        return scope

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from migdsl.dialect import pgquery
-from migdsl.dialect.functions import AGGREGATES, CLOCK, SETS, VOLATILE, WINDOW
+from migdsl.dialect.functions import AGGREGATES, CLOCK, SETS, STABLE, VOLATILE, WINDOW
 from migdsl.dialect.pgquery import Lexeme, SqlError, Tree
 
+SUBQUERY = "a subquery"
 _PREFIX = "SELECT ("
 # A text without any of these has no comment, no dollar quote, no escape and no slice, so that a colon is quickly told.
 _ODD = re.compile(r"[\\$\[]|--|/\*|\w:[A-Za-z_]")
@@ -44,6 +45,13 @@ class Misuse:
     volatile: bool
     start: int
     end: int
+
+    @property
+    def why(self) -> str:
+        """Why it can't be there, in a few words."""
+        if self.what.startswith("the parameter"):
+            return "has no value where a row is computed"
+        return "gives several rows" if self.what.endswith("rows,") else "sees more than the one row"
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,6 +203,14 @@ def expression(text: str) -> Expression:
     return Expression(text, columns, tuple(_misuses(tree, text, found)), tree, slices)
 
 
+def varies_by_row(expression: Expression) -> str | None:
+    """A function in an expression that gives each row another value, even within one statement; None where there is none."""
+    for kind, node in walk(expression.tree):
+        if kind == "FuncCall" and (name := node["funcname"][-1]["String"]["sval"]) in VOLATILE - STABLE:
+            return str(name)
+    return None
+
+
 def walk(node: Any) -> Iterator[tuple[str, Tree]]:
     """Every node of a parse tree with its kind, outermost first; without recursion, since trees can be deep."""
     waiting = [node]
@@ -242,13 +258,13 @@ def _misuses(tree: Tree, text: str, found: tuple[Parameter, ...]) -> Iterator[Mi
     for kind, node in walk(tree):
         what, volatile = _misused(kind, node)
         if what:
-            yield misuse(what, node, volatile)
+            yield misuse(what, node.get("arg", {}).get("A_Const", node) if kind == "TypeCast" else node, volatile)
 
 
 def _misused(kind: str, node: Tree) -> tuple[str, bool]:
     """What has no place in an expression over one row, in words (else empty), and whether that is for its changing value."""
     if kind == "SubLink":
-        return "a subquery", False
+        return SUBQUERY, False
     if kind == "FuncCall":
         return _misused_call(node)
     if kind == "SQLValueFunction":

@@ -133,7 +133,7 @@ class _Proof:
         self, tables: list[Tree], where: Any, outer: Scope, ctes: frozenset[str], target: Tree | None = None
     ) -> Scope:
         """One query level: its tables, its conditions, then each table is held against them. Returns what is known then."""
-        scope = Scope(outer)
+        scope = outer.below()
         if target is not None:  # What is written is a table, also where a CTE has its name.
             scope.add(target, self.boundary.column(target))
         self._enter(tables, scope, ctes)
@@ -208,6 +208,8 @@ class _Proof:
     def _equate(self, condition: Any, scope: Scope) -> None:
         if not isinstance(condition, dict):
             return
+        if condition.get("A_Const", {}).get("boolval") == {}:  # FALSE
+            scope.empty = True
         conjunction = condition.get("BoolExpr")
         if conjunction and conjunction["boolop"] == "AND_EXPR":
             for part in conjunction["args"]:

@@ -40,16 +40,26 @@ _KNOWN = frozenset(
 )
 # No equality operator, so that neither triggers nor reconciliation could tell whether two values differ.
 _INCOMPARABLE = frozenset("json xml point line lseg box path polygon circle geometry geography".split())
+# How many arguments a type takes at most; one that isn't here takes none.
+_ARGUMENTS = {
+    "numeric": 2,
+    **dict.fromkeys("character bit time timestamp interval vector".split(), 1),
+    **dict.fromkeys(["character varying", "bit varying", "timestamp with time zone", "time with time zone"], 1),
+}
 _SERIAL = {"serial": "integer", "bigserial": "bigint", "smallserial": "smallint"}
 
 
 @dataclass(frozen=True, slots=True)
 class SqlType:
-    """A type. `sql` is its canonical spelling, `base` the same without length, precision and array brackets."""
+    """A type. `sql` is its canonical spelling, `base` the same without length, precision and array brackets.
+
+    `known` is False where it only stands in for a type that could not be read.
+    """
 
     sql: str
     base: str
     array: bool = False
+    known: bool = True
 
     @property
     def comparable(self) -> bool:
@@ -77,7 +87,9 @@ def resolve(
     whole = " ".join(part for part in (name.lower(), suffix.lower()) if part)
     base = _ALIASES.get(whole, whole)
     base = _SERIAL.get(base, base)
-    if base not in _KNOWN:
+    if whole == "float" and len(args) == 1 and args[0].isdecimal():
+        base, args, arguments = ("real" if int(args[0]) <= 24 else "double precision"), (), ""
+    if base not in _KNOWN or len(args) > _ARGUMENTS.get(base, 0) or not all(a.isdecimal() for a in args):
         return None
     return SqlType(_spell(base, arguments) + brackets, base, bool(dims))
 

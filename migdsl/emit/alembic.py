@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from itertools import groupby
 
+from migdsl.dialect.sql import parameters
 from migdsl.emit.artifact import Artifact
 from migdsl.emit.context import EmitContext
 from migdsl.emit.python import block, docstring, formatted, names, quoted
@@ -15,8 +16,8 @@ from migdsl.planning.model import Revision
 from migdsl.resources import read_resource
 
 _SEPARATOR = re.compile(r"^-- ;$", re.MULTILINE)
-_BIND = re.compile(r"(?<![:\w\\]):(\w+)(?!:)")
-_OURS = re.compile(r"tenant_id|skip|(?:after|upto)(?:_\d+)?")
+# What SQLAlchemy's `text` would read as a parameter, or as an escape of one.
+_COLON = re.compile(r"(?<![:\w\\]):(?=\w+(?!:))|\\:(?=[\w$]*(?![:\w$]))")
 
 
 def emit(context: EmitContext) -> Iterator[Artifact]:
@@ -120,8 +121,13 @@ def _single(title: str, part: Part) -> str:
 
 
 def _escaped(sql: str) -> str:
-    """SQLAlchemy takes every `:word` for a parameter; those in the user's strings are none."""
-    return _BIND.sub(lambda m: m[0] if _OURS.fullmatch(m[1]) else "\\" + m[0], sql)
+    """SQLAlchemy takes every `:word` for a parameter, and `\\:` for a colon; in the user's strings they are neither."""
+    ours = {parameter.start for parameter in parameters(sql)}
+    pieces, at = [], 0
+    for match in _COLON.finditer(sql):
+        pieces += [sql[at : match.start()], "" if match.end() - 1 in ours else "\\"]
+        at = match.start()
+    return "".join([*pieces, sql[at:]])
 
 
 def _call(function: str, comment: str, *arguments: str) -> str:

@@ -14,18 +14,21 @@ from migdsl.lint.rules import (
     fighting_operations,
     incomparable,
     indistinguishable,
+    name_taken,
     no_ticket,
+    not_unique,
     nothing_changes,
     nullability_already_so,
     required_without_value,
     short_soak,
 )
-from migdsl.semantics.model import Change, CheckedModule
+from migdsl.semantics.model import Allowed, Change, CheckedModule
 from migdsl.source import Span
 
 Rule = Callable[[CheckedModule], Iterator[Diagnostic]]
 
 RULES: tuple[tuple[str, Rule], ...] = (
+    ("MIG104", name_taken.check),
     ("MIG109", incomparable.check),
     ("MIG401", required_without_value.check),
     ("MIG402", drop_in_use.check),
@@ -33,6 +36,7 @@ RULES: tuple[tuple[str, Rule], ...] = (
     ("MIG404", drop_without_way_back.check),
     ("MIG405", indistinguishable.check),
     ("MIG407", short_soak.check),
+    ("MIG409", not_unique.check),
     ("MIG410", nullability_already_so.check),
     ("MIG412", back_without_input.check),
     ("MIG501", big_bang.check),
@@ -51,8 +55,15 @@ def lint(module: CheckedModule, errors: tuple[Span, ...] = ()) -> tuple[Diagnost
     sound = replace(module, changes=tuple(c for c in module.changes if not _touched(c, errors)))
     rules = [rule for code, rule in RULES if not errors or code not in _OF_THE_WHOLE]
     found = [d for rule in rules for d in rule(sound)]
-    lifted = {a.code for a in module.allows} & ALLOWABLE
-    return (*(d for d in found if d.code not in lifted), *_bad_allows(module))
+    return (*(d for d in found if not _lifted(d, module.allows)), *_bad_allows(module))
+
+
+def _lifted(found: Diagnostic, allows: tuple[Allowed, ...]) -> bool:
+    return found.code in ALLOWABLE and any(a.code == found.code and _covers(a.within, found.primary) for a in allows)
+
+
+def _covers(within: Span | None, label: Label | None) -> bool:
+    return within is None or (label is not None and within.start <= label.span.start < within.end)
 
 
 def _touched(change: Change, errors: tuple[Span, ...]) -> bool:

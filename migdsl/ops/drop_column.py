@@ -1,4 +1,4 @@
-"""`drop`: new code may leave a column out from expand on; the column itself goes after the soak, and can be had back."""
+"""`drop`: new code may leave a column out from expand on; the column itself goes after the soak, and can come back."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from migdsl.dialect.names import dollar_tag, literal, quote
 from migdsl.dialect.sql import Expression
-from migdsl.ops import names, not_null
+from migdsl.ops import not_null
 from migdsl.ops.add_column import EXPAND_TABLE
 from migdsl.ops.batches import Walk
 from migdsl.ops.context import Context
@@ -44,7 +44,8 @@ def _drop(context: Context, operation: DropColumn) -> Step:
         rank=EXPAND_TABLE,
         up=(Group(lock, (*up, f"ALTER TABLE {context.sql} DROP COLUMN IF EXISTS {quote(column.name)}")),),
         down=(Group(lock, (_restore(context, operation),)),),
-        precondition="explicit column lists, or pools reconnect: prepared SELECT * and COPY without columns miss a column",
+        precondition="explicit column lists, or pools reconnect: prepared SELECT * and COPY without columns"
+        " miss a column",
     )
 
 
@@ -69,7 +70,7 @@ def _attribute(context: Context, column: str) -> str:
 
 
 def _refuse_dependents(context: Context, column: str) -> str:
-    """DROP COLUMN takes indexes, constraints and statistics along without a word: whatever is there must be refused first."""
+    """DROP COLUMN takes indexes, constraints and statistics along without a word: they must be refused first."""
     body = f"""
 DECLARE
   dependents text;
@@ -78,7 +79,8 @@ BEGIN
     FROM pg_attribute AS a JOIN pg_depend AS d
       ON d.refclassid = 'pg_class'::regclass AND d.refobjid = a.attrelid AND d.refobjsubid = a.attnum
    WHERE {_attribute(context, column)}
-     AND d.classid <> 'pg_attrdef'::regclass
+     AND NOT EXISTS (SELECT FROM pg_attrdef AS f WHERE d.classid = 'pg_attrdef'::regclass
+                        AND f.oid = d.objid AND f.adrelid = a.attrelid AND f.adnum = a.attnum)
      AND NOT EXISTS (SELECT FROM pg_constraint AS c WHERE d.classid = 'pg_constraint'::regclass
                         AND c.oid = d.objid AND c.contype = 'n');
   IF dependents IS NOT NULL THEN

@@ -33,8 +33,8 @@ def backfilled(migration: str, backfill: str) -> Gate:
         f"the backfill of {backfill} is done for every tenant",
         f"""SELECT CASE WHEN count(*) = 0 THEN 'the backfill {_inner(backfill)} has not been run'
             WHEN count(*) FILTER (WHERE state <> 'succeeded') > 0
-            THEN 'the backfill {_inner(backfill)} is not done: ' || count(*) FILTER (WHERE state <> 'succeeded') || ' of '
-                 || count(*) || ' slices are left' END
+            THEN 'the backfill {_inner(backfill)} is not done: ' || count(*) FILTER (WHERE state <> 'succeeded')
+                 || ' of ' || count(*) || ' slices are left' END
   FROM migdsl.slice WHERE {own}""",
     )
 
@@ -53,7 +53,7 @@ def listed(migration: str, entity: str) -> Gate:
 
 
 def clean(migration: str, entity: str, backfill: str) -> Gate:
-    """Each tenant's reconciliation was clean for a whole window since the switch: at least two readings, none of them bad."""
+    """Each tenant's reconciliation was clean for a whole window since the switch: two readings or more, none bad."""
     own = f"r.migration = {literal(migration)} AND r.entity = {literal(entity)} AND r.tenant = s.tenant"
     good = "r.mismatched = 0 AND r.missing = 0 AND r.extra = 0 AND r.violations = 0"
     window = f"clock_timestamp() - interval '{WINDOW_SECONDS} seconds'"
@@ -61,7 +61,8 @@ def clean(migration: str, entity: str, backfill: str) -> Gate:
         f"reconciled_{entity}",
         f"reconciliation of {entity} found no difference and no violation for {WINDOW_SECONDS // 3600} hours",
         f"""SELECT 'reconciliation of {_inner(entity)}: ' || count(*) || ' tenants (first ' || min(tenant)
-             || ') lack two clean readings {WINDOW_SECONDS // 3600} hours apart since the switch, or have a bad one since'
+             || ') lack two clean readings {WINDOW_SECONDS // 3600} hours apart since the switch,'
+             || ' or have a bad one since'
   FROM (SELECT DISTINCT tenant FROM migdsl.slice
          WHERE migration = {literal(migration)} AND backfill = {literal(backfill)}) AS s
  WHERE NOT (EXISTS (SELECT FROM migdsl.reconciliation AS r WHERE {own} AND {good} AND r.at > {window})
@@ -82,8 +83,8 @@ def soaked(migration: str, seconds: int) -> Gate:
         f"{_days(seconds)} have passed since every tenant was live",
         f"""SELECT CASE WHEN switched IS NULL THEN 'the migration has not been live for all'
             WHEN switched > clock_timestamp() - interval '{seconds} seconds'
-            THEN 'the soak of {_days(seconds)} lasts until ' || to_char(switched + interval '{seconds} seconds', 'YYYY-MM-DD HH24:MI TZ')
-            END
+            THEN 'the soak of {_days(seconds)} lasts until '
+                 || to_char(switched + interval '{seconds} seconds', 'YYYY-MM-DD HH24:MI TZ') END
   FROM (SELECT {_switched(migration)} AS switched) AS since""",
     )
 
@@ -94,7 +95,8 @@ def silent(migration: str, entity: str, counter: str, seconds: int) -> Gate:
     return Gate(
         f"old_writes_{entity}",
         f"no old code has written {entity} during the soak",
-        f"""SELECT CASE WHEN count(*) = 0 THEN 'old_writes of {_inner(entity)} was not read before the soak of {_days(seconds)} began'
+        f"""SELECT CASE WHEN count(*) = 0
+            THEN 'old_writes of {_inner(entity)} was not read before the soak of {_days(seconds)} began'
             WHEN (SELECT value FROM migdsl.event AS newest WHERE newest.id = max(event.id))
                  <> (SELECT CASE WHEN is_called THEN last_value ELSE 0 END FROM {counter})::text
             THEN 'old code still wrote {_inner(entity)} within the last {_days(seconds)}' END
@@ -106,10 +108,9 @@ def silent(migration: str, entity: str, counter: str, seconds: int) -> Gate:
 def _switched(migration: str) -> str:
     """Since when the stage of all has been live or later without a break."""
     own = f"e.migration = {literal(migration)} AND e.kind = 'stage' AND e.subject = 'all'"
-    return (
-        f"(SELECT min(e.at) FROM migdsl.event AS e WHERE {own} AND e.id > coalesce((SELECT max(e.id) FROM migdsl.event AS e"
-        f" WHERE {own} AND e.value NOT IN {_REACHED['live']}), 0))"
-    )
+    log = f"FROM migdsl.event AS e WHERE {own}"
+    before = f"(SELECT max(e.id) {log} AND e.value NOT IN {_REACHED['live']})"
+    return f"(SELECT min(e.at) {log} AND e.id > coalesce({before}, 0))"
 
 
 def _inner(text: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from migdsl.dialect.names import literal, qualified, quote
+from migdsl.dialect.names import dollar_tag, literal, qualified, quote
 from migdsl.ops import add_column, data, drop_column, gates, names, nullability, sync, triggers
 from migdsl.ops.context import Context
 from migdsl.ops.model import Alone, BuildIndex, Cost, Gate, Group, Lock, Lowered, Step, TablePlan
@@ -33,9 +33,7 @@ def lower(module: CheckedModule) -> Lowered:
     extra: list[Step] = []
     if used or any(plan.fills for plan in plans):
         extra.append(_ledger(migration))
-    for phase in ("enforce", "contract"):
-        if phase in used:
-            extra.append(_gates(migration, phase, plans))
+    extra += [_gates(migration, phase, plans) for phase in ("enforce", "contract") if phase in used]
     ordered = sorted([*extra, *steps], key=lambda s: (PHASES.index(s.phase), s.rank))
     return Lowered(migration, plans, tuple(ordered))
 
@@ -102,7 +100,8 @@ def _batch_index(context: Context) -> Iterator[Step]:
 
 
 def _ledger(migration: str) -> Step:
-    stage = f"INSERT INTO migdsl.event (migration, kind, subject, value) VALUES ({literal(migration)}, 'stage', 'all', 'off')"
+    columns = "migration, kind, subject, value"
+    stage = f"INSERT INTO migdsl.event ({columns}) VALUES ({literal(migration)}, 'stage', 'all', 'off')"
     return Step(
         "expand",
         "create_ledger",
@@ -110,25 +109,31 @@ def _ledger(migration: str) -> Step:
         None,
         rank=LEDGER,
         up=(Group((), (stage,)),),
-        down=(Group((), tuple(_leave(migration))),),
+        down=(Group((), (_leave(migration),)),),
     )
 
 
-def _leave(migration: str) -> Iterator[str]:
+def _leave(migration: str) -> str:
+    """Takes what is the migration's out of the ledger; where a killed downgrade is repeated it may be gone already."""
     own = f"migration = {literal(migration)}"
-    for table in ("slice", "quarantine", "snapshot"):
-        yield f"DELETE FROM migdsl.{table} WHERE {own}"
-    yield f"INSERT INTO migdsl.event (migration, kind, subject, value) VALUES ({literal(migration)}, 'left', 'all', '')"
-    yield """DO $leave$
+    body = f"""
 BEGIN
+  IF to_regclass('migdsl.event') IS NULL THEN
+    RETURN;
+  END IF;
+  DELETE FROM migdsl.slice WHERE {own};
+  DELETE FROM migdsl.quarantine WHERE {own};
+  DELETE FROM migdsl.snapshot WHERE {own};
+  INSERT INTO migdsl.event (migration, kind, subject, value) VALUES ({literal(migration)}, 'left', 'all', '');
   -- The last migration that leaves takes the ledger with it.
   IF NOT EXISTS (SELECT FROM (SELECT DISTINCT ON (migration) kind FROM migdsl.event
                                WHERE kind IN ('stage', 'left') ORDER BY migration, id DESC) AS newest
                   WHERE kind = 'stage') THEN
     DROP SCHEMA migdsl CASCADE;
   END IF;
-END
-$leave$"""
+END"""
+    tag = dollar_tag(body, "leave")
+    return f"DO {tag}{body}\n{tag}"
 
 
 def _gates(migration: str, phase: str, plans: tuple[TablePlan, ...]) -> Step:

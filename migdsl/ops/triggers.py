@@ -160,13 +160,14 @@ def compared(sql: str, type_: SqlType) -> str:
 def function(migration: str, table: Table, pairs_: tuple[Pair, ...], kept_: tuple[Kept, ...], fill: bool) -> str:
     """CREATE OR REPLACE FUNCTION of the trigger. `fill`: rows that the backfill hasn't reached are filled on UPDATE."""
     counter = names.counter(migration, table)
-    given = "given" if len(pairs_) > 1 and any(pair.way_back for pair in pairs_) else "NEW"
+    given = "given" if len(pairs_) > 1 else "NEW"
     lines = ["BEGIN"]
     if given != "NEW":
-        # What one pair computes back must not look like a client's write to another.
+        # What the trigger does for one pair must not look like a client's write to another.
         lines = ["DECLARE", "  given record := NEW;  -- as the client wrote it", "BEGIN"]
     for pair in pairs_:
-        lines += _Clauses(table, pair, counter, given).lines(fill)
+        others = tuple(other.column for other in pairs_ if other is not pair)
+        lines += _Clauses(table, pair, counter, given, others).lines(fill)
     for one in kept_:
         lines += _kept(table, one)
     lines += ["  RETURN NEW;", "END"]
@@ -226,23 +227,26 @@ def _proof_of(table: Table, back: Back) -> str:
 
 @dataclass(frozen=True, slots=True)
 class _Clauses:
-    """What the trigger does for one pair. `given` is the row as the client wrote it."""
+    """What the trigger does for one pair. `given` is the row as the client wrote it, `others` are other pairs' columns."""
 
     table: Table
     pair: Pair
     counter: str
     given: str
+    others: tuple[str, ...]
 
     def lines(self, fill: bool) -> list[str]:
         """The pair's part of the function."""
         new = _name(self.pair.column)
         source = over(self.table, self.pair.source, "NEW")
+        # Who gives any of the new columns is new code, which leaves the others to the trigger.
+        silent = "".join(f" AND {self.given}.{_name(other)} IS NULL" for other in self.others)
         found = [
             f"  -- {' '.join(self.pair.column.split())}",
             "  IF TG_OP = 'INSERT' THEN",
             f"    IF NEW.{new} IS NULL THEN",
             f"      NEW.{new} := {assigned(source, self.pair.type)};",
-            f"      IF NEW.{new} IS NOT NULL THEN",
+            f"      IF NEW.{new} IS NOT NULL{silent} THEN",
             f"        {self._count()}",
             "      END IF;",
             *self._insert_back(),

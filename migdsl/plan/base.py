@@ -10,7 +10,10 @@ from pydantic import BaseModel, ConfigDict
 class Part(BaseModel):
     """A part of a plan. Unknown fields are refused; values can't be changed."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
+    # A plan file always holds all fields, those with a default too, and its schema says so.
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", defer_build=True, json_schema_serialization_defaults_required=True
+    )
 
 
 def canonical(part: Part) -> str:

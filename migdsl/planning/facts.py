@@ -65,10 +65,13 @@ def summary(change: Change) -> str:
 def old_side(table: TablePlan, change: Change) -> str:
     """The columns that are the truth before the switch."""
     inputs = sorted({n for o in change.operations if isinstance(o, AddColumn) and o.source for n in o.source.names()})
-    return f"{table.table.entity}.{{{', '.join(inputs)}}}" if len(inputs) > 1 else f"{table.table.entity}.{inputs[0]}"
+    return _columns(table.table.entity, inputs) if inputs else f"{table.table.entity}'s constants"
 
 
 def new_side(table: TablePlan) -> str:
     """The columns that are the truth after it."""
-    names = [c.column for c in table.comparisons]
-    return f"{table.table.entity}.{{{', '.join(names)}}}" if len(names) > 1 else f"{table.table.entity}.{names[0]}"
+    return _columns(table.table.entity, [c.column for c in table.comparisons])
+
+
+def _columns(entity: str, names: list[str]) -> str:
+    return f"{entity}.{names[0]}" if len(names) == 1 else f"{entity}.{{{', '.join(names)}}}"

@@ -80,7 +80,7 @@ def _existing(problems: Problems, name: ast.Name, table: Table) -> Column | None
     found = table.column(sql_name(name))
     if found is None and table.complete:
         known = [c.name for c in table.columns]
-        problems.unknown("MIG102", f"column of `{table.entity}` called", sql_name(name), name.span, known)
+        problems.unknown("MIG102", "column", sql_name(name), name.span, known, f"in `{table.entity}`")
     return found
 
 
@@ -131,12 +131,12 @@ def _default(problems: Problems, item: ast.Add, column: Column) -> None:
     mark = next((m for m in item.column.marks if m.kind == "default"), None)
     if mark is None or column.default is None or mark.literal is None or mark.literal.sql is None:
         return
-    volatile = [m.what for m in dialect.expression(column.default).misuses if m.volatile]
+    volatile = dialect.varies_by_row(dialect.expression(column.default))
     if volatile:
         title = f"the default of `{column.name}` gives each row another value"
         body = "PostgreSQL would rewrite the whole table under a lock that blocks every reader and writer."
         help_ = "fill the rows that are there by `from`, and let the application give new rows their value"
-        problems.error("MIG408", mark.span, title, f"{volatile[0]} is volatile", body=body, help=help_)
+        problems.error("MIG408", mark.span, title, f"`{volatile}()` is volatile", body=body, help=help_)
 
 
 def _back(problems: Problems, node: ast.Back, table: Table, after: Collection[str] | None) -> Back | None:
@@ -163,6 +163,8 @@ def _unique(
 ) -> UniqueSet | None:
     if node.per_tenant:
         if table.tenant is None:
+            if table.scope == "tenant":
+                return None  # That the tenant column is missing has been said.
             title = f"`{table.entity}` has no tenant column"
             problems.error(
                 "MIG302", node.span, title, "so nothing can be unique per tenant", help=f"unique ({column.name})"
@@ -172,7 +174,7 @@ def _unique(
     columns = tuple(sql_name(n) for n in node.columns)
     for name in node.columns:
         if after is not None and sql_name(name) not in after:
-            problems.unknown("MIG102", f"column of `{table.entity}` called", sql_name(name), name.span, after)
+            problems.unknown("MIG102", "column", sql_name(name), name.span, after, f"in `{table.entity}`")
     return UniqueSet(columns, sql_name(node.name) if node.name else None, node.span)
 
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from migdsl.diagnostics import Diagnostic
-from migdsl.semantics import changes, header, rollout, tables
-from migdsl.semantics.model import CheckedModule, Rollout
+from migdsl.semantics import changes, header, relations, rollout, tables
+from migdsl.semantics.model import Change, CheckedModule, Rollout
 from migdsl.semantics.problems import Problems
 from migdsl.syntax import ast
 from migdsl.syntax.parser import Parsed
@@ -54,7 +54,7 @@ def _header(work: _Work, module: CheckedModule) -> CheckedModule:
         work.problems.error(
             "MIG009", extra.name.span, title, "a second one", more=more, help="give it a file of its own"
         )
-    allows = tuple(a for d in work.parsed.module.declarations for a in header.allowed(getattr(d, "allows", ())))
+    allows = tuple(a for d in work.parsed.module.declarations for a in header.allowed_within(d))
     return replace(module, header=header.header(work.problems, found[0]) if found else None, allows=allows)
 
 
@@ -84,11 +84,13 @@ def _tables(work: _Work, module: CheckedModule) -> CheckedModule:
     found = work.all(ast.Entity)
     _twice(work.problems, [e.name for e in found], "entities")
     databases = {d.name: d for d in module.databases}
-    return replace(module, tables=tuple(tables.table(work.problems, e, databases, module.tenants) for e in found))
+    checked = tuple(tables.table(work.problems, e, databases, module.tenants) for e in found)
+    relations.check(work.problems, list(zip(found, checked, strict=True)), module.tenants)
+    return replace(module, tables=checked)
 
 
 def _changes(work: _Work, module: CheckedModule) -> CheckedModule:
-    entities = {t.entity: t for t in module.tables}
+    entities = {t.entity: t for t in reversed(module.tables)}  # of two with one name, the first
     seen: dict[str, ast.Change] = {}
     found = []
     for node in work.all(ast.Change):
@@ -100,7 +102,17 @@ def _changes(work: _Work, module: CheckedModule) -> CheckedModule:
         change = changes.change(work.problems, node, entities)
         if change is not None:
             found.append(change)
+            _one_database(work.problems, found[0], change)
     return replace(module, changes=tuple(found))
+
+
+def _one_database(problems: Problems, first: Change, change: Change) -> None:
+    if change.table.database and first.table.database and change.table.database != first.table.database:
+        title = "changing tables of two databases at once is part of the language, and not of this release"
+        more = [(first.table.span, f"is in `{first.table.database}`")]
+        label = f"`{change.table.entity}` is in `{change.table.database}`"
+        help_ = "write one migration a database"
+        problems.error("MIG007", change.span, title, label, more=more, help=help_)
 
 
 def _rollout(work: _Work, module: CheckedModule) -> CheckedModule:

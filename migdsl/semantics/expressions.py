@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from migdsl.dialect import sql as dialect
+from migdsl.dialect.pgquery import SqlError, TooDeep
 from migdsl.dialect.sql import Expression, Statement
 from migdsl.semantics.problems import Problems, inside
 from migdsl.syntax import ast
 
+_WRITES = frozenset("InsertStmt UpdateStmt DeleteStmt MergeStmt".split())
 _WHERE = {
     "from": "the table before the migration",
     "back": "the table after the migration",
@@ -25,11 +27,12 @@ def expression(problems: Problems, sql: ast.Sql, kind: str, columns: Collection[
     """
     try:
         found = dialect.expression(sql.text)
-    except dialect.SqlError as error:
-        _unparsable(problems, sql, error)
+    except SqlError as error:
+        unparsable(problems, sql, error)
         return None
     ok = True
-    for misuse in found.misuses:
+    subqueries = [m for m in found.misuses if m.what == dialect.SUBQUERY]
+    for misuse in subqueries or found.misuses:  # What stands in a subquery is not looked at: it has to go anyway.
         ok = False
         place = inside(sql, misuse.start, misuse.end)
         if misuse.volatile:
@@ -43,9 +46,9 @@ def expression(problems: Problems, sql: ast.Sql, kind: str, columns: Collection[
             )
         else:
             title = f"{misuse.what} has no place in an expression over one row"
-            problems.error(
-                "MIG203", place, title, "sees more than the one row", help="compute it from the row's columns"
-            )
+            problems.error("MIG203", place, title, misuse.why, help="compute it from the row's columns")
+    if subqueries:
+        return None
     return found if _known_columns(problems, sql, found, kind, columns) and ok else None
 
 
@@ -61,7 +64,7 @@ def _known_columns(
             problems.error("MIG203", place, title, "there is only the one row here", help=f"write {use.name}")
         elif columns is not None and use.name not in columns:
             ok = False
-            problems.unknown("MIG202", f"column in {_WHERE[kind]} called", use.name, place, columns)
+            problems.unknown("MIG202", "column", use.name, place, columns, f"in {_WHERE[kind]}")
     return ok
 
 
@@ -69,18 +72,43 @@ def select(problems: Problems, sql: ast.Sql) -> Statement | None:
     """A single SELECT, or None where it is none (and was reported)."""
     try:
         found = dialect.statement(sql.text)
-    except dialect.SqlError as error:
-        _unparsable(problems, sql, error)
+    except SqlError as error:
+        unparsable(problems, sql, error)
         return None
-    if found.kind != "SelectStmt" or "intoClause" in found.tree:
-        title = "a single SELECT is expected"
-        problems.error("MIG204", sql.span, title, "does something else", help="`SELECT id FROM tenants ORDER BY id`")
+    wrong = _unlike_list(found)
+    if wrong:
+        title = "a single SELECT of one column is expected"
+        problems.error("MIG204", sql.span, title, wrong, help="`SELECT id FROM tenants ORDER BY id`")
         return None
     return found
 
 
-def _unparsable(problems: Problems, sql: ast.Sql, error: dialect.SqlError) -> None:
+def _unlike_list(found: Statement) -> str:
+    """Why a statement gives no list of tenants, or nothing."""
+    kinds = {kind for kind, _ in dialect.walk({found.kind: found.tree})}
+    if found.kind != "SelectStmt" or "intoClause" in found.tree or kinds & _WRITES:
+        return "does something else"
+    if found.parameters:
+        return f"`:{found.parameters[0].name}` has no value here: no tenant is at hand yet"
+    query = found.tree
+    while "larg" in query:
+        query = query["larg"]
+    columns = query.get("targetList") or [row["List"]["items"] for row in query.get("valuesLists", [])][0]
+    if any("A_Star" in field for c in columns for field in c.get("ResTarget", {}).get("val", {}).get("ColumnRef", {}).get("fields", [])):
+        return "`*` may be any number of columns"
+    return "" if len(columns) == 1 else f"gives {len(columns)} columns"
+
+
+def unparsable(problems: Problems, sql: ast.Sql, error: SqlError) -> None:
+    """Report SQL that PostgreSQL's grammar refuses, where it stumbles."""
+    if isinstance(error, TooDeep):
+        help_ = "split it up; what is computed in many steps may be a function"
+        problems.error("MIG006", sql.span, "this SQL can't be read", error.message, help=help_)
+        return
     end = next((i for i in range(error.offset, len(sql.text)) if not sql.text[i].isalnum()), len(sql.text))
     place = inside(sql, error.offset, max(end, min(error.offset + 1, len(sql.text))))
-    title = "this SQL is empty" if not sql.text.strip() else f"PostgreSQL can't read this SQL: {error.message}"
-    problems.error("MIG201", place, title, "here")
+    # What follows "at or near" is shown in its place.
+    message = error.message.split(" at or near ")[0] if "unterminated" in error.message else error.message
+    empty = not sql.text.strip()
+    title = "this SQL is empty" if empty else f"PostgreSQL can't read this SQL: {message}"
+    problems.error("MIG201", place, title, "nothing between the backticks" if empty else "here")

@@ -24,11 +24,12 @@ def header(problems: Problems, node: ast.Migration) -> Header:
     """The migration's header."""
     once(problems, node.settings, "migration", repeatable=("assume", "risk"))
     _file_name(problems, node.name)
+    _ticket_file(problems, node)
     downtime, seconds, window = _downtime(problems, node)
     return Header(
         name=node.name.text,
         span=node.name.span,
-        ticket=_text(node.settings, "ticket") or _ticket_file(problems, node),
+        ticket=_text(node.settings, "ticket"),
         title=_text(node.settings, "title"),
         kind=_word(problems, node.settings, "migration_type", "migration type", TYPES),
         downtime=downtime,
@@ -80,6 +81,8 @@ def database(problems: Problems, node: ast.Database) -> Database:
     settings = {s.key: s for s in node.settings}
     migrations = settings.get("migrations")
     texts = [t.value for t in migrations.texts] if migrations else []
+    if migrations:
+        _folder(problems, migrations.texts[0])
     url = settings.get("url_env")
     return Database(
         name=node.name.text,
@@ -90,6 +93,16 @@ def database(problems: Problems, node: ast.Database) -> Database:
         after=texts[1] if len(texts) > 1 else None,
         span=node.name.span,
     )
+
+
+def _folder(problems: Problems, path: ast.Text) -> None:
+    """Where revisions go: a folder below the output root, on whatever system it is compiled."""
+    parts = path.value.split("/")
+    if any(part in ("", ".", "..") for part in parts) or not path.value.isprintable() or set(path.value) & set("\\:"):
+        title = f"`{path.value}` is no folder below the output folder"
+        body = "What is compiled stays below the folder that it is compiled into."
+        label = "leaves it, or can't be written everywhere"
+        problems.error("MIG701", path.span, title, label, body=body, help='migrations "db/versions"')
 
 
 def _no_url(problems: Problems, literal: ast.Setting | None) -> str:
@@ -107,6 +120,7 @@ def _version(problems: Problems, engine: ast.Setting | None) -> int:
     name = engine.words[0]
     if name.text not in ("postgresql", "postgres"):
         problems.unknown("MIG206", "engine", name.text, name.span, ["postgresql"])
+        return OLDEST
     if not engine.numbers:
         return OLDEST
     version = lexis.count(engine.numbers[0].raw)
@@ -125,7 +139,7 @@ def tenants(problems: Problems, node: ast.Tenants, databases: tuple[str, ...]) -
     for parts, what in ((node.keys, "key"), (node.lists, "list")):
         if not parts:
             help_ = "key tenant_id uuid" if what == "key" else "list `SELECT id FROM tenants ORDER BY id`"
-            problems.error("MIG301", node.span, f"the tenant boundary has no `{what}`", "add it here", help=help_)
+            problems.error("MIG301", _head(node), f"the tenant boundary has no `{what}`", "add it here", help=help_)
         elif len(parts) > 1:
             again(problems, parts[1].span, parts[0].span, what, "the tenant boundary")
     for item in node.lists:
@@ -137,13 +151,28 @@ def tenants(problems: Problems, node: ast.Tenants, databases: tuple[str, ...]) -
         column_type(problems, key.type) if key else None,
         select(problems, node.lists[0].sql) if node.lists else None,
         None,
-        node.span,
+        key.span if key else _head(node),
     )
 
 
-def allowed(nodes: tuple[ast.Allow, ...]) -> tuple[Allowed, ...]:
-    """The rules that a block lifts."""
-    return tuple(Allowed(n.code.text, n.reason.value, n.span) for n in nodes)
+def _head(node: ast.Tenants) -> Span:
+    """The word `tenants`."""
+    return Span(node.span.path, node.span.start, node.span.start + len("tenants"))
+
+
+def allowed(nodes: tuple[ast.Allow, ...], within: Span | None = None) -> tuple[Allowed, ...]:
+    """The rules that a block lifts; `within` is the operation that this is said of, None for the whole file."""
+    return tuple(Allowed(n.code.text, n.reason.value, n.span, within) for n in nodes)
+
+
+def allowed_within(node: ast.Declaration) -> tuple[Allowed, ...]:
+    """All rules that a declaration lifts, its operations included."""
+    found = allowed(getattr(node, "allows", ()))
+    if isinstance(node, ast.Entity):
+        found += allowed(tuple(item for item in node.items if isinstance(item, ast.Allow)))
+    if isinstance(node, ast.Change):
+        found += tuple(a for operation in node.operations for a in allowed(operation.allows, operation.span))
+    return found
 
 
 def once(problems: Problems, settings: tuple[ast.Setting, ...], where: str, repeatable: tuple[str, ...] = ()) -> None:

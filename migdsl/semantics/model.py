@@ -17,11 +17,12 @@ PHASES = ("prepare", "expand", "backfill", "validate", "cutover", "enforce", "co
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Allowed:
-    """A rule that the file lifts, and why."""
+    """A rule that the file lifts, and why; in one operation (`within`), or everywhere."""
 
     code: str
     reason: str
     span: Span
+    within: Span | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)

@@ -11,6 +11,9 @@ from migdsl.source import Span
 from migdsl.syntax import ast
 
 
+_FOLDED = {upper: upper + 32 for upper in range(ord("A"), ord("Z") + 1)}
+
+
 @dataclass(frozen=True, slots=True)
 class Problems:
     """What was found so far. `broken` names declarations that could not be read: they are silent."""
@@ -47,8 +50,8 @@ class Problems:
         """Report a warning."""
         self._add(Severity.WARNING, code, span, title, label, help, body, more, None)
 
-    def unknown(self, code: str, kind: str, name: str, span: Span, known: Iterable[str]) -> None:
-        """Report a name that nobody knows, with the known one that was meant."""
+    def unknown(self, code: str, kind: str, name: str, span: Span, known: Iterable[str], where: str = "") -> None:
+        """Report a name that nobody knows (there is no `kind` of that name `where`), with the known one that was meant."""
         if name in self.broken:
             return
         candidates = sorted(known)
@@ -57,7 +60,7 @@ class Problems:
             help_ = f"did you mean `{near}`?"
         else:
             help_ = f"there is: {', '.join(candidates[:12])}" if candidates else f"no {kind} is declared"
-        self.error(code, span, f"there is no {kind} `{name}`", "not found", help=help_)
+        self.error(code, span, f"there is no {kind} `{name}`{where and ' '}{where}", "not found", help=help_)
 
     def _add(
         self,
@@ -77,7 +80,8 @@ class Problems:
 
 def sql_name(name: ast.Name) -> str:
     """A column's or table's name as PostgreSQL stores it: unquoted ones are folded to lower case."""
-    return name.text if name.quoted else name.text.lower()
+    # Only ASCII letters, as PostgreSQL does in UTF-8: É stays É.
+    return name.text if name.quoted else name.text.translate(_FOLDED)
 
 
 def inside(sql: ast.Sql, start: int, end: int) -> Span:

@@ -46,6 +46,7 @@ def _every(problems: Problems, ramp: ast.Ramp) -> int:
 def _steps(problems: Problems, ramp: ast.Ramp, has_canary: bool) -> tuple[float | None, ...]:
     steps: list[float | None] = []
     highest = 0.0
+    readable = True
     for number in ramp.steps:
         if number is None:
             if not has_canary:
@@ -61,6 +62,7 @@ def _steps(problems: Problems, ramp: ast.Ramp, has_canary: bool) -> tuple[float 
             continue
         value = lexis.percent(number.raw)
         if value is None:
+            readable = False
             bad_number(problems, number, "percentage from 0% to 100%", "10%")
         elif value <= highest:
             title = "a ramp only goes up"
@@ -74,7 +76,7 @@ def _steps(problems: Problems, ramp: ast.Ramp, has_canary: bool) -> tuple[float 
         else:
             highest = value
             steps.append(value)
-    if highest < 100:
+    if highest < 100 and readable:
         title = "the ramp never reaches everybody"
         problems.error("MIG502", ramp.span, title, f"ends at {highest:g}%", help="end it at 100%")
     return tuple(steps)
@@ -91,8 +93,8 @@ def stages(
             title = "a flag for one entity is part of the language, and not of this release"
             problems.error("MIG007", node.entity.span, title, "not supported yet")
         if name is not None and node.name.text != name and name not in problems.broken:
-            title = f"the staged flag of `{name}` is called `{name}`"
-            problems.error("MIG107", node.name.span, title, f"and not `{node.name.text}`", help=f"flag {name} {{ … }}")
+            title = f"the staged flag has the name of its migration: `{name}`"
+            problems.error("MIG107", node.name.span, title, "another name", help=f"flag {name} {{ … }}")
         return tuple(_stage_lines(problems, node, canary, tenants))
     return ()
 
@@ -107,11 +109,30 @@ def _stage_lines(
             problems.unknown("MIG106", "stage", item.stage.text, item.stage.span, STAGES)
             continue
         kind, percent, names = _scope(problems, item.scope, canary, tenants)
-        if kind in seen and kind != "tenants":
-            again(problems, item.span, seen[kind], f"stage … for {kind}", "the flag")
-        seen.setdefault(kind, item.span)
+        for who in names or (f"{percent}%" if percent else kind,):
+            if who in seen:
+                _contradiction(problems, item.span, seen[who], who)
+            seen.setdefault(who, item.span)
         lines.append(StageLine(kind, item.stage.text, percent, names))
+    _complete(problems, node, lines)
     return lines
+
+
+def _complete(problems: Problems, node: ast.Flag, lines: list[StageLine]) -> None:
+    """New code that is complete looks at the new shape alone, which old code beside it no longer does."""
+    everybody = any(line.scope == "all" for line in lines)
+    behind = [line for line in lines if STAGES.index(line.stage) < STAGES.index("live")]
+    done = next((item for item in node.stages if item.stage.text == "complete"), None)
+    if done is not None and (behind or not everybody):
+        title = "`complete` is possible once every tenant is live"
+        label = f"others are {behind[0].stage if behind else 'off'}"
+        problems.error("MIG506", done.span, title, label, help="stage live for all")
+
+
+def _contradiction(problems: Problems, span: Span, first: Span, who: str) -> None:
+    title = f"the flag says twice where `{who}` stands"
+    help_ = "keep the line that is true now"
+    problems.error("MIG506", span, title, "again", more=[(first, "first said here")], help=help_)
 
 
 def switches(

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
+from migdsl.semantics.defaults import default
 from migdsl.semantics.expressions import expression
 from migdsl.semantics.header import again, bad_number
 from migdsl.semantics.model import Column, Constraint, Database, Table, Tenants
 from migdsl.semantics.problems import Problems, sql_name
+from migdsl.semantics.relations import references
 from migdsl.semantics.types import column_type
 from migdsl.source import Span
 from migdsl.syntax import ast, lexis
@@ -30,10 +32,10 @@ def table(problems: Problems, node: ast.Entity, databases: dict[str, Database], 
         schema=schema,
         name=name,
         columns=columns,
-        key=key,
+        key=key if _fit(problems, node, key, columns) else (),
         scope=scope,
         scope_reason=reason,
-        constraints=tuple(_constraints(problems, node, columns, known if complete else None)),
+        constraints=(*_constraints(problems, node, columns, known if complete else None), *references(node)),
         rows=_rows(problems, settings.get("rows")),
         sensitivity=_sensitivity(problems, settings.get("sensitivity")),
         legacy=tuple((sql_name(i.column), i.note.value) for i in node.items if isinstance(i, ast.Legacy)),
@@ -66,10 +68,13 @@ def _place(problems: Problems, node: ast.Entity, databases: dict[str, Database])
 
 def _columns(problems: Problems, node: ast.Entity) -> Iterator[Column]:
     seen: dict[str, Span] = {}
-    for item in node.items:
-        if not isinstance(item, ast.Column):
-            continue
-        found = column(problems, item)
+    columns = [item for item in node.items if isinstance(item, ast.Column)]
+    generated = [c.name.text for c in columns if any(m.kind == "generated" for m in c.marks)]
+    stored = None
+    if node.name.text not in problems.broken:
+        stored = frozenset(sql_name(c.name) for c in columns if c.name.text not in generated)
+    for item in columns:
+        found = column(problems, item, stored)
         if found.name in seen:
             title = f"`{node.name.text}` has two columns called `{found.name}`"
             more = [(seen[found.name], "the first one")]
@@ -86,14 +91,14 @@ def _columns(problems: Problems, node: ast.Entity) -> Iterator[Column]:
         yield found
 
 
-def column(problems: Problems, node: ast.Column) -> Column:
-    """A column with its marks."""
+def column(problems: Problems, node: ast.Column, known: frozenset[str] | None = None) -> Column:
+    """A column with its marks; `known` are the columns that one may be generated from, None where they aren't all known."""
     marks: dict[str, ast.Mark] = {}
     for mark in node.marks:
         if mark.kind in marks:
             again(problems, mark.span, marks[mark.kind].span, mark.kind, f"column `{sql_name(node.name)}`")
         marks.setdefault(mark.kind, mark)
-    default = marks["default"].literal if "default" in marks else None
+    literal = marks["default"].literal if "default" in marks else None
     generated = marks["generated"].sql if "generated" in marks else None
     identity = marks.get("identity")
     return Column(
@@ -106,23 +111,10 @@ def column(problems: Problems, node: ast.Column) -> Column:
         pii="pii" in marks,
         phi="phi" in marks,
         unique="unique" in marks,
-        default=_default(problems, default) if default else None,
+        default=default(problems, literal) if literal else None,
         identity=("always" if identity.always else "by default") if identity else None,
-        generated=expression(problems, generated, "generated", None) if generated else None,
+        generated=expression(problems, generated, "generated", known) if generated else None,
     )
-
-
-def _default(problems: Problems, literal: ast.Literal) -> str | None:
-    if literal.sql is None:
-        return literal.text
-    from migdsl.dialect import sql as dialect  # only where a default is SQL
-
-    try:
-        return dialect.expression(literal.sql.text).text
-    except dialect.SqlError as error:
-        title = f"PostgreSQL can't read this SQL: {error.message}"
-        problems.error("MIG201", literal.sql.span, title, "in this default")
-        return None
 
 
 def _key(problems: Problems, node: ast.Entity, columns: tuple[Column, ...]) -> tuple[str, ...]:
@@ -139,6 +131,17 @@ def _key(problems: Problems, node: ast.Entity, columns: tuple[Column, ...]) -> t
         help_ = "mark the primary key's column: id bigint key; or several: key (a, b)"
         problems.error("MIG108", node.name.span, title, "no column is marked `key`", body=body, help=help_)
     return key
+
+
+def _fit(problems: Problems, node: ast.Entity, key: tuple[str, ...], columns: tuple[Column, ...]) -> bool:
+    """Whether every row has a key: a walk along it would never come to one that is NULL."""
+    loose = [c for c in columns if c.name in key and c.nullable]
+    for column_ in loose:
+        title = f"the key of `{node.name.text}` may be NULL"
+        body = "Batches walk along the key: a row without one would never be filled, and nobody would notice."
+        help_ = "a primary key's columns are NOT NULL: leave the `?` out"
+        problems.error("MIG108", column_.span, title, "nullable", body=body, help=help_)
+    return not loose
 
 
 def _scope(
@@ -184,14 +187,14 @@ def _constraints(
         rule = _CONSTRAINTS.get(type(item))
         if rule:
             found = rule(problems, item, known)
-            _check_names(problems, found, item, known)
+            _check_names(problems, node, item, known)
             yield found
 
 
-def _check_names(problems: Problems, found: Constraint, item: ast.EntityItem, known: set[str] | None) -> None:
+def _check_names(problems: Problems, node: ast.Entity, item: ast.EntityItem, known: set[str] | None) -> None:
     for name in _names_in(item):
         if known is not None and sql_name(name) not in known:
-            problems.unknown("MIG102", "column", sql_name(name), name.span, known)
+            problems.unknown("MIG102", "column", sql_name(name), name.span, known, f"in `{node.name.text}`")
 
 
 def _names_in(item: ast.EntityItem) -> tuple[ast.Name, ...]:

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from migdsl.diagnostics.suggest import did_you_mean
 from migdsl.dialect import types
+from migdsl.dialect.names import quote
 from migdsl.dialect.types import SqlType
 from migdsl.semantics.problems import Problems
 from migdsl.syntax import ast
 
 MARKS = ("key", "tenant", "pii", "phi", "unique", "default", "identity", "generated")
-_UNKNOWN = SqlType("text", "text")
+_UNKNOWN = SqlType("text", "text", known=False)
 
 
 def column_type(problems: Problems, node: ast.Type) -> SqlType:
     """The type; text stands in for one that is unknown (and was reported)."""
     if node.labels is not None:
-        return SqlType(types.quote(node.name), node.name)
+        return SqlType(quote(node.name), node.name)
     found = types.resolve(node.name, node.schema, node.quoted, node.args, node.suffix, node.dimensions)
     if found is None:
         _unknown(problems, node)
@@ -32,6 +33,10 @@ def _unknown(problems: Problems, node: ast.Type) -> None:
             problems.error("MIG012", node.span, title, f"read as a type called `{' '.join(words)}`", help=help_)
             return
     whole = " ".join(words)
+    if types.resolve(node.name, None, False, (), node.suffix, 0):
+        title = f"`{whole}` doesn't take ({', '.join(node.args)})"
+        problems.error("MIG105", node.span, title, "not a type that PostgreSQL has", help=f"for example {whole}")
+        return
     near = did_you_mean(whole, types.known_names())
     help_ = (
         f"did you mean `{near}`?"

@@ -16,6 +16,8 @@ from migdsl.syntax.words import LATER_DECLARATIONS, LATER_OPERATIONS, LATER_SETT
 
 _WORD = re.compile(r"\w+")
 _FIRST = re.compile(r"\s*([^\W\d]\w*)")
+_MARKS = frozenset(["pii", "phi"])
+_LINES_OF_AN_ENTITY = frozenset("allow check global index key legacy rows sensitivity tenant unique".split())
 _COLUMN = re.compile(r"\s*([^\W\d]\w*)[ \t]+([^\W\d]\w*)")
 
 
@@ -26,12 +28,15 @@ def unexpected(source: SourceFile, error: UnexpectedInput, start: int, top: bool
     accepted = _accepted(error)
     keywords = {text for name, text in accepted.items() if text}
     block = "" if top else _block(source.text, start)
+    first = _FIRST.match(source.text, start)
     if span.start == start and _WORD.fullmatch(found):
         return _first_word(span, found, keywords, block, accepted)
     column = _COLUMN.match(source.text, start) if block == "entity" else None
     if column and column[1] in parser_keywords() and column[2].lower() in _type_words():
         return _directive_as_column(source.path, column)
-    return _plain(span, found, accepted, keywords)
+    if _WORD.fullmatch(found) and _MARKS <= keywords:
+        return _no_mark(span, found, keywords)
+    return _plain(span, found, accepted, keywords, first[1] if first else "")
 
 
 @cache
@@ -89,13 +94,21 @@ def _directive_as_column(path: str, column: re.Match[str]) -> Diagnostic:
     )
 
 
-def _plain(span: Span, found: str, accepted: dict[str, str], keywords: set[str]) -> Diagnostic:
+def _no_mark(span: Span, found: str, keywords: set[str]) -> Diagnostic:
+    near = did_you_mean(found, sorted(keywords))
+    help_ = f"did you mean `{near}`?" if near else f"what may follow a type: {', '.join(sorted(keywords))}"
+    return Diagnostic("MIG012", Severity.ERROR, f"`{found}` says nothing of a column", Label(span, "unknown"), help=help_)
+
+
+def _plain(span: Span, found: str, accepted: dict[str, str], keywords: set[str], first: str) -> Diagnostic:
     phrases = spoken(accepted)
     expected = listed(phrases) if phrases else "something else"
     what = "the file ends too early" if not found else f"`{_short(found)}` makes no sense here"
     if found in ("\n", "\r\n") or found.isspace():
         what = "the line ends too early"
     near = did_you_mean(found, sorted(keywords)) if _WORD.fullmatch(found) else None
+    if near is None and "ENUM" in accepted and first not in parser_keywords():
+        near = did_you_mean(first, sorted(_LINES_OF_AN_ENTITY))  # `rowz 500k` reads as a column called rowz
     help_ = f"did you mean `{near}`?" if near else ""
     return Diagnostic("MIG001", Severity.ERROR, what, Label(span, f"expected {expected}"), help=help_)
 
@@ -106,7 +119,8 @@ def _short(text: str) -> str:
 
 
 def _span(source: SourceFile, error: UnexpectedInput) -> Span:
-    start = error.pos_in_stream if isinstance(error.pos_in_stream, int) else len(source.text)
+    at = getattr(error, "pos_in_stream", None)  # typed as None, and an int where Lark knows it
+    start = at if isinstance(at, int) else len(source.text)
     if isinstance(error, UnexpectedToken) and error.token.type != "$END":
         if error.token.type == "_SEP":
             return Span(source.path, start, start + 1)

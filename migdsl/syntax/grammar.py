@@ -17,7 +17,8 @@ _GOES_ON = frozenset(["{", ";", ",", "and", "or"])
 class Separators:
     """Drops the separators that separate nothing, so that the grammar sees one between two statements and no other."""
 
-    always_accept = ("_SEP",)
+    # NAME, so that a keyword is always a whole word: `enginee` is no `engine` followed by something else.
+    always_accept = ("_SEP", "NAME")
 
     def process(self, stream: Iterator[lark.Token]) -> Iterator[lark.Token]:
         """The tokens without such separators."""

@@ -12,6 +12,7 @@ _PIECE = re.compile(
     r'#[^\n]*|"(?:[^"\\\n]|\\.|"")*"|`(?:[^`]|``)*`|(?P<open>[{(])|(?P<close>[})])|(?P<end>[\n;])|(?P<bad>["`])'
 )
 _PAIRS = {"}": "{", ")": "("}
+_OPENS = re.compile(r"\n[^\n]*(?:=|\b(?:from|back|list|check|where|generated|default))[ \t]*`$")
 _LINE_OF_ITS_OWN = re.compile(r"\n(?:\}|(?:migration|database|tenants|entity|change|cutover|flag)\b[^\n`]*\{)")
 
 
@@ -41,6 +42,7 @@ class _Frame:
         self.begin = at + 1
         self.block: tuple[Statement, ...] = ()
         self.statements: list[Statement] = []
+        self.suspect: _Frame | None = None
 
 
 def outline(path: str, text: str) -> Outline:
@@ -59,7 +61,8 @@ def outline(path: str, text: str) -> Outline:
             problems.append(_unopened(path, match.start(), frames[-1]))
             break
     if not problems and len(frames) > 1:
-        problems.append(_unclosed(path, text, frames[1] if frames[-1].char == "{" else frames[-1]))
+        outermost = frames[0].suspect or frames[1]
+        problems.append(_unclosed(path, text, outermost if frames[-1].char == "{" else frames[-1]))
     _close_statement(frames[0], text, len(text), len(text))
     return Outline(tuple(frames[0].statements), tuple(problems))
 
@@ -77,11 +80,19 @@ def _close_block(frames: list[_Frame], text: str, at: int) -> bool:
     frame = frames[-1]
     if frame.char != _PAIRS[text[at]]:
         return False
+    if frame.char == "{" and frames[0].suspect is None and _margin(text, at) < _margin(text, frame.at):
+        frames[0].suspect = frame
     if frame.char == "{":
         _close_statement(frame, text, at, at)
         frames[-2].block = tuple(frame.statements)
     frames.pop()
     return True
+
+
+def _margin(text: str, at: int) -> int:
+    """How far the line is indented: a brace further left than the line whose block it closes was meant for another."""
+    line = text[text.rfind("\n", 0, at) + 1 : at + 1]
+    return len(line) - len(line.lstrip())
 
 
 def _unterminated(path: str, text: str, at: int) -> Diagnostic:
@@ -100,7 +111,8 @@ def _unterminated(path: str, text: str, at: int) -> Diagnostic:
 
 
 def _swallows(match: re.Match[str]) -> bool:
-    return match[0].startswith("`") and _LINE_OF_ITS_OWN.search(match[0]) is not None
+    """SQL that holds a whole block, or ends where SQL begins: its own backtick was left out, and another one closed it."""
+    return match[0].startswith("`") and any(p.search(match[0]) is not None for p in (_LINE_OF_ITS_OWN, _OPENS))
 
 
 def _unopened(path: str, at: int, innermost: _Frame) -> Diagnostic:

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 from lark import TextSlice, Tree, UnexpectedInput
 
-from migdsl.diagnostics import Diagnostic, Severity
-from migdsl.source import SourceFile
+from migdsl.diagnostics import Diagnostic, Label, Severity
+from migdsl.source import SourceFile, Span
 from migdsl.syntax import ast
 from migdsl.syntax.build import declarations
 from migdsl.syntax.build.nodes import Context, Node
@@ -66,7 +66,7 @@ def _recover(source: SourceFile) -> Parsed:
     for statement in shape.statements:
         room = MOST_PROBLEMS - len(context.problems)
         if room <= 0:
-            context.problems.append(_too_many())
+            context.problems.append(_too_many(Span(source.path, statement.start, statement.start + 1)))
             break
         tree, ok = _declaration(source, statement, context, room)
         if tree is not None:
@@ -111,11 +111,11 @@ def _name(text: str) -> tuple[str, ...]:
     return (match[1].strip('"').replace('""', '"'),) if match else ()
 
 
-def _too_many() -> Diagnostic:
+def _too_many(place: Span) -> Diagnostic:
     return Diagnostic(
         "MIG010",
         Severity.WARNING,
         f"more than {MOST_PROBLEMS} problems: the rest of the file was not read",
-        None,
+        Label(place, "not read from here on"),
         help="mend the first ones and run it again",
     )

@@ -34,6 +34,8 @@ _NAMED = {
 
 def spoken(terminals: dict[str, str]) -> list[str]:
     """What may stand here, in words: terminals (name → the text of a keyword, or "") without repetition, keywords last."""
+    if "ENUM" in terminals:
+        return ["a type, such as `bigint` or `text?`"]
     others = {_NAMED[name] for name in terminals if name in _NAMED}
     if "a name" in others:
         others.discard('a string in double quotes ("…")')  # That is how a name is quoted.

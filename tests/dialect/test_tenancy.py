@@ -27,6 +27,7 @@ CONFINED = (
     "SELECT 1",
     "VALUES (1), (2)",
     "SELECT count(*) FROM pg_class, pg_catalog.pg_namespace, migdsl.slice, information_schema.columns",
+    "SELECT * FROM users WHERE id > 1 AND FALSE",
     # Equality chains
     "SELECT * FROM users u, inv i WHERE u.tenant_id = i.tenant_id AND i.tenant_id = :tenant_id",
     "SELECT * FROM users u JOIN inv i ON i.tenant_id = u.tenant_id WHERE u.tenant_id = :tenant_id",
@@ -103,6 +104,10 @@ UNCONFINED = (
     "SELECT tenant_id = :tenant_id FROM users",
     "SELECT * FROM users HAVING max(tenant_id) = :tenant_id",
     "SELECT * FROM users TABLESAMPLE SYSTEM (1) WHERE tenant_id = :tenant_id",
+    "SELECT * FROM users WHERE FALSE OR true",
+    "SELECT * FROM users WHERE NOT FALSE",
+    "SELECT (SELECT max(id) FROM users) FROM z WHERE FALSE",
+    "SELECT * FROM users LEFT JOIN z ON FALSE",
     # Joins
     "SELECT * FROM users u LEFT JOIN inv i ON i.tenant_id = :tenant_id",
     "SELECT * FROM users u LEFT JOIN inv i ON i.tenant_id = :tenant_id AND u.tenant_id = :tenant_id",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -19,9 +18,16 @@ def empty_project(pg: Server, database: str, tmp_path: Path) -> Project:
 
 
 @pytest.fixture
-def project(empty_project: Project) -> Iterator[Project]:
-    """A project with 7 tenants and 300 users, its expand revision compiled and not run."""
+def project(empty_project: Project) -> Project:
+    """A project with 7 tenants and 300 users, some with the same address; all revisions are there, and none has run."""
     with empty_project.connect() as connection:
         build(connection, tenants=7, rows=300)
-    empty_project.compile()
+    empty_project.write(empty_project.source.read_text(encoding="utf-8"))
     return empty_project
+
+
+@pytest.fixture
+def clean_project(project: Project) -> Project:
+    """The same, and no address stands twice."""
+    project.run("UPDATE users SET email = id || email WHERE email LIKE 'shared%'")
+    return project

@@ -1,4 +1,4 @@
-"""A folder with users.mig becomes what a team runs: compile, Alembic, the jobs, and what a person pastes from the runbook."""
+"""A folder with users.mig becomes what a team runs: compile, Alembic, the jobs, and what is pasted from the runbook."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import re
 import subprocess
 import sys
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 
 import psycopg
@@ -16,6 +17,7 @@ from alembic import command
 from alembic.config import Config
 
 from migdsl.rehearsal.server import Server
+from migdsl.workspace import compile_files
 
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLE = ROOT / "examples" / "users.mig"
@@ -51,7 +53,7 @@ class Ran:
 
 @dataclass(slots=True)
 class Project:
-    """A project in `folder` whose migrations run on the database at `url`; Alembic's `driver` and `env.py` can be chosen."""
+    """A project in `folder` whose migrations run on the database at `url`, with this driver and env.py of Alembic."""
 
     folder: Path
     url: str
@@ -116,9 +118,22 @@ class Project:
         done = self.shell(sys.executable, "-m", "migdsl", "compile", "users.mig", "--out", "out", *options)
         assert done.code == 0, done
 
+    def write(self, text: str, through: str = "contract") -> None:
+        """The files of another .mig text, all revisions released; what `compile` writes, without its second."""
+        for path, content in _compiled(text, through):
+            target = self.out / path
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_text(content, encoding="utf-8")
+
     def shell(self, *argv: str, **more: str) -> Ran:
         done = subprocess.run(
-            argv, cwd=self.folder, env=self.environment(**more), capture_output=True, text=True, timeout=300, check=False
+            argv,
+            cwd=self.folder,
+            env=self.environment(**more),
+            capture_output=True,
+            text=True,
+            timeout=300,
+            check=False,
         )
         return Ran(done.returncode, done.stdout, done.stderr)
 
@@ -207,11 +222,18 @@ class Project:
         return _without_order(done.out)
 
 
+@lru_cache
+def _compiled(text: str, through: str) -> tuple[tuple[str, str], ...]:
+    compilation = compile_files({"users.mig": text}, "users.mig", through=through)
+    assert compilation.ok, compilation.diagnostics
+    return tuple((artifact.path, artifact.text) for artifact in compilation.artifacts)
+
+
 def _without_order(dump: str) -> str:
     lines: list[str] = []
     columns: list[str] | None = None
     for line in dump.splitlines():
-        if columns is not None and line == ");":
+        if columns is not None and line.startswith(")"):
             lines += [*sorted(columns), line]
             columns = None
         elif columns is not None:

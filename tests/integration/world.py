@@ -18,7 +18,7 @@ CREATE TABLE users (
     username text NOT NULL,
     email text,
     UNIQUE (tenant_id, username)
-);
+) WITH (fillfactor = 60);
 CREATE INDEX users_tenant_id_id_idx ON users (tenant_id, id);
 COMMENT ON TABLE users IS 'people';
 COMMENT ON COLUMN users.email IS 'it''s "the" address, 名前';
@@ -61,10 +61,7 @@ class Row:
         """New code writes the address; the old column follows, unless what it holds says the same already."""
         name = username or self.username
         return replace(
-            self,
-            username=name,
-            contact=contact,
-            email=self.email if computed(name, self.email) == contact else contact,
+            self, username=name, contact=contact, email=self.email if computed(name, self.email) == contact else contact
         )
 
 
@@ -89,7 +86,7 @@ class Journal:
 
 
 def sizes(tenants: int, rows: int) -> list[int]:
-    """Very unequal sizes that sum to `rows`: the first tenant has a third of all, many have a few, the last has none."""
+    """Very unequal sizes that sum to `rows`: the first tenant has a third of all, many have few, the last has none."""
     weights = [n**-1.4 for n in range(1, tenants)]
     found = [max(1, int(rows * weight / sum(weights))) for weight in weights]
     found[0] += rows - sum(found)
@@ -97,7 +94,7 @@ def sizes(tenants: int, rows: int) -> list[int]:
 
 
 def build(connection: psycopg.Connection, tenants: int, rows: int) -> list[str]:
-    """The tables, filled; returns the tenants from the biggest to the one without rows. The canary is a middling one."""
+    """The tables, filled; returns the tenants from the biggest to the one without rows. The canary is middling."""
     connection.execute(TABLES)
     names = [str(uuid.uuid5(uuid.NAMESPACE_URL, str(n))) for n in range(tenants)]
     names[min(5, tenants - 2)] = CANARY
@@ -119,7 +116,9 @@ SELECT count(*) FROM users
 def differences(connection: psycopg.Connection, journal: Journal, columns: Sequence[str]) -> list[str]:
     """Acknowledged writes that are not found again, and rows that nobody wrote; at most ten, by key alone."""
     selected = ", ".join(columns)
-    found = {row[0]: row[1:] for row in connection.execute(f"SELECT id, tenant_id::text, username, {selected} FROM users")}
+    found = {
+        row[0]: row[1:] for row in connection.execute(f"SELECT id, tenant_id::text, username, {selected} FROM users")
+    }
     fields = ["tenant", "username", *("contact" if c == "contact_email" else c for c in columns)]
     wanted = {key: tuple(getattr(row, f) for f in fields) for key, row in journal.living().items()}
     return list(_told(found, wanted, fields))[:10]
@@ -131,4 +130,6 @@ def _told(found: dict[int, tuple], wanted: dict[int, tuple], fields: Sequence[st
     for key in sorted(wanted.keys() & found.keys()):
         if found[key] != wanted[key]:
             pairs = zip(fields, found[key], wanted[key], strict=True)
-            yield f"row {key}: " + ", ".join(f"{f} is {is_!r}, not {should!r}" for f, is_, should in pairs if is_ != should)
+            yield f"row {key}: " + ", ".join(
+                f"{f} is {is_!r}, not {should!r}" for f, is_, should in pairs if is_ != should
+            )

@@ -1,4 +1,4 @@
-"""Old and new application code at work: threads that write their own rows, and note what the database has acknowledged."""
+"""Old and new application code at work: threads that write their own rows, and note what was acknowledged."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ LOCK_TIMEOUT = "1s"
 
 @dataclass(slots=True)
 class Rules:
-    """What application code does just now: where old code still writes, whether new code does, and whether addresses are doubled."""
+    """Where old code still writes, whether new code does, and whether they write addresses that are there already."""
 
     old_tenants: frozenset[str]
     new: bool = False
@@ -46,7 +46,7 @@ class Writer:
     def run(self) -> None:
         options = f"-c lock_timeout={LOCK_TIMEOUT}"
         with psycopg.connect(self.url, autocommit=True, options=options, application_name=self.name) as connection:
-            while not self.stop.wait(0.01):
+            while not self.stop.wait(0.02):
                 with self.busy:
                     self._once(connection)
 
@@ -183,14 +183,14 @@ class NewWriter(Writer):
         return True
 
     def update(self, connection: psycopg.Connection, allowed: frozenset[str]) -> bool:
-        return self._contact(connection, allowed, lambda row: f"{self.fresh()}@new.example")
+        return self._contact(connection, allowed, lambda _: f"{self.fresh()}@new.example")
 
     def as_computed(self, connection: psycopg.Connection, allowed: frozenset[str]) -> bool:
         """Writes just what an old row without an address would get."""
         return self._contact(connection, allowed, lambda row: row.username + "@example.com")
 
     def duplicate(self, connection: psycopg.Connection, allowed: frozenset[str]) -> bool:
-        return self._contact(connection, allowed, lambda row: SHARED)
+        return self._contact(connection, allowed, lambda _: SHARED)
 
     def _contact(self, connection: psycopg.Connection, allowed: frozenset[str], value: Callable[[Row], str]) -> bool:
         chosen = self.own(allowed)

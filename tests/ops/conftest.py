@@ -44,7 +44,12 @@ def _database(server: Server) -> Iterator[str]:
 @pytest.fixture(params=[18, 16])
 def url(request: pytest.FixtureRequest) -> str:
     """The URL of a database with nothing in it, on each version in turn."""
-    found: str = request.getfixturevalue(f"database{request.param}")
+    return emptied(request, request.param)
+
+
+def emptied(request: pytest.FixtureRequest, version: int) -> str:
+    """The session's database on that version, after everything in it was dropped."""
+    found: str = request.getfixturevalue(f"database{version}")
     with psycopg.connect(found, autocommit=True) as connection:
         connection.execute(_WIPE)
     return found

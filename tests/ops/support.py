@@ -75,7 +75,7 @@ def codes(text: str) -> list[str]:
 def lowered(text: str) -> Lowered:
     """The steps of a file, which must be without fault."""
     module, found = checked(text)
-    assert found == []
+    assert found == [], found
     return lower(module)
 
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from lark import Tree
 
 from migdsl.syntax import ast
 from migdsl.syntax.build import change, entity, header, rollout
 from migdsl.syntax.build.nodes import Context, Node
 
-_BUILDERS = {
+_BUILDERS: dict[str, Callable[[Node, Context], ast.Declaration]] = {
     "migration": header.migration,
     "database": header.database,
     "tenants": header.tenants,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from migdsl.syntax import ast
 from migdsl.syntax.build import entity, nodes
 from migdsl.syntax.build.nodes import Context, Node
@@ -83,4 +85,4 @@ def _reason(node: Node, kind: str, context: Context) -> ast.Text | None:
     return nodes.texts(found, context)[0] if found else None
 
 
-_OPERATIONS = {"add": _add, "drop": _drop, "require": _require, "optional": _optional}
+_OPERATIONS: dict[str, Callable[[Node, Context], ast.Operation]] = {"add": _add, "drop": _drop, "require": _require, "optional": _optional}

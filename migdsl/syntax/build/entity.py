@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from lark import Token
 
 from migdsl.syntax import ast
@@ -126,7 +128,7 @@ def _via(node: Node, context: Context) -> ast.TenantVia:
     return ast.TenantVia(over, parent, context.span(node))
 
 
-_ITEMS = {
+_ITEMS: dict[str, Callable[[Node, Context], ast.EntityItem]] = {
     "column": column,
     "entity_key": _key,
     "entity_unique": unique,

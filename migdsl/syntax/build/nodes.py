@@ -47,12 +47,12 @@ def name(node: Node, context: Context) -> ast.Name:
     """A name, plain or quoted."""
     token = node.children[0]
     assert isinstance(token, Token)
-    if token.type != "STRING":
-        return ast.Name(str(token), False, context.span(token))
-    text = lexis.quoted_name(token)
-    if not text or "\x00" in text or len(text.encode("utf-8", "replace")) > 63:
-        _complain(context, token, "this is no name that PostgreSQL could hold", "a name has 1 to 63 bytes")
-    return ast.Name(text, True, context.span(token))
+    quoted = token.type == "STRING"
+    text = lexis.quoted_name(token) if quoted else str(token)
+    size = len(text.encode("utf-8", "replace"))
+    if not text or "\x00" in text or size > 63:
+        _complain(context, token, "this is no name that PostgreSQL could hold", f"a name has 1 to 63 bytes; this has {size}")
+    return ast.Name(text, quoted, context.span(token))
 
 
 def names(node: Node, context: Context) -> tuple[ast.Name, ...]:

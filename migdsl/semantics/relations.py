@@ -1,0 +1,85 @@
+"""What entities say of each other and of the tenants, held against what is declared."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from migdsl.semantics.model import Constraint, Table, Tenants
+from migdsl.semantics.problems import Problems, sql_name
+from migdsl.syntax import ast
+
+Pair = tuple[ast.Entity, Table]
+
+
+def check(problems: Problems, pairs: list[Pair], tenants: Tenants | None) -> None:
+    """Check references, ways to the tenant, the type of tenant columns, and that no table is declared twice."""
+    tables = {table.entity: table for _, table in pairs}
+    for node, table in pairs:
+        _tenant_type(problems, node, table, tenants)
+        for target in _targets(node):
+            _target(problems, target, tables)
+        for item in node.items:
+            if isinstance(item, ast.TenantVia):
+                if item.entity.text not in tables:
+                    problems.unknown("MIG101", "entity", item.entity.text, item.entity.span, tables)
+                _own_column(problems, item.column, table)
+            elif isinstance(item, ast.Legacy):
+                _own_column(problems, item.column, table)
+    _one_entity_a_table(problems, [table for _, table in pairs])
+
+
+def references(node: ast.Entity) -> Iterator[Constraint]:
+    """The foreign keys that stand behind a column's type."""
+    for item in node.items:
+        if isinstance(item, ast.Column):
+            name = sql_name(item.name)
+            for mark in item.marks:
+                if mark.kind == "reference":
+                    yield Constraint("reference", (name,), frozenset([name]), None, mark.span)
+
+
+def _targets(node: ast.Entity) -> Iterator[ast.Target]:
+    for item in node.items:
+        if isinstance(item, ast.Reference):
+            yield item.target
+        elif isinstance(item, ast.Column):
+            yield from (mark.target for mark in item.marks if mark.target is not None)
+
+
+def _target(problems: Problems, target: ast.Target, tables: dict[str, Table]) -> None:
+    table = tables.get(target.entity.text)
+    if table is None:
+        problems.unknown("MIG101", "entity", target.entity.text, target.entity.span, tables)
+        return
+    for column in target.columns:
+        _own_column(problems, column, table)
+
+
+def _own_column(problems: Problems, name: ast.Name, table: Table) -> None:
+    if table.complete and table.column(sql_name(name)) is None:
+        known = [c.name for c in table.columns]
+        problems.unknown("MIG102", "column", sql_name(name), name.span, known, f"in `{table.entity}`")
+
+
+def _tenant_type(problems: Problems, node: ast.Entity, table: Table, tenants: Tenants | None) -> None:
+    """A tenant of another type would be compared by a cast, if at all, and no index would help."""
+    for column in table.columns:
+        if not column.tenant or tenants is None or tenants.type is None or column.type.base == tenants.type.base:
+            continue
+        declared = next(i for i in node.items if isinstance(i, ast.Column) and sql_name(i.name) == column.name)
+        if column.type.known and tenants.type.known:
+            title = f"`{table.entity}.{column.name}` can't hold a tenant: its type is not that of the tenant key"
+            more = [(tenants.span, f"tenants are of type {tenants.type.sql}")] if tenants.span else []
+            problems.error("MIG503", declared.type.span, title, f"of type {column.type.sql}", more=more)
+
+
+def _one_entity_a_table(problems: Problems, tables: list[Table]) -> None:
+    seen: dict[tuple[str, str, str], Table] = {}
+    for table in tables:
+        place = (table.database, table.schema, table.name)
+        first = seen.setdefault(place, table)
+        if first is not table and table.database and first.entity != table.entity:
+            title = f"`{first.entity}` and `{table.entity}` are the same table"
+            more = [(first.span, f"is {table.schema}.{table.name} already")]
+            help_ = "an entity is a table; leave one of the two out"
+            problems.error("MIG104", table.span, title, "the second one", more=more, help=help_)

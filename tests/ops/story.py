@@ -1,0 +1,161 @@
+"""Compiles `.mig` text into a folder and walks a real database through its revisions and jobs, there and back."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+import subprocess
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+
+import psycopg
+from alembic import command
+from alembic.config import Config
+from alembic.script import ScriptDirectory
+
+from migdsl.rehearsal.server import Server
+from migdsl.runtime import main
+from migdsl.workspace import compile_files
+
+ENV = """
+from alembic import context
+from sqlalchemy import create_engine, pool
+
+engine = create_engine(context.config.get_main_option("sqlalchemy.url"), poolclass=pool.NullPool)
+with engine.connect() as connection:
+    context.configure(connection=connection)
+    with context.begin_transaction():
+        context.run_migrations()
+"""
+LATE = MappingProxyType({"enforce": "live", "contract": "complete"})
+Look = Callable[["Story"], None]
+NOTHING: Mapping[str, Look] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True)
+class Story:
+    """A compiled migration in `folder`, and the database at `url` on which it runs."""
+
+    server: Server
+    url: str
+    folder: Path
+    connection: psycopg.Connection
+    name: str
+
+    @property
+    def revisions(self) -> list[str]:
+        """The ids of all revisions, first to last."""
+        return [r.revision for r in ScriptDirectory.from_config(self._config()).walk_revisions()][::-1]
+
+    def execute(self, statement: str) -> psycopg.Cursor:
+        return self.connection.execute(statement.encode())
+
+    def rows(self, query: str) -> list:
+        return self.execute(query).fetchall()
+
+    def upgrade(self, revision: str = "head") -> None:
+        command.upgrade(self._config(), revision)
+
+    def downgrade(self, revision: str = "-1") -> None:
+        command.downgrade(self._config(), revision)
+
+    def job(self, kind: str, *arguments: str) -> int:
+        """Runs all generated jobs of a kind (`backfills`, `reconcile`); the highest exit code."""
+        found = [self._run(path, *arguments) for path in sorted((self.folder / kind).rglob("*.py"))]
+        return max(found, default=0)
+
+    def _run(self, path: Path, *arguments: str) -> int:
+        spec = importlib.util.spec_from_file_location(path.stem, path)
+        assert spec is not None
+        assert spec.loader is not None
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        return main(module.JOB, ["--url", self.url, *arguments])
+
+    def wait(self, interval: str) -> None:
+        """Time passes: what the ledger recorded is that much older."""
+        with psycopg.connect(self.url, options="-c session_replication_role=replica") as clock:
+            clock.execute(
+                f"UPDATE migdsl.event SET at = at - interval '{interval}';"
+                f"UPDATE migdsl.reconciliation SET at = at - interval '{interval}'".encode()
+            )
+
+    def stage(self, stage: str) -> None:
+        """Everybody's flag is raised, and enough time passes between two clean reconciliations."""
+        self.execute(
+            f"INSERT INTO migdsl.event (migration, kind, subject, value) VALUES ('{self.name}', 'stage', 'all', '{stage}')"
+        )
+        assert self.job("reconcile") == 0
+        self.wait("40 days")
+        assert self.job("reconcile") == 0
+
+    def dump(self) -> list[str]:
+        """What pg_dump shows of the schema; the lines of a table in alphabetical order, since a column comes back last."""
+        done = subprocess.run(
+            [str(self.server.bin / "pg_dump"), "-s", "-N", "migdsl", "-T", "public.alembic_version", self.url],
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        text = re.sub(r"^\\(?:un)?restrict .*$", "", done.stdout, flags=re.MULTILINE)
+        return [_sorted(part) for part in re.split(r"\n{2,}", text)]
+
+    def there_and_back(self, looks: Mapping[str, Look] = NOTHING) -> None:
+        """Up through all revisions with the jobs in between, and down again: every dump must be what it was.
+
+        `looks` are called at `before`, after each phase (`expand`, `backfill` …), and after each way back (`back contract`).
+        """
+        dumps = []
+        self._look(looks, "before")
+        for revision in self.revisions:
+            phase = revision.removeprefix(f"{self.name}_")
+            dumps.append((phase, self.dump()))
+            if phase in LATE:
+                self.stage(LATE[phase])
+            self.upgrade(revision)
+            self._look(looks, phase)
+            if phase == "expand":
+                assert self.job("backfills") == 0
+                self._look(looks, "backfill")
+                assert self.job("reconcile") == 0
+        for phase, dump in reversed(dumps):
+            self.downgrade()
+            assert self.dump() == dump, f"the way back from {phase}"
+            self._look(looks, f"back {phase}")
+        assert self.rows("SELECT nspname FROM pg_namespace WHERE nspname = 'migdsl'") == []
+
+    def _look(self, looks: Mapping[str, Look], name: str) -> None:
+        if name in looks:
+            looks[name](self)
+
+    def _config(self) -> Config:
+        config = Config()
+        config.set_main_option("script_location", str(self.folder / "alembic"))
+        config.set_main_option("version_locations", str(self.folder / "migrations" / "versions"))
+        config.set_main_option("path_separator", "os")
+        url = self.url.replace("postgresql://", "postgresql+psycopg://").replace("%", "%%")
+        config.set_main_option("sqlalchemy.url", url)
+        return config
+
+
+def _sorted(part: str) -> str:
+    if not part.startswith("CREATE TABLE"):
+        return part
+    head, *columns, tail = part.split("\n")
+    return "\n".join([head, *sorted(line.rstrip(",") for line in columns), tail])
+
+
+def compiled(text: str, folder: Path) -> str:
+    """Writes what the file compiles to, all phases released; the migration's name."""
+    found = compile_files({"m.mig": text}, "m.mig", through="contract")
+    assert [f"{d.code} {d.title}" for d in found.diagnostics] == []
+    assert found.migration is not None
+    for artifact in found.artifacts:
+        path = folder / artifact.path
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(artifact.text, encoding="utf-8")
+    (folder / "alembic").mkdir()
+    (folder / "alembic" / "env.py").write_text(ENV)
+    return found.migration
