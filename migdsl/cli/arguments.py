@@ -12,6 +12,7 @@ _COMMANDS = {
     "check": (("--strict",), ("--format",), (1, None)),
     "compile": (("--check", "--force", "--strict"), ("--out", "--through", "--format"), (1, None)),
     "explain": ((), (), (0, 1)),
+    "fmt": (("--check", "--diff"), (), (1, None)),
     "plan": (("--json",), ("--through",), (1, 1)),
 }
 _CHOICES = {"--through": PHASES, "--format": FORMATS}
@@ -24,7 +25,7 @@ class UsageError(Exception):
 class Options:
     """A command with its words. Not a dataclass: that import alone costs half of bare Python's start."""
 
-    __slots__ = ("check", "command", "force", "format", "json", "out", "strict", "through", "words")
+    __slots__ = ("check", "command", "diff", "force", "format", "json", "out", "strict", "through", "words")
 
     def __init__(self, command: str, words: tuple[str, ...], flags: set[str], values: dict[str, str]) -> None:
         self.command = command
@@ -33,6 +34,7 @@ class Options:
         self.through = values.get("--through")
         self.format = values.get("--format", "text")
         self.check = "--check" in flags
+        self.diff = "--diff" in flags
         self.force = "--force" in flags
         self.strict = "--strict" in flags
         self.json = "--json" in flags

@@ -6,6 +6,7 @@ USAGE = {
     "check": "migdsl check FILE... [--format text|json] [--strict]",
     "compile": "migdsl compile FILE... [--out DIR] [--check] [--force] [--through PHASE] [--format ...] [--strict]",
     "explain": "migdsl explain [CODE]",
+    "fmt": "migdsl fmt FILE... [--check] [--diff]",
     "plan": "migdsl plan FILE [--json] [--through PHASE]",
 }
 
@@ -16,6 +17,7 @@ migdsl: from one short .mig file to a checked zero-downtime migration plan and e
   migdsl check FILE...     say what is wrong, write nothing
   migdsl plan FILE         show what would happen, phase by phase
   migdsl explain CODE      tell more about a diagnostic
+  migdsl fmt FILE...       lay the files out: alignment, blanks and empty lines, nothing else
 
 `migdsl COMMAND --help` has the options. Exit codes: 0 fine, 1 problems were found, 2 drift or usage, 130 interrupted.
 """
@@ -46,6 +48,16 @@ Write every file of each migration, or none where anything is wrong. A file that
 usage: {USAGE["explain"]}
 
 Tell what a diagnostic means and what to do about it; without a code, list them all.
+""",
+    "fmt": f"""\
+usage: {USAGE["fmt"]}
+
+Lay the files out, in place. Blanks, empty lines and the `;` between statements may change and nothing else: comments,
+strings, SQL and the kind of line ends stay. A file with syntax errors is left alone. `-` reads the standard input and
+writes to the standard output.
+
+  --check              write nothing; exit 2 if anything would change
+  --diff               write nothing; show what would change
 """,
     "plan": f"""\
 usage: {USAGE["plan"]}

@@ -68,6 +68,10 @@ def _command(options: Options) -> int:
         from migdsl.cli.plan import plan_command  # the whole compiler
 
         return plan_command(options)
+    if options.command == "fmt":
+        from migdsl.cli.fmt import fmt_command  # the parser, and nothing behind it
+
+        return fmt_command(options)
     from migdsl.cli.explain import explain_command  # the catalog
 
     return explain_command(options)

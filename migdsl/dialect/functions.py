@@ -24,11 +24,14 @@ STABLE = frozenset(
     "current_setting inet_client_addr inet_server_addr now pg_backend_pid pg_current_xact_id statement_timestamp "
     "transaction_timestamp txid_current".split()
 )
-# They may return something that isn't NULL for an argument that is.
-NOT_STRICT = frozenset(
-    "array_append array_cat array_position array_prepend array_remove array_replace concat concat_ws format "
-    "json_build_array json_build_object jsonb_build_array jsonb_build_object jsonb_set_lax num_nonnulls num_nulls quote_nullable "
-    "row_to_json to_json to_jsonb".split()
+# They return NULL wherever an argument is NULL, in each of their forms. Of others, and of users' own, that isn't known.
+STRICT = frozenset(
+    "abs array_length array_lower array_ndims array_to_json array_upper ascii btrim cardinality casefold ceil ceiling "
+    "char_length character_length chr cbrt date_part date_trunc decode degrees encode exp extract floor host initcap "
+    "jsonb_array_length jsonb_extract_path jsonb_extract_path_text jsonb_strip_nulls jsonb_typeof left length lower lpad ltrim "
+    "md5 mod normalize octet_length position power quote_ident quote_literal radians regexp_count regexp_replace "
+    "regexp_split_to_array regexp_substr repeat replace reverse right round rpad "
+    "rtrim sha224 sha256 sha384 sha512 sign split_part sqrt starts_with strpos substr substring to_char to_date to_hex to_number to_timestamp translate trunc upper".split()
 )
 # They take SQL, or a table's name, as a text and run it: what they read can't be seen in the statement.
 RUNS_SQL = frozenset(

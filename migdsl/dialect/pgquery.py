@@ -32,7 +32,7 @@ class SqlError(Exception):
         self.offset = offset
 
 
-class TooDeep(SqlError):
+class TooDeepError(SqlError):
     """A text that is too long, or nested too deeply, for anybody to have written it."""
 
 
@@ -89,14 +89,14 @@ def parse(sql: str) -> list[Tree]:
     """The statements of a text. Locations in the tree are byte offsets. Raises SqlError."""
     library, raw = _library(), _encode(sql)
     if len(raw) > _SHORT and len(scan(sql)) > MOST_TOKENS:
-        raise TooDeep(f"it has more than {MOST_TOKENS} words", 0)
+        raise TooDeepError(f"it has more than {MOST_TOKENS} words", 0)
     result = library.pg_query_parse(raw)
     try:
-        _raise(result.error, raw)
+        _raise(result.error)
         statements: list[Tree] = json.loads(result.parse_tree).get("stmts", [])
         return statements
     except RecursionError:
-        raise TooDeep("it is nested too deeply", 0) from None
+        raise TooDeepError("it is nested too deeply", 0) from None
     finally:
         library.pg_query_free_parse_result(result)
 
@@ -106,7 +106,7 @@ def scan(sql: str) -> list[Lexeme]:
     library, raw = _library(), _encode(sql)
     result = library.pg_query_scan(raw)
     try:
-        _raise(result.error, raw)
+        _raise(result.error)
         message = ctypes.string_at(result.data, result.length)
     finally:
         library.pg_query_free_scan_result(result)
@@ -138,12 +138,12 @@ def _encode(sql: str) -> bytes:
         raise SqlError("half a character (a lone surrogate) can't stand in SQL", error.start) from None
 
 
-def _raise(error: Any, raw: bytes) -> None:
+def _raise(error: Any) -> None:
     if error:
         found = error.contents
         message = found.message.decode("utf-8", "replace")
         # The parser counts characters, since it takes the text for UTF-8.
-        kind = TooDeep if message.startswith("memory exhausted") else SqlError
+        kind = TooDeepError if message.startswith("memory exhausted") else SqlError
         raise kind(message, max(found.cursorpos - 1, 0))
 
 

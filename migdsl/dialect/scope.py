@@ -93,7 +93,7 @@ class Scope:
 
     def confined(self, relation: Tree, column: str | None) -> bool:
         """Whether the relation's tenant column equals the parameter, or none of its rows is seen."""
-        return self.empty or column is not None and self.root((str(id(relation)), column)) == self.root(PARAMETER)
+        return self.empty or (column is not None and self.root((str(id(relation)), column)) == self.root(PARAMETER))
 
     def _visible(self) -> dict[str, _Seen]:
         return {**self._outer, **self._own}

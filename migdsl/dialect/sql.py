@@ -12,6 +12,7 @@ from migdsl.dialect.functions import AGGREGATES, CLOCK, SETS, STABLE, VOLATILE, 
 from migdsl.dialect.pgquery import Lexeme, SqlError, Tree
 
 SUBQUERY = "a subquery"
+_TIMES = frozenset("date time timetz timestamp timestamptz".split())
 _PREFIX = "SELECT ("
 # A text without any of these has no comment, no dollar quote, no escape and no slice, so that a colon is quickly told.
 _ODD = re.compile(r"[\\$\[]|--|/\*|\w:[A-Za-z_]")
@@ -269,9 +270,9 @@ def _misused(kind: str, node: Tree) -> tuple[str, bool]:
         return _misused_call(node)
     if kind == "SQLValueFunction":
         return f"`{node['op'].removeprefix('SVFOP_').lower()}`", True
-    if kind == "TypeCast" and node["arg"].get("A_Const", {}).get("sval", {}).get("sval", "").strip().lower() in CLOCK:
-        if node["typeName"]["names"][-1]["String"]["sval"] in ("date", "time", "timetz", "timestamp", "timestamptz"):
-            return f"`'{node['arg']['A_Const']['sval']['sval']}'` as a time", True
+    if kind == "TypeCast" and node["typeName"]["names"][-1]["String"]["sval"] in _TIMES:
+        constant = node["arg"].get("A_Const", {}).get("sval", {}).get("sval", "")
+        return (f"`'{constant}'` as a time", True) if constant.strip().lower() in CLOCK else ("", False)
     if kind == "ColumnRef" and any("A_Star" in field for field in node["fields"]):
         return "`*`", False
     return "", False

@@ -26,7 +26,8 @@ _ALIASES = {
 }
 _KNOWN = frozenset(
     [
-        *"smallint integer bigint real numeric money boolean text citext uuid json jsonb xml bytea date time timestamp interval".split(),
+        *"smallint integer bigint real numeric money boolean text citext uuid json jsonb xml bytea date time timestamp".split(),
+        "interval",
         *"inet cidr macaddr macaddr8 bit point line lseg box path polygon circle tsvector tsquery name oid hstore ltree".split(),
         *"int4range int8range numrange tsrange tstzrange daterange vector geometry geography pg_lsn txid_snapshot".split(),
         *"int4multirange int8multirange nummultirange tsmultirange tstzmultirange datemultirange pg_snapshot".split(),

@@ -23,7 +23,7 @@ _JOBS = frozenset(["BackfillJob", "ReconcileJob"])
 _REFILL = ("tenants", "key", "upper", "bound", "batch")
 
 
-class UnprovenStatement(AssertionError):
+class UnprovenError(AssertionError):
     """A generated statement could reach rows of other tenants."""
 
 
@@ -39,12 +39,12 @@ def _place(table: Table) -> tuple[str, str]:
 
 
 def prove(artifact: Artifact, tree: ast.Module, known: Boundary) -> None:
-    """Raise UnprovenStatement where a statement of a job, or of a way back, is not confined."""
+    """Raise UnprovenError where a statement of a job, or of a way back, is not confined."""
     for name, sql in _statements(tree):
         found = unconfined(statement(sql), known)
         if found:
             reached = ", ".join(f.relation for f in found)
-            raise UnprovenStatement(f"{artifact.path}: `{name}` is not confined to one tenant: {reached}")
+            raise UnprovenError(f"{artifact.path}: `{name}` is not confined to one tenant: {reached}")
 
 
 def _statements(tree: ast.Module) -> Iterator[tuple[str, str]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from migdsl.ops import names
-from migdsl.ops.triggers import Kept, Pair
+from migdsl.ops.pairs import Kept, Pair
 from migdsl.semantics.model import Change, Table, Tenants
 
 

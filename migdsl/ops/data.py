@@ -8,7 +8,7 @@ from migdsl.dialect.names import quote
 from migdsl.dialect.sql import Expression
 from migdsl.ops.context import Context
 from migdsl.ops.model import Comparison, Fill, Violation
-from migdsl.ops.triggers import Pair, assigned, compared, one_line, over
+from migdsl.ops.pairs import Pair, assigned, compared, one_line, over
 from migdsl.semantics.model import AddColumn, RequireColumn, Table
 
 
@@ -68,10 +68,10 @@ def there_and_back(table: Table, source: Expression, backs: Mapping[str, str]) -
 def violations(context: Context) -> Iterator[Violation]:
     """The constraints to come, as questions to the rows of today."""
     for operation in context.change.operations:
-        if isinstance(operation, RequireColumn) or (isinstance(operation, AddColumn) and operation.source is not None):
-            if isinstance(operation, RequireColumn) or not operation.column.nullable:
-                name = operation.column.name
-                yield Violation(f"{name} is NULL", f"t.{quote(name)} IS NULL", ())
+        filled = isinstance(operation, AddColumn) and operation.source is not None and not operation.column.nullable
+        if filled or isinstance(operation, RequireColumn):
+            name = operation.column.name
+            yield Violation(f"{name} is NULL", f"t.{quote(name)} IS NULL", ())
         if isinstance(operation, AddColumn):
             for unique in operation.uniques:
                 yield Violation(f"{', '.join(unique.columns)} twice", None, unique.columns)

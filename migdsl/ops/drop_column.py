@@ -11,7 +11,7 @@ from migdsl.ops.add_column import EXPAND_TABLE
 from migdsl.ops.batches import Walk
 from migdsl.ops.context import Context
 from migdsl.ops.model import Cost, Group, Lock, Part, Refill, Step
-from migdsl.ops.triggers import assigned, compared, over
+from migdsl.ops.pairs import assigned, compared, over
 from migdsl.semantics.model import Column, DropColumn
 
 REFILL = 0  # undone last of all, since ways back run from the highest rank down

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from migdsl.dialect.names import dollar_tag, literal, qualified, quote
-from migdsl.ops import add_column, data, drop_column, gates, names, nullability, sync, triggers
+from migdsl.ops import add_column, data, drop_column, gates, names, nullability, pairs, sync
 from migdsl.ops.context import Context
 from migdsl.ops.model import Alone, BuildIndex, Cost, Gate, Group, Lock, Lowered, Step, TablePlan
 from migdsl.semantics.model import (
@@ -39,7 +39,7 @@ def lower(module: CheckedModule) -> Lowered:
 
 
 def _table(migration: str, module: CheckedModule, change: Change) -> TablePlan:
-    context = Context(migration, change, module.tenants, triggers.pairs(change), triggers.kept(change))
+    context = Context(migration, change, module.tenants, pairs.pairs(change), pairs.kept(change))
     around = list(sync.lower(context))
     # The trigger goes before the columns that it writes go, and comes after those that it writes have come.
     steps = [s for s in around if s.phase == "contract"]

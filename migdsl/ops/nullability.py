@@ -10,7 +10,7 @@ from migdsl.ops.add_column import EXPAND_TABLE
 from migdsl.ops.batches import Walk
 from migdsl.ops.context import Context
 from migdsl.ops.model import Part, Refill, Step
-from migdsl.ops.triggers import assigned, over
+from migdsl.ops.pairs import assigned, over
 from migdsl.semantics.model import OptionalColumn, RequireColumn
 
 

@@ -1,4 +1,4 @@
-"""The trigger that keeps old and new columns equal: made in expand, told in enforce to stop filling, gone in contract."""
+"""The trigger that keeps old and new columns equal: made in expand, fills no more from enforce on, gone in contract."""
 
 from __future__ import annotations
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Literal
 
+from migdsl.ops.model import Violation
 from migdsl.plan.model import (
     AllowedRule,
     DataDomain,
@@ -54,7 +55,8 @@ def strategy(facts: Facts) -> Iterator[str]:
     """How it is done."""
     for plan in facts.tables:
         table, change = plan.table, facts.change(plan)
-        yield f"Change {table.entity} ({summary(change)}) by expanding first and contracting last, in {len(facts.phases)} deploys of DDL."
+        deploys = f"in {len(facts.phases)} deploys of DDL"
+        yield f"Change {table.entity} ({summary(change)}) by expanding first and contracting last, {deploys}."
         if plan.comparisons:
             yield (
                 f"A trigger keeps {old_side(plan, change)} and {new_side(plan)} equal for old and new code alike, "
@@ -62,13 +64,17 @@ def strategy(facts: Facts) -> Iterator[str]:
             )
         if plan.fills:
             yield (
-                f"A resumable backfill fills {listed([f.column for f in plan.fills])} where it is NULL, about 20 ms a batch; "
-                "it never overwrites a value."
+                f"A resumable backfill fills {listed([f'{table.entity}.{f.column}' for f in plan.fills])} where NULL, "
+                "about 20 ms a batch; it never overwrites a value."
             )
         if plan.violations:
-            yield f"Constraints bind only once every tenant writes the new shape: {listed([v.title for v in plan.violations])} is counted until then."
+            yield (
+                f"Constraints of {table.entity} bind only once every tenant writes the new shape; until then rows with "
+                f"{_quoted(plan.violations, 'or')} are counted."
+            )
     if facts.soak_seconds is not None:
-        yield f"What is old goes after a soak of {duration(facts.soak_seconds)}, once a counter shows that no old code writes any more."
+        soak = duration(facts.soak_seconds)
+        yield f"What is old goes after a soak of {soak}, once a counter shows that no old code writes any more."
 
 
 def source_of_truth(facts: Facts) -> str:
@@ -93,10 +99,14 @@ def risks(facts: Facts) -> Iterator[str]:
                     "reconciliation counts such rows as lossy."
                 )
         for violation in plan.violations:
-            yield f"{entity}: rows that break {violation.title} stop enforce; reconciliation names them while there is time to mend them."
+            yield (
+                f"{entity}: rows that break {violation.title} stop enforce; "
+                "reconciliation names them while there is time to mend them."
+            )
         for operation in change.operations:
             if isinstance(operation, DropColumn):
-                yield f"A reader of {entity}.{operation.column.name} that nobody knows of fails at contract; the counter sees writers only."
+                name = f"{entity}.{operation.column.name}"
+                yield f"A reader of {name} that nobody knows of fails at contract; the counter sees writers only."
             if isinstance(operation, OptionalColumn):
                 yield f"Old code that reads {entity}.{operation.column.name} may meet a NULL as soon as new code writes one."
     yield from header.risks
@@ -162,17 +172,39 @@ def _breaking(facts: Facts) -> Iterator[str]:
 def guardrails(facts: Facts) -> Guardrails:
     """The guardrails section, with what is exempt and why."""
     return Guardrails(
-        rules=(
-            "No downtime unless the file allows it",
-            "Every query on a tenant's table is confined to one tenant, proven by parsing it",
-            "Old and new code both work in every phase before contract",
-            "Personal data is in no log, metric or report",
-            "Backfills are idempotent, batched and resumable",
-        ),
+        rules=tuple(_rules(facts)),
         tenancy_exemptions=tuple(_exemptions(facts)),
         allowed=tuple(AllowedRule(code=a.code, reason=a.reason) for a in facts.module.allows),
         irreversible=tuple(f"{p.table.entity}: {why}" for p in facts.tables for why in p.irreversible),
     )
+
+
+def _rules(facts: Facts) -> Iterator[str]:
+    """The guardrails, said of this migration."""
+    header = facts.module.header
+    assert header is not None
+    allowed = {"none": "No step needs downtime", "allowed": "Downtime is allowed, and no step needs it"}
+    yield allowed.get(
+        header.downtime, f"At most {duration(header.downtime_seconds or 0)} of downtime, and no step needs it"
+    )
+    owned = [f"{p.table.schema}.{p.table.name}" for p in facts.tables if p.table.scope == "tenant"]
+    if owned:
+        yield f"Every query on {listed(owned)} is confined to one tenant, proven by parsing it"
+    last = "before contract" if "contract" in facts.phases else "there is"
+    yield f"Old and new code of {listed([p.table.entity for p in facts.tables])} both work in every phase {last}"
+    private = [
+        f"{p.table.entity}.{c}" for p, d in zip(facts.tables, domains(facts), strict=True) for c in d.pii_columns
+    ]
+    if private:
+        yield f"Values of {listed(private)} are in no log, metric or report"
+    filled = [p.table.entity for p in facts.tables if p.fills]
+    if filled:
+        yield f"The backfill of {listed(filled)} is idempotent, batched and resumable"
+
+
+def _quoted(violations: tuple[Violation, ...], last: str) -> str:
+    """What would break constraints to come, each in quotes, since it has commas of its own."""
+    return listed([f'"{v.title}"' for v in violations], last)
 
 
 def _exemptions(facts: Facts) -> Iterator[Exemption]:
@@ -196,12 +228,12 @@ def modernization_gates(facts: Facts) -> Iterator[ModernizationGate]:
     """Standards that the result meets."""
     for plan in facts.tables:
         entity = plan.table.entity
+        owned = plan.table.scope == "tenant"
+        text = f"Every row of {entity} belongs to one tenant" if owned else f"{entity} is shared by all, for a reason"
         met = (
-            f"column {plan.table.tenant}, and the proof for every statement"
-            if plan.table.scope == "tenant"
-            else "exempt"
+            f"column {plan.table.tenant}, and the proof for every statement" if owned else plan.table.scope_reason or ""
         )
-        yield ModernizationGate(id=f"tenancy.{entity}", text=f"Every row of {entity} belongs to one tenant", met_by=met)
+        yield ModernizationGate(id=f"tenancy.{entity}", text=text, met_by=met)
         if plan.fills:
             path = facts.paths.backfill(plan.table)
             text = f"The backfill of {entity} can be replayed without effect"
@@ -209,7 +241,7 @@ def modernization_gates(facts: Facts) -> Iterator[ModernizationGate]:
                 id=f"idempotency.{entity}", text=text, met_by=f"{path} touches only rows that are NULL"
             )
         if plan.violations:
-            titles = listed([v.title for v in plan.violations])
+            titles = _quoted(plan.violations, "and")
             text = f"The database itself keeps the new rules of {entity}"
             yield ModernizationGate(
                 id=f"constraints.{entity}", text=text, met_by=f"constraints made in enforce against: {titles}"

@@ -46,7 +46,10 @@ def _approach(facts: Facts, steps: int) -> str:
         return "No cutover: old and new code see the same columns throughout."
     columns = listed([new_side(p) for p in facts.tables if p.comparisons])
     by = "request by request" if facts.module.rollout.by_request else "tenant by tenant"
-    return f"Readers and writers move to {columns} {by} in {steps} steps, by the flag {facts.migration}; triggers keep both sides equal."
+    return (
+        f"Readers and writers move to {columns} {by} in {steps} steps, by the flag {facts.migration}; "
+        "triggers keep both sides equal."
+    )
 
 
 def _downtime(facts: Facts) -> str:
@@ -151,7 +154,8 @@ def validation(facts: Facts) -> Validation:
         checks=tuple(c.text for c in checks),
         metrics=tuple(metrics),
         sampling=tuple(
-            f"{p.table.entity}: every row of every tenant is compared; none is sampled" for p in facts.tables
+            f"{p.table.entity}: every row{' of every tenant' if p.table.scope == 'tenant' else ''} is compared; none is sampled"
+            for p in facts.tables
         ),
         typed_checks=tuple(checks),
     )
@@ -164,7 +168,9 @@ def _checks(facts: Facts, plan: TablePlan) -> Iterator[Check]:
     def check(kind: str, name: str, text: str) -> Check:
         return Check(id=f"{entity}.{name}", kind=kind, entity=entity, text=text, artifact=path, threshold="= 0")
 
-    yield check("counts", "counts", f"The rows of {entity}{each} are counted on both sides")
+    yield check(
+        "counts", "counts", f"Every row of {entity}{each} is counted, and compared where old and new stand side by side"
+    )
     if plan.comparisons:
         old, new = old_side(plan, facts.change(plan)), new_side(plan)
         yield check(

@@ -10,7 +10,7 @@ from migdsl.plan.phases import ExitCondition, Phase, Truth, TypedStep
 from migdsl.planning.facts import Facts, new_side, old_side
 from migdsl.planning.model import Revision
 from migdsl.planning.words import duration, listed
-from migdsl.semantics.model import PHASES
+from migdsl.semantics.model import PHASES, DropColumn
 
 _AT_MOST = {
     "prepare": "off",
@@ -157,14 +157,24 @@ def _conditions(facts: Facts, phase: str) -> Iterator[ExitCondition]:
         for step in facts.lowered.phase(following or ""):
             yield from (_gate(part) for part in step.up if isinstance(part, Gate))
     elif phase == "contract":
-        yield ExitCondition(id="gone", text="The old columns are gone, and no client misses them", kind="manual")
+        yield ExitCondition(id="gone", text=f"No client misses {_gone(facts)}", kind="manual")
     else:
         yield _metric("drift", "No difference and no violation was found since the last step", "= 0")
 
 
+def _gone(facts: Facts) -> str:
+    """What contract takes away: columns, or where there are none the trigger."""
+    pairs = [(p.table.entity, facts.change(p)) for p in facts.tables]
+    dropped = [
+        f"{entity}.{o.column.name}" for entity, change in pairs for o in change.operations if isinstance(o, DropColumn)
+    ]
+    return listed(dropped) if dropped else f"the trigger of {listed([entity for entity, _ in pairs])}"
+
+
 def _early(facts: Facts, phase: str) -> Iterator[ExitCondition]:
     if phase == "prepare":
-        yield ExitCondition(id="watched", text="The dashboard shows data and the alerts are quiet", kind="manual")
+        text = f"The dashboard of {facts.migration} shows data and its alerts are quiet"
+        yield ExitCondition(id="watched", text=text, kind="manual")
         return
     for plan in facts.tables:
         text = f"Old code writes {plan.table.entity} without a new error, with the new columns there"

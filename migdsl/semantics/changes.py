@@ -55,7 +55,7 @@ def _operation(
     if column is None:
         return None
     if isinstance(item, ast.Drop):
-        return _drop(problems, item, table, column, after)
+        return _drop(problems, item, column, after)
     if isinstance(item, ast.Require):
         source = expression(problems, item.source, "from", _before(table)) if item.source else None
         return RequireColumn(column, source, _said(item.complies), item.span)
@@ -178,9 +178,7 @@ def _unique(
     return UniqueSet(columns, sql_name(node.name) if node.name else None, node.span)
 
 
-def _drop(
-    problems: Problems, item: ast.Drop, table: Table, column: Column, after: Collection[str] | None
-) -> DropColumn:
+def _drop(problems: Problems, item: ast.Drop, column: Column, after: Collection[str] | None) -> DropColumn:
     soak: float | None = DEFAULT_SOAK
     if item.after is not None:
         soak = lexis.seconds(item.after.raw)

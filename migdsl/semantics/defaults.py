@@ -23,8 +23,10 @@ def default(problems: Problems, literal: ast.Literal) -> str | None:
         reads = None
     if reads is None or reads or (literal.text[:1].isdigit() and number is None):
         title = f"`{literal.text}` is no value that a default could be"
-        help_ = f"a text is quoted: default \"{literal.text}\"; SQL stands in backticks: default `now()`"
-        problems.error("MIG008", literal.span, title, "neither a string nor a number, `true`, `false` or `null`", help=help_)
+        help_ = f'a text is quoted: default "{literal.text}"; SQL stands in backticks: default `now()`'
+        problems.error(
+            "MIG008", literal.span, title, "neither a string nor a number, `true`, `false` or `null`", help=help_
+        )
         return None
     return text
 

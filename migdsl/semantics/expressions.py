@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from migdsl.dialect import sql as dialect
-from migdsl.dialect.pgquery import SqlError, TooDeep
+from migdsl.dialect.pgquery import SqlError, TooDeepError
 from migdsl.dialect.sql import Expression, Statement
 from migdsl.semantics.problems import Problems, inside
 from migdsl.syntax import ast
@@ -93,15 +93,19 @@ def _unlike_list(found: Statement) -> str:
     query = found.tree
     while "larg" in query:
         query = query["larg"]
-    columns = query.get("targetList") or [row["List"]["items"] for row in query.get("valuesLists", [])][0]
-    if any("A_Star" in field for c in columns for field in c.get("ResTarget", {}).get("val", {}).get("ColumnRef", {}).get("fields", [])):
+    columns = query.get("targetList") or query["valuesLists"][0]["List"]["items"]
+    if any(
+        "A_Star" in field
+        for c in columns
+        for field in c.get("ResTarget", {}).get("val", {}).get("ColumnRef", {}).get("fields", [])
+    ):
         return "`*` may be any number of columns"
     return "" if len(columns) == 1 else f"gives {len(columns)} columns"
 
 
 def unparsable(problems: Problems, sql: ast.Sql, error: SqlError) -> None:
     """Report SQL that PostgreSQL's grammar refuses, where it stumbles."""
-    if isinstance(error, TooDeep):
+    if isinstance(error, TooDeepError):
         help_ = "split it up; what is computed in many steps may be a function"
         problems.error("MIG006", sql.span, "this SQL can't be read", error.message, help=help_)
         return

@@ -10,7 +10,6 @@ from migdsl.diagnostics.suggest import did_you_mean
 from migdsl.source import Span
 from migdsl.syntax import ast
 
-
 _FOLDED = {upper: upper + 32 for upper in range(ord("A"), ord("Z") + 1)}
 
 

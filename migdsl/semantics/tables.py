@@ -92,7 +92,7 @@ def _columns(problems: Problems, node: ast.Entity) -> Iterator[Column]:
 
 
 def column(problems: Problems, node: ast.Column, known: frozenset[str] | None = None) -> Column:
-    """A column with its marks; `known` are the columns that one may be generated from, None where they aren't all known."""
+    """A column with its marks; one may be generated from the columns `known` (None where they aren't all known)."""
     marks: dict[str, ast.Mark] = {}
     for mark in node.marks:
         if mark.kind in marks:
@@ -127,7 +127,10 @@ def _key(problems: Problems, node: ast.Entity, columns: tuple[Column, ...]) -> t
     key = tuple(sql_name(n) for n in named[0].columns) if named else marked
     if not key and node.name.text not in problems.broken:
         title = f"`{node.name.text}` has no key"
-        body = "Backfill, resume and reconciliation walk a table along its primary key; without one a row can't be told from its twin."
+        body = (
+            "Backfill, resume and reconciliation walk a table along its primary key; "
+            "without one a row can't be told from its twin."
+        )
         help_ = "mark the primary key's column: id bigint key; or several: key (a, b)"
         problems.error("MIG108", node.name.span, title, "no column is marked `key`", body=body, help=help_)
     return key

@@ -34,7 +34,7 @@ def unexpected(source: SourceFile, error: UnexpectedInput, start: int, top: bool
     column = _COLUMN.match(source.text, start) if block == "entity" else None
     if column and column[1] in parser_keywords() and column[2].lower() in _type_words():
         return _directive_as_column(source.path, column)
-    if _WORD.fullmatch(found) and _MARKS <= keywords:
+    if _WORD.fullmatch(found) and keywords >= _MARKS:
         return _no_mark(span, found, keywords)
     return _plain(span, found, accepted, keywords, first[1] if first else "")
 
@@ -97,7 +97,9 @@ def _directive_as_column(path: str, column: re.Match[str]) -> Diagnostic:
 def _no_mark(span: Span, found: str, keywords: set[str]) -> Diagnostic:
     near = did_you_mean(found, sorted(keywords))
     help_ = f"did you mean `{near}`?" if near else f"what may follow a type: {', '.join(sorted(keywords))}"
-    return Diagnostic("MIG012", Severity.ERROR, f"`{found}` says nothing of a column", Label(span, "unknown"), help=help_)
+    return Diagnostic(
+        "MIG012", Severity.ERROR, f"`{found}` says nothing of a column", Label(span, "unknown"), help=help_
+    )
 
 
 def _plain(span: Span, found: str, accepted: dict[str, str], keywords: set[str], first: str) -> Diagnostic:
@@ -114,7 +116,7 @@ def _plain(span: Span, found: str, accepted: dict[str, str], keywords: set[str],
 
 
 def _short(text: str) -> str:
-    line = text.split("\n")[0]
+    line = text.split("\n", 1)[0]
     return line if len(line) <= 40 else line[:39] + "…"
 
 

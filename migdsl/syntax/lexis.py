@@ -45,7 +45,7 @@ def string(raw: str) -> str | None:
         value = json.loads(raw)
     except ValueError:
         return None
-    return value if isinstance(value, str) and value.isprintable() or _encodable(value) else None
+    return value if isinstance(value, str) and _encodable(value) else None
 
 
 def _encodable(value: str) -> bool:

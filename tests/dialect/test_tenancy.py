@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from migdsl.dialect.boundary import Boundary
-from migdsl.dialect.sql import SqlError, statement
+from migdsl.dialect.pgquery import SqlError
+from migdsl.dialect.sql import statement
 from migdsl.dialect.tenancy import unconfined
 
 # `users` and `inv` belong to tenants, `z` and `plans` to nobody, and `app.users` is another table of a tenant's.
@@ -41,17 +42,28 @@ CONFINED = (
     "SELECT * FROM z LEFT JOIN users u ON true WHERE u.tenant_id = :tenant_id",
     "SELECT * FROM z FULL JOIN users u ON true WHERE u.tenant_id = :tenant_id",
     "SELECT * FROM z LEFT JOIN (users u JOIN inv i ON i.tenant_id = u.tenant_id) ON u.tenant_id = :tenant_id",
-    "SELECT * FROM z LEFT JOIN (users u JOIN inv i ON i.tenant_id = u.tenant_id AND u.tenant_id = :tenant_id) ON true",
+    (
+        "SELECT * FROM z LEFT JOIN (users u JOIN inv i ON i.tenant_id = u.tenant_id AND u.tenant_id = :tenant_id)"
+        " ON true"
+    ),
     # Subqueries may rely on what is known around them
-    "SELECT * FROM users u WHERE u.tenant_id = :tenant_id AND EXISTS (SELECT 1 FROM inv i WHERE i.tenant_id = u.tenant_id)",
+    (
+        "SELECT * FROM users u WHERE u.tenant_id = :tenant_id AND EXISTS (SELECT 1 FROM inv i WHERE i.tenant_id ="
+        " u.tenant_id)"
+    ),
     "SELECT (SELECT count(*) FROM inv i WHERE i.tenant_id = u.tenant_id) FROM users u WHERE u.tenant_id = :tenant_id",
-    "SELECT * FROM users u, LATERAL (SELECT * FROM inv i WHERE i.tenant_id = u.tenant_id) l WHERE u.tenant_id = :tenant_id",
+    (
+        "SELECT * FROM users u, LATERAL (SELECT * FROM inv i WHERE i.tenant_id = u.tenant_id) l WHERE u.tenant_id"
+        " = :tenant_id"
+    ),
     "SELECT * FROM (SELECT * FROM users WHERE tenant_id = :tenant_id) s",
     "SELECT 1 FROM z GROUP BY (SELECT count(*) FROM users WHERE tenant_id = :tenant_id)",
     "WITH q AS (SELECT * FROM users WHERE tenant_id = :tenant_id) SELECT * FROM q",
     "WITH users AS (SELECT 1) SELECT * FROM users",
-    "WITH RECURSIVE q AS (SELECT id FROM users WHERE tenant_id = :tenant_id UNION ALL SELECT u.id FROM users u JOIN q"
-    " ON q.id = u.parent WHERE u.tenant_id = :tenant_id) SELECT * FROM q",
+    (
+        "WITH RECURSIVE q AS (SELECT id FROM users WHERE tenant_id = :tenant_id UNION ALL SELECT u.id FROM users"
+        " u JOIN q ON q.id = u.parent WHERE u.tenant_id = :tenant_id) SELECT * FROM q"
+    ),
     "SELECT id FROM users WHERE tenant_id = :tenant_id UNION SELECT id FROM inv WHERE tenant_id = :tenant_id",
     # Writes
     "UPDATE users SET a = 1 WHERE tenant_id = :tenant_id",
@@ -121,18 +133,35 @@ UNCONFINED = (
     "SELECT * FROM users AS u (tenant_id, id) WHERE u.tenant_id = :tenant_id",
     "SELECT * FROM users AS u (a, b), z WHERE tenant_id = :tenant_id",
     "SELECT 1 FROM users u WHERE u.tenant_id = :tenant_id AND EXISTS (SELECT 1 FROM users u)",
-    "SELECT 1 FROM users u WHERE u.tenant_id = :tenant_id AND EXISTS (SELECT 1 FROM z u, inv i WHERE i.tenant_id = u.tenant_id)",
-    "SELECT 1 FROM users u WHERE u.tenant_id = :tenant_id AND EXISTS"
-    " (SELECT 1 FROM (SELECT a AS tenant_id FROM z) u, inv i WHERE i.tenant_id = u.tenant_id)",
-    "SELECT 1 FROM users f WHERE f.tenant_id = :tenant_id AND EXISTS (SELECT 1 FROM f(1), inv i WHERE i.tenant_id = f.tenant_id)",
-    "SELECT 1 FROM users u WHERE u.tenant_id = :tenant_id AND EXISTS"
-    " (WITH u AS (SELECT a AS tenant_id FROM z) SELECT 1 FROM u, inv i WHERE i.tenant_id = u.tenant_id)",
-    "SELECT 1 FROM z a WHERE a.tenant_id = :tenant_id AND EXISTS (SELECT 1 FROM (users a JOIN y ON true) AS j WHERE a.tenant_id = :tenant_id)",
-    "SELECT 1 FROM inv a WHERE a.tenant_id = :tenant_id AND EXISTS"
-    " (SELECT 1 FROM (z a JOIN y ON EXISTS (SELECT 1 FROM users i WHERE i.tenant_id = a.tenant_id)) AS j)",
+    (
+        "SELECT 1 FROM users u WHERE u.tenant_id = :tenant_id AND EXISTS (SELECT 1 FROM z u, inv i WHERE"
+        " i.tenant_id = u.tenant_id)"
+    ),
+    (
+        "SELECT 1 FROM users u WHERE u.tenant_id = :tenant_id AND EXISTS (SELECT 1 FROM (SELECT a AS tenant_id"
+        " FROM z) u, inv i WHERE i.tenant_id = u.tenant_id)"
+    ),
+    (
+        "SELECT 1 FROM users f WHERE f.tenant_id = :tenant_id AND EXISTS (SELECT 1 FROM f(1), inv i WHERE"
+        " i.tenant_id = f.tenant_id)"
+    ),
+    (
+        "SELECT 1 FROM users u WHERE u.tenant_id = :tenant_id AND EXISTS (WITH u AS (SELECT a AS tenant_id FROM"
+        " z) SELECT 1 FROM u, inv i WHERE i.tenant_id = u.tenant_id)"
+    ),
+    (
+        "SELECT 1 FROM z a WHERE a.tenant_id = :tenant_id AND EXISTS (SELECT 1 FROM (users a JOIN y ON true) AS j"
+        " WHERE a.tenant_id = :tenant_id)"
+    ),
+    (
+        "SELECT 1 FROM inv a WHERE a.tenant_id = :tenant_id AND EXISTS (SELECT 1 FROM (z a JOIN y ON EXISTS"
+        " (SELECT 1 FROM users i WHERE i.tenant_id = a.tenant_id)) AS j)"
+    ),
     "SELECT 1 FROM z u WHERE EXISTS (SELECT 1 FROM y a JOIN y b ON u.tenant_id = :tenant_id, users u)",
-    "SELECT 1 FROM z u WHERE EXISTS"
-    " (SELECT 1 FROM LATERAL (SELECT 1 FROM inv i WHERE i.tenant_id = u.tenant_id) s, users u WHERE u.tenant_id = :tenant_id)",
+    (
+        "SELECT 1 FROM z u WHERE EXISTS (SELECT 1 FROM LATERAL (SELECT 1 FROM inv i WHERE i.tenant_id ="
+        " u.tenant_id) s, users u WHERE u.tenant_id = :tenant_id)"
+    ),
     "SELECT * FROM app.users, public.users WHERE app.users.tenant_id = :tenant_id",
     "SELECT * FROM users WHERE app.users.tenant_id = :tenant_id",
     "SELECT * FROM users u, (SELECT :tenant_id AS tenant_id) s WHERE s.tenant_id = :tenant_id",
@@ -146,8 +175,10 @@ UNCONFINED = (
     "WITH users AS (SELECT 1) INSERT INTO users (a) SELECT 1",
     "WITH d AS (DELETE FROM users RETURNING *) SELECT * FROM d WHERE tenant_id = :tenant_id",
     "WITH d AS (UPDATE users SET a = 1 RETURNING *) SELECT 1",
-    "WITH RECURSIVE q AS (SELECT id FROM users WHERE tenant_id = :tenant_id UNION ALL SELECT u.id FROM users u JOIN q"
-    " ON q.id = u.parent) SELECT * FROM q",
+    (
+        "WITH RECURSIVE q AS (SELECT id FROM users WHERE tenant_id = :tenant_id UNION ALL SELECT u.id FROM users"
+        " u JOIN q ON q.id = u.parent) SELECT * FROM q"
+    ),
     # Subqueries in every clause
     "SELECT (SELECT count(*) FROM users)",
     "SELECT * FROM z WHERE id IN (SELECT id FROM users)",
@@ -187,7 +218,10 @@ UNCONFINED = (
     "UPDATE users SET tenant_id = 'x' WHERE tenant_id = :tenant_id",
     "UPDATE users SET (a, tenant_id) = (SELECT 1, a FROM z) WHERE tenant_id = :tenant_id",
     "UPDATE users u SET a = 1 FROM inv i WHERE i.tenant_id = :tenant_id AND u.id = i.id",
-    "UPDATE users u SET a = 1 FROM users v WHERE v.tenant_id = :tenant_id AND u.tenant_id = :tenant_id OR u.id = v.id",
+    (
+        "UPDATE users u SET a = 1 FROM users v WHERE v.tenant_id = :tenant_id AND u.tenant_id = :tenant_id OR"
+        " u.id = v.id"
+    ),
     "DELETE FROM users",
     "DELETE FROM users USING inv WHERE inv.tenant_id = :tenant_id",
     "INSERT INTO users (a) VALUES (1)",

@@ -1,4 +1,4 @@
-"""Generated files become the SQL statements in them: Python's constants, PL/pgSQL's bodies, Markdown's blocks, Alembic's scripts."""
+"""Generated files become the SQL in them: of Python, of PL/pgSQL, of Markdown, and what Alembic prints."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ from alembic.config import Config
 from postgast.native import lib
 
 from migdsl.dialect import pgquery
-from migdsl.dialect.sql import SqlError, Statement, statement
+from migdsl.dialect.pgquery import SqlError
+from migdsl.dialect.sql import Statement, statement
 from migdsl.emit.artifact import Artifact
 
 _QUERY = re.compile(r'\{"PLpgSQL_expr":\{"query":("(?:[^"\\]|\\.)*")(?:,"parseMode":(\d))?')
@@ -82,17 +83,10 @@ def revision_ids(revisions: Iterable[Artifact]) -> list[str]:
     """The ids, first to last."""
     after = {}
     for artifact in revisions:
-        ids = {}
-        for node in ast.parse(artifact.text).body:
-            if (
-                isinstance(node, ast.Assign)
-                and isinstance(node.targets[0], ast.Name)
-                and isinstance(node.value, ast.Constant)
-            ):
-                ids[node.targets[0].id] = node.value.value
+        ids = dict(re.findall(r'^(revision|down_revision) = (?:"(\w+)"|None)$', artifact.text, re.MULTILINE))
         after[ids["down_revision"]] = ids["revision"]
     chain: list[str] = []
-    while (following := after.get(chain[-1] if chain else None)) is not None:
+    while (following := after.get(chain[-1] if chain else "")) is not None:
         chain.append(following)
     assert len(chain) == len(after)
     return chain

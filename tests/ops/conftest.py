@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 
 import psycopg
 import pytest
 
 from migdsl.rehearsal.server import Server, start_server
-from tests.ops.support import USERS_DDL, Connection, Migration, ledger, lowered
+from tests.ops.story import NOTHING, SEED, TENANTS_DDL, Look, Story, Walk, compiled
+from tests.ops.support import CONTACT, USERS, USERS_DDL, Connection, Migration, ledger, lowered, mig
 
 _SETTINGS = {"fsync": "off", "full_page_writes": "off", "max_connections": "60"}
 
@@ -87,3 +89,32 @@ def expanded(connection: Connection) -> Callable[..., Migration]:
         return migration
 
     return make
+
+
+@pytest.fixture
+def users(expanded: Callable[..., Migration]) -> Migration:
+    """The example, expanded."""
+    return expanded(mig(USERS, CONTACT))
+
+
+@pytest.fixture
+def version() -> int:
+    """Stories are long: PostgreSQL 18 alone, unless a test asks for others."""
+    return 18
+
+
+@pytest.fixture
+def walk(request: pytest.FixtureRequest, version: int, tmp_path: Path) -> Iterator[Walk]:
+    """`walk(text, ddl, looks)`: the whole story of a migration, there and back; without `looks` only its beginning."""
+    server: Server = request.getfixturevalue("pg16" if version == 16 else "pg")
+    url = emptied(request, version)
+    with psycopg.connect(url, autocommit=True, options="-c client_min_messages=warning") as connection:
+
+        def make(text: str, ddl: str = f"{USERS_DDL};{SEED}", looks: Mapping[str, Look] | None = NOTHING) -> Story:
+            connection.execute((TENANTS_DDL + ddl).encode())
+            story = Story(server, url, tmp_path, connection, compiled(text, tmp_path))
+            if looks is not None:
+                story.there_and_back(looks)
+            return story
+
+        yield make

@@ -18,6 +18,7 @@ from alembic.script import ScriptDirectory
 from migdsl.rehearsal.server import Server
 from migdsl.runtime import main
 from migdsl.workspace import compile_files
+from tests.ops.support import T1, T2
 
 ENV = """
 from alembic import context
@@ -32,6 +33,14 @@ with engine.connect() as connection:
 LATE = MappingProxyType({"enforce": "live", "contract": "complete"})
 Look = Callable[["Story"], None]
 NOTHING: Mapping[str, Look] = MappingProxyType({})
+Walk = Callable[..., "Story"]
+TENANTS_DDL = f"""
+CREATE TABLE tenants (id uuid PRIMARY KEY);
+INSERT INTO tenants VALUES ('{T1}'), ('{T2}');
+"""
+SEED = f"""
+INSERT INTO users (tenant_id, username, email)
+SELECT '{T1}', 'u' || n, CASE WHEN n % 3 > 0 THEN 'e' || n || '@x' END FROM generate_series(1, 7) AS n"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,14 +94,15 @@ class Story:
     def stage(self, stage: str) -> None:
         """Everybody's flag is raised, and enough time passes between two clean reconciliations."""
         self.execute(
-            f"INSERT INTO migdsl.event (migration, kind, subject, value) VALUES ('{self.name}', 'stage', 'all', '{stage}')"
+            "INSERT INTO migdsl.event (migration, kind, subject, value) "
+            f"VALUES ('{self.name}', 'stage', 'all', '{stage}')"
         )
         assert self.job("reconcile") == 0
         self.wait("40 days")
         assert self.job("reconcile") == 0
 
     def dump(self) -> list[str]:
-        """What pg_dump shows of the schema; the lines of a table in alphabetical order, since a column comes back last."""
+        """What pg_dump shows of the schema; a table's lines in alphabetical order, since a column comes back last."""
         done = subprocess.run(
             [str(self.server.bin / "pg_dump"), "-s", "-N", "migdsl", "-T", "public.alembic_version", self.url],
             capture_output=True,
@@ -105,7 +115,8 @@ class Story:
     def there_and_back(self, looks: Mapping[str, Look] = NOTHING) -> None:
         """Up through all revisions with the jobs in between, and down again: every dump must be what it was.
 
-        `looks` are called at `before`, after each phase (`expand`, `backfill` …), and after each way back (`back contract`).
+        `looks` are called at `before`, after each phase (`expand`, `backfill` …), and after each way back
+        (`back contract`).
         """
         dumps = []
         self._look(looks, "before")
@@ -150,7 +161,8 @@ def _sorted(part: str) -> str:
 def compiled(text: str, folder: Path) -> str:
     """Writes what the file compiles to, all phases released; the migration's name."""
     found = compile_files({"m.mig": text}, "m.mig", through="contract")
-    assert [f"{d.code} {d.title}" for d in found.diagnostics] == []
+    told = [f"{d.code} {d.title}" for d in found.diagnostics]
+    assert told == [], told
     assert found.migration is not None
     for artifact in found.artifacts:
         path = folder / artifact.path
@@ -159,3 +171,24 @@ def compiled(text: str, folder: Path) -> str:
     (folder / "alembic").mkdir()
     (folder / "alembic" / "env.py").write_text(ENV)
     return found.migration
+
+
+def sees(query: str, *expected: tuple[object, ...]) -> Look:
+    """A look that runs a query."""
+
+    def look(story: Story) -> None:
+        assert story.rows(query) == list(expected)
+
+    return look
+
+
+def column(name: str, table: str = "users") -> str:
+    """Asks for a column: whether it may be NULL, and its default."""
+    return (
+        "SELECT is_nullable, column_default FROM information_schema.columns "
+        f"WHERE (table_name, column_name) = ('{table}', '{name}')"
+    )
+
+
+def change(*operations: str, entity: str = "User") -> str:
+    return f"change {entity} {{\n" + "\n".join(operations) + "\n}"

@@ -100,9 +100,14 @@ class Migration:
         for plan in self.lowered.tables:
             if plan.fills:
                 table = sql.Identifier(plan.table.schema, plan.table.name).as_string()
-                each = (f"{quote(f.column)} = CASE WHEN {f.wanted} THEN {f.source} ELSE t.{quote(f.column)} END" for f in plan.fills)
+                each = (
+                    f"{quote(f.column)} = CASE WHEN {f.wanted} THEN {f.source} ELSE t.{quote(f.column)} END"
+                    for f in plan.fills
+                )
                 wanted = " OR ".join(f.wanted for f in plan.fills)
-                written += self.connection.execute(f"UPDATE {table} AS t SET {', '.join(each)} WHERE {wanted}".encode()).rowcount
+                written += self.connection.execute(
+                    f"UPDATE {table} AS t SET {', '.join(each)} WHERE {wanted}".encode()
+                ).rowcount
         return written
 
     def old_writes(self) -> int:
@@ -157,3 +162,18 @@ def one(connection: Connection, query: str, *values: object):
 def all_rows(connection: Connection, query: str, *values: object) -> list:
     """All rows of a query; `%s` stands for values only where there are some."""
     return connection.execute(query.encode(), values or None).fetchall()
+
+
+def write(migration: Migration, statement: str, *values: object) -> None:
+    migration.connection.execute(statement.encode(), values or None)
+
+
+def pair(migration: Migration, username: str = "bob") -> tuple[str | None, str | None]:
+    """What old code reads, and what new code reads."""
+    return one(migration.connection, "SELECT email, contact_email FROM users WHERE username = %s", username)
+
+
+def insert(migration: Migration, **values: object) -> None:
+    columns = ", ".join(["tenant_id", "username", *values])
+    marks = ", ".join(["%s"] * (len(values) + 2))
+    write(migration, f"INSERT INTO users ({columns}) VALUES ({marks})", T1, "bob", *values.values())

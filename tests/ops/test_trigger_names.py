@@ -1,4 +1,4 @@
-"""Names and expressions that break generators: the trigger, the fills and the comparisons must take them as they are."""
+"""Names and expressions that break generators: trigger, fills and comparisons must take them as they are."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from migdsl.dialect.names import quote
-from migdsl.ops import triggers
+from migdsl.ops import pairs, triggers
 from tests.ops.support import T1, Connection, Migration, all_rows, checked, mig, one
 
 Expanded = Callable[..., Migration]
@@ -55,15 +55,19 @@ def test_a_name_as_old_column_new_column_table_and_schema(expanded: Expanded, wo
     other = word[:40].rstrip("é") + "_2" if word != LONG else LONG[:-1] + "y"
     schema = word if word != "old" else "older"
     table = f"app.{name(schema)}.{name(word)}"
-    text = mig(
-        f"""entity Thing in {table} {{
+    text = mig(f"""entity Thing in {table} {{
   id bigint key
   tenant_id uuid tenant
   {name(word)} text?
   unique (tenant_id, {name(word)})
 }}
-change Thing {{ add {name(other)} text? {{ from `upper({name(word)})`; back {name(word)} = `lower({name(other)})`; unique per tenant }} }}"""
-    )
+change Thing {{
+  add {name(other)} text? {{
+    from `upper({name(word)})`
+    back {name(word)} = `lower({name(other)})`
+    unique per tenant
+  }}
+}}""")
     ddl = f"""CREATE SCHEMA IF NOT EXISTS {quote(schema)};
         CREATE TABLE {quote(schema)}.{quote(word)} (id bigint PRIMARY KEY, tenant_id uuid NOT NULL, {quote(word)} text);
         INSERT INTO {quote(schema)}.{quote(word)} VALUES (1, '{T1}', 'a'), (2, '{T1}', NULL)"""
@@ -92,8 +96,9 @@ THINGS = """entity Thing in app.things {{
 @pytest.mark.parametrize("word", ["a\rEND; SELECT 1/0; --", "a\nEND; SELECT 1/0; --", "a\u2028b"])
 def test_a_name_with_an_end_of_line_in_it_can_not_leave_its_comment(connection: Connection, word: str):
     (change,) = checked(mig(THINGS.format("note"), "change Thing { add added text { from `note` } }"))[0].changes
-    pair = replace(triggers.pairs(change)[0], column=word)
-    connection.execute(f"CREATE SCHEMA migdsl; CREATE SEQUENCE migdsl.m_things_old_writes; CREATE TABLE things (note text, {quote(word)} text)".encode())
+    pair = replace(pairs.pairs(change)[0], column=word)
+    tables = f"CREATE TABLE things (note text, {quote(word)} text)"
+    connection.execute(f"CREATE SCHEMA migdsl; CREATE SEQUENCE migdsl.m_things_old_writes; {tables}".encode())
     connection.execute(triggers.function("m", change.table, (pair,), (), fill=True).encode())
     for statement in triggers.trigger("m", change.table):
         connection.execute(statement.encode())
@@ -102,12 +107,10 @@ def test_a_name_with_an_end_of_line_in_it_can_not_leave_its_comment(connection: 
 
 
 def test_names_that_are_parts_of_others_are_replaced_by_place(expanded: Expanded):
-    text = mig(
-        """entity Thing in app.things {
+    text = mig("""entity Thing in app.things {
   id bigint key; tenant_id uuid tenant; e text; em text; email text; index (tenant_id, id)
 }
-change Thing { add email2 text { from `e || em || email || 'e em email' || "e"` } }"""
-    )
+change Thing { add email2 text { from `e || em || email || 'e em email' || "e"` } }""")
     ddl = f"""CREATE TABLE things (id bigint PRIMARY KEY, tenant_id uuid, e text, em text, email text);
         INSERT INTO things VALUES (1, '{T1}', '1', '2', '3')"""
     things = expanded(text, ddl)
@@ -130,7 +133,7 @@ EXPRESSIONS = [
     ("note || '`' || \"note\"", "n`n"),
     ("substring(note from 1 for 1) || position('n' in note)", "n1"),
     ("coalesce(nullif(note, 'n'), 'new.note')", "new.note"),
-    ("note COLLATE \"C\"", "n"),
+    ('note COLLATE "C"', "n"),
     ("(ARRAY[note, 'b'])[1]", "n"),
     ("note || 'é😀'", "né😀"),
     ("'{}' || '{{ note }}' || note", "{}{{ note }}n"),
@@ -142,7 +145,8 @@ def test_an_expression(expanded: Expanded, connection: Connection, source: str, 
     written = source.replace("`", "``")
     text = mig(
         THINGS.format("note"),
-        f"change Thing {{ add added text? {{ from `{written}` }}\n add copy text {{ from `note`; back note = `copy` }} }}",
+        "change Thing {\n"
+        f"add added text? {{ from `{written}` }}\n add copy text {{ from `note`; back note = `copy` }} }}",
     )
     ddl = f"""CREATE TABLE things (id bigint PRIMARY KEY, tenant_id uuid NOT NULL, note text);
         INSERT INTO things VALUES (1, '{T1}', 'n')"""

@@ -10,7 +10,14 @@ import psycopg
 import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule, run_state_machine_as_test
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
 
 from migdsl.rehearsal.server import Server
 from tests.ops.support import CONTACT, T1, USERS, USERS_DDL, Migration, all_rows, ledger, lowered, mig, one
@@ -35,7 +42,7 @@ class Row:
 
 @dataclass
 class Model:
-    """All rows, and whether old code has written an address since somebody last looked."""
+    """All rows, and which of them are from before and were touched by nobody since."""
 
     rows: dict[int, Row] = field(default_factory=dict)
     unfilled: set[int] = field(default_factory=set)
@@ -61,7 +68,9 @@ class Writers(RuleBasedStateMachine):
         self.connection.execute(b"DROP TABLE IF EXISTS users CASCADE; DROP SCHEMA IF EXISTS migdsl CASCADE")
         self.connection.execute(USERS_DDL.encode())
         for key, email in before.items():
-            self.write("INSERT INTO users (id, tenant_id, username, email) VALUES (%s, %s, %s, %s)", key, T1, f"u{key}", email)
+            self.write(
+                "INSERT INTO users (id, tenant_id, username, email) VALUES (%s, %s, %s, %s)", key, T1, f"u{key}", email
+            )
             self.model.rows[key] = Row(f"u{key}", email)
         self.model.unfilled = set(before)
         ledger(self.connection)
@@ -143,8 +152,6 @@ class Writers(RuleBasedStateMachine):
 
     @invariant()
     def both_sides_see_the_last_write(self) -> None:
-        if not hasattr(self, "model"):
-            return
         found = {
             key: (name, email, contact)
             for key, name, email, contact in all_rows(
@@ -164,7 +171,7 @@ class Writers(RuleBasedStateMachine):
 
 
 @pytest.fixture
-def scratch(request: pytest.FixtureRequest, pg: Server) -> Iterator[str]:
+def scratch(pg: Server) -> Iterator[str]:
     """A database of its own: the machine makes and drops its tables again and again."""
     name = f"migdsl_test_{uuid.uuid4().hex}"
     try:
@@ -179,7 +186,9 @@ def test_the_last_write_is_seen_by_both_sides(scratch: str):
         connection.execute(USERS_DDL.encode())
     run_state_machine_as_test(
         machine,
-        settings=settings(max_examples=40, stateful_step_count=20, deadline=None, suppress_health_check=list(HealthCheck)),
+        settings=settings(
+            max_examples=40, stateful_step_count=20, deadline=None, suppress_health_check=list(HealthCheck)
+        ),
     )
     with psycopg.connect(scratch, autocommit=True) as connection:
         assert one(connection, "SELECT count(*) FROM pg_trigger WHERE tgname LIKE '~migdsl%'") == (1,)

@@ -26,11 +26,13 @@ def schema(name: str) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def plans() -> dict[str, dict[str, Any]]:
-    found = {}
+    found: dict[str, dict[str, Any]] = {}
     for path in SOURCES:
         text = refresh_cases.source(path.read_text(encoding="utf-8"))
         compiled = compile_files({path.name: text}, path.name)
-        found |= {path.name: json.loads(a.text) for a in compiled.artifacts if a.kind == "plan"}
+        for artifact in compiled.artifacts:
+            if artifact.kind == "plan":
+                found[path.name] = json.loads(artifact.text)
     return found
 
 

@@ -61,11 +61,14 @@ def test_any_pieces_of_the_language(text):
 
 
 @fuzzed
-@given(st.sampled_from([USERS, EVERYTHING]), st.lists(st.tuples(st.integers(0, 10**6), st.sampled_from(PIECES)), max_size=4))
+@given(
+    st.sampled_from([USERS, EVERYTHING]),
+    st.lists(st.tuples(st.integers(0, 10**6), st.sampled_from(PIECES)), max_size=4),
+)
 def test_mutated_examples(text, changes):
     for at, piece in changes:
-        at %= len(text) + 1
-        text = text[:at] + piece + text[at + len(piece) :]
+        place = at % (len(text) + 1)
+        text = text[:place] + piece + text[place + len(piece) :]
     said(text)
 
 
@@ -97,7 +100,7 @@ DEEP = 20_000
         "change User { add c text? { from `" + "nullif(" * 150 + "a" + ", 'x')" * 150 + "`; back b = `c` } }",
         "tenants { key t uuid; list `SELECT " + "(SELECT " * 100 + "1" + ")" * 100 + "` }",
         "tenants { key t uuid; list `SELECT 1 WHERE " + "true AND " * 9000 + "true` }",
-        "migration m { title \"" + "x" * 10**6 + "\" }",
+        'migration m { title "' + "x" * 10**6 + '" }',
         "# " + "x" * 10**6,
         "entity A in b.c { " + "c text; " * 2_000 + "}",
         "\n" * 10**6,
@@ -106,10 +109,10 @@ DEEP = 20_000
         "a" * 10**6,
         "\x00" * 1000,
         "\ufeffmigration m { }",
-        "migration m { title \"\\ud800\" }",
+        'migration m { title "\\ud800" }',
         "\ud800",
         "entity A in b.c { c text default `'\ud800'` }",
-        "migration \"\x1b[31m\" { }",
+        'migration "\x1b[31m" { }',
     ],
     ids=lambda text: f"{text[:12]!r}…{len(text)}",
 )

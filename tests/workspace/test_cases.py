@@ -69,16 +69,22 @@ USERS = (ROOT / "examples/users.mig").read_text(encoding="utf-8")
     ids=["plain", "tab", "comment", "backtick", "lines", "line comment", "dollar quote"],
 )
 def test_places_inside_sql_are_exact(before, end):
-    text = USERS.replace("`coalesce(email, username || '@example.com')`", f"`{before}coalesce(email, usernme)`").replace("\n", end)
+    text = USERS.replace(
+        "`coalesce(email, username || '@example.com')`", f"`{before}coalesce(email, usernme)`"
+    ).replace("\n", end)
     (found,) = compile_files({"users.mig": text}, "users.mig").diagnostics
     assert found.code == "MIG202"
+    assert found.primary is not None
     assert text[found.primary.span.start : found.primary.span.end] == "usernme"
 
 
 @pytest.mark.parametrize("before", ["", "'é' || ", "'``' || "])
-@pytest.mark.parametrize(("wrong", "at"), [("'ü' || ) x", ")"), ("max(email)", "max"), ("users.email", "users.email"), ("email || 'x", "'")])
+@pytest.mark.parametrize(
+    ("wrong", "at"), [("'ü' || ) x", ")"), ("max(email)", "max"), ("users.email", "users.email"), ("email || 'x", "'")]
+)
 def test_other_mistakes_in_sql_have_their_place_too(before, wrong, at):
     text = USERS.replace("`coalesce(email, username || '@example.com')`", f"`{before}{wrong}`")
     found = compile_files({"users.mig": text}, "users.mig").diagnostics[0]
+    assert found.primary is not None
     start = text.index(f"{before}{wrong}`") + len(before) + wrong.index(at)
     assert (found.primary.span.start, text[start : found.primary.span.end]) == (start, at)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from migdsl.diagnostics import Diagnostic, Label, Severity
 from migdsl.dialect.nulls import surely_null
-from migdsl.ops.triggers import inputs_of
+from migdsl.ops.pairs import inputs_of
 from migdsl.semantics.model import AddColumn, Back, Change, CheckedModule
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from migdsl.diagnostics import Diagnostic, Label, Severity
 from migdsl.dialect.nulls import surely_null
+from migdsl.dialect.sql import Expression
 from migdsl.semantics.model import AddColumn, Change, CheckedModule
 
 
@@ -33,8 +34,8 @@ def _pair(change: Change, operation: AddColumn) -> Iterator[Diagnostic]:
                 help=f"make `{new}` NOT NULL, or drop the default of `{old.name}` first",
             )
             return
-    nulls = {b.column for b in operation.backs if surely_null(b.expression.tree, lambda name: name == new)}
-    if not surely_null(operation.source.tree, lambda name: name in nulls):
+    nulls = {b.column for b in operation.backs if _null(change, b.expression, {new})}
+    if not _null(change, operation.source, nulls):
         yield Diagnostic(
             "MIG405",
             Severity.ERROR,
@@ -44,3 +45,13 @@ def _pair(change: Change, operation: AddColumn) -> Iterator[Diagnostic]:
             body="from(back(NULL)) is not surely NULL: an explicit NULL looks like a row that was never filled, and gets filled.",
             help=f"make `{new}` NOT NULL, or write `from` so that NULL gives NULL",
         )
+
+
+def _null(change: Change, expression: Expression, nulls: set[str]) -> bool:
+    """Whether an expression is surely NULL where these columns are. `NULL || array` is the array."""
+    # A way back may read other new columns too.
+    added = {o.column.name: o.column for o in change.operations if isinstance(o, AddColumn)}
+    columns = [added.get(name) or change.table.column(name) for name in expression.names()]
+    if any(c is None or c.type.array for c in columns):
+        return False
+    return surely_null(expression.tree, lambda name: name in nulls)

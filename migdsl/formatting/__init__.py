@@ -1,0 +1,64 @@
+"""A file's text becomes the same text laid out: blanks, newlines and `;` between statements change, nothing else."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from migdsl.diagnostics import Diagnostic
+from migdsl.formatting.facts import facts_of, same_tree
+from migdsl.formatting.layout import layout
+from migdsl.formatting.scanner import comments, said
+from migdsl.source import SourceFile
+from migdsl.syntax import Parsed, parse
+
+__all__ = ["FormatError", "Formatted", "assert_equivalent", "assert_stable", "format_source"]
+
+
+@dataclass(frozen=True, slots=True)
+class Formatted:
+    """The text laid out; or, where it doesn't parse, the text as it was and what is wrong with it."""
+
+    text: str
+    diagnostics: tuple[Diagnostic, ...]
+
+
+class FormatError(Exception):
+    """The formatter's own mistake: its result would not say what the file says. Holds no text of the file."""
+
+
+def format_source(source: SourceFile) -> Formatted:
+    """Lay out a file. Raises FormatError where the result would mean something else, or would be laid out anew.
+
+    Strings, SQL, names, numbers and comments stay as they are, byte by byte, but for blanks at a comment's end. All
+    lines outside SQL end as the first one does, with LF or CRLF.
+    """
+    before = parse(source)
+    if before.diagnostics:
+        return Formatted(source.text, before.diagnostics)
+    text = layout(source.text, facts_of(before.module))
+    if text != source.text:
+        after = parse(SourceFile(source.path, text))
+        _compare(source.text, before, text, after)
+        if layout(text, facts_of(after.module)) != text:
+            raise FormatError("formatting it again would change it again")
+    return Formatted(text, ())
+
+
+def assert_equivalent(before: str, after: str) -> None:
+    """Raise FormatError unless both texts parse to the same tree and hold the same tokens and comments, in order."""
+    _compare(before, parse(SourceFile("", before)), after, parse(SourceFile("", after)))
+
+
+def assert_stable(text: str) -> None:
+    """Raise FormatError unless formatting the text changes nothing."""
+    if format_source(SourceFile("", text)).text != text:
+        raise FormatError("formatting it again would change it again")
+
+
+def _compare(old: str, before: Parsed, new: str, after: Parsed) -> None:
+    if before.diagnostics or after.diagnostics:
+        raise FormatError("it would no longer parse")
+    if not same_tree(before.module, after.module) or said(old) != said(new):
+        raise FormatError("it would no longer mean the same")
+    if comments(old) != comments(new):
+        raise FormatError("a comment would be lost or moved past another")

@@ -1,0 +1,83 @@
+"""The statements of a block become the columns at which their values begin."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from migdsl.diagnostics.render_text import text_width
+from migdsl.formatting.facts import Facts
+from migdsl.formatting.spacing import joined
+from migdsl.formatting.tree import Statement, Word
+
+# One cell that is wider than this does not push the others' values to the right; it stands out on its own.
+_WIDEST = 40
+# Blanks between two cells, at least.
+_GAPS = {"column": 2, "setting": 1, "list": 1}
+# Blocks whose lines are not `word value`, by the word that begins them: a table's lines, and operations.
+_OTHER = {"entity": "table", "change": "plain"}
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """Where a word is to begin: at `column`, or `gap` blanks behind the word before it if that is further on."""
+
+    column: int
+    gap: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    """A statement's cells begin at the words with these indexes; the first one at 0."""
+
+    kind: str
+    words: Sequence[Word]
+    cells: tuple[int, ...]
+
+
+Stops = Mapping[int, Stop]
+
+
+def style_of(words: Sequence[Word]) -> str:
+    """How the lines of the block behind these words are aligned: table, plain or settings."""
+    return _OTHER.get(words[0].text, "settings") if words else "plain"
+
+
+def stops_of(statements: Sequence[Statement], style: str, indent: int, facts: Facts) -> list[Stops]:
+    """For each statement of a block: index of a word → where it begins."""
+    rows = [_row(statement.words, style, facts) for statement in statements]
+    columns: dict[str, list[Stop]] = {}
+    for kind, space in _GAPS.items():
+        mine = [row for row in rows if row.kind == kind]
+        column, found = indent, []
+        for cell in range(max((len(row.cells) for row in mine), default=0)):
+            column += max((_width(row, cell, facts) for row in mine if cell < len(row.cells)), default=0) + space
+            found.append(Stop(column, space))
+        columns[kind] = found
+    return [dict(zip(row.cells, columns.get(row.kind, ()), strict=False)) for row in rows]
+
+
+def _row(words: Sequence[Word], style: str, facts: Facts) -> _Row:
+    end = facts.columns.get(words[0].start) if words else None
+    if end is not None:
+        marks = next((i for i, word in enumerate(words) if word.start >= end and word.text != "?"), None)
+        return _Row("column", words, (1,) if marks is None else (1, marks))
+    if style == "settings" and len(words) > 1:
+        return _Row("setting", words, (1,))
+    if style == "table" and len(words) > 1 and words[0].kind == "word" and words[1].text == "(":
+        return _Row("list", words, (1,))
+    return _Row("", words, ())
+
+
+def _width(row: _Row, cell: int, facts: Facts) -> int:
+    """The width of what stands before the cell; 0 where that is of several lines or too wide to align by."""
+    begin = row.cells[cell - 1] if cell else 0
+    words = row.words[begin : row.cells[cell]]
+    if any(word.turns for word in words[1:]):
+        return 0
+    # Every type has room for a `?`, so that a column that becomes nullable changes one line and no other.
+    optional = row.kind == "column" and cell == 1
+    if optional and words[-1].text == "?":
+        words = words[:-1]
+    width = text_width(joined(words, facts)) + optional
+    return width if width <= _WIDEST else 0

@@ -1,0 +1,69 @@
+"""Text becomes its tokens, nothing left out: comments, newlines and blanks are tokens too."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+# The terminals of grammar/mig.lark; an operator of two characters is one sign.
+_PIECE = re.compile(
+    r"(?P<newline>\r?\n\s*)"
+    r"|(?P<space>[ \t\f\r]+)"
+    r"|(?P<comment>\#[^\n]*)"
+    r'|(?P<string>"(?:[^"\\\n]|\\.|"")*")'
+    r"|(?P<sql>`(?:[^`]|``)*`)"
+    r"|(?P<number>\d{4}-\d{2}-\d{2}(?!\w)|\d[\d_]*(?:\.\d+)?(?:%|[^\W\d_]+)?)"
+    r"|(?P<word>[^\W\d]\w*)"
+    r"|(?P<sign>->|[<>!=]=|.)",
+    re.DOTALL,
+)
+_LAYOUT = frozenset(["newline", "space", "comment"])
+_GOES_ON = frozenset([",", "and", "or"])
+
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Token:
+    """A piece of text as written, from the offset `start` on.
+
+    `kind` is newline, space, comment, string, sql, number, word or sign.
+    """
+
+    kind: str
+    text: str
+    start: int
+
+
+def scan(text: str) -> Iterator[Token]:
+    """All tokens, in order; their texts together are `text`."""
+    for match in _PIECE.finditer(text):
+        yield Token(match.lastgroup or "sign", match[0], match.start())
+
+
+def goes_on(text: str) -> bool:
+    """Whether a statement goes on behind a newline that comes after this token."""
+    return text in _GOES_ON
+
+
+def comments(text: str) -> list[str]:
+    """The comments, in order, without the blanks at their ends."""
+    return [comment_text(token) for token in scan(text) if token.kind == "comment"]
+
+
+def comment_text(token: Token) -> str:
+    """A comment without the blanks at its end (and without the first half of a CRLF)."""
+    return token.text.rstrip(" \t\f\r")
+
+
+def said(text: str) -> list[str]:
+    """All that means something, as written: without layout, comments, and the `;` that a newline can stand for."""
+    return [token.text for token in scan(text) if token.kind not in _LAYOUT and token.text != ";"]
+
+
+def line_end(text: str) -> str:
+    """How the first line outside a string or SQL ends: CRLF or a newline (also where there is only one line)."""
+    for token in scan(text):
+        if token.kind == "newline":
+            at = token.start + token.text.index("\n")
+            return "\r\n" if text[at - 1 : at] == "\r" else "\n"
+    return "\n"
