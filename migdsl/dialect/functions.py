@@ -31,7 +31,8 @@ STRICT = frozenset(
     "jsonb_array_length jsonb_extract_path jsonb_extract_path_text jsonb_strip_nulls jsonb_typeof left length lower lpad ltrim "
     "md5 mod normalize octet_length position power quote_ident quote_literal radians regexp_count regexp_replace "
     "regexp_split_to_array regexp_substr repeat replace reverse right round rpad "
-    "rtrim sha224 sha256 sha384 sha512 sign split_part sqrt starts_with strpos substr substring to_char to_date to_hex to_number to_timestamp translate trunc upper".split()
+    "rtrim sha224 sha256 sha384 sha512 sign split_part sqrt starts_with strpos substr substring to_char to_date to_hex "
+    "to_number to_timestamp translate trunc upper".split()
 )
 # They take SQL, or a table's name, as a text and run it: what they read can't be seen in the statement.
 RUNS_SQL = frozenset(

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from migdsl.diagnostics import Diagnostic
 from migdsl.formatting.facts import facts_of, same_tree
-from migdsl.formatting.layout import layout
+from migdsl.formatting.printer import layout
 from migdsl.formatting.scanner import comments, said
 from migdsl.source import SourceFile
 from migdsl.syntax import Parsed, parse

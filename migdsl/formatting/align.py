@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from migdsl.diagnostics.render_text import text_width
 from migdsl.formatting.facts import Facts
-from migdsl.formatting.spacing import joined
+from migdsl.formatting.spacing import joined, placed
 from migdsl.formatting.tree import Statement, Word
 
 # One cell that is wider than this does not push the others' values to the right; it stands out on its own.
@@ -73,7 +73,7 @@ def _width(row: _Row, cell: int, facts: Facts) -> int:
     """The width of what stands before the cell; 0 where that is of several lines or too wide to align by."""
     begin = row.cells[cell - 1] if cell else 0
     words = row.words[begin : row.cells[cell]]
-    if any(word.turns for word in words[1:]):
+    if any(each.turns for each in placed(words, facts)):
         return 0
     # Every type has room for a `?`, so that a column that becomes nullable changes one line and no other.
     optional = row.kind == "column" and cell == 1

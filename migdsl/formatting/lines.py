@@ -9,7 +9,7 @@ from itertools import groupby
 from migdsl.diagnostics.render_text import text_width
 from migdsl.formatting.align import Stop, Stops
 from migdsl.formatting.facts import Facts
-from migdsl.formatting.spacing import end_column, gap, opens
+from migdsl.formatting.spacing import end_column, opens, placed
 from migdsl.formatting.tree import Comment, Word
 
 _FURTHEST = 60  # columns; what begins further right has no room for what goes on below it
@@ -32,17 +32,15 @@ class Line:
 def lay(words: Sequence[Word], indent: int, stops: Stops, facts: Facts) -> list[Line]:
     """A statement's words as lines: its author's breaks (behind `,`, `and`, `or`, inside parentheses) and no others."""
     pen = _Pen(indent)
-    for index, word in enumerate(words):
-        space = gap(words[index - 1], word, pen.depth, facts) if index else ""
-        # A comma or a dot never begins a line; a comment before it leaves no choice.
-        apart = bool(space) or word.text == ")" or words[index - 1].text == "("
-        if index and (word.notes or (word.breaks and apart)):
-            pen.turn(word)
+    all_placed = list(placed(words, facts))
+    for index, each in enumerate(all_placed):
+        if each.turns:
+            pen.turn(each.word)
         elif index in stops:
             pen.move(stops[index])
         else:
-            pen.write(space)
-        pen.put(word, index, follows=words[index + 1].turns if index + 1 < len(words) else False)
+            pen.write(each.gap)
+        pen.put(each.word, index, follows=index + 1 < len(all_placed) and all_placed[index + 1].turns)
     return pen.finish()
 
 

@@ -1,8 +1,9 @@
-"""Two neighbouring words of a statement become the blank between them, or none."""
+"""The words of a statement become words with what stands before each: a blank, nothing, or a new line."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 from migdsl.diagnostics.render_text import text_width
 from migdsl.formatting.facts import Facts
@@ -12,7 +13,28 @@ _NEVER_BEFORE = frozenset([",", ")", "?", ".", "[", "]"])
 _NEVER_BEHIND = frozenset(["(", ".", "[", "-"])
 
 
-def gap(left: Word, right: Word, depth: int, facts: Facts) -> str:
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """A word, the blank before it, and whether it begins a line inside its statement instead."""
+
+    word: Word
+    gap: str
+    turns: bool
+
+
+def placed(words: Sequence[Word], facts: Facts) -> Iterator[Placed]:
+    """The words of a statement, or those from the beginning of one of its cells on, with what stands before each."""
+    depth = 0
+    for index, word in enumerate(words):
+        left = words[index - 1] if index else None
+        space = _gap(left, word, depth, facts) if left else ""
+        # A comma or a dot never begins a line; a comment before it leaves no choice.
+        apart = left is not None and (bool(space) or word.text == ")" or left.text == "(")
+        yield Placed(word, space, left is not None and (bool(word.notes) or (word.breaks and apart)))
+        depth += opens(word)
+
+
+def _gap(left: Word, right: Word, depth: int, facts: Facts) -> str:
     """What stands between two words on one line, `depth` parentheses being open there."""
     if right.kind == "sign" and right.text in _NEVER_BEFORE:
         return ""
@@ -31,11 +53,7 @@ def _is_call(left: Word, depth: int) -> bool:
 
 def joined(words: Sequence[Word], facts: Facts) -> str:
     """All words on one line."""
-    out, depth = [], 0
-    for index, word in enumerate(words):
-        out.append(gap(words[index - 1], word, depth, facts) + word.text if index else word.text)
-        depth += opens(word)
-    return "".join(out)
+    return "".join(each.gap + each.word.text for each in placed(words, facts))
 
 
 def opens(word: Word) -> int:

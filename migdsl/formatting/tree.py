@@ -27,11 +27,6 @@ class Word:
     breaks: bool
     notes: tuple[Comment, ...]
 
-    @property
-    def turns(self) -> bool:
-        """Whether a new line begins here, as far as the author is concerned."""
-        return self.breaks or bool(self.notes)
-
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Block:

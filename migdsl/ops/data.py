@@ -6,10 +6,14 @@ from collections.abc import Iterator, Mapping
 
 from migdsl.dialect.names import quote
 from migdsl.dialect.sql import Expression
+from migdsl.dialect.types import SqlType
 from migdsl.ops.context import Context
 from migdsl.ops.model import Comparison, Fill, Violation
 from migdsl.ops.pairs import Pair, assigned, compared, one_line, over
 from migdsl.semantics.model import AddColumn, RequireColumn, Table
+
+# Types with equality and without a hash function.
+_UNHASHED = frozenset(["money", "bit", "bit varying", "tsvector", "tsquery", "txid_snapshot", "pg_snapshot", "vector"])
 
 
 def fills(context: Context) -> Iterator[Fill]:
@@ -36,20 +40,24 @@ def _comparison(table: Table, pair: Pair, pii: bool) -> Comparison:
     new = f"t.{quote(pair.column)}"
     source = compared(over(table, pair.source, "t"), pair.type)
     differs = f"{new} IS DISTINCT FROM {source}"
+    hashed = _hashable(source, pair.type), _hashable(new, pair.type)
     if not pair.way_back:
         # Nothing leads back, so once new code writes it the column is on its own.
-        return Comparison(pair.column, pii, source, new, differs, "FALSE", None)
+        return Comparison(pair.column, pii, *hashed, differs, "FALSE", None)
     backs = {b.column: compared(over(table, b.expression, "t"), table.type_of(b.column)) for b in pair.way_back}
     apart = " OR ".join(f"t.{quote(c)} IS DISTINCT FROM {sql}" for c, sql in backs.items())
     return Comparison(
         pair.column,
         pii,
-        source,
-        new,
+        *hashed,
         differs,
         f"({differs} AND ({apart}))",
         f"{compared(there_and_back(table, pair.source, backs), pair.type)} IS DISTINCT FROM {new}",
     )
+
+
+def _hashable(sql: str, type_: SqlType) -> str:
+    return f"CAST({sql} AS text)" if type_.base in _UNHASHED else sql
 
 
 def there_and_back(table: Table, source: Expression, backs: Mapping[str, str]) -> str:

@@ -357,3 +357,10 @@ def test_a_dollar_quote_is_not_in_its_body(body):
 def test_types(name, args, suffix, expected):
     found = resolve(name, None, False, args, suffix, 0)
     assert (found.sql if found else None) == expected
+
+
+@pytest.mark.parametrize("text", [":é || a || é", "'é' || :ü || a[1:é]", "é || :x || 'ü' || a"])
+def test_columns_behind_a_parameter_have_their_place(text):
+    found = sql.expression(text)
+    assert [text[use.start : use.end] for use in found.columns] == [use.name for use in found.columns]
+    assert {"a", "é"} == found.names()

@@ -139,6 +139,12 @@ def test_comments_on_neighbouring_lines_stand_in_one_column():
     )
 
 
+@pytest.mark.parametrize("type_", ["numeric(12,\n2)", "numeric(12\n,2)", "numeric(12\n,\n2)"])
+def test_a_break_that_goes_away_does_not_count_in_the_alignment(type_: str):
+    text = formatted(f"entity E in a.e {{\n  a {type_} key\n  b int pii\n}}\n")
+    assert text == "entity E in a.e {\n  a  numeric(12,2)   key\n  b  int             pii\n}\n"
+
+
 def test_one_wide_name_or_type_does_not_push_the_others_aside():
     wide = "x" * 41
     text = formatted(f"entity E in a.e {{\n  id int key\n  {wide} int key\n  a {wide} key\n}}\n")

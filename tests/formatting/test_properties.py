@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from migdsl.diagnostics.render_text import text_width
 from migdsl.formatting import assert_equivalent, assert_stable, format_source
-from migdsl.formatting.layout import WIDTH
+from migdsl.formatting.printer import WIDTH
 from migdsl.formatting.scanner import comments, said, scan
 from migdsl.formatting.tree import Block, Comment, Statement, build
 from migdsl.source import SourceFile
@@ -65,9 +65,16 @@ def test_blanks_make_no_difference(text: str, chance: random.Random):
 
 
 @given(text=DECLARATIONS)
-@settings(max_examples=250)
+@settings(max_examples=120)
 def test_generated_files_with_hostile_names(text: str):
     proven(text)
+
+
+@given(text=DECLARATIONS, chance=st.randoms(use_true_random=False))
+@settings(max_examples=200)
+def test_generated_files_in_other_layouts(text: str, chance: random.Random):
+    other = relaid(text, chance)
+    assert said(proven(other)) == said(text)
 
 
 @given(

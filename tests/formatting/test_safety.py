@@ -9,6 +9,7 @@ import pytest
 import migdsl.formatting as subject
 from migdsl.formatting import FormatError, assert_equivalent, assert_stable, format_source
 from migdsl.formatting.facts import nodes, same_tree
+from migdsl.formatting.printer import layout
 from migdsl.formatting.scanner import scan
 from migdsl.source import SourceFile, Span
 from migdsl.syntax import parse
@@ -82,8 +83,7 @@ def test_what_is_not_formatted_is_not_stable():
     ],
 )
 def test_a_mistake_of_the_layout_is_never_returned(monkeypatch: pytest.MonkeyPatch, damage, said: str):
-    real = subject.layout
-    monkeypatch.setattr(subject, "layout", lambda text, facts: damage(real(text, facts)))
+    monkeypatch.setattr(subject, "layout", lambda text, facts: damage(layout(text, facts)))
     with pytest.raises(FormatError, match=said) as caught:
         format_source(SourceFile("x", USERS))
     assert "users" not in str(caught.value)

@@ -131,7 +131,8 @@ def _kill_in_mid_batch(project: Project, tenant: str) -> None:
                 " WHERE tenant_id = %s) FOR UPDATE",
                 (tenant,),
             )
-            _wait_for(lambda: project.one(WAITING, holder.info.backend_pid) == 1)
+            _wait_for(lambda: process.poll() is not None or project.one(WAITING, holder.info.backend_pid) == 1)
+            assert process.poll() is None, "the backfill passed the row by"
             process.send_signal(signal.SIGKILL)
             process.wait()
         _wait_for(lambda: project.one(CONNECTED) == 0)

@@ -146,3 +146,24 @@ def test_expressions_survive_files_drivers_and_templates(walk: Walk, spelling: s
             "back contract": sees("SELECT note FROM things", ("n",)),
         },
     )
+
+
+def test_columns_of_types_that_postgresql_can_not_hash(walk: Walk):
+    entity = "entity Thing in app.things { id bigint key; tenant_id uuid tenant; note text; index (tenant_id, id) }"
+    walk(
+        mig(
+            entity,
+            change(
+                "add price money { from `length(note)::text::money` }",
+                "add words tsvector { from `to_tsvector('simple', note)` }",
+                "add bits bit(3)[] { from `ARRAY[length(note)::bit(3)]` }",
+                "add mask varbit(9) { from `length(note)::bit(3)::varbit` }",
+                entity="Thing",
+            ),
+        ),
+        f"""CREATE TABLE things (id bigint PRIMARY KEY, tenant_id uuid NOT NULL, note text NOT NULL);
+        INSERT INTO things VALUES (1, '{T1}', 'n')""",
+        looks={
+            "enforce": sees("SELECT price::text, words::text, bits[1]::text FROM things", ("$1.00", "'n':1", "001"))
+        },
+    )

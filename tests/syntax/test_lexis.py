@@ -102,7 +102,9 @@ def columns(text: str) -> list[ast.Column]:
 
 
 KEYWORDS = "key unique index check rows sensitivity legacy tenant global allow".split()
-ELSEWHERE = "list add drop from back canary ramp stage every engine url migrations flag entity cutover because on pii default".split()
+ELSEWHERE = (
+    "list add drop from back canary ramp stage every engine url migrations flag entity cutover because on pii default"
+).split()
 
 
 @pytest.mark.parametrize("word", KEYWORDS + ELSEWHERE)
