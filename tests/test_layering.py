@@ -14,11 +14,12 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 LAYERS = (
-    ("cli", "lsp"),
-    ("rehearsal", "executor"),
+    ("cli",),
+    ("rehearsal",),
     ("runtime",),
     ("workspace",),
-    ("emit", "formatting", "lint", "planning"),
+    ("emit", "lint", "formatting"),
+    ("planning",),
     ("ops",),
     ("semantics",),
     ("syntax",),

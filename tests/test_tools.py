@@ -33,8 +33,9 @@ def test_output_that_lost_its_source_is_found(tmp_path: Path):
 
 def test_a_benchmark_measures_against_its_first_case(tmp_path: Path):
     prepared: list[int] = []
-    bare = Case("bare", (sys.executable, "-c", "pass"), None)
-    busy = Case("busy", (sys.executable, "-c", "open('seen', 'a').write('x')"), 4, lambda: prepared.append(1))
+    bare = Case("bare", (sys.executable, "-c", "pass"), None, tmp_path / "cache")
+    program = "import os; open('seen', 'a').write(os.environ['XDG_CACHE_HOME'][-1])"
+    busy = Case("busy", (sys.executable, "-c", program), 4, tmp_path / "x", lambda: prepared.append(1))
     first, second = measure([bare, busy], tmp_path, 3)
     assert (first.multiple, first.met) == (1, True)
     assert second.multiple == second.seconds / first.seconds

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from migdsl.formatting.scanner import Token, comment_text, goes_on
 
@@ -76,6 +76,16 @@ class _Frame:
         """Whether a newline here would separate nothing, since the statement goes on."""
         return bool(self.words) and self.block is None and (self.depth > 0 or goes_on(self.words[-1].text))
 
+    def comment_behind(self, text: str) -> None:
+        """Keep a comment that stands behind the opening brace, or behind a `;`."""
+        last = self.items[-1] if self.items else None
+        if isinstance(last, Statement):
+            self.items[-1] = replace(last, comment=text)
+        elif last is None and not self.opening:
+            self.opening = text
+        else:
+            self.items.append(Comment(text, own=True))
+
     def finish(self) -> None:
         """Put the statement among the items."""
         if self.words or self.block is not None:
@@ -138,15 +148,19 @@ class _Builder:
             frame.items.append(Comment(text, own, self._blank))
         elif frame.words:
             frame.comment = text
-        elif frame.items:
-            frame.items[-1] = _with_comment(frame.items[-1], text)
         else:
-            frame.opening = text
+            frame.comment_behind(text)
         self._blank = False
 
     def _open(self) -> None:
-        self._frames.append(_Frame(self._line))
-        self._fresh = self._blank = False
+        # A name `and` lets comments stand before the brace; they go behind it, and so the block takes several lines.
+        notes, self._notes = self._notes, []
+        frame = _Frame(-1 if notes else self._line)
+        if notes and not notes[0].own:
+            frame.opening = notes.pop(0).text
+        frame.items.extend(notes)
+        self._frames.append(frame)
+        self._fresh = self._blank = self._broken = False
 
     def _close(self) -> None:
         inner = self._frames.pop()
@@ -174,10 +188,3 @@ class _Builder:
             frame.comment = notes.pop(0).text
         frame.finish()
         frame.items.extend(notes)
-
-
-def _with_comment(item: Item, text: str) -> Item:
-    """The statement that ended on this line (with a `;`) gets the comment behind it."""
-    if isinstance(item, Comment):
-        return Comment(f"{item.text} {text}", item.own, item.blank)
-    return Statement(item.words, item.block, text, item.blank)

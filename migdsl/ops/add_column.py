@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from migdsl.dialect.names import qualified, quote
+from migdsl.dialect.names import dollar_tag, literal, qualified, quote
 from migdsl.ops import names, not_null
 from migdsl.ops.context import Context
 from migdsl.ops.model import BuildIndex, Cost, Group, Lock, Step
@@ -92,7 +92,16 @@ def _unique(context: Context, unique: UniqueSet, phase: str) -> Iterator[Step]:
 
 
 def _attach(context: Context, name: str) -> str:
-    return f"ALTER TABLE {context.sql} ADD CONSTRAINT {quote(name)} UNIQUE USING INDEX {quote(name)}"
+    # Run again after a kill, the constraint may be there; ADD CONSTRAINT knows no IF NOT EXISTS.
+    body = f"""
+BEGIN
+  IF NOT EXISTS (SELECT FROM pg_constraint
+                  WHERE conrelid = {literal(context.sql)}::regclass AND conname = {literal(name)}) THEN
+    ALTER TABLE {context.sql} ADD CONSTRAINT {quote(name)} UNIQUE USING INDEX {quote(name)};
+  END IF;
+END"""
+    tag = dollar_tag(body, "attach")
+    return f"DO {tag}{body}\n{tag}"
 
 
 def _default(context: Context, operation: AddColumn) -> Step:

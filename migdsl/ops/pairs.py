@@ -82,7 +82,7 @@ def _pair_of(change: Change, operation: AddColumn, source: Expression) -> Pair:
         for o in change.operations
         if isinstance(o, AddColumn) and o is not operation and o.column.name in read
     )
-    locked = _locked(change.table, operation.uniques, inputs)
+    locked = _locked(change.table, operation)
     column = operation.column
     shared = tuple(
         back
@@ -105,10 +105,15 @@ def kept(change: Change) -> tuple[Kept, ...]:
     )
 
 
-def _locked(table: Table, uniques: tuple[UniqueSet, ...], inputs: tuple[str, ...]) -> tuple[tuple[str, ...], ...]:
-    """ON CONFLICT names one unique index; a second one for the same fact would raise instead of resolving."""
-    twice = any(c.kind in ("unique", "key") and set(inputs) & set(c.columns) for c in table.constraints)
-    return tuple(dict.fromkeys(unique.columns for unique in uniques)) if twice or set(inputs) & set(table.key) else ()
+def _locked(table: Table, operation: AddColumn) -> tuple[tuple[str, ...], ...]:
+    """ON CONFLICT names one unique index; a second one for the same fact would raise instead of resolving.
+
+    The fact is the same where the old column is computed back from the new one. An input that stays is a fact of its own:
+    a lock a row for it would fill the server's lock table in every large COPY.
+    """
+    old = {back.column for back in operation.backs}
+    twice = any(c.kind in ("unique", "key") and old & set(c.columns) for c in table.constraints)
+    return tuple(dict.fromkeys(unique.columns for unique in operation.uniques)) if twice else ()
 
 
 def inputs_of(table: Table, source: Expression) -> tuple[str, ...]:

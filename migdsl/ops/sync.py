@@ -9,6 +9,7 @@ from migdsl.ops import names, triggers
 from migdsl.ops.add_column import EXPAND_TABLE
 from migdsl.ops.context import Context
 from migdsl.ops.model import Group, Lock, Step
+from migdsl.semantics.model import AddColumn
 
 OBJECTS, LAST = 1, 6  # ranks: what a trigger needs comes before it, and goes after it
 
@@ -20,22 +21,30 @@ def lower(context: Context) -> Iterator[Step]:
     yield _objects(context)
     yield _trigger(context)
     if context.pairs:
+        if _early(context):
+            yield _take_turns(context)
         yield _stop_filling(context)
     yield from _drop(context)
 
 
-def _function(context: Context, fill: bool) -> str:
-    return triggers.function(context.migration, context.table, context.pairs, context.kept, fill)
+def _function(context: Context, *, fill: bool, turns: bool) -> str:
+    return triggers.function(context.migration, context.table, context.pairs, context.kept, fill=fill, turns=turns)
 
 
-def _create(context: Context, fill: bool) -> tuple[str, ...]:
+def _early(context: Context) -> bool:
+    """Whether a unique index of a fact that has one already is built in validate, before old code is gone."""
+    kept = {o.column.name for o in context.change.operations if isinstance(o, AddColumn) and o.complies}
+    return any(pair.locked and pair.column in kept for pair in context.pairs)
+
+
+def _create(context: Context, function: str) -> tuple[str, ...]:
     counter = names.counter(context.migration, context.table)
     return (
         f"CREATE SEQUENCE IF NOT EXISTS {counter} AS bigint",
         # Whoever may write the table must be able to count; the ledger's tables stay closed.
         f"GRANT USAGE ON SCHEMA {names.LEDGER} TO PUBLIC",
         f"GRANT USAGE ON SEQUENCE {counter} TO PUBLIC",
-        _function(context, fill),
+        function,
     )
 
 
@@ -57,7 +66,7 @@ def _objects(context: Context) -> Step:
         f"Create the trigger function of {context.table.entity} and the counter of old code's writes",
         context.table,
         rank=OBJECTS,
-        up=(Group((), _create(context, fill=True)),),
+        up=(Group((), _create(context, _function(context, fill=True, turns=False))),),
         down=(Group((), _remove(context)),),
     )
 
@@ -112,8 +121,20 @@ def _stop_filling(context: Context) -> Step:
         f"Stop filling NULLs of {context.table.entity} on UPDATE: every row has been filled",
         context.table,
         rank=OBJECTS,
-        up=(Group((), (_function(context, fill=False),)),),
-        down=(Group((), (_function(context, fill=True),)),),
+        up=(Group((), (_function(context, fill=False, turns=True),)),),
+        down=(Group((), (_function(context, fill=True, turns=_early(context)),)),),
+    )
+
+
+def _take_turns(context: Context) -> Step:
+    return Step(
+        "validate",
+        "replace_function",
+        f"Let writers of one {context.table.entity} take turns, before a second unique index stands for it",
+        context.table,
+        rank=OBJECTS,
+        up=(Group((), (_function(context, fill=True, turns=True),)),),
+        down=(Group((), (_function(context, fill=True, turns=False),)),),
     )
 
 
@@ -140,5 +161,5 @@ def _drop(context: Context) -> Iterator[Step]:
         table,
         rank=LAST,
         up=(Group((), (_drop_function(context),)),),
-        down=(Group((), _create(context, fill=False)),),
+        down=(Group((), _create(context, _function(context, fill=False, turns=True))),),
     )

@@ -13,8 +13,14 @@ from migdsl.ops.pairs import Kept, Pair, Sibling, assigned, column_name, compare
 from migdsl.semantics.model import Back, Table
 
 
-def function(migration: str, table: Table, pairs_: tuple[Pair, ...], kept_: tuple[Kept, ...], fill: bool) -> str:
-    """CREATE OR REPLACE FUNCTION of the trigger. `fill`: rows that the backfill hasn't reached are filled on UPDATE."""
+def function(
+    migration: str, table: Table, pairs_: tuple[Pair, ...], kept_: tuple[Kept, ...], *, fill: bool, turns: bool
+) -> str:
+    """CREATE OR REPLACE FUNCTION of the trigger.
+
+    `fill`: rows that the backfill hasn't reached are filled on UPDATE. `turns`: who inserts a fact for which two unique
+    indexes stand takes turns; not before there are two, since a batch or a COPY would hold a lock a row.
+    """
     counter = names.counter(migration, table)
     given = "given" if len(pairs_) > 1 else "NEW"
     lines = ["BEGIN"]
@@ -23,7 +29,7 @@ def function(migration: str, table: Table, pairs_: tuple[Pair, ...], kept_: tupl
         lines = ["DECLARE", "  given record := NEW;  -- as the client wrote it", "BEGIN"]
     for pair in pairs_:
         others = tuple(other.column for other in pairs_ if other is not pair)
-        lines += _Clauses(table, pair, counter, given, others).lines(fill)
+        lines += _Clauses(table, pair, counter, given, others).lines(fill, turns)
     for one in kept_:
         lines += _kept(table, one)
     lines += ["  RETURN NEW;", "END"]
@@ -95,7 +101,7 @@ class _Clauses:
     given: str
     others: tuple[str, ...]
 
-    def lines(self, fill: bool) -> list[str]:
+    def lines(self, fill: bool, turns: bool) -> list[str]:
         """The pair's part of the function."""
         new = column_name(self.pair.column)
         source = over(self.table, self.pair.source, "NEW")
@@ -117,7 +123,7 @@ class _Clauses:
             *self._inputs_changed(fill),
             "  END IF;",
         ]
-        for columns in self.pair.locked:
+        for columns in self.pair.locked if turns else ():
             found += self._advisory_lock(columns)
         return found
 
@@ -216,10 +222,9 @@ class _Clauses:
 
     def _advisory_lock(self, columns: tuple[str, ...]) -> list[str]:
         row = ", ".join(f"NEW.{column_name(name)}" for name in columns)
-        changed = " OR ".join(f"NEW.{column_name(c)} IS DISTINCT FROM OLD.{column_name(c)}" for c in columns)
         fact = literal(f"{names.table(self.table)} {', '.join(columns)} ")
         return [
-            f"  IF TG_OP = 'INSERT' OR {changed} THEN",
+            "  IF TG_OP = 'INSERT' THEN",
             f"    PERFORM pg_advisory_xact_lock(hashtextextended({fact} || ROW({row})::text, 0));",
             "  END IF;",
         ]

@@ -44,6 +44,10 @@ def test_empty_lines_between_declarations(before: str, after: str):
         ("flag a { ; # c\n}", "flag a {  # c\n}\n"),
         ("flag a {stage b for all # c\n}", "flag a {\n  stage b for all  # c\n}\n"),
         ("migration m { type and # c\n# d\n}", "migration m {\n  type and  # c\n  # d\n}\n"),
+        ("flag and # c\n# d\n{}", "flag and {  # c\n  # d\n}\n"),
+        ("flag and # c\n{# d\n}", "flag and {  # c\n  # d\n}\n"),
+        ("flag and\n# c\n{ # d\n}", "flag and {\n  # c\n  # d\n}\n"),
+        ("flag or\n\n{ stage b for all }", "flag or { stage b for all }\n"),
         ("migration m { type and\n# d\n}", "migration m {\n  type and\n  # d\n}\n"),
     ],
 )

@@ -9,12 +9,6 @@ from tests.integration.world import build
 
 ADDRESS = "shared'ü@exämple.org"
 
-# The trigger takes one advisory lock a row, from expand on, whoever writes. Only an INSERT can meet the second unique
-# index that it is for, and only from enforce on, where that index is.
-LOCKS = pytest.mark.xfail(reason="the trigger's advisory lock is taken by the backfill too, and before enforce")
-
-
-@LOCKS
 def test_a_writer_of_the_same_address_does_not_wait_for_a_batch(project: Project) -> None:
     """A batch has filled one row with an address, and old code gives it to another row of the tenant.
 
@@ -30,7 +24,6 @@ def test_a_writer_of_the_same_address_does_not_wait_for_a_batch(project: Project
     assert project.one("SELECT count(*) FROM users WHERE contact_email = %s", ADDRESS) == 2
 
 
-@LOCKS
 @pytest.mark.parametrize("who", ["backfill", "old code"])
 def test_many_rows_in_one_transaction(empty_project: Project, who: str) -> None:
     """Row by row something is kept until the end of a transaction only where there is room for it."""

@@ -215,10 +215,6 @@ def test_expand_killed_anywhere_can_be_run_again(clean_project: Project) -> None
     survives_kills(clean_project, "users_email_expand", "base")
 
 
-@pytest.mark.xfail(
-    reason="add_column attaches the unique index a second time, and must look for its constraint first",
-    raises=CommandError,
-)
 def test_enforce_killed_anywhere_can_be_run_again(enforceable: Project) -> None:
     survives_kills(enforceable, "users_email_enforce", "users_email_expand")
 

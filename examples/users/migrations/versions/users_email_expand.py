@@ -74,9 +74,6 @@ BEGIN
       PERFORM nextval('migdsl.users_email_users_old_writes');
     END IF;
   END IF;
-  IF TG_OP = 'INSERT' OR NEW.tenant_id IS DISTINCT FROM OLD.tenant_id OR NEW.contact_email IS DISTINCT FROM OLD.contact_email THEN
-    PERFORM pg_advisory_xact_lock(hashtextextended('public.users tenant_id, contact_email ' || ROW(NEW.tenant_id, NEW.contact_email)::text, 0));
-  END IF;
   RETURN NEW;
 END
 $sync$
@@ -100,7 +97,8 @@ BEGIN
      AND t.tgtype & 1 = 1 AND t.tgtype & 2 = 2 AND t.tgtype & 20 <> 0
      AND t.tgname COLLATE "C" > '~migdsl_users_email' AND t.tgname NOT LIKE '~migdsl%';
   IF later IS NOT NULL THEN
-    RAISE EXCEPTION 'these triggers of % would run after the one that keeps its columns equal: %', 'public.users', later
+    RAISE EXCEPTION 'these triggers of % would run after the one that keeps its columns equal: %',
+      'public.users', later
       USING HINT = 'rename them to sort before it: ALTER TRIGGER ... RENAME TO ...';
   END IF;
 END
@@ -160,20 +158,15 @@ DROP FUNCTION IF EXISTS migdsl.users_email_users_sync()
 DROP SEQUENCE IF EXISTS migdsl.users_email_users_old_writes
 """,
             """
-DELETE FROM migdsl.slice WHERE migration = 'users_email'
-""",
-            """
-DELETE FROM migdsl.quarantine WHERE migration = 'users_email'
-""",
-            """
-DELETE FROM migdsl.snapshot WHERE migration = 'users_email'
-""",
-            """
-INSERT INTO migdsl.event (migration, kind, subject, value) VALUES ('users_email', 'left', 'all', '')
-""",
-            """
 DO $leave$
 BEGIN
+  IF to_regclass('migdsl.event') IS NULL THEN
+    RETURN;
+  END IF;
+  DELETE FROM migdsl.slice WHERE migration = 'users_email';
+  DELETE FROM migdsl.quarantine WHERE migration = 'users_email';
+  DELETE FROM migdsl.snapshot WHERE migration = 'users_email';
+  INSERT INTO migdsl.event (migration, kind, subject, value) VALUES ('users_email', 'left', 'all', '');
   -- The last migration that leaves takes the ledger with it.
   IF NOT EXISTS (SELECT FROM (SELECT DISTINCT ON (migration) kind FROM migdsl.event
                                WHERE kind IN ('stage', 'left') ORDER BY migration, id DESC) AS newest
@@ -344,7 +337,7 @@ PLAIN = {"no_parameters": True}  # a % in SQL is a %
 def alone() -> Iterator[None]:
     """Commits what came before, so that no lock of an earlier revision is held.
 
-    Within, each call is a transaction of its own, and no timeout ends a long step.
+    Within, each call is a transaction of its own, under SETTINGS.
     """
     with ExitStack() as stack:
         try:
@@ -354,16 +347,21 @@ def alone() -> Iterator[None]:
         if context.is_offline_mode():
             yield
             return
-        names = "lock_timeout", "statement_timeout"
-        before = [fetch(f"SELECT current_setting('{name}')") for name in names]
+        before = {name: fetch(f"SELECT current_setting('{name}')") for name in SETTINGS}
         try:
-            for name in names:
-                run(f"SET {name} = 0")
+            for name, value in SETTINGS.items():
+                run(f"SET {name} = '{value}'")
             yield
         finally:
-            for name, value in zip(names, before):
+            for name, value in before.items():
                 run(f"SET {name} = '{value}'")
 
+
+SETTINGS = {
+    # No timeout ends a long step.
+    "lock_timeout": "0",
+    "statement_timeout": "0",
+}
 
 OWN_TRANSACTION = (
     "env.py has opened a transaction around the migrations, so that no step can commit:"
@@ -384,18 +382,26 @@ class Refused(CommandError):
         super().__init__(f"{revision}: {said}" + (f"\nhint: {hint}" if hint else ""))
 
 
-def run(statement: str) -> None:
-    """One statement, as it is."""
+@contextmanager
+def discreet() -> Iterator[None]:
+    """Turns what a driver raises, with its parameters, into what may be said."""
     try:
-        op.get_bind().exec_driver_sql(statement, execution_options=PLAIN)
+        yield
     except DBAPIError as error:
         raise Refused(error) from None
 
 
+def run(statement: str) -> None:
+    """One statement, as it is."""
+    with discreet():
+        op.get_bind().exec_driver_sql(statement, execution_options=PLAIN)
+
+
 def fetch(question: str) -> str | None:
     """The one value that a question answers."""
-    answer = op.get_bind().exec_driver_sql(question, execution_options=PLAIN)
-    return answer.scalar()
+    with discreet():
+        answer = op.get_bind().exec_driver_sql(question, execution_options=PLAIN)
+        return answer.scalar()
 
 
 def show(*statements: str) -> None:
