@@ -65,7 +65,10 @@ def fmt_command(options: Options) -> int:
 
 def _once(inputs: Sequence[Input]) -> list[Input]:
     """Each file once, whatever links lead to it."""
-    return list({os.path.realpath(each.path) if not each.problem else each.path: each for each in inputs}.values())
+    found: dict[str, Input] = {}
+    for each in inputs:
+        found.setdefault(each.path if each.problem else os.path.realpath(each.path), each)
+    return list(found.values())
 
 
 def _stdin() -> Input:

@@ -9,11 +9,10 @@ from __future__ import annotations
 
 import hashlib
 import os
-import stat
 
-from migdsl import __version__
 from migdsl.cli.fingerprint import fingerprint
 from migdsl.cli.inputs import digest
+from migdsl.resources import cache_folder
 
 TYPE_CHECKING = False  # see migdsl/cli/__init__.py
 if TYPE_CHECKING:
@@ -71,7 +70,7 @@ def remember(out: str, main: Input, record: Record) -> None:
     data = "\0".join([*head, *pairs]).encode("utf-8", "surrogateescape")
     path = ""
     try:
-        folder = _folder(make=True)
+        folder = cache_folder("fresh")
         path = os.path.join(folder, f"{_name(out, main)}.{os.getpid()}~")
         with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600), "wb") as file:
             file.write(data)
@@ -90,7 +89,11 @@ def _forget(path: str) -> None:
 def _read(out: str, main: Input) -> tuple[str, Record] | None:
     """The compiler's fingerprint and the record; None where there is none that can be trusted."""
     try:
-        with open(os.path.join(_folder(make=False), _name(out, main)), encoding="utf-8", errors="surrogateescape") as f:
+        with open(
+            os.path.join(cache_folder("fresh", make=False), _name(out, main)),
+            encoding="utf-8",
+            errors="surrogateescape",
+        ) as f:
             words = f.read().split("\0")
         if words[0] != _FORMAT or len(words) % 2:
             return None
@@ -122,23 +125,3 @@ def _name(out: str, main: Input) -> str:
     # The output folder as it really is: a link that was turned elsewhere is another folder.
     where = f"{os.path.realpath(out)}\0{os.path.abspath(main.path)}"
     return hashlib.sha256(where.encode("utf-8", "surrogateescape")).hexdigest()
-
-
-def _folder(*, make: bool) -> str:
-    """The cache folder, of this user alone; OSError where it can't be had or could be someone else's."""
-    base = os.environ.get("XDG_CACHE_HOME", "")
-    if not os.path.isabs(base):  # as the XDG specification wants it
-        base = os.path.join(os.path.expanduser("~"), ".cache")
-    own = os.path.join(base, "migdsl")
-    folders = (own, os.path.join(own, __version__), os.path.join(own, __version__, "fresh"))
-    if make:
-        os.makedirs(base, exist_ok=True)
-        for each in folders:
-            if not os.path.isdir(each):
-                os.mkdir(each, 0o700)
-    for each in folders:
-        found = os.lstat(each)
-        # Other parts of the compiler keep what they know in the same place, and may have made it readable for others.
-        if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid() or stat.S_IMODE(found.st_mode) & 0o022:
-            raise OSError(f"{each} is not this user's own")
-    return folders[-1]

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import os
+from contextlib import suppress
+from pathlib import Path
 
-from migdsl import __version__
+from migdsl.resources import cache_folder
 
 _ESCAPES = {"\\": "\\\\", "\r": "\\r", "\x0b": "\\x0b", "\x0c": "\\x0c"}
 
@@ -50,9 +52,8 @@ def _escape(char: str) -> str:
 def formatted(text: str) -> str:
     """The text as black formats it. What was formatted once is remembered in the user's cache folder, by its digest."""
     path = _remembered(text)
-    if path is not None and os.path.exists(path):
-        with open(path, encoding="utf-8") as file:
-            return file.read()
+    if path is not None and path.exists():
+        return path.read_text(encoding="utf-8")
     import black  # takes twelve times a bare interpreter's start, so only for what black has not seen
 
     result = black.format_str(text, mode=black.Mode())
@@ -61,22 +62,16 @@ def formatted(text: str) -> str:
     return result
 
 
-def _remembered(text: str) -> str | None:
-    base = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
-    folder = os.path.join(base, "migdsl", __version__, "black")
+def _remembered(text: str) -> Path | None:
     try:
-        os.makedirs(folder, mode=0o700, exist_ok=True)
-        mine = os.stat(folder).st_uid == os.getuid()
+        return Path(cache_folder("black"), hashlib.sha256(text.encode()).hexdigest())
     except OSError:
         return None
-    return os.path.join(folder, hashlib.sha256(text.encode()).hexdigest()) if mine else None
 
 
-def _remember(path: str, text: str) -> None:
-    try:
-        temporary = f"{path}.{os.getpid()}"
-        with open(temporary, "w", encoding="utf-8") as file:
-            file.write(text)
-        os.replace(temporary, path)
-    except OSError:
-        pass  # A cache that can't be written costs time, nothing else.
+def _remember(path: Path, text: str) -> None:
+    # A cache that can't be written costs time, nothing else.
+    with suppress(OSError):
+        temporary = path.with_suffix(f".{os.getpid()}")
+        temporary.write_text(text, encoding="utf-8")
+        temporary.replace(path)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from itertools import pairwise
 
 from migdsl.dialect.names import literal
 from migdsl.emit.artifact import Artifact
@@ -74,7 +75,7 @@ def plain(text: str) -> str:
 def _diagram(phases: tuple[Phase, ...]) -> Iterator[str]:
     names = [phase.id for phase in phases]
     yield f"[*] --> {names[0]}"
-    for before, after in zip(names, names[1:], strict=False):
+    for before, after in pairwise(names):
         yield f"{before} --> {after}"
         if after != "contract":
             yield f"{after} --> {before}: roll back"

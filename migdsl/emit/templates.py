@@ -13,10 +13,10 @@ from migdsl.resources import resource_path
 def _environment() -> Environment:
     folder = resource_path("templates", "")
     # What is made is Python and Markdown, whose escaping the views do: HTML's would only spoil it.
-    return Environment(  # noqa: S701
+    return Environment(
         loader=FileSystemLoader(folder),
         undefined=StrictUndefined,
-        autoescape=False,
+        autoescape=False,  # noqa: S701
         trim_blocks=False,
         keep_trailing_newline=True,
     )

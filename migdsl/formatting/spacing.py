@@ -48,7 +48,7 @@ def _gap(left: Word, right: Word, depth: int, facts: Facts) -> str:
 
 def _is_call(left: Word, depth: int) -> bool:
     """`lower(b)` within `(…)`; directly in a statement, a parenthesis begins a list."""
-    return depth > 0 and left.kind in ("word", "string") and left.text not in ("and", "or")
+    return depth > 0 and left.kind in ("word", "string")
 
 
 def joined(words: Sequence[Word], facts: Facts) -> str:

@@ -30,7 +30,10 @@ class Word:
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Block:
-    """What stands between braces; `inline`: on one line; `opening`: the comment behind the opening brace."""
+    """What stands between braces; `opening` is the comment behind the opening brace.
+
+    `inline`: it was written on one line, but for the lines of SQL in it.
+    """
 
     items: tuple[Item, ...]
     inline: bool
@@ -177,7 +180,6 @@ class _Builder:
         frame.words.append(Word(token.kind, token.text, token.start, self._broken, tuple(self._notes)))
         if token.kind == "sign":
             frame.depth += (token.text == "(") - (token.text == ")")
-        self._line += token.text.count("\n")
         self._notes = []
         self._fresh = self._blank = self._broken = False
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from migdsl.dialect.names import quote
 from migdsl.dialect.sql import Expression
 from migdsl.dialect.types import SqlType
-from migdsl.semantics.model import AddColumn, Back, Change, DropColumn, Table, UniqueSet
+from migdsl.semantics.model import AddColumn, Back, Change, DropColumn, Table
 
 # Words that PL/pgSQL keeps to itself and SQL doesn't: `NEW.loop := …` is a syntax error.
 _PLPGSQL = frozenset("begin by declare execute foreach if loop strict while".split())

@@ -33,21 +33,9 @@ class Problems:
         fix: Fix | None = None,
     ) -> None:
         """Report an error."""
-        self._add(Severity.ERROR, code, span, title, label, help, body, more, fix)
-
-    def warning(
-        self,
-        code: str,
-        span: Span,
-        title: str,
-        label: str,
-        *,
-        help: str = "",
-        body: str = "",
-        more: Iterable[tuple[Span, str]] = (),
-    ) -> None:
-        """Report a warning."""
-        self._add(Severity.WARNING, code, span, title, label, help, body, more, None)
+        labels = tuple(Label(place, text) for place, text in more)
+        found = Diagnostic(code, Severity.ERROR, title, Label(span, label), labels, body, help, fix)
+        self.found.append(found)
 
     def unknown(self, code: str, kind: str, name: str, span: Span, known: Iterable[str], where: str = "") -> None:
         """Report a name that nobody knows (there is no `kind` of that name `where`), with the known one that was meant."""
@@ -60,21 +48,6 @@ class Problems:
         else:
             help_ = f"there is: {', '.join(candidates[:12])}" if candidates else f"no {kind} is declared"
         self.error(code, span, f"there is no {kind} `{name}`{where and ' '}{where}", "not found", help=help_)
-
-    def _add(
-        self,
-        severity: Severity,
-        code: str,
-        span: Span,
-        title: str,
-        label: str,
-        help_: str,
-        body: str,
-        more: Iterable[tuple[Span, str]],
-        fix: Fix | None,
-    ) -> None:
-        labels = tuple(Label(place, text) for place, text in more)
-        self.found.append(Diagnostic(code, severity, title, Label(span, label), labels, body, help_, fix))
 
 
 def sql_name(name: ast.Name) -> str:

@@ -207,7 +207,7 @@ def _names_in(item: ast.EntityItem) -> tuple[ast.Name, ...]:
 
 
 def _simple(kind: str) -> Callable[[Problems, ast.Unique | ast.Key | ast.Reference, set[str] | None], Constraint]:
-    def make(problems: Problems, item: ast.Unique | ast.Key | ast.Reference, known: set[str] | None) -> Constraint:
+    def make(_: Problems, item: ast.Unique | ast.Key | ast.Reference, __: set[str] | None) -> Constraint:
         columns = tuple(sql_name(n) for n in item.columns)
         name = sql_name(item.name) if isinstance(item, ast.Unique) and item.name else None
         return Constraint(kind, columns, frozenset(columns), name, item.span)

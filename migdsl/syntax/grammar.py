@@ -8,8 +8,7 @@ from functools import cache
 
 import lark
 
-from migdsl import __version__
-from migdsl.resources import read_resource
+from migdsl.resources import cache_folder, read_resource
 
 _GOES_ON = frozenset(["{", ";", ",", "and", "or"])
 
@@ -40,22 +39,8 @@ def parser() -> lark.Lark:
     """The LALR parser; its tables are kept in the user's cache folder, since building them takes 0.3 s."""
     options = {"parser": "lalr", "propagate_positions": True, "maybe_placeholders": False}
     text = read_resource("grammar", "mig.lark")
-    folder = _cache_folder()
-    if folder is not None:
-        try:
-            return lark.Lark(text, postlex=Separators(), cache=os.path.join(folder, "grammar.lark"), **options)
-        except OSError:
-            pass  # A cache that can't be written costs time, nothing else.
-    return lark.Lark(text, postlex=Separators(), **options)
-
-
-def _cache_folder() -> str | None:
-    """A folder of the user's own for derived files, made if need be; None where there can't be one."""
-    base = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
-    folder = os.path.join(base, "migdsl", __version__)
     try:
-        os.makedirs(folder, mode=0o700, exist_ok=True)
+        # The tables are a pickle; the folder is one that nobody else can write.
+        return lark.Lark(text, postlex=Separators(), cache=os.path.join(cache_folder("grammar"), "mig.lark"), **options)
     except OSError:
-        return None
-    # The tables are a pickle: never read one that somebody else could have written.
-    return folder if os.stat(folder).st_uid == os.getuid() and os.access(folder, os.W_OK) else None
+        return lark.Lark(text, postlex=Separators(), **options)  # A cache that can't be had costs time, nothing else.

@@ -79,6 +79,7 @@ def test_a_link_stays_a_link_and_one_file_is_written_once(project: Path, run: Ru
     (project / "shared/a.mig").write_bytes(UGLY)
     (project / "b.mig").symlink_to("shared/a.mig")
     ran = run("fmt", "b.mig", "shared/a.mig", "./b.mig")
+    assert ran.out == "b.mig: formatted\n"
     assert (ran.code, ran.out.count("formatted")) == (0, 1)
     assert (project / "b.mig").is_symlink()
     assert (project / "shared/a.mig").read_bytes() == NEAT

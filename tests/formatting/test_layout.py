@@ -136,10 +136,39 @@ def test_breaks_in_a_statement_stay(before: str, after: str):
 
 def test_comments_on_neighbouring_lines_stand_in_one_column():
     long = '"' + "x" * 80 + '"'
-    text = f'migration m {{\n  type x # a\n  owner {long} # b\n  ticket "" # c\n\n  risk "" # d\n  title ""\n  owner "o" # e\n}}'
-    assert formatted(text) == (
-        f'migration m {{\n  type   x   # a\n  owner  {long}  # b\n  ticket ""  # c\n\n'
-        '  risk   ""  # d\n  title  ""\n  owner  "o"  # e\n}\n'
+    lines = ["type x # a", f"owner {long} # b", 'ticket "" # c', "", 'risk "more" # d', 'title ""', "type xy # e"]
+    expected = [
+        "type   x   # a",
+        f"owner  {long}  # b",
+        'ticket ""  # c',
+        "",
+        'risk   "more"  # d',
+        'title  ""',
+        "type   xy  # e",
+    ]
+    assert formatted(block(lines)) == block(expected)
+
+
+def block(lines: list[str]) -> str:
+    """A migration with these lines."""
+    return "migration m {\n" + "".join(f"  {line}\n" if line else "\n" for line in lines) + "}\n"
+
+
+def test_what_goes_on_begins_further_left_where_there_is_no_room():
+    name = "x" * 60
+    text = f'entity E in a.e {{\n  (id) -> {name} (a,\nb)\n  {name} enum e("f",\n"g")\n}}\n'
+    lines = ["entity E in a.e {", f"  (id) -> {name} (a,", "    b)", f'  {name}  enum e("f",', '    "g")', "}", ""]
+    assert formatted(text) == "\n".join(lines)
+
+
+def test_a_type_of_several_lines_does_not_push_the_others_aside():
+    text = formatted('entity E in a.e {\n  id int key\n  mood enum mood("a",\n"b") key\n}')
+    assert text == ('entity E in a.e {\n  id    int   key\n  mood  enum mood("a",\n                  "b")  key\n}\n')
+
+
+def test_an_empty_line_beside_a_semicolon_stays():
+    assert formatted("flag a {\nstage b for all\n\n;\nstage c for all\n}") == (
+        "flag a {\n  stage b for all\n\n  stage c for all\n}\n"
     )
 
 

@@ -12,7 +12,7 @@ from migdsl.formatting.facts import nodes, same_tree
 from migdsl.formatting.printer import layout
 from migdsl.formatting.scanner import scan
 from migdsl.source import SourceFile, Span
-from migdsl.syntax import parse
+from migdsl.syntax import ast, parse
 from tests.formatting.support import ROOT
 
 USERS = (ROOT / "examples/users.mig").read_text(encoding="utf-8")
@@ -57,6 +57,8 @@ def test_trees_are_compared_without_their_spans_and_in_every_field():
     tree, moved = (parse(SourceFile("x", text)).module for text in (USERS, "\n\n" + USERS))
     assert same_tree(tree, moved)
     assert not same_tree(tree, parse(SourceFile("y", USERS)).module)
+    assert not same_tree(ast.Canary((), Span("x", 0, 1)), ast.Cutover((), (), (), Span("x", 0, 1)))
+    assert not same_tree(ast.Word("a", Span("x", 0, 1)), ast.Text("a", Span("x", 0, 1)))
     found = [node for node in nodes(tree) if dataclasses.is_dataclass(node) and not isinstance(node, type)]
     assert len(found) > 70
     fields = 0

@@ -9,6 +9,7 @@ from tests.integration.world import build
 
 ADDRESS = "shared'ü@exämple.org"
 
+
 def test_a_writer_of_the_same_address_does_not_wait_for_a_batch(project: Project) -> None:
     """A batch has filled one row with an address, and old code gives it to another row of the tenant.
 

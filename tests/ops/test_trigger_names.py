@@ -99,7 +99,7 @@ def test_a_name_with_an_end_of_line_in_it_can_not_leave_its_comment(connection: 
     pair = replace(pairs.pairs(change)[0], column=word)
     tables = f"CREATE TABLE things (note text, {quote(word)} text)"
     connection.execute(f"CREATE SCHEMA migdsl; CREATE SEQUENCE migdsl.m_things_old_writes; {tables}".encode())
-    connection.execute(triggers.function("m", change.table, (pair,), (), fill=True).encode())
+    connection.execute(triggers.function("m", change.table, (pair,), (), fill=True, turns=True).encode())
     for statement in triggers.trigger("m", change.table):
         connection.execute(statement.encode())
     connection.execute(b"INSERT INTO things (note) VALUES ('n')")

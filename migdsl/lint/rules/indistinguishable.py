@@ -30,7 +30,8 @@ def _pair(change: Change, operation: AddColumn) -> Iterator[Diagnostic]:
                 f"an explicit NULL in `{new}` can't be told from silence",
                 Label(operation.column.span, "may be NULL"),
                 (Label(old.span, f"has a default, so an INSERT that leaves `{old.name}` out is not NULL"),),
-                body="The trigger would take the old column's default for old code's value and write it over the NULL that new code meant.",
+                body="The trigger would take the old column's default for old code's value, and write it over the NULL "
+                "that new code meant.",
                 help=f"make `{new}` NOT NULL, or drop the default of `{old.name}` first",
             )
             return

@@ -85,4 +85,9 @@ def _reason(node: Node, kind: str, context: Context) -> ast.Text | None:
     return nodes.texts(found, context)[0] if found else None
 
 
-_OPERATIONS: dict[str, Callable[[Node, Context], ast.Operation]] = {"add": _add, "drop": _drop, "require": _require, "optional": _optional}
+_OPERATIONS: dict[str, Callable[[Node, Context], ast.Operation]] = {
+    "add": _add,
+    "drop": _drop,
+    "require": _require,
+    "optional": _optional,
+}
