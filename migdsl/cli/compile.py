@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 from migdsl.cli import output
 from migdsl.cli.fresh import up_to_date
 from migdsl.cli.inputs import read_inputs
@@ -21,6 +23,8 @@ def compile_command(options: Options) -> int:
     if done is not None and not (options.strict and any(record.warnings for record in done)):
         output.say("".join(_line(each, record, options.out) for each, record in zip(inputs, done, strict=True)))
         return 0
+    # Pydantic would look through every installed distribution for plugins, which is a tenth of a first compile.
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     from migdsl.cli.build import build  # the whole compiler: only where there is something to do
 
     return build(options, inputs)

@@ -16,7 +16,7 @@ _ROUNDED = ("numeric", "timestamp", "time", "interval")
 _ONE_LONG = ("character", "bit")  # what they mean without an argument
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Sibling:
     """Another new column that a pair's `back` reads, and its `from` where it has one."""
 
@@ -25,7 +25,7 @@ class Sibling:
     source: Expression | None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Pair:
     """A new column, what it is computed from, and what is computed back from it.
 
@@ -51,7 +51,7 @@ class Pair:
         return self.backs or self.shared
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Kept:
     """A NOT NULL column that new code no longer writes: `back` fills it on INSERT until it is dropped."""
 

@@ -166,9 +166,10 @@ def test_a_file_that_may_not_be_written_is_respected(project: Path, run: Run, mo
 
 
 def test_the_compiler_behind_the_parser_is_not_loaded(project: Path, cache: Path):
+    strangers = {"pydantic", "jinja2", "black", "postgast", "migdsl.semantics", "migdsl.plan"}
     code = (
         "import sys; from migdsl.cli import main; assert main(['fmt', 'users.mig']) == 0; "
-        "print(sorted({'pydantic', 'jinja2', 'black', 'postgast', 'migdsl.semantics', 'migdsl.plan'} & set(sys.modules)))"
+        f"print(sorted({strangers} & set(sys.modules)))"
     )
     environment = {"PYTHONPATH": str(ROOT), "XDG_CACHE_HOME": str(cache), "PATH": os.environ["PATH"]}
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)

@@ -86,3 +86,13 @@ def test_without_the_lock_they_do(both_unique: tuple[Migration, str, str], url: 
 def clear(migration: Migration) -> bool:
     migration.connection.execute("TRUNCATE users")
     return False
+
+
+def test_a_large_copy_needs_no_lock_a_row_while_old_code_is_at_work(expanded: Callable[..., Migration]):
+    users = expanded(COPIED, COPIED_DDL)
+    # More rows than the server has room for locks.
+    rows = 2 * 64 * int(one(users.connection, "SELECT current_setting('max_connections')")[0])
+    with users.connection.cursor().copy(b"COPY users (tenant_id, username, email) FROM STDIN") as copy:
+        for n in range(rows):
+            copy.write_row((T1, f"u{n}", f"{n}@x"))
+    assert one(users.connection, "SELECT count(*) FROM users WHERE mail = email") == (rows,)

@@ -125,6 +125,9 @@ def test_generated_inputs_are_inlined(expanded: Expanded):
     write(docs, "UPDATE docs SET path = '/Four'")
     assert one(docs.connection, all_) == ("Four", "four", "/Four")
     assert docs.lossy() == 1
+    # Both written, and apart: that is a difference, and no loss.
+    write(docs, "UPDATE docs SET title = 'Five', path = '/six'")
+    assert (docs.differences(), docs.lossy()) == (1, 0)
 
 
 SPLIT = mig("""entity P in app.p { id bigint key; tenant_id uuid tenant; name text; index (tenant_id, id) }
