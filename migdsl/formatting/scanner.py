@@ -6,10 +6,11 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-# The terminals of grammar/mig.lark; an operator of two characters is one sign.
+# The terminals of grammar/mig.lark; an operator of two characters is one sign. Any blank of Unicode is a space, since
+# the parser puts up with one before a declaration.
 _PIECE = re.compile(
     r"(?P<newline>\r?\n\s*)"
-    r"|(?P<space>[ \t\f\r]+)"
+    r"|(?P<space>[^\S\n]+)"
     r"|(?P<comment>\#[^\n]*)"
     r'|(?P<string>"(?:[^"\\\n]|\\.|"")*")'
     r"|(?P<sql>`(?:[^`]|``)*`)"

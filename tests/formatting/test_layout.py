@@ -25,6 +25,8 @@ LONG = "flag b {\n  stage off for all\n}\n"
         (LONG.rstrip() + "# c", LONG.rstrip() + "  # c\n"),
         (" \n\t\n", ""),
         ("\n# only\n \n", "# only\n"),
+        ("\x1f", ""),
+        ("\xa0flag a {}\n\u3000\u2028flag b {}", "flag a {}\nflag b {}\n"),
     ],
 )
 def test_empty_lines_between_declarations(before: str, after: str):

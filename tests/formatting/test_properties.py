@@ -51,7 +51,7 @@ def test_every_file_of_the_project(text: str):
 
 
 @given(text=st.sampled_from(corpus()), chance=st.randoms(use_true_random=False))
-@settings(max_examples=120)
+@settings(max_examples=100)
 def test_other_layouts_say_the_same(text: str, chance: random.Random):
     other = relaid(text, chance)
     assert parses(other)
@@ -59,19 +59,19 @@ def test_other_layouts_say_the_same(text: str, chance: random.Random):
 
 
 @given(text=st.sampled_from(corpus()), chance=st.randoms(use_true_random=False))
-@settings(max_examples=80)
+@settings(max_examples=50)
 def test_blanks_make_no_difference(text: str, chance: random.Random):
     assert formatted(relaid(text, chance, breaks=False)) == formatted(text)
 
 
 @given(text=DECLARATIONS)
-@settings(max_examples=120)
+@settings(max_examples=100)
 def test_generated_files_with_hostile_names(text: str):
     proven(text)
 
 
 @given(text=DECLARATIONS, chance=st.randoms(use_true_random=False))
-@settings(max_examples=200)
+@settings(max_examples=100)
 def test_generated_files_in_other_layouts(text: str, chance: random.Random):
     other = relaid(text, chance)
     assert said(proven(other)) == said(text)
@@ -85,7 +85,7 @@ def test_generated_files_in_other_layouts(text: str, chance: random.Random):
         st.text(max_size=4), st.sampled_from(["}", "{", "`", '"', "\n", ";", "#", ",", "(", ")", "\x1f", " "])
     ),
 )
-@settings(max_examples=200)
+@settings(max_examples=100)
 def test_damaged_files_are_formatted_well_or_not_at_all(text: str, at: float, length: int, junk: str):
     start = int(at * len(text))
     broken = text[:start] + junk + text[start + length :]
@@ -98,7 +98,7 @@ def test_damaged_files_are_formatted_well_or_not_at_all(text: str, at: float, le
 
 
 @given(text=st.text(alphabet=st.sampled_from(list('a1{}()[],.;"`#\n\r\t -?é_%=\u2028\xa0')), max_size=40))
-@settings(max_examples=200)
+@settings(max_examples=100)
 def test_the_scanner_leaves_nothing_out(text: str):
     assert "".join(token.text for token in scan(text)) == text
     build(scan(text))
@@ -112,7 +112,7 @@ def test_the_scanner_reads_what_the_parser_reads(text: str):
 
 
 @given(text=st.one_of(DECLARATIONS, st.sampled_from(corpus())))
-@settings(max_examples=80)
+@settings(max_examples=50)
 def test_a_block_on_one_line_fits(text: str):
     result = formatted(text)
     lines = result.split("\n")

@@ -91,7 +91,7 @@ def clear(migration: Migration) -> bool:
 def test_a_large_copy_needs_no_lock_a_row_while_old_code_is_at_work(expanded: Callable[..., Migration]):
     users = expanded(COPIED, COPIED_DDL)
     # More rows than the server has room for locks.
-    rows = 2 * 64 * int(one(users.connection, "SELECT current_setting('max_connections')")[0])
+    rows = 6 * 64 * int(one(users.connection, "SELECT current_setting('max_connections')")[0])
     with users.connection.cursor().copy(b"COPY users (tenant_id, username, email) FROM STDIN") as copy:
         for n in range(rows):
             copy.write_row((T1, f"u{n}", f"{n}@x"))
