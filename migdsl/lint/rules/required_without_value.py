@@ -30,7 +30,8 @@ def check(module: CheckedModule) -> Iterator[Diagnostic]:
                     f"`{name}` is to be required, and nothing says what becomes of its NULLs",
                     Label(operation.span, "without `from`"),
                     help=f"require {operation.column.name} {{ from `…` }}; "
-                    'or, where no row has a NULL and no code writes one: complies because "…"',
+                    f"or, where no row has a NULL and no code writes one: require {operation.column.name} "
+                    '{ complies because "…" }',
                 )
 
 
