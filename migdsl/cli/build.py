@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from migdsl import __version__
 from migdsl.cli import output
 from migdsl.cli.arguments import Options
-from migdsl.cli.chain import broken_chain
+from migdsl.cli.chain import Written, broken_chains
 from migdsl.cli.changes import Comparison, collisions, compare
 from migdsl.cli.driver import complain, failed, load, unique
 from migdsl.cli.fresh import Record, options_key, remember
@@ -105,11 +105,11 @@ def _compare(
 
 
 def _broken_chains(out: str, works: Iterable[Work]) -> Iterator[Diagnostic]:
+    found = []
     for work in works:
         texts = {a.path: a.text for a in work.compiled.artifacts if a.kind == "revision"}
-        found = broken_chain(out, texts, work.compiled.sources[work.main.name])
-        if found is not None:
-            yield found
+        found.append(Written(work.compiled.sources[work.main.name], texts))
+    return broken_chains(out, found)
 
 
 def _manifest(main: Input, compiled: Compilation, inputs: Sequence[Input], through: str | None) -> Manifest:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from migdsl.diagnostics import Diagnostic, Label, Severity
+from migdsl.semantics.model import PHASES
 from migdsl.source import SourceFile, Span
 
 _REVISION = re.compile(r"^revision\s*(?::[^=\n]+)?=\s*[\"']([^\"'\n]+)[\"']", re.MULTILINE)
@@ -18,38 +19,98 @@ _DATABASE = re.compile(r"^[ \t]*database\b[^\n]*", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
-class Link:
-    """A revision and those that it follows."""
+class Written:
+    """The revisions that one file compiles to, by path, and the file."""
 
-    revision: str
-    parents: tuple[str, ...]
+    source: SourceFile
+    texts: Mapping[str, str]
 
 
-def broken_chain(out: str, texts: Mapping[str, str], source: SourceFile) -> Diagnostic | None:
-    """Whether Alembic would find several heads once `texts` (our revisions by path) are written below `out`.
+Links = dict[str, tuple[str, ...]]  # a revision → those that it follows
+
+
+@dataclass(frozen=True, slots=True)
+class _Chain:
+    """`ours` in the order of their phases, `others` beside them, and those of ours that are on disk as they are there."""
+
+    ours: Links
+    others: Links
+    there: Links
+
+    @property
+    def first(self) -> str:
+        return next(iter(self.ours))
+
+    @property
+    def all(self) -> Links:
+        return {**self.others, **self.ours}
+
+    def missing(self) -> list[tuple[str, str]]:
+        """A revision of ours and the one that it follows and nobody has; nobody is asked where there are no others."""
+        known = self.all
+        found = [(name, parent) for name, parents in self.ours.items() for parent in parents if parent not in known]
+        return found if self.others else []
+
+    def moved(self) -> list[str]:
+        """Those of ours that follow something else on disk."""
+        return [name for name, parents in self.ours.items() if self.there.get(name, parents) != parents]
+
+    def circle(self) -> str | None:
+        """A revision of ours that follows itself, by whatever way."""
+        known = self.all
+        return next((name for name in self.ours if name in _before(known, self.ours[name])), None)
+
+    @property
+    def sound(self) -> bool:
+        return not (self.moved() or self.circle() or self.missing()) and len(_heads(self.all)) == 1
+
+
+def broken_chains(out: str, works: Sequence[Written]) -> Iterator[Diagnostic]:
+    """Where Alembic would not find one chain once all revisions are written below `out`.
 
     Revisions are read as text and never run. The disk is only looked at: what is compiled doesn't depend on it.
     """
-    ours = [link for text in texts.values() if (link := _link(text))]
-    if not ours:
-        return None
-    folder = os.path.join(out, os.path.dirname(next(iter(texts))))
-    others = list(_others(folder, {os.path.basename(path) for path in texts}))
-    if not others:
-        return None
-    own = {link.revision for link in ours}
-    first = next(link.parents for link in ours if not own & set(link.parents))
-    heads = sorted(_heads([*ours, *others]))
-    if len(heads) == 1 and {link.revision for link in others} >= set(first):
-        return None
-    return _diagnostic(source, sorted(_heads(others)), heads, first, own)
+    folders: dict[str, list[tuple[Written, Links]]] = {}
+    for work in works:
+        if links := _ordered(work.texts):
+            folder = os.path.join(out, os.path.dirname(next(iter(work.texts))))
+            folders.setdefault(os.path.realpath(folder), []).append((work, links))
+    for folder, found in folders.items():
+        yield from _broken(_on_disk(folder), found)
 
 
-def _others(folder: str, own: set[str]) -> Iterable[Link]:
+def _broken(disk: Links, works: list[tuple[Written, Links]]) -> Iterator[Diagnostic]:
+    # Whoever brings nothing new is right, so that the one who does is told what to follow.
+    rest = sorted(works, key=lambda each: any(name not in disk for name in each[1]))
+    seen = disk
+    while rest:
+        work, ours = rest.pop(0)
+        coming = {name: parents for _, links in rest for name, parents in links.items()}
+        needed = _before({**coming, **seen}, [parent for parents in ours.values() for parent in parents])
+        seen = {**{name: coming[name] for name in coming if name in needed}, **seen}
+        others = {name: parents for name, parents in seen.items() if name not in ours}
+        chain = _Chain(ours, others, {name: disk[name] for name in ours if name in disk})
+        if not chain.sound:
+            yield _diagnostic(work.source, chain)
+        seen = {**seen, **ours}
+
+
+def _ordered(texts: Mapping[str, str]) -> Links:
+    found = [link for text in texts.values() if (link := _link(text))]
+    return dict(sorted(found, key=lambda link: PHASES.index(_phase(link[0]))))
+
+
+def _phase(revision: str) -> str:
+    """Our revisions are called `migration_phase`."""
+    return revision.rpartition("_")[2]
+
+
+def _on_disk(folder: str) -> Links:
+    found: Links = {}
     try:
-        names = sorted(name for name in os.listdir(folder) if name.endswith(".py") and name not in own)
+        names = sorted(name for name in os.listdir(folder) if name.endswith(".py"))
     except OSError:
-        return
+        return found
     for name in names:
         try:
             with open(os.path.join(folder, name), encoding="utf-8", errors="replace") as file:
@@ -57,37 +118,96 @@ def _others(folder: str, own: set[str]) -> Iterable[Link]:
         except OSError:
             continue
         if link is not None:
-            yield link
+            found[link[0]] = link[1]
+    return found
 
 
-def _link(text: str) -> Link | None:
+def _link(text: str) -> tuple[str, tuple[str, ...]] | None:
     revision, parents = _REVISION.search(text), _PARENTS.search(text)
     if revision is None:
         return None
-    return Link(revision[1], tuple(_NAME.findall(parents[1])) if parents else ())
+    return revision[1], tuple(_NAME.findall(parents[1])) if parents else ()
 
 
-def _heads(links: list[Link]) -> set[str]:
-    return {link.revision for link in links} - {parent for link in links for parent in link.parents}
+def _heads(links: Links) -> list[str]:
+    return sorted(set(links) - {parent for parents in links.values() for parent in parents})
 
 
-def _diagnostic(
-    source: SourceFile, theirs: list[str], heads: list[str], first: tuple[str, ...], ours: set[str]
-) -> Diagnostic:
+def _before(links: Links, start: Iterable[str]) -> set[str]:
+    """All that come before, `start` included."""
+    found: set[str] = set()
+    todo = list(start)
+    while todo:
+        name = todo.pop()
+        if name not in found:
+            found.add(name)
+            todo.extend(links.get(name, ()))
+    return found
+
+
+def _diagnostic(source: SourceFile, chain: _Chain) -> Diagnostic:
     line = _LINE.search(source.text) or _DATABASE.search(source.text)
     place = Span(source.path, *line.span()) if line else Span(source.path, 0, 0)
-    said = f"our first revision follows {first[0]}" if first else "our first revision follows nothing"
-    between = [head for head in theirs if head not in ours]
-    return Diagnostic(
-        "MIG706",
-        Severity.ERROR,
-        (
-            f"Alembic would find {len(heads)} heads: {', '.join(heads)}"
-            if len(heads) > 1
-            else f"{said}, which isn't there"
-        ),
-        Label(place, said),
-        body="Other revisions stand in that folder, and the chain must have one end.",
-        help=f'name the head that ours follow: migrations "…" after "{between[-1] if between else theirs[-1]}"; '
-        "a revision that came in after ours must be made to follow our last one",
-    )
+    follows = chain.ours[chain.first]
+    label = f"our first revision follows {_listed(follows)}"
+    help_ = _help(source.text, chain)
+    return Diagnostic("MIG706", Severity.ERROR, _title(chain), Label(place, label), body=_body(chain), help=help_)
+
+
+def _title(chain: _Chain) -> str:
+    for name in chain.moved():
+        return f"{name} would follow {_listed(chain.ours[name])}; on disk it follows {_listed(chain.there[name])}"
+    circle = chain.circle()
+    if circle is not None:
+        return f"{circle} would follow {_listed(chain.ours[circle])}, which comes after it"
+    for name, parent in chain.missing():
+        return f"{name} would follow {parent}, which isn't there"
+    heads = _heads(chain.all)
+    return f"Alembic would find {len(heads)} heads: {_listed(heads)}"
+
+
+def _body(chain: _Chain) -> str:
+    if chain.moved():
+        return "A released revision can't be moved: a database may be at it."
+    return "All revisions in that folder must be one chain with one end."
+
+
+def _help(text: str, chain: _Chain) -> str:
+    """One change that makes the chain whole, where there is one: what wouldn't is never advised."""
+    moved = chain.moved()
+    still = _Chain({**chain.ours, **{name: chain.there[name] for name in moved}}, chain.others, chain.there)
+    stays = f"{', '.join(moved)} must follow what it follows on disk" if moved else ""
+    if moved and still.sound:
+        return f'{stays}; a later phase may follow another revision: phase contract {{ after "…" }}'
+    return "; ".join(part for part in (_advice(text, still), stays) if part)
+
+
+def _advice(text: str, chain: _Chain) -> str:
+    # The line comes first, since a long help is broken where words end.
+    for head in reversed(_heads(chain.others)):
+        for name in chain.ours:
+            if not _whole(chain, name, (head,)):
+                continue
+            said = re.search(rf"^[ \t]*phase\s+{_phase(name)}\b", text, re.MULTILINE)  # it overrules `migrations`
+            if name == chain.first and said is None:
+                return f'name the head that ours follow: migrations "…" after "{head}"'
+            return f'phase {_phase(name)} {{ after "{head}" }} names the revision that came in between'
+    before: tuple[str, ...] = ()
+    for name in chain.ours:
+        if _whole(chain, name, before):
+            return f"take out the `after` that puts {name} there"
+        before = (name,)
+    if not chain.others:
+        return "ours follow one another by themselves: `after` names a revision of other people"
+    return f"make the others one chain (alembic merge), or make them follow {list(chain.ours)[-1]}"
+
+
+def _whole(chain: _Chain, name: str, parents: tuple[str, ...]) -> bool:
+    """Whether the chain is whole once the revision follows these; one that is on disk can't be asked to."""
+    if name in chain.there:
+        return False
+    return _Chain({**chain.ours, name: parents}, chain.others, chain.there).sound
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(names) or "nothing"

@@ -8,12 +8,6 @@ from migdsl.diagnostics.render_text import Ink, wrap
 
 _WIDTH = 80  # of prose: a page is read, not scanned
 _INDENT = "    "
-_FIXES = {
-    "safe": "safe, `migdsl check --fix` mends this where the way out is clear.",
-    "unsafe": "unsafe, `migdsl check --fix --unsafe-fixes` mends this where the way out is clear. It changes what "
-    "the file means: look at the result.",
-    "none": "none; only you know what is meant.",
-}
 
 
 def explain(code: str, *, colour: bool) -> str | None:
@@ -30,10 +24,8 @@ def _page(code: Code, ink: Ink) -> str:
     severity = code.severity.value
     head = ink(severity, f"{severity}[{code.id}]") + ink("title", f": {code.title}")
     why = ["\n".join(wrap(paragraph, _WIDTH)) for paragraph in code.why.split("\n\n")]
-    first, *rest = wrap(_FIXES[code.fix], _WIDTH - len("fix: "))
-    fix = "\n".join([f"{ink('word', 'fix')}: {first}", *(f"     {line}" for line in rest)])
     examples = [_example("bad", code.bad, ink), _example("good", code.good, ink)]
-    return "\n\n".join([head, *why, *examples, fix]) + "\n"
+    return "\n\n".join([head, *why, *examples]) + "\n"
 
 
 def _example(name: str, source: str, ink: Ink) -> str:

@@ -108,12 +108,17 @@ def _group(items: list[tuple[str, Group]]) -> str:
     return _call("atomic", title, f"[{', '.join(locks)}]", *statements)
 
 
+def _locks(group: Group) -> str:
+    return f"[{', '.join(quoted(f'LOCK TABLE {table} IN {lock.value} MODE') for table, lock in group.tables)}]"
+
+
 def _single(title: str, part: Part) -> str:
     if isinstance(part, BuildIndex):
         arguments = quoted(part.schema), quoted(part.name), block(part.create), block(part.drop)
         return _call("build_index", title, *arguments)
     if isinstance(part, Alone):
-        return _call("by_itself", title, block(part.statement))
+        undo = [_locks(part.undo), *map(block, part.undo.statements)] if part.undo else []
+        return _call("by_itself", title, block(part.statement), *undo)
     assert isinstance(part, Refill)
     tenants = block(part.tenants) if part.tenants else "None"
     statements = [block(_escaped(sql)) for sql in (part.upper, part.bound, part.batch)]

@@ -21,14 +21,16 @@ def emit_flags(context: EmitContext) -> Iterator[Artifact]:
         flags.StageLine(cast("flags.Scope", line.scope), line.stage, line.percent, line.tenants)
         for line in module.stages
     )
-    staged = flags.FlagView(name, name, lines, module.rollout.canary, module.rollout.by_request)
+    # Without tenants a share of the requests moves: the targeting key decides.
+    by_request = module.rollout.by_request or module.tenants is None or module.tenants.key is None
+    staged = flags.FlagView(name, name, lines, module.rollout.canary, by_request)
     switches = tuple(
         flags.BooleanFlagView(
             switch.name,
             name,
             tuple(flags.OnLine(cast("flags.Scope", x.scope), x.percent, x.tenants) for x in switch.lines),
             module.rollout.canary,
-            module.rollout.by_request,
+            by_request,
         )
         for switch in module.switches
     )

@@ -85,7 +85,7 @@ BEGIN
                         AND c.oid = d.objid AND c.contype = 'n');
   IF dependents IS NOT NULL THEN
     RAISE EXCEPTION 'column % of % is still used by: %', {literal(column)}, {literal(context.sql)}, dependents
-      USING HINT = 'drop or change what is named first: DROP COLUMN would take it along without a word';
+      USING ERRCODE = '55000', HINT = 'drop or change what is named first: DROP COLUMN would take it along without a word';
   END IF;
 END"""
     tag = dollar_tag(body, "guard")
@@ -93,7 +93,10 @@ END"""
 
 
 def _remember(context: Context, column: str) -> str:
-    """What DROP COLUMN forgets and ADD COLUMN must restore: type, collation, default, comment, grants."""
+    """What DROP COLUMN forgets and ADD COLUMN must restore.
+
+    Type, collation, default, comment, grants, and how the column is stored and analysed.
+    """
     return f"""INSERT INTO migdsl.snapshot (migration, revision, seq, sql)
 SELECT {literal(context.migration)}, {_remembered(context)}, a.attnum * 100 + part.seq, part.sql
   FROM pg_attribute AS a
@@ -110,7 +113,14 @@ SELECT {literal(context.migration)}, {_remembered(context)}, a.attnum * 100 + pa
        (4, (SELECT string_agg(format('GRANT %s (%I) ON %s TO %s%s', g.privilege_type, a.attname, a.attrelid::regclass,
                    CASE WHEN g.grantee = 0 THEN 'PUBLIC' ELSE g.grantee::regrole::text END,
                    CASE WHEN g.is_grantable THEN ' WITH GRANT OPTION' ELSE '' END), '; ')
-              FROM aclexplode(a.attacl) AS g))) AS part (seq, sql)
+              FROM aclexplode(a.attacl) AS g)),
+       (5, CASE WHEN a.attstattarget >= 0 THEN format('ALTER TABLE %s ALTER COLUMN %I SET STATISTICS %s',
+                  a.attrelid::regclass, a.attname, a.attstattarget) END),
+       (6, CASE WHEN a.attstorage <> y.typstorage THEN format('ALTER TABLE %s ALTER COLUMN %I SET STORAGE %s',
+                  a.attrelid::regclass, a.attname, CASE a.attstorage WHEN 'p' THEN 'PLAIN' WHEN 'e' THEN 'EXTERNAL'
+                  WHEN 'm' THEN 'MAIN' ELSE 'EXTENDED' END) END),
+       (7, format('ALTER TABLE %s ALTER COLUMN %I SET (', a.attrelid::regclass, a.attname)
+           || array_to_string(a.attoptions, ', ') || ')')) AS part (seq, sql)
  WHERE {_attribute(context, column)} AND part.sql IS NOT NULL
     ON CONFLICT (migration, revision, seq) DO UPDATE SET sql = excluded.sql"""
 

@@ -52,27 +52,25 @@ def listed(migration: str, entity: str) -> Gate:
     )
 
 
-def clean(migration: str, entity: str, backfill: str) -> Gate:
-    """Each tenant's reconciliation was clean for a whole window since the switch: two readings or more, none bad."""
-    own = f"r.migration = {literal(migration)} AND r.entity = {literal(entity)} AND r.tenant = s.tenant"
-    good = "r.mismatched = 0 AND r.missing = 0 AND r.extra = 0 AND r.violations = 0"
+def clean(migration: str, entity: str) -> Gate:
+    """Whole reconciliations were clean for a window since the switch: two readings or more, none bad.
+
+    A reading speaks of all tenants that were listed then: one that came since needs no past, one that left holds nobody up.
+    """
+    own = f"r.migration = {literal(migration)} AND r.kind = 'reading' AND r.subject = {literal('problems:' + entity)}"
     window = f"clock_timestamp() - interval '{WINDOW_SECONDS} seconds'"
+    hours = WINDOW_SECONDS // 3600
     return Gate(
         f"reconciled_{entity}",
-        f"reconciliation of {entity} found no difference and no violation for {WINDOW_SECONDS // 3600} hours",
-        f"""SELECT 'reconciliation of {_inner(entity)}: ' || count(*) || ' tenants (first ' || min(tenant)
-             || ') lack two clean readings {WINDOW_SECONDS // 3600} hours apart since the switch,'
-             || ' or have a bad one since'
-  FROM (SELECT DISTINCT tenant FROM migdsl.slice
-         WHERE migration = {literal(migration)} AND backfill = {literal(backfill)}) AS s
- WHERE NOT (EXISTS (SELECT FROM migdsl.reconciliation AS r WHERE {own} AND {good} AND r.at > {window})
-        AND EXISTS (SELECT FROM migdsl.reconciliation AS r WHERE {own} AND {good} AND r.at <= {window}
+        f"reconciliation of {entity} found no difference and no violation for {hours} hours",
+        f"""SELECT 'reconciliation of {_inner(entity)} lacks two clean readings {hours} hours apart since the switch,'
+             || ' or has a bad one since'
+ WHERE NOT (EXISTS (SELECT FROM migdsl.event AS r WHERE {own} AND r.value = '0' AND r.at > {window})
+        AND EXISTS (SELECT FROM migdsl.event AS r WHERE {own} AND r.value = '0' AND r.at <= {window}
                        AND r.at >= {_switched(migration)})
-        AND NOT EXISTS (SELECT FROM migdsl.reconciliation AS r WHERE {own} AND NOT ({good})
-                           AND r.at >= (SELECT max(b.at) FROM migdsl.reconciliation AS b
-                                         WHERE b.migration = r.migration AND b.entity = r.entity AND b.tenant = r.tenant
-                                           AND b.at <= {window})))
-HAVING count(*) > 0""",
+        AND NOT EXISTS (SELECT FROM migdsl.event AS r WHERE {own} AND r.value <> '0'
+                           AND r.at >= (SELECT max(r.at) FROM migdsl.event AS r
+                                         WHERE {own} AND r.at <= {window})))""",
     )
 
 

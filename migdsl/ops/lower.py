@@ -46,6 +46,8 @@ def _table(migration: str, module: CheckedModule, change: Change) -> TablePlan:
     for operation in change.operations:
         steps += _operation(context, operation)
     steps += [s for s in around if s.phase != "contract"]
+    if steps:
+        steps.append(_plain_table(context))
     fills = tuple(data.fills(context))
     if fills and not _walkable(context):
         steps += _batch_index(context)
@@ -81,6 +83,26 @@ def _walkable(context: Context) -> bool:
     wanted = (*([table.tenant] if table.scope == "tenant" and table.tenant else []), *table.key)
     own = [table.key, *(c.columns for c in table.constraints if c.kind in ("index", "unique"))]
     return any(columns[: len(wanted)] == wanted for columns in own)
+
+
+def _plain_table(context: Context) -> Step:
+    """Partitioned tables can't have an index built CONCURRENTLY: better to know before anything has changed."""
+    body = f"""
+BEGIN
+  IF (SELECT relkind FROM pg_class WHERE oid = {literal(context.sql)}::regclass) = 'p' THEN
+    RAISE EXCEPTION 'table % is partitioned, which this release can not migrate', {literal(context.sql)}
+      USING ERRCODE = '55000';
+  END IF;
+END"""
+    tag = dollar_tag(body, "plain")
+    return Step(
+        "expand",
+        "check_table",
+        f"Refuse where {context.table.entity}'s table is partitioned",
+        context.table,
+        rank=LEDGER,
+        up=(Group((), (f"DO {tag}{body}\n{tag}",)),),
+    )
 
 
 def _batch_index(context: Context) -> Iterator[Step]:
@@ -149,7 +171,7 @@ def _gates(migration: str, phase: str, plans: tuple[TablePlan, ...]) -> Step:
             if plan.table.scope == "tenant":
                 found.append(gates.listed(migration, entity))
             if plan.fills:
-                found.append(gates.clean(migration, entity, backfill_name(plan)))
+                found.append(gates.clean(migration, entity))
         if phase == "contract" and plan.counter:
             found.append(gates.silent(migration, entity, plan.counter, max(soaks)))
     title = f"Refuse to go on while a condition of {phase} is unmet, and say which"

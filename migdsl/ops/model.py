@@ -51,9 +51,13 @@ class BuildIndex:
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Alone:
-    """A statement that must be its own transaction and may take long (VALIDATE, DROP INDEX CONCURRENTLY)."""
+    """A statement that must be its own transaction and may take long (VALIDATE, DROP INDEX CONCURRENTLY).
+
+    Where it fails, `undo` is run: a CHECK that can't be validated would go on binding writes.
+    """
 
     statement: str
+    undo: Group | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)

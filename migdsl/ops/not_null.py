@@ -22,6 +22,7 @@ def steps(context: Context, column: str, phase: str) -> tuple[Step, ...]:
         f"{alter} ADD CONSTRAINT {check} CHECK ({name} IS NOT NULL) NOT VALID",
     )
     finish = f"{alter} ALTER COLUMN {name} SET NOT NULL", f"{alter} DROP CONSTRAINT IF EXISTS {check}"
+    drop = f"{alter} DROP CONSTRAINT IF EXISTS {check}"
     undo = f"{alter} ALTER COLUMN {name} DROP NOT NULL", f"{alter} DROP CONSTRAINT IF EXISTS {check}"
     shown = f"{table.entity}.{column}"
     return (
@@ -42,7 +43,7 @@ def steps(context: Context, column: str, phase: str) -> tuple[Step, ...]:
             Lock.SHARE_UPDATE_EXCLUSIVE,
             Cost.SCAN,
             rank=VALIDATE,
-            up=(Alone(f"{alter} VALIDATE CONSTRAINT {check}"),),
+            up=(Alone(f"{alter} VALIDATE CONSTRAINT {check}", Group(exclusive, (drop,))),),
         ),
         Step(
             phase,
@@ -68,7 +69,8 @@ def restore(context: Context, column: str, phase: str, title: str, rank: int) ->
         f"{alter} ADD CONSTRAINT {check} CHECK ({name} IS NOT NULL) NOT VALID",
     )
     finish = f"{alter} ALTER COLUMN {name} SET NOT NULL", f"{alter} DROP CONSTRAINT IF EXISTS {check}"
-    down = Group(exclusive, add), Alone(f"{alter} VALIDATE CONSTRAINT {check}"), Group(exclusive, finish)
+    validate = Alone(f"{alter} VALIDATE CONSTRAINT {check}", Group(exclusive, finish[1:]))
+    down = Group(exclusive, add), validate, Group(exclusive, finish)
     # The linter's rule thinks of code that meets NULLs unprepared: here it was asked for, or the column goes away.
     drop = f"-- squawk-ignore ban-drop-not-null\n{alter} ALTER COLUMN {name} DROP NOT NULL"
     up = (Group(exclusive, (drop,)),)

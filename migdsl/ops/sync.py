@@ -107,7 +107,7 @@ BEGIN
   IF later IS NOT NULL THEN
     RAISE EXCEPTION 'these triggers of % would run after the one that keeps its columns equal: %',
       {literal(context.sql)}, later
-      USING HINT = 'rename them to sort before it: ALTER TRIGGER ... RENAME TO ...';
+      USING ERRCODE = '55000', HINT = 'rename them to sort before it: ALTER TRIGGER ... RENAME TO ...';
   END IF;
 END"""
     tag = dollar_tag(body, "guard")

@@ -145,15 +145,11 @@ class _Clauses:
     def _insert_back(self) -> list[str]:
         if not self.pair.backs:
             return []
-        # A required old column that new code leaves out must get its value, also where `from` would do without it.
-        required = [b.column for b in self.pair.backs if not self._nullable(b.column)]
-        apart = [self._differs(), *(f"NEW.{column_name(c)} IS NULL" for c in required)]
+        # An old column that new code leaves out must get its value, also where `from` would do without it: a later change
+        # of another input would change what new code wrote, and a rollback would lose it.
+        apart = [self._differs(), *(f"NEW.{column_name(b.column)} IS NULL" for b in self.pair.backs)]
         apart += [f"NEW.{column_name(s.column)} IS NOT NULL AND {self._apart(s)}" for s in self.pair.siblings]
         return [f"    ELSIF {' OR '.join(apart)} THEN", *self._set_backs(6)]
-
-    def _nullable(self, column: str) -> bool:
-        found = self.table.column(column)
-        return found is None or found.nullable
 
     def _apart(self, sibling: Sibling) -> str:
         """Whether a sibling holds something that new code wrote."""

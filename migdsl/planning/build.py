@@ -5,7 +5,7 @@ from __future__ import annotations
 from migdsl import __version__
 from migdsl.ops.lower import lower
 from migdsl.plan.model import BaseType, DataMigrationPlan
-from migdsl.planning import impact, moves, phases, tasks
+from migdsl.planning import impact, moves, phases, rollback, tasks
 from migdsl.planning.facts import Facts, summary
 from migdsl.planning.model import Planned, revisions
 from migdsl.planning.paths import Paths
@@ -32,6 +32,7 @@ def build(module: CheckedModule, source_digest: str, through: str | None = None)
     facts = Facts(module, lowered, Paths.of(module), released(module, through))
     chain = revisions(module, lowered, facts.paths, facts.released)
     category = header.kind or "schema_change"
+    found = phases.phases(facts, chain)
     plan = DataMigrationPlan(
         migration=header.name,
         title=header.title or "; ".join(f"{c.table.entity}: {summary(c)}" for c in module.changes if c.operations),
@@ -45,9 +46,9 @@ def build(module: CheckedModule, source_digest: str, through: str | None = None)
         data_domains=tuple(impact.domains(facts)),
         strategy=tuple(impact.strategy(facts)),
         constraints=_constraints(facts),
-        phases=phases.phases(facts, chain),
+        phases=found,
         cutover=moves.cutover(facts),
-        rollback=moves.rollback(facts, chain),
+        rollback=rollback.rollback(facts, chain, tuple(p.id for p in found)),
         validation=moves.validation(facts),
         risks=tuple(impact.risks(facts)),
         impact=impact.impact(facts),

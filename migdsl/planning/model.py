@@ -34,15 +34,14 @@ class Planned:
 
 
 def revisions(module: CheckedModule, lowered: Lowered, paths: Paths, released: frozenset[str]) -> tuple[Revision, ...]:
-    """The chain of revisions: one a phase that has DDL."""
+    """The chain of revisions: one a phase that has DDL, each after the one before it or what the file says it follows."""
     used = [module.database(p.table.database) for p in lowered.tables]
     after = next((d.after for d in used), None)
+    said = dict(module.phase_after)
     found = []
     for phase in dict.fromkeys(step.phase for step in lowered.steps if step.up or step.down):
-        found.append(
-            Revision(
-                paths.revision_id(phase), after, phase, paths.revision(phase), lowered.phase(phase), phase in released
-            )
-        )
+        after = said.get(phase, after)
+        steps = lowered.phase(phase)
+        found.append(Revision(paths.revision_id(phase), after, phase, paths.revision(phase), steps, phase in released))
         after = found[-1].id
     return tuple(found)

@@ -1,14 +1,14 @@
-"""Cutover, rollback and validation of a plan: how tenants move, how they go back, how the data is proven right."""
+"""Cutover and validation of a plan: how tenants move, and how the data is proven right."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 from migdsl.ops.model import TablePlan
-from migdsl.plan.model import Check, Cutover, PhaseRollback, Rollback, RolloutStep, Validation
+from migdsl.plan.model import Check, Cutover, RolloutStep, Validation
 from migdsl.planning.facts import Facts, new_side, old_side
-from migdsl.planning.model import Revision
 from migdsl.planning.words import duration, listed
+from migdsl.semantics.model import DropColumn
 
 
 def cutover(facts: Facts) -> Cutover:
@@ -30,9 +30,9 @@ def cutover(facts: Facts) -> Cutover:
     return Cutover(
         approach=_approach(facts, len(steps)),
         downtime_expectation=_downtime(facts),
-        steps=tuple(sentences) or ("Nothing moves: new code may use the change as soon as expand has run.",),
+        steps=tuple(sentences) or (_nothing_moves(facts),),
         rollout=tuple(steps),
-        abort_conditions=tuple(_aborts(facts)),
+        abort_conditions=tuple(aborts(facts)),
         sequence_resets=(),
     )
 
@@ -43,13 +43,27 @@ def _step(audience: str, tenants: tuple[str, ...], percent: float | None, wait: 
 
 def _approach(facts: Facts, steps: int) -> str:
     if not facts.pairs:
-        return "No cutover: old and new code see the same columns throughout."
+        return f"No column of {listed([p.table.entity for p in facts.tables])} takes the place of another: nothing is switched."
     columns = listed([new_side(p) for p in facts.tables if p.comparisons])
     by = "request by request" if facts.module.rollout.by_request else "tenant by tenant"
     return (
         f"Readers and writers move to {columns} {by} in {steps} steps, by the flag {facts.migration}; "
         "triggers keep both sides equal."
     )
+
+
+def _nothing_moves(facts: Facts) -> str:
+    dropped = [
+        f"{p.table.entity}.{o.column.name}"
+        for p in facts.tables
+        for o in facts.change(p).operations
+        if isinstance(o, DropColumn)
+    ]
+    if dropped:
+        return f"Stop using {listed(dropped)} in all code, then move all tenants to live: the soak begins."
+    if "enforce" in facts.phases:
+        return "Stop writing NULLs in all code, then move all tenants to live: enforce may follow."
+    return f"New code may use the change of {listed([p.table.entity for p in facts.tables])} as soon as expand has run."
 
 
 def _downtime(facts: Facts) -> str:
@@ -65,82 +79,13 @@ def _downtime(facts: Facts) -> str:
     return f"Allowed, and no step needs it. {held}"
 
 
-def _aborts(facts: Facts) -> Iterator[str]:
+def aborts(facts: Facts) -> Iterator[str]:
+    """When to stop and go back."""
     for plan in facts.tables:
         if plan.comparisons:
             yield f"Reconciliation of {plan.table.entity} finds a row of a switched tenant that differs"
         if plan.violations:
             yield f"New code writes rows of {plan.table.entity} that break a constraint to come"
-
-
-def rollback(facts: Facts, revisions: tuple[Revision, ...]) -> Rollback:
-    """The rollback section."""
-    steps = []
-    if facts.pairs:
-        steps.append(
-            f"Set the flag {facts.migration} back to dualwrite, then off, for the tenants concerned, and deploy it"
-        )
-    steps += [f"Downgrade one revision at a time: alembic downgrade {r.after or 'base'}" for r in reversed(revisions)]
-    return Rollback(
-        conditions=tuple(_aborts(facts)) or (f"A client of {_tables(facts)} fails after expand",),
-        steps=tuple(steps),
-        data_reconciliation=tuple(_reconciliation(facts)),
-        phases=tuple(_ways_back(facts, revisions)),
-    )
-
-
-def _tables(facts: Facts) -> str:
-    return listed([p.table.entity for p in facts.tables])
-
-
-def _reconciliation(facts: Facts) -> Iterator[str]:
-    for plan in facts.tables:
-        path = facts.paths.reconcile(plan.table)
-        if plan.comparisons:
-            backs = [c.column for c in plan.comparisons if c.lossy is not None]
-            held = (
-                f"{listed(backs)} has been carried back into the old columns by the trigger"
-                if backs
-                else "nothing is carried back"
-            )
-            yield f"Run {path} after each step back: {held}, and 0 rows must differ"
-        else:
-            yield f"Run {path} after each step back: the rows of {plan.table.entity} per tenant must be those from before"
-
-
-def _ways_back(facts: Facts, revisions: tuple[Revision, ...]) -> Iterator[PhaseRollback]:
-    names = ["start", *(r.phase for r in revisions)]
-    for before, revision in reversed(list(zip(names, revisions, strict=False))):
-        commands = [f"alembic downgrade {revision.after or 'base'}"]
-        commands += [
-            f"python {facts.paths.reconcile(p.table)}" for p in facts.tables if before != "start" and p.comparisons
-        ]
-        yield PhaseRollback(
-            from_phase=revision.phase,
-            to_phase=before,
-            commands=tuple(commands),
-            keeps=_keeps(facts, revision.phase),
-            kept_for_seconds=facts.soak_seconds if revision.phase == "enforce" else None,
-        )
-
-
-def _keeps(facts: Facts, phase: str) -> str:
-    if phase == "contract":
-        gone = [s for s in facts.lowered.phase("contract") if s.operation == "drop_column"]
-        lost = [s.title.split(";")[0].removeprefix("Drop ") for s in gone if not s.reversible]
-        if lost:
-            return f"The columns come back; the values of {listed(lost)} are lost, as the file says"
-        return "The old columns come back, at the end of the table, and are computed from the new ones in batches"
-    if phase == "enforce":
-        return "All data; only the constraints go"
-    kept = [c.column for p in facts.tables for c in p.comparisons if c.lossy is not None]
-    lost = [c.column for p in facts.tables for c in p.comparisons if c.lossy is None]
-    sentence = (
-        f"What was written to {listed(kept)} stands in the old columns too"
-        if kept
-        else "The old columns were never touched"
-    )
-    return sentence + (f"; what was written to {listed(lost)} alone is lost" if lost else "")
 
 
 def validation(facts: Facts) -> Validation:

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from migdsl.ops.gates import WINDOW_SECONDS
 from migdsl.ops.model import Gate, Step
-from migdsl.plan.phases import ExitCondition, Phase, Truth, TypedStep
+from migdsl.plan.phases import ExitCondition, Phase, PhaseId, StageName, Truth, TypedStep
 from migdsl.planning.facts import Facts, new_side, old_side
 from migdsl.planning.model import Revision
 from migdsl.planning.words import duration, listed
-from migdsl.semantics.model import PHASES, DropColumn
+from migdsl.semantics.model import DropColumn, RequireColumn
 
-_AT_MOST = {
+_AT_MOST: dict[PhaseId, StageName] = {
     "prepare": "off",
     "expand": "dualwrite",
     "backfill": "dualwrite",
@@ -34,29 +34,29 @@ _NAMES = {
 
 def phases(facts: Facts, revisions: tuple[Revision, ...]) -> tuple[Phase, ...]:
     """The phases that have a step, in order."""
-    found = []
-    for phase in PHASES:
-        typed = tuple(_numbered(phase, [*_people(facts, phase), *_revision_steps(phase, revisions)]))
-        if not typed:
-            continue
-        conditions = tuple(_conditions(facts, phase))
-        found.append(
-            Phase(
-                id=phase,
-                name=_NAMES[phase],
-                flag_stage=_AT_MOST[phase],
-                steps=tuple(t.title for t in typed),
-                typed_steps=typed,
-                exit_criteria=tuple(c.text for c in conditions),
-                exit_conditions=conditions,
-                source_of_truth=tuple(_truths(facts)),
-                soak_seconds=facts.soak_seconds if phase == "contract" else None,
-            )
-        )
-    return tuple(found)
+    typed = {p: tuple(_numbered(p, [*_people(facts, p), *_revision_steps(p, revisions)])) for p in _AT_MOST}
+    names: list[PhaseId] = [phase for phase in _AT_MOST if typed[phase]]
+    return tuple(
+        _phase(facts, phase, typed[phase], tuple(_conditions(facts, phase, following)))
+        for phase, following in zip(names, [*names[1:], None], strict=True)
+    )
 
 
-def _numbered(phase: str, steps: list[TypedStep]) -> Iterator[TypedStep]:
+def _phase(facts: Facts, phase: PhaseId, typed: tuple[TypedStep, ...], conditions: tuple[ExitCondition, ...]) -> Phase:
+    return Phase(
+        id=phase,
+        name=_NAMES[phase],
+        flag_stage=_AT_MOST[phase],
+        steps=tuple(t.title for t in typed),
+        typed_steps=typed,
+        exit_criteria=tuple(c.text for c in conditions),
+        exit_conditions=conditions,
+        source_of_truth=tuple(_truths(facts)),
+        soak_seconds=facts.soak_seconds if phase == "contract" else None,
+    )
+
+
+def _numbered(phase: PhaseId, steps: list[TypedStep]) -> Iterator[TypedStep]:
     for number, step in enumerate(steps, 1):
         yield step.model_copy(update={"id": f"{phase}.{number}"})
 
@@ -90,7 +90,7 @@ def _typed(step: Step, path: str) -> TypedStep:
     )
 
 
-def _people(facts: Facts, phase: str) -> list[TypedStep]:
+def _people(facts: Facts, phase: PhaseId) -> list[TypedStep]:
     """The steps of a phase that are no DDL."""
     rule = _PEOPLE.get(phase)
     return list(rule(facts)) if rule else []
@@ -125,25 +125,56 @@ def _validate(facts: Facts) -> Iterator[TypedStep]:
 
 
 def _cutover(facts: Facts) -> Iterator[TypedStep]:
-    if not facts.pairs:
-        return
     rollout = facts.module.rollout
+    flag = facts.paths.flags
+    if not facts.pairs:
+        if facts.soak_seconds is not None or "enforce" in facts.phases:
+            yield _step("stage", f"Once no running code {_old_habit(facts)}, move all tenants to live", flag)
+        return
+    through = "through dualwrite and shadow to live"
     if rollout.canary:
-        who = listed(list(rollout.canary))
-        yield _step("stage", f"Move the canary to dualwrite, shadow, live: tenant {who}", facts.paths.flags)
+        yield _step("stage", f"Move the canary {through}: tenant {listed(list(rollout.canary))}", flag)
     for step in rollout.steps:
         if step is not None:
             everybody = "all tenants" if step == 100 else f"{step:g}% of the tenants"
-            title = f"Move {everybody} on to live, then watch for {duration(rollout.every_seconds)}"
-            yield _step("stage", title, facts.paths.flags)
-    yield _step("stage", "Move all tenants to rampdown: reads come from the new shape alone", facts.paths.flags)
+            yield _step("stage", f"Move {everybody} {through}, then watch for {duration(rollout.every_seconds)}", flag)
+    yield _step("stage", f"Move all tenants to rampdown: reads come from {_new_names(facts)} alone", flag)
 
 
-_PEOPLE = {"prepare": _prepare, "backfill": _backfill, "validate": _validate, "cutover": _cutover}
+def _contract(facts: Facts) -> Iterator[TypedStep]:
+    if facts.soak_seconds is not None:
+        title = f"After the soak of {duration(facts.soak_seconds)}, move all tenants to complete: {_gone(facts)} can go"
+        yield _step("stage", title, facts.paths.flags)
 
 
-def _conditions(facts: Facts, phase: str) -> Iterator[ExitCondition]:
-    following = {"cutover": "enforce", "enforce": "contract"}.get(phase)
+def _new_names(facts: Facts) -> str:
+    return listed([new_side(p) for p in facts.tables if p.comparisons])
+
+
+def _old_habit(facts: Facts) -> str:
+    """What code must have stopped doing where no new column takes the place of an old one."""
+    habits = []
+    for plan in facts.tables:
+        for operation in facts.change(plan).operations:
+            name = f"{plan.table.entity}.{operation.column.name}"
+            if isinstance(operation, DropColumn):
+                habits.append(f"reads or writes {name}")
+            elif isinstance(operation, RequireColumn):
+                habits.append(f"writes NULL into {name}")
+    return listed(habits, "or") or f"depends on the old shape of {listed([p.table.entity for p in facts.tables])}"
+
+
+_PEOPLE: dict[PhaseId, Callable[[Facts], Iterator[TypedStep]]] = {
+    "prepare": _prepare,
+    "backfill": _backfill,
+    "validate": _validate,
+    "cutover": _cutover,
+    "contract": _contract,
+}
+
+
+def _conditions(facts: Facts, phase: PhaseId, following: PhaseId | None) -> Iterator[ExitCondition]:
+    """When a phase is done: its own criteria, and the gates of the phase that comes next."""
     if phase in ("prepare", "expand"):
         yield from _early(facts, phase)
     elif phase == "backfill":
@@ -153,13 +184,16 @@ def _conditions(facts: Facts, phase: str) -> Iterator[ExitCondition]:
     elif phase == "validate":
         for plan in facts.tables:
             yield from _validated(plan.table.entity, plan.table.scope == "tenant", bool(plan.violations))
-    elif following in facts.phases:
-        for step in facts.lowered.phase(following or ""):
-            yield from (_gate(part) for part in step.up if isinstance(part, Gate))
     elif phase == "contract":
         yield ExitCondition(id="gone", text=f"No client misses {_gone(facts)}", kind="manual")
-    else:
-        yield _metric("drift", "No difference and no violation was found since the last step", "= 0")
+    gates = [g for step in facts.lowered.phase(following or "") for g in step.up if isinstance(g, Gate)]
+    # Contract itself begins with the move to complete.
+    yield from (_gate(gate) for gate in gates if gate.name != "stage_complete")
+    if phase == "cutover" and not gates:
+        text = (
+            f"Reconciliation of {listed([p.table.entity for p in facts.tables])} has found nothing since the last step"
+        )
+        yield _metric("drift", text, "= 0")
 
 
 def _gone(facts: Facts) -> str:

@@ -86,6 +86,11 @@ class Report:
         """No difference, no violation, and no tenant that the list leaves out."""
         return not self.unlisted and all(tenant.clean for tenant in self.tenants)
 
+    @property
+    def problems(self) -> int:
+        """How many differences, violations and rows of unlisted tenants there are; 0 is what gates want."""
+        return self.total("differences") + self.total("violations") + (self.unlisted or 0)
+
     def total(self, column: str) -> int:
         """The sum of a number over all tenants."""
         return sum(int(getattr(tenant, column)) for tenant in self.tenants)

@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from migdsl.diagnostics import Diagnostic
 from migdsl.semantics import changes, header, relations, rollout, tables
-from migdsl.semantics.model import Change, CheckedModule, Rollout
+from migdsl.semantics.model import PHASES, Change, CheckedModule, Rollout
 from migdsl.semantics.problems import Problems
 from migdsl.syntax import ast
 from migdsl.syntax.parser import Parsed
@@ -40,6 +40,7 @@ def check(parsed: Parsed) -> tuple[CheckedModule, tuple[Diagnostic, ...]]:
         stages=(),
         switches=(),
         allows=(),
+        phase_after=(),
     )
     for step in _PASSES:
         module = step(work, module)
@@ -93,6 +94,7 @@ def _changes(work: _Work, module: CheckedModule) -> CheckedModule:
     entities = {t.entity: t for t in reversed(module.tables)}  # of two with one name, the first
     seen: dict[str, ast.Change] = {}
     found = []
+    declared = {d.name for d in module.databases}
     for node in work.all(ast.Change):
         if node.entity.text in seen:
             first = seen[node.entity.text].entity.span
@@ -102,12 +104,15 @@ def _changes(work: _Work, module: CheckedModule) -> CheckedModule:
         change = changes.change(work.problems, node, entities)
         if change is not None:
             found.append(change)
-            _one_database(work.problems, found[0], change)
+            # An unknown database was reported; that its tables are elsewhere would be a guess.
+            placed = [c for c in found if c.table.database in declared]
+            if change in placed:
+                _one_database(work.problems, placed[0], change)
     return replace(module, changes=tuple(found))
 
 
 def _one_database(problems: Problems, first: Change, change: Change) -> None:
-    if change.table.database and first.table.database and change.table.database != first.table.database:
+    if change.table.database != first.table.database:
         title = "changing tables of two databases at once is part of the language, and not of this release"
         more = [(first.table.span, f"is in `{first.table.database}`")]
         label = f"`{change.table.entity}` is in `{change.table.database}`"
@@ -126,6 +131,24 @@ def _rollout(work: _Work, module: CheckedModule) -> CheckedModule:
     )
 
 
+def _phases(work: _Work, module: CheckedModule) -> CheckedModule:
+    seen: dict[str, ast.Phase] = {}
+    found = []
+    for node in work.all(ast.Phase):
+        name = node.phase.text
+        if name not in PHASES:
+            work.problems.unknown("MIG106", "phase", name, node.phase.span, PHASES)
+            continue
+        if name in seen:
+            header.again(work.problems, node.phase.span, seen[name].phase.span, f"phase {name}", "the migration")
+            continue
+        seen[name] = node
+        for extra in node.afters[1:]:
+            header.again(work.problems, extra.span, node.afters[0].span, "after", f"phase {name}")
+        found += [(name, text.value) for text in node.afters[:1]]
+    return replace(module, phase_after=tuple(found))
+
+
 def _twice(problems: Problems, names: list[ast.Name], what: str) -> None:
     seen: dict[str, ast.Name] = {}
     for name in names:
@@ -135,4 +158,4 @@ def _twice(problems: Problems, names: list[ast.Name], what: str) -> None:
         seen.setdefault(name.text, name)
 
 
-_PASSES = (_header, _databases, _tenants, _tables, _changes, _rollout)
+_PASSES = (_header, _databases, _tenants, _tables, _changes, _rollout, _phases)

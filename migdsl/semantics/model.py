@@ -247,7 +247,10 @@ class Switch:
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class CheckedModule:
-    """All of a compiled unit. `header` is None in a file that only declares (and can be checked, not compiled)."""
+    """All of a compiled unit. `header` is None in a file that only declares (and can be checked, not compiled).
+
+    `phase_after`: phases whose revisions follow one of other people, with its id.
+    """
 
     path: str
     header: Header | None
@@ -259,6 +262,7 @@ class CheckedModule:
     stages: tuple[StageLine, ...]
     switches: tuple[Switch, ...]
     allows: tuple[Allowed, ...]
+    phase_after: tuple[tuple[str, str], ...]
 
     def database(self, name: str) -> Database:
         """The database of that name, which is known to be there."""

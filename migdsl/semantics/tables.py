@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
+from migdsl.diagnostics.suggest import did_you_mean
 from migdsl.semantics.defaults import default
 from migdsl.semantics.expressions import expression
 from migdsl.semantics.header import again, bad_number
@@ -61,9 +62,29 @@ def _place(problems: Problems, node: ast.Entity, databases: dict[str, Database])
         return "", "public", sql_name(parts[-1])
     found = databases.get(parts[0].text)
     if found is None:
-        problems.unknown("MIG103", "database", parts[0].text, parts[0].span, databases)
+        _no_database(problems, node, databases)
     schema = sql_name(parts[1]) if len(parts) == 3 else (found.schema if found else "public")
     return parts[0].text, schema, sql_name(parts[-1])
+
+
+def _no_database(problems: Problems, node: ast.Entity, databases: dict[str, Database]) -> None:
+    """The first part is often meant as a schema, so the help says which part is which, and shows the line."""
+    first, *rest = node.table
+    if not databases or did_you_mean(first.text, databases) or first.text in problems.broken:
+        problems.unknown("MIG103", "database", first.text, first.span, databases)
+        return
+    known = min(databases)
+    table = ".".join(_written(part) for part in rest)
+    help_ = f"the first part is the database, not the schema: entity {_written(node.name)} in {known}.{table}"
+    if len(rest) == 1:
+        help_ += f", or with the schema: {known}.{_written(first)}.{table}"
+    if len(databases) > 1:
+        help_ += f"; there is: {', '.join(sorted(databases)[:12])}"
+    problems.error("MIG103", first.span, f"there is no database `{first.text}`", "not found", help=help_)
+
+
+def _written(name: ast.Name) -> str:
+    return '"' + name.text.replace('"', '""') + '"' if name.quoted else name.text
 
 
 def _columns(problems: Problems, node: ast.Entity) -> Iterator[Column]:

@@ -413,7 +413,16 @@ class BooleanFlag:
     span: Span
 
 
-Declaration = Migration | Database | Tenants | Entity | Change | Cutover | Flag | BooleanFlag
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Phase:
+    """`phase contract { after "9c41d7e" }`: the phase's revision follows one of other people."""
+
+    phase: Word
+    afters: tuple[Text, ...]
+    span: Span
+
+
+Declaration = Migration | Database | Tenants | Entity | Change | Cutover | Flag | BooleanFlag | Phase
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 LATER_DECLARATIONS = frozenset(
-    "use service create move sync backfill validate rollback phase metric alert api replace impact accept gate output "
+    "use service create move sync backfill validate rollback metric alert api replace impact accept gate output "
     "finished".split()
 )
 LATER_OPERATIONS = frozenset(
     "rename retype default split merge unique index check exclude enum key comment replica sql constraint".split()
 )
-LATER_SETTINGS = frozenset("prd start due slo reads writes abort ramp".split())
+LATER_SETTINGS = frozenset("prd start due slo reads writes abort ramp step exit".split())
 
 _NAMED = {
     "NAME": "a name",

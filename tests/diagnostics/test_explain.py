@@ -25,9 +25,6 @@ good:
     cutover {
       ramp 1%, 10%, 50%, 100% every 24h
     }
-
-fix: unsafe, `migdsl check --fix --unsafe-fixes` mends this where the way out is
-     clear. It changes what the file means: look at the result.
 """
 
 

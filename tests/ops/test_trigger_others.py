@@ -44,7 +44,7 @@ def test_a_trigger_of_the_user_that_fires_before_ours_is_seen_by_it(expanded: Ex
 def test_a_trigger_of_the_user_that_would_fire_after_ours_is_refused_at_expand(connection: Connection, name: str):
     connection.execute((USERS_DDL + ";" + notes("", name)).encode())
     ledger(connection)
-    with pytest.raises(errors.RaiseException, match=name):
+    with pytest.raises(errors.ObjectNotInPrerequisiteState, match=name):
         Migration(connection, lowered(mig(USERS, CONTACT))).up("expand")
     # Refused as a whole: neither the column nor the trigger is there.
     assert one(connection, "SELECT count(*) FROM pg_attribute WHERE attname = 'contact_email'") == (0,)

@@ -12,8 +12,7 @@ CODES: tuple[Code, ...] = (
         title="no ticket is named",
         why="""\
 The plan and the runbook say whose wish a migration is. Whoever finds a half-done migration at night starts from \
-there. Give the ticket's number, or a file with the ticket, from which the acceptance criteria and risks are taken \
-too.""",
+there. Give the ticket's number.""",
         bad="""\
 migration users_email {
   downtime none
@@ -30,7 +29,7 @@ migration users_email {
         severity=Severity.ERROR,
         title="this migration changes nothing",
         why="""\
-There is a migration but no operation in it: no `change`, no `create`, no `drop`, or only empty ones. A plan without \
+There is a migration but no operation in it: no `change`, or only empty ones. A plan without \
 a step, with a flag and alerts for it, would look like work that has been done. Say what shall change.""",
         bad="""\
 migration users_email { ticket "MIG-77" }
@@ -49,7 +48,9 @@ change User { add phone text? pii }""",
         why="""\
 The ticket asks for something, and no check, metric or gate of the migration shows that it is reached. So the \
 migration could be finished and the wish not met. Tie the criterion to what proves it with `accept`; what only a \
-person can judge is `manual`, with that person's name.""",
+person can judge is `manual`, with that person's name.
+
+Tickets from files, `accept` and `validate` are of a later release.""",
         bad="""\
 migration users_email { ticket file "tickets/MIG-77.json" }""",
         good="""\

@@ -11,8 +11,8 @@ CODES: tuple[Code, ...] = (
         severity=Severity.ERROR,
         title="there is no entity of this name",
         why="""\
-An entity is a table as it is before the migration, and it must be declared before it can be changed: in this file, \
-or in one that this file brings in with `use`. Entities go by the name after `entity`, not by the table's name, and \
+An entity is a table as it is before the migration, and it must be declared before it can be changed, in the \
+same file. Entities go by the name after `entity`, not by the table's name, and \
 upper and lower case count.""",
         bad="""\
 entity User in app.users { id bigint key; tenant_id uuid tenant; email text? pii }
@@ -20,7 +20,7 @@ change Users { drop email after 30d }""",
         good="""\
 entity User in app.users { id bigint key; tenant_id uuid tenant; email text? pii }
 change User { drop email after 30d { irreversible because "never filled" } }""",
-        fix="unsafe",
+        fix="none",
     ),
     Code(
         id="MIG102",
@@ -38,22 +38,22 @@ change User { drop e_mail after 30d { irreversible because "never filled" } }"""
         good="""\
 entity User in app.users { id bigint key; tenant_id uuid tenant; email text? pii }
 change User { drop email after 30d { irreversible because "never filled" } }""",
-        fix="unsafe",
+        fix="none",
     ),
     Code(
         id="MIG103",
         severity=Severity.ERROR,
         title="there is no database of this name",
         why="""\
-The part before the dot in `entity NAME in DATABASE.TABLE` is a `database` of the file, not a PostgreSQL schema. A \
-schema stands between the two: `app.billing.users`, or is set once for the database with `schema`.""",
+The first part in `entity NAME in DATABASE.TABLE` is a `database` of the file, not a PostgreSQL schema. A schema \
+stands between the two, as in `app.billing.users`, or is set once for the database with `schema`.""",
         bad="""\
 database app { engine postgresql 15; url env DATABASE_URL }
 entity User in public.users { id bigint key; tenant_id uuid tenant }""",
         good="""\
 database app { engine postgresql 15; url env DATABASE_URL }
 entity User in app.public.users { id bigint key; tenant_id uuid tenant }""",
-        fix="unsafe",
+        fix="none",
     ),
     Code(
         id="MIG104",
@@ -61,10 +61,8 @@ entity User in app.public.users { id bigint key; tenant_id uuid tenant }""",
         title="this name is taken",
         why="""\
 Two things of one kind can't have one name: two entities, two databases, two columns of an entity, two flags. The \
-message shows both places. Things of different kinds may share a name; a service and a database both called `orders` \
-are fine.
-
-If the second one came in with `use`, declare the thing in one file only.""",
+message shows both places. Things of different kinds may share a name; a database and a flag both called `orders` are \
+fine.""",
         bad="""\
 entity User in app.users {
   id    bigint key
@@ -86,8 +84,8 @@ entity User in app.users {
         why="""\
 A type is written with the engine's own name, as in `CREATE TABLE`: `text`, `bigint`, `numeric(12,2)`, `timestamptz`, \
 `text[]`. Names of other databases and of programming languages (`string`, `datetime`, `int64`) are not known to \
-PostgreSQL. A type of your own is written with its schema, in quotes: `"public"."mood"`; an enum with its values: \
-`enum mood("sad", "ok")`.""",
+PostgreSQL. A type of your own must exist already; its name is written in quotes, with its schema where that is \
+not in the search path: `"mood"`, `"app"."mood"`.""",
         bad="""\
 change User {
   add nickname string?
@@ -96,17 +94,16 @@ change User {
 change User {
   add nickname text?
 }""",
-        fix="unsafe",
+        fix="none",
     ),
     Code(
         id="MIG106",
         severity=Severity.ERROR,
-        title="there is no stage, phase or metric of this name",
+        title="there is no stage, phase or other word of this name",
         why="""\
 Stages are `off`, `dualwrite`, `shadow`, `live`, `rampdown`, `complete`. Phases are `prepare`, `expand`, `backfill`, \
-`validate`, `cutover`, `enforce`, `contract`, and those that the file defines. Metrics are the built-in ones \
-(`drift_rate`, `backfill_progress`, `replication_lag` and so on) and those defined with `metric`. A condition on a \
-word nobody measures would never be true, or always.""",
+`validate`, `cutover`, `enforce`, `contract`. Other settings too take one of a few words: `downtime none`, `type \
+schema_change`, `sensitivity pii`. A word that nobody knows would be obeyed by nobody.""",
         bad="""\
 flag users_email {
   stage dual_write for all
@@ -115,7 +112,7 @@ flag users_email {
 flag users_email {
   stage dualwrite for all
 }""",
-        fix="unsafe",
+        fix="none",
     ),
     Code(
         id="MIG107",
@@ -131,7 +128,7 @@ flag user_mail { stage off for all }""",
         good="""\
 migration users_email { ticket "MIG-77" }
 flag users_email { stage off for all }""",
-        fix="unsafe",
+        fix="none",
     ),
     Code(
         id="MIG108",
@@ -181,7 +178,7 @@ change User {
     back old_settings = `settings::text`
   }
 }""",
-        fix="unsafe",
+        fix="none",
     ),
     Code(
         id="MIG110",
@@ -190,7 +187,7 @@ change User {
         why="""\
 `add` makes a column, and the entity declares one of that name. `entity` describes the table as it is *before* the \
 migration: if you wrote the new column there to show the result, take it out. If the column is really there, perhaps \
-from an earlier try, use another name or change the one that is there (`retype`, `require`, `default`).""",
+from an earlier try, use another name, or change the one that is there with `require` or `optional`.""",
         bad="""\
 entity User in app.users { id bigint key; tenant_id uuid tenant; phone text? pii }
 change User { add phone text? pii }""",

@@ -15,12 +15,16 @@ Everything that is generated stays under the folder given with `--out` (the curr
 absolute, climbs out with `..` or goes through a symbolic link to elsewhere could overwrite any file of whoever runs \
 the compiler. Use a path inside, and `--out` to say where that is.""",
         bad="""\
-output {
-  plan "../plans/{migration}.plan.json"
+database app {
+  engine     postgresql 15
+  url        env DATABASE_URL
+  migrations "../db/versions"
 }""",
         good="""\
-output {
-  plan "plans/{migration}.plan.json"
+database app {
+  engine     postgresql 15
+  url        env DATABASE_URL
+  migrations "db/versions"
 }""",
         fix="none",
     ),
@@ -30,17 +34,14 @@ output {
         title="there is a file here that migdsl did not write",
         why="""\
 An artifact has the path of a file that is not in the manifest, or that was changed by hand since it was generated. \
-It may be somebody's work, so it is not overwritten, and nothing else is written either. Move the file away, give the \
-artifact another path with `output`, or say `--force` if the file is not needed.""",
+It may be somebody's work, so it is not overwritten, and nothing else is written either. Move the file away, \
+compile into another folder with `--out`, or say `--force` if the file is not needed.""",
         bad="""\
-# docs/notes.md was written by a person
-output {
-  runbook "docs/notes.md"
-}""",
+# docs/migrations/users_email.md was written by a person
+migration users_email { ticket "MIG-77" }""",
         good="""\
-output {
-  runbook "docs/migrations/{migration}.md"
-}""",
+# docs/migrations/users_email.md was moved to docs/users_email_notes.md
+migration users_email { ticket "MIG-77" }""",
         fix="none",
     ),
     Code(
@@ -49,17 +50,15 @@ output {
         title="two artifacts have the same path",
         why="""\
 One would overwrite the other, and which one stays would be chance. Paths that differ only in upper and lower case \
-are the same file on some machines, and so are refused too. Put what tells the artifacts apart into the pattern: \
-`{migration}`, `{entity}`, `{database}`.""",
+are the same file on some machines, and so are refused too. Paths are made of the migration's and the entities' names: \
+give each migration a name of its own, or compile into different folders with `--out`.""",
         bad="""\
-output {
-  backfills "backfills/{migration}.py"   # two entities, one path
-}""",
+# compiled together with another file whose migration is called users_email
+migration users_email { ticket "MIG-77" }""",
         good="""\
-output {
-  backfills "backfills/{migration}/{entity}.py"
-}""",
-        fix="unsafe",
+# compiled together with another file whose migration is called users_email
+migration users_phone { ticket "MIG-78" }""",
+        fix="none",
     ),
     Code(
         id="MIG704",
@@ -85,25 +84,30 @@ flag users_email { stage dualwrite for all }""",
 The folder can't be made, may not be written to, is a file, or the disk is full. Nothing was changed: either all \
 files of a migration are written, or none. The message gives the path and the system's reason.""",
         bad="""\
-# `plans` is a file, not a folder
-output {
-  plan "plans/{migration}.plan.json"
+# `db` is a file, not a folder
+database app {
+  engine     postgresql 15
+  url        env DATABASE_URL
+  migrations "db/versions"
 }""",
         good="""\
-output {
-  plan "plan/{migration}.plan.json"
+database app {
+  engine     postgresql 15
+  url        env DATABASE_URL
+  migrations "alembic/versions"
 }""",
         fix="none",
     ),
     Code(
         id="MIG706",
         severity=Severity.ERROR,
-        title="another revision has come in between",
+        title="the revisions would not be one chain",
         why="""\
-The revisions of this migration follow the one named after `after`, but the folder now has a newer one. Two revisions \
-with the same predecessor are two heads, and `alembic upgrade head` refuses to choose. The message names the head: \
-put it in the line that is shown. If a part of this migration is deployed already, leave that line alone and say it \
-for the phase that comes next, as in `phase contract { after "9c41d7e" }`.""",
+The revisions of this migration and the others in that folder must be one chain with one end; with two ends \
+`alembic upgrade head` refuses to choose, and in a circle there is no end at all. Files that are compiled together \
+count like those on disk. Mostly somebody's revision has come in between: before the first of ours is written, name \
+it in `migrations "…" after "…"`; later, a database may be at a revision of ours, so none of them is moved, and the \
+next one follows the newcomer: `phase contract { after "9c41d7e" }`. The message shows the line that fits.""",
         bad="""\
 # db/versions has 9c41d7e since, which follows 1f0c2ab
 database app {
@@ -117,6 +121,6 @@ database app {
   url        env DATABASE_URL
   migrations "db/versions" after "9c41d7e"
 }""",
-        fix="unsafe",
+        fix="none",
     ),
 )

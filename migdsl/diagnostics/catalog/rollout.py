@@ -22,7 +22,7 @@ cutover {
 cutover {
   ramp 1%, 10%, 50%, 100% every 24h
 }""",
-        fix="unsafe",
+        fix="none",
     ),
     Code(
         id="MIG502",
@@ -30,7 +30,7 @@ cutover {
         title="the steps of the ramp don't lead from few to all",
         why="""\
 Each step must be larger than the one before, none may be 0% or more than 100%, and the last must be 100%. A step \
-down would take tenants back who have already written in the new shape, which is what `rollback` is for; and a ramp \
+down would take tenants back who have already written in the new shape, which is a rollback, not a ramp; and a ramp \
 that stops before 100% never ends the migration.""",
         bad="""\
 cutover {
@@ -83,7 +83,9 @@ flag users_email { stage shadow for canary }""",
         title="the cutover has no steps",
         why="""\
 Tenants move to the new shape in steps, and here are none, so nobody would ever move. Leave `ramp` out altogether to \
-get the default, `1%, 10%, 50%, 100% every 24h`, or write the percentages and the time between them.""",
+get the default, `1%, 10%, 50%, 100% every 24h`, or write the percentages and the time between them.
+
+A later release will say so; today the grammar refuses such a line itself.""",
         bad="""\
 cutover {
   ramp every 24h
@@ -92,7 +94,7 @@ cutover {
 cutover {
   ramp 1%, 10%, 50%, 100% every 24h
 }""",
-        fix="unsafe",
+        fix="none",
     ),
     Code(
         id="MIG506",
@@ -122,7 +124,9 @@ flag users_email {
         why="""\
 The operation holds a lock that stops reads or writes of the table for as long as it works, which on a table of any \
 size is an outage. `downtime none` (the default) rules that out. The message names the lock and, where there is one, \
-a way that needs none. If people have agreed to an outage, say when: `downtime window 5m "Sunday 02:00 UTC"`.""",
+a way that needs none. If people have agreed to an outage, say when: `downtime window 5m "Sunday 02:00 UTC"`.
+
+Operations that can need such a lock, `sql` and `check` in the examples, are of a later release.""",
         bad="""\
 migration users_email { downtime none }
 change User {

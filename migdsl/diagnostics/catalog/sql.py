@@ -34,8 +34,8 @@ change User {
         title="this SQL names a column that isn't there",
         why="""\
 SQL sees the columns that the entity declares, and which of them depends on where it stands. `from` sees the table \
-before the migration, without what this migration adds. `back`, `check` and `invariant` see it afterwards, without \
-what this migration drops. A name in double quotes is always a column: a string needs single quotes.""",
+before the migration, without what this migration adds. `back` sees it afterwards, without what this migration \
+drops. A name in double quotes is always a column: a string needs single quotes.""",
         bad="""\
 change User {
   add contact_email text {
@@ -48,7 +48,7 @@ change User {
     from `coalesce(email, username)`
   }
 }""",
-        fix="unsafe",
+        fix="none",
     ),
     Code(
         id="MIG203",
@@ -79,7 +79,7 @@ change Invoice {
         severity=Severity.ERROR,
         title="there must be one SELECT here and nothing else",
         why="""\
-This SQL is run to read: the list of tenants, the rows that break a rule. Anything that writes, several statements in \
+This SQL is run to read the list of tenants. Anything that writes, several statements in \
 one, a `SELECT ... INTO` or a row lock (`FOR UPDATE`) would change or block your data each time somebody looks. Use a \
 single `SELECT`, without a semicolon.""",
         bad="""\

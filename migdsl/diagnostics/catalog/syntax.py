@@ -95,16 +95,24 @@ migration users_email { owner "caf\N{LATIN SMALL LETTER E WITH ACUTE}" }""",
         severity=Severity.ERROR,
         title="there is nothing to compile",
         why="""\
-The file is empty, has only comments, or only declares things that other files use. To compile, there must be one \
-`migration` and something that it changes. `migdsl check` and `migdsl fmt` accept files without a migration, so \
-shared entities can live in a file of their own.
-
-`migdsl new` writes a first file to start from.""",
+The file is empty, has only comments, or declares things without saying what becomes of them. There must be one \
+`migration` and something that it changes; only `migdsl fmt` accepts a file without. The example is the shortest file \
+to start from.""",
         bad="""\
 # to be written""",
         good="""\
 migration users_phone {
   ticket "MIG-78"
+}
+
+database app {
+  engine postgresql 15
+  url    env DATABASE_URL
+}
+
+tenants {
+  key  tenant_id uuid
+  list `SELECT id FROM tenants ORDER BY id`
 }
 
 entity User in app.users {
@@ -170,8 +178,8 @@ change Order {
         title="this value is not written the way it must be",
         why="""\
 Values have one spelling each, so that nobody has to guess a unit: durations `250ms` `30s` `5m` `24h` `7d`, counts \
-`500k` `5M` `1_000`, percentages `0.1%`, dates `2027-01-01`, strings in `"` with JSON's escapes (`\\n`, `\\"`, \
-`\\u00e9`). A number and its unit are written together. A date must exist in the calendar.""",
+`500k` `5M` `1_000`, percentages `0.1%`, strings in `"` with JSON's escapes (`\\n`, `\\"`, `\\u00e9`). A \
+number and its unit are written together.""",
         bad="""\
 change User {
   drop email after 1month
@@ -187,9 +195,9 @@ change User {
         severity=Severity.ERROR,
         title="there is more than one migration",
         why="""\
-A file and all that it brings in with `use` make one migration: one plan, one chain of revisions, one flag, one way \
-back. With two headers it can't be said which of them a change belongs to, and rolling one back would roll back the \
-other. Put each migration in its own file, and what both need in a third.""",
+A file makes one migration: one plan, one chain of revisions, one flag, one way back. With two headers it can't be \
+said which of them a change belongs to, and rolling one back would roll back the other. Put each migration in its own \
+file, and declare in each what it needs.""",
         bad="""\
 migration users_email { ticket "MIG-77" }
 migration users_phone { ticket "MIG-78" }""",
@@ -236,7 +244,7 @@ entity Page in app.pages {
   id       bigint key
   "index"  integer
 }""",
-        fix="safe",
+        fix="none",
     ),
     Code(
         id="MIG012",
@@ -257,7 +265,7 @@ migration users_email {
 cutover {
   canary   "7f1f9a52-53f0-4d0e-9f0a-0d8f4a1f3c11"
 }""",
-        fix="unsafe",
+        fix="none",
     ),
     Code(
         id="MIG013",

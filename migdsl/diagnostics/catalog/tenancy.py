@@ -33,7 +33,8 @@ entity User in app.users { id bigint key; tenant_id uuid tenant; email text? pii
         why="""\
 The file has tenants, and this table has no column marked `tenant`. Every statement on it must be confined to one \
 tenant, and here is nothing to confine it by. Mark the column; or, where the rows belong to a parent that has one, \
-say `tenant via COLUMN -> Parent`; or, where the rows belong to nobody, say `global because "..."`.""",
+say `tenant via COLUMN -> Parent` (such a table can be described, and changed in a later release); or, where the rows \
+belong to nobody, say `global because "..."`.""",
         bad="""\
 entity OrderLine in app.order_lines {
   id        bigint key
@@ -57,7 +58,9 @@ entity OrderLine in app.order_lines {
 The statement is run once per tenant, with that tenant bound as `:tenant_id`. Each table in it that belongs to \
 tenants must be held to that tenant, by a condition on its own tenant column or by an equality with one that is. \
 Without it, tenant A's run reads or writes tenant B's rows. A condition under `OR`, in an outer join's `ON` or on \
-another table only doesn't confine this one.""",
+another table only doesn't confine this one.
+
+Queries of your own, such as `validate` in the example, are of a later release.""",
         bad="""\
 validate Order {
   invariant "no negative totals" `SELECT id FROM orders WHERE total < 0`
@@ -66,7 +69,7 @@ validate Order {
 validate Order {
   invariant "no negative totals" `SELECT id FROM orders WHERE tenant_id = :tenant_id AND total < 0`
 }""",
-        fix="unsafe",
+        fix="none",
     ),
     Code(
         id="MIG304",
@@ -87,7 +90,7 @@ entity User in app.users {
   id         bigint key
   tenant_id  uuid   tenant
 }""",
-        fix="unsafe",
+        fix="none",
     ),
     Code(
         id="MIG311",
@@ -108,7 +111,7 @@ database app {
   engine postgresql 15
   url    env DATABASE_URL
 }""",
-        fix="unsafe",
+        fix="none",
     ),
     Code(
         id="MIG312",
@@ -116,12 +119,15 @@ database app {
         title="this would change the tenant column itself",
         why="""\
 While the migration runs, the tenant column is what keeps tenants apart in every statement, and old and new code both \
-rely on it. If it were dropped, renamed, retyped or computed anew, a row could change its tenant halfway and be \
+rely on it. If it were dropped or computed anew, a row could change its tenant halfway and be \
 filled, checked and rolled back under the wrong one. Other columns can be changed freely; this one needs a new table, \
 filled from the old.""",
         bad="""\
 change User {
-  rename tenant_id to account_id
+  add account_id uuid {
+    from `tenant_id`
+    back tenant_id = `account_id`
+  }
 }""",
         good="""\
 change User {

@@ -34,7 +34,8 @@ change User {
         why="""\
 PostgreSQL drops an index or a constraint together with its column and says nothing: a unique rule that your code \
 relies on is gone, or a query is suddenly slow. So whatever uses the column (an index, a unique or foreign key, a \
-check, another operation of this file) must be dropped by name, or moved to the new column, in the same migration.""",
+check) must go first, in an Alembic revision of your own before this migration; then take its line out of the entity, \
+which says what is there. Another operation of this file that uses the column must go or use the new one.""",
         bad="""\
 entity User in app.users {
   id         bigint key
@@ -50,10 +51,9 @@ entity User in app.users {
   id         bigint key
   tenant_id  uuid   tenant
   email      text?  pii
-  unique (tenant_id, email) as users_email_uq
+  # users_email_uq was dropped in a revision before this one
 }
 change User {
-  drop constraint users_email_uq
   drop email after 30d { irreversible because "unread since 2023" }
 }""",
         fix="none",
@@ -68,8 +68,12 @@ what the other wrote, and the result would depend on which trigger comes first. 
 migrations, the second after the first is finished.""",
         bad="""\
 change User {
-  rename email to contact_email
-  retype email varchar(320)
+  add contact_email varchar(320)? pii {
+    from `email`
+    back email = `contact_email`
+  }
+  optional email
+  drop email after 30d
 }""",
         good="""\
 change User {
@@ -134,31 +138,6 @@ change User {
         fix="none",
     ),
     Code(
-        id="MIG406",
-        severity=Severity.ERROR,
-        title="a column that is filled can't have a default yet",
-        why="""\
-Old code inserts rows without the new column. With a default, PostgreSQL puts the default there before the trigger \
-runs, so the trigger finds a value, takes it for one that new code wrote, and copies it over the real value in the \
-old column: data is lost. Leave the default out here, and set it with `default` in the migration after this one, when \
-no old code writes any more.""",
-        bad="""\
-change User {
-  add contact_email text pii default "" {
-    from `coalesce(email, username)`
-    back email = `contact_email`
-  }
-}""",
-        good="""\
-change User {
-  add contact_email text pii {
-    from `coalesce(email, username)`
-    back email = `contact_email`
-  }
-}""",
-        fix="unsafe",
-    ),
-    Code(
         id="MIG407",
         severity=Severity.WARNING,
         title="this waits for less time than is safe",
@@ -175,7 +154,7 @@ change User {
 change User {
   drop email after 30d
 }""",
-        fix="unsafe",
+        fix="none",
     ),
     Code(
         id="MIG408",
@@ -185,7 +164,8 @@ change User {
 PostgreSQL adds a column with a constant default at once, whatever the table's size. A default that gives another \
 value each time (`now()`, `random()`, `gen_random_uuid()`, `nextval()`) makes it rewrite the whole table under a lock \
 that stops every read and write until it is done. Add the column so that it may be NULL, let new code write it, and \
-set the default in a later migration, which leaves the rows alone.""",
+set the \
+default afterwards with `ALTER COLUMN ... SET DEFAULT` in a revision of your own, which leaves the rows alone.""",
         bad="""\
 change User {
   add public_id uuid default `gen_random_uuid()`
@@ -233,7 +213,7 @@ change User { optional email }""",
         good="""\
 entity User in app.users { id bigint key; tenant_id uuid tenant; email text? pii }
 change User { require email { from `coalesce(email, 'none@example.com')` } }""",
-        fix="safe",
+        fix="none",
     ),
     Code(
         id="MIG412",

@@ -20,6 +20,7 @@ _BUILDERS: dict[str, Callable[[Node, Context], ast.Declaration]] = {
     "cutover": rollout.cutover,
     "flag": rollout.flag,
     "boolean_flag": rollout.boolean_flag,
+    "phase": rollout.phase,
 }
 
 

@@ -1,4 +1,4 @@
-"""`cutover` and `flag`: who goes first, in which steps, and where the rollout stands now."""
+"""`cutover`, `flag` and `phase`: who goes first, in which steps, where the rollout stands now, what its revisions follow."""
 
 from __future__ import annotations
 
@@ -32,6 +32,12 @@ def boolean_flag(node: Node, context: Context) -> ast.BooleanFlag:
     """`flag NAME boolean { on for … }`."""
     scopes = tuple(_scope(child, context) for child in nodes.subtrees(node, "on"))
     return ast.BooleanFlag(nodes.names(node, context)[0], scopes, context.span(node))
+
+
+def phase(node: Node, context: Context) -> ast.Phase:
+    """`phase NAME { after "…" }`."""
+    afters = tuple(text for child in nodes.subtrees(node, "phase_after") for text in nodes.texts(child, context))
+    return ast.Phase(nodes.words(node, context)[0], afters, context.span(node))
 
 
 def _ramp(node: Node, context: Context) -> ast.Ramp:

@@ -1,0 +1,117 @@
+"""The way back out of each phase: what to run, in which order, and what is kept of what was written meanwhile."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import pairwise
+
+from migdsl.plan.model import PhaseRollback, Rollback
+from migdsl.planning.facts import Facts
+from migdsl.planning.model import Revision
+from migdsl.planning.moves import aborts
+from migdsl.planning.words import listed
+from migdsl.semantics.model import AddColumn, DropColumn, Operation, OptionalColumn
+
+
+def rollback(facts: Facts, revisions: tuple[Revision, ...], phases: tuple[str, ...]) -> Rollback:
+    """The rollback section; `phases` are those that the plan has, in order."""
+    ways = tuple(_ways_back(facts, revisions, phases))
+    return Rollback(
+        conditions=tuple(aborts(facts)) or (f"A client of {_tables(facts)} fails after expand",),
+        steps=tuple(f"From {w.from_phase} to {w.to_phase}: {'; '.join(w.commands)}" for w in ways if w.commands),
+        data_reconciliation=tuple(_reconciliation(facts)),
+        phases=ways,
+    )
+
+
+def _tables(facts: Facts) -> str:
+    return listed([p.table.entity for p in facts.tables])
+
+
+def _reconciliation(facts: Facts) -> Iterator[str]:
+    for plan in facts.tables:
+        path, entity = facts.paths.reconcile(plan.table), plan.table.entity
+        backs = [c.column for c in plan.comparisons if c.lossy is not None]
+        if backs:
+            yield (
+                f"Run {path} after each step back: {listed(backs)} has been carried back into the old columns by the "
+                "trigger, and 0 rows must differ"
+            )
+        elif plan.comparisons:
+            yield f"Run {path} after each step back: nothing of {entity} is carried back, and 0 rows must differ"
+        else:
+            yield f"Run {path} after each step back: the rows of {entity} per tenant must be those from before"
+
+
+def _ways_back(facts: Facts, revisions: tuple[Revision, ...], phases: tuple[str, ...]) -> Iterator[PhaseRollback]:
+    by_phase = {r.phase: r for r in revisions}
+    for before, phase in reversed(list(pairwise(phases))):
+        yield PhaseRollback(
+            from_phase=phase,
+            to_phase=before,
+            commands=tuple(_commands(facts, phase, by_phase.get(phase))),
+            keeps=_keeps(facts, phase),
+            kept_for_seconds=facts.soak_seconds if phase == "enforce" else None,
+        )
+
+
+def _commands(facts: Facts, phase: str, revision: Revision | None) -> Iterator[str]:
+    reconciles = [f"python {facts.paths.reconcile(p.table)}" for p in facts.tables if p.comparisons]
+    stage = {"cutover": "dualwrite", "expand": "off"}.get(phase) if facts.pairs else None
+    if stage is not None:
+        file = facts.module.path.replace("\\", "/").rsplit("/", 1)[-1]
+        why = (
+            "new code must not use the new columns any more" if stage == "off" else "readers go back to the old columns"
+        )
+        yield f"# first `stage {stage} for all` in {file}: compile, deploy, record (see Moving the flag): {why}"
+    if phase == "backfill":
+        yield "# stop the job (Ctrl-C, or SIGTERM): it finishes its batch"
+    if revision is not None:
+        yield f"alembic downgrade {revision.after or 'base'}"
+    if phase not in ("expand", "backfill"):
+        yield from reconciles
+
+
+def _keeps(facts: Facts, phase: str) -> str:
+    rules = {"contract": _after_contract, "expand": _after_expand}
+    if phase in rules:
+        return rules[phase](facts)
+    return {
+        "enforce": "All data; only the constraints go",
+        "cutover": f"All data: the trigger has kept the old columns of {_tables(facts)} in step",
+        "backfill": "All data; what was filled stays filled and does no harm",
+    }.get(phase, "All data: nothing of it was changed here")
+
+
+def _after_contract(facts: Facts) -> str:
+    gone = [s for s in facts.lowered.phase("contract") if s.operation == "drop_column"]
+    lost = [s.title.split(";")[0].removeprefix("Drop ") for s in gone if not s.reversible]
+    back = [s.title.split(";")[0].removeprefix("Drop ") for s in gone if s.reversible]
+    parts = [f"{listed(back)} comes back at the end of the table, computed by `back` in batches"] if back else []
+    parts += [f"{listed(lost)} comes back empty: its values are lost, as the file says"] if lost else []
+    return "; ".join(parts) or "All data"
+
+
+def _left_out(operation: Operation) -> bool:
+    """Whether new code may leave out a NOT NULL column that nothing fills for it."""
+    return isinstance(operation, DropColumn) and bool(operation.irreversible) and not operation.column.nullable
+
+
+def _after_expand(facts: Facts) -> str:
+    parts = []
+    carried = [c.column for p in facts.tables for c in p.comparisons if c.lossy is not None]
+    if carried:
+        parts.append(f"What was written to {listed(carried)} stands in the old columns too")
+    lost = [c.column for p in facts.tables for c in p.comparisons if c.lossy is None]
+    for plan in facts.tables:
+        for operation in facts.change(plan).operations:
+            name = f"{plan.table.entity}.{operation.column.name}"
+            if isinstance(operation, AddColumn) and operation.source is None:
+                lost.append(name)
+            if isinstance(operation, OptionalColumn) and operation.back is not None:
+                parts.append(f"NULLs of {name} become what `back` gives")
+            elif isinstance(operation, OptionalColumn) or _left_out(operation):
+                parts.append(f"It stops, and changes nothing of {name}, while a row holds a NULL there")
+    if lost:
+        parts.append(f"What was written to {listed(lost)} is lost with the column")
+    return "; ".join(parts) or "All data"

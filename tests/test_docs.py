@@ -1,0 +1,90 @@
+"""What README and docs show is what the compiler reads: examples check, command lines parse, no keyword is left out."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+
+from migdsl.cli.arguments import Options, parse
+from migdsl.cli.run import run
+from migdsl.source import SourceFile
+from migdsl.syntax import ast
+from migdsl.syntax.errors import parser_keywords
+from migdsl.syntax.parser import parse as parse_mig
+
+ROOT = Path(__file__).resolve().parents[1]
+EXAMPLE = (ROOT / "examples/users.mig").read_text(encoding="utf-8")
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+LANGUAGE = (ROOT / "docs/language.md").read_text(encoding="utf-8")
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+SNIPPET = re.compile(r"^```mig\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+SNIPPETS = SNIPPET.findall(LANGUAGE)
+
+
+def declarations(source: str) -> list[tuple[object, str]]:
+    """What each top-level declaration is (its name counts where there may be several), and its text."""
+    parsed = parse_mig(SourceFile("snippet.mig", source))
+    assert not parsed.diagnostics
+    found = []
+    for node in parsed.module.declarations:
+        name = node.name.text if isinstance(node, ast.Entity | ast.BooleanFlag) else ""
+        found.append(((type(node), name), source[node.span.start : node.span.end]))
+    return found
+
+
+def completed(snippet: str) -> str:
+    """The snippet in the example: each declaration takes the place of the example's."""
+    mine = declarations(snippet)
+    taken = {key for key, _ in mine}
+    return "\n".join([*(text for key, text in declarations(EXAMPLE) if key not in taken), *(text for _, text in mine)])
+
+
+def test_the_reference_has_examples() -> None:
+    assert len(SNIPPETS) >= 10
+    kinds = {key[0] for snippet in SNIPPETS for key, _ in declarations(snippet)}  # type: ignore[index]
+    assert {ast.Migration, ast.Database, ast.Tenants, ast.Entity, ast.Change, ast.Cutover, ast.Flag} < kinds
+
+
+@pytest.mark.parametrize("snippet", SNIPPETS, ids=lambda text: " ".join(text.split()[:2]))
+def test_examples_of_the_reference_check(
+    snippet: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "snippet.mig").write_text(completed(snippet), encoding="utf-8")
+    code = run(["check", "--strict", "snippet.mig"])
+    said = capsys.readouterr()
+    assert code == 0, said.out + said.err
+
+
+def test_every_keyword_is_in_the_reference() -> None:
+    code = " ".join(re.findall(r"`+[^`]+`+", LANGUAGE)) + " ".join(SNIPPETS)
+    assert {word for word in parser_keywords() if not re.search(rf"\b{word}\b", code)} == set()
+
+
+def test_the_readme_shows_the_example() -> None:
+    assert SNIPPET.findall(README) == [EXAMPLE]
+
+
+def commands(text: str) -> list[str]:
+    """Command lines in backticks and in shell blocks; of a table's `[--option]` the brackets are dropped."""
+    inline = re.findall(r"(?<!`)`(migdsl [^`\n]+)`(?!`)", text)
+    shell = [line for block in re.findall(r"^```sh\n(.*?)^```$", text, re.M | re.S) for line in block.splitlines()]
+    return inline + [line for part in shell for line in re.findall(r"(?:^|[\s/])(migdsl [^&|#]+)", part)]
+
+
+LINES = [(page.relative_to(ROOT).as_posix(), line) for page in PAGES for line in commands(page.read_text("utf-8"))]
+
+
+@pytest.mark.parametrize(("page", "line"), LINES)
+def test_command_lines_parse(page: str, line: str) -> None:
+    written = re.sub(r"[\[\]…]", "", line).replace("PHASE", "expand")
+    words = shlex.split(written)[1:]
+    if words != ["--version"]:
+        assert isinstance(parse(words), Options | str)
+
+
+def test_the_readme_has_command_lines() -> None:
+    assert {"compile", "check", "fmt", "plan", "explain"} <= {line.split()[1] for page, line in LINES if page == "README.md"}
