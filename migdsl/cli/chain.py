@@ -203,9 +203,7 @@ def _advice(text: str, chain: _Chain) -> str:
 
 
 def _whole(chain: _Chain, name: str, parents: tuple[str, ...]) -> bool:
-    """Whether the chain is whole once the revision follows these; one that is on disk can't be asked to."""
-    if name in chain.there:
-        return False
+    """Whether the chain is whole once the revision follows these; with one that is on disk moved, it isn't."""
     return _Chain({**chain.ours, name: parents}, chain.others, chain.there).sound
 
 

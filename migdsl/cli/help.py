@@ -19,7 +19,14 @@ migdsl: from one short .mig file to a checked zero-downtime migration plan and e
   migdsl explain CODE      tell more about a diagnostic
   migdsl fmt FILE...       lay the files out: alignment, blanks and empty lines, nothing else
 
-`migdsl COMMAND --help` has the options. Exit codes: 0 fine, 1 problems were found, 2 drift or usage, 130 interrupted.
+`migdsl COMMAND --help` has the options.
+
+Exit codes:
+  0    fine
+  1    problems were found, or the output can't be written
+  2    drift (compile --check, fmt --check) or a wrong command line
+  3    a database failed (jobs only)
+  130  interrupted
 """
 
 COMMANDS = {

@@ -61,13 +61,13 @@ _TEXTS: dict[Reason, tuple[str, str, str, str]] = {
         "MIG702",
         "`{path}` is a source of this compile",
         "{files} are sources of this compile",
-        "give the artifact another path with `output`, or compile into another folder with `--out`",
+        "compile into another folder with `--out`",
     ),
     "foreign": (
         "MIG702",
         "`{path}` is here, and migdsl did not write it",
         "{files} are here that migdsl did not write",
-        "move it away, give the artifact another path with `output`, or overwrite it with `--force`",
+        "move it away, compile into another folder with `--out`, or overwrite it with `--force`",
     ),
     "edited": (
         "MIG702",
@@ -91,6 +91,6 @@ _TEXTS: dict[Reason, tuple[str, str, str, str]] = {
         "MIG703",
         "`{path}` would be written twice",
         "{files} would be written twice",
-        "put what tells them apart into the pattern: `{migration}`, `{entity}`, `{database}`",
+        "give each migration a name of its own, or compile them into folders of their own",
     ),
 }

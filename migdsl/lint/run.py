@@ -19,6 +19,7 @@ from migdsl.lint.rules import (
     not_unique,
     nothing_changes,
     nullability_already_so,
+    private_key,
     required_without_value,
     short_soak,
 )
@@ -30,6 +31,7 @@ Rule = Callable[[CheckedModule], Iterator[Diagnostic]]
 RULES: tuple[tuple[str, Rule], ...] = (
     ("MIG104", name_taken.check),
     ("MIG109", incomparable.check),
+    ("MIG305", private_key.check),
     ("MIG401", required_without_value.check),
     ("MIG402", drop_in_use.check),
     ("MIG403", fighting_operations.check),

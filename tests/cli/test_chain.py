@@ -160,6 +160,24 @@ def test_a_revision_that_is_on_disk_stays_where_it_is(project: Path, capsys: pyt
     assert advised(capsys.readouterr().err) == 'phase enforce { after "later" }'
 
 
+def test_nor_is_it_moved_where_nobody_else_has_one(empty: Path, capsys: pytest.CaptureFixture[str]):
+    assert compile_users(empty, "") == 0
+    assert compile_users(empty, 'migrations "migrations/versions" after "elsewhere"') == 1
+    assert "users_email_expand would follow elsewhere; on disk it follows nothing" in capsys.readouterr().err
+
+
+def test_where_all_of_ours_are_on_disk_the_newcomer_moves(empty: Path, capsys: pytest.CaptureFixture[str]):
+    (empty / "users.mig").write_text(USERS)
+    command = ["compile", "users.mig", "--through", "enforce"]
+    assert main(command) == 0
+    write_foreign(empty, "later", "users_email_expand")
+    with (empty / "users.mig").open("a") as file:
+        file.write("\n# a comment\n")
+    assert main(command) == 1
+    said = " ".join(capsys.readouterr().err.split())
+    assert "make the others one chain (alembic merge), or make them follow users_email_enforce" in said
+
+
 def test_a_revision_that_was_deleted_may_follow_another_one(project: Path):
     assert compile_users(project, 'migrations "migrations/versions" after "1f0c2ab"') == 0
     (project / "migrations/versions/users_email_expand.py").unlink()

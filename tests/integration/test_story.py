@@ -185,7 +185,7 @@ def enforce(story: Story) -> None:
     assert project.one("SELECT sum(violations) FROM migdsl.reconciliation WHERE at > now() - interval '1 hour'") > 0
     project.pass_time("25 hours")
     (reason,) = refusal(project)
-    assert reason.startswith("reconciliation of User: ")
+    assert reason.startswith("reconciliation of User lacks two clean readings")
     resolve_duplicates(story)
     assert project.backfill("--again").code == 0
     done = project.reconcile()
@@ -236,7 +236,7 @@ def complete(story: Story) -> None:
     assert unmet[2:] == ["old_writes of User was not read before the soak of 30 days began"]
     project.pass_time("31 days")
     project.record_stage()
-    assert [reason.split(":")[0] for reason in refusal(project)] == ["reconciliation of User"]
+    assert [reason.split(" lacks ")[0] for reason in refusal(project)] == ["reconciliation of User"]
     assert project.reconcile().code == 0
 
 

@@ -114,6 +114,34 @@ database app {
         fix="none",
     ),
     Code(
+        id="MIG305",
+        severity=Severity.ERROR,
+        title="the key of a changed table is personal data",
+        why="""\
+Backfill and reconciliation name a row by its key: it stands in the ledger, in logs and in reports, where a person's data \
+has no place. Give the table a key that tells nothing of a person, and change it by that one; or, if the values really \
+are none, leave the mark out.""",
+        bad="""\
+entity Login in app.logins {
+  address    text   key pii
+  tenant_id  uuid   tenant
+}
+change Login {
+  add note text?
+}""",
+        good="""\
+entity Login in app.logins {
+  id         bigint key
+  address    text   pii
+  tenant_id  uuid   tenant
+  unique (address)
+}
+change Login {
+  add note text?
+}""",
+        fix="none",
+    ),
+    Code(
         id="MIG312",
         severity=Severity.ERROR,
         title="this would change the tenant column itself",

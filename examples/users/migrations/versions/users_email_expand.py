@@ -2,6 +2,7 @@
 """users_email: expand
 
 - Create the ledger (schema migdsl), where progress, differences and stages are recorded [instant]
+- Refuse where User's table is partitioned [instant]
 - Create the trigger function of User and the counter of old code's writes [instant]
 - Add User.contact_email (text), nullable and without a default, so that old code never notices [instant, ACCESS EXCLUSIVE]
 - Keep User's old and new columns in step from now on, whoever writes (contact_email) [instant, ACCESS EXCLUSIVE]
@@ -31,11 +32,22 @@ def upgrade() -> None:
         # The ledger (schema migdsl): progress, differences, stages. Its tables stand further down.
         atomic([], *LEDGER)
         # Create the ledger (schema migdsl), where progress, differences and stages are recorded
+        # Refuse where User's table is partitioned
         # Create the trigger function of User and the counter of old code's writes
         atomic(
             [],
             """
 INSERT INTO migdsl.event (migration, kind, subject, value) VALUES ('users_email', 'stage', 'all', 'off')
+""",
+            """
+DO $plain$
+BEGIN
+  IF (SELECT relkind FROM pg_class WHERE oid = 'public.users'::regclass) = 'p' THEN
+    RAISE EXCEPTION 'table % is partitioned, which this release can not migrate', 'public.users'
+      USING ERRCODE = '55000';
+  END IF;
+END
+$plain$
 """,
             """
 CREATE SEQUENCE IF NOT EXISTS migdsl.users_email_users_old_writes AS bigint
@@ -57,7 +69,7 @@ BEGIN
       IF NEW.contact_email IS NOT NULL THEN
         PERFORM nextval('migdsl.users_email_users_old_writes');
       END IF;
-    ELSIF NEW.contact_email IS DISTINCT FROM (coalesce(NEW.email, NEW.username || '@example.com')) THEN
+    ELSIF NEW.contact_email IS DISTINCT FROM (coalesce(NEW.email, NEW.username || '@example.com')) OR NEW.email IS NULL THEN
       NEW.email := NEW.contact_email;
     END IF;
   ELSIF NEW.contact_email IS DISTINCT FROM OLD.contact_email THEN
@@ -99,7 +111,7 @@ BEGIN
   IF later IS NOT NULL THEN
     RAISE EXCEPTION 'these triggers of % would run after the one that keeps its columns equal: %',
       'public.users', later
-      USING HINT = 'rename them to sort before it: ALTER TRIGGER ... RENAME TO ...';
+      USING ERRCODE = '55000', HINT = 'rename them to sort before it: ALTER TRIGGER ... RENAME TO ...';
   END IF;
 END
 $guard$
@@ -370,7 +382,10 @@ OWN_TRANSACTION = (
 
 
 class Refused(CommandError):
-    """What the database said, without the DETAIL, which may show a row's values."""
+    """What the database said, without what may show a row's values.
+
+    That is the DETAIL, and the message of data exceptions and of other people's RAISE.
+    """
 
     def __init__(self, error: DBAPIError) -> None:
         cause = error.orig
@@ -378,7 +393,10 @@ class Refused(CommandError):
         message = getattr(diagnosis, "message_primary", None)
         hint = getattr(diagnosis, "message_hint", None)
         self.code = getattr(cause, "sqlstate", None) or getattr(cause, "pgcode", None)
-        said = message or f"the database refused: {type(cause).__name__}"
+        if message is None or (self.code or "22")[:2] in ("22", "P0"):
+            message = f"{type(cause).__name__} {self.code}"
+            hint = "a row's value stands in the way; it is not shown here"
+        said = message
         super().__init__(f"{revision}: {said}" + (f"\nhint: {hint}" if hint else ""))
 
 
