@@ -175,7 +175,7 @@ def enforce(story: Story) -> None:
     project.stage("live for all")
     project.compile()
     unmet = refusal(project)
-    assert [reason.split(":")[0] for reason in unmet] == [
+    assert [reason.split(" lacks ")[0] for reason in unmet] == [
         "the deployed stage of all is shadow, and live for all is needed",
         "reconciliation of User",
     ]
