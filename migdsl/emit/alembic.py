@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from functools import cache
 from itertools import groupby
 
 from migdsl.dialect.sql import parameters
@@ -72,8 +73,13 @@ def _docstring(context: EmitContext, revision: Revision) -> str:
 def _ledger(revision: Revision) -> Iterator[str]:
     """The ledger's DDL, for the revision that makes it."""
     if any(step.operation == "create_ledger" for step in revision.steps):
-        statements = _SEPARATOR.split(read_resource("templates", "alembic/ledger.sql"))
-        yield from (block(statement.strip().rstrip(";")) for statement in statements)
+        yield from (block(statement) for statement in _ledger_statements())
+
+
+@cache
+def _ledger_statements() -> tuple[str, ...]:
+    statements = _SEPARATOR.split(read_resource("templates", "alembic/ledger.sql"))
+    return tuple(statement.strip().rstrip(";") for statement in statements)
 
 
 def _calls(parts: list[tuple[str, Part]]) -> Iterator[str]:

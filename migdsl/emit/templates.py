@@ -19,6 +19,7 @@ def _environment() -> Environment:
         autoescape=False,  # noqa: S701
         trim_blocks=False,
         keep_trailing_newline=True,
+        auto_reload=False,  # they don't change under a running compiler
     )
 
 

@@ -102,26 +102,35 @@ def _run_reconcile(
 
 
 def _guarded(run: Callable[[Signals], int]) -> int:
+    try:
+        import psycopg as _  # see above
+    except ModuleNotFoundError:
+        return _complain("psycopg is not installed here: install migdsl with its extra `runtime`", 3)
+    from migdsl.runtime.stop import Signals  # needs psycopg too
+
+    with Signals() as signals:
+        return _answered(run, signals)
+
+
+def _answered(run: Callable[[Signals], int], signals: Signals) -> int:
     # psycopg: see above.
     import psycopg
 
     from migdsl.runtime.database import speak
     from migdsl.runtime.errors import JobError, StoppedError
-    from migdsl.runtime.stop import Signals
 
-    with Signals() as signals:
-        try:
-            return run(signals)
-        except JobError as error:
-            return _complain(str(error), error.code)
-        except psycopg.Error as error:
-            return _complain(str(speak(error)), 3)
-        except StoppedError:
-            return _complain("stopped before the end", signals.exit_code or 1)
-        except KeyboardInterrupt:
-            return 130
-        except OSError as error:
-            return _complain(f"{error.strerror or type(error).__name__}: {error.filename or ''}".rstrip(": "), 1)
+    try:
+        return run(signals)
+    except JobError as error:
+        return _complain(str(error), error.code)
+    except psycopg.Error as error:
+        return _complain(str(speak(error)), 3)
+    except StoppedError:
+        return _complain("stopped before the end", signals.exit_code or 1)
+    except KeyboardInterrupt:
+        return 130
+    except OSError as error:
+        return _complain(f"{error.strerror or type(error).__name__}: {error.filename or ''}".rstrip(": "), 1)
 
 
 def _complain(message: str, code: int) -> int:

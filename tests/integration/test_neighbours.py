@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import uuid
 from collections.abc import Iterator
 from dataclasses import replace
@@ -79,7 +80,7 @@ def test_two_migrations_share_the_ledger(clean_project: Project, first_leaves_fi
     clean_project.upgrade("users_email_expand")
     other.upgrade("user_nicknames_expand")
     assert clean_project.backfill().code == 0
-    done = other.shell("python", "out/backfills/user_nicknames/user.py", "--duty", "1")
+    done = other.shell(sys.executable, "out/backfills/user_nicknames/user.py", "--duty", "1")
     assert done.code == 0, done
     leaving[0].downgrade("base")
     stays = "user_nicknames" if first_leaves_first else "users_email"

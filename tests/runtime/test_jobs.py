@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from tests.runtime.samples.backfill_user import JOB as BACKFILL
 from tests.runtime.samples.reconcile_user import JOB as RECONCILE
 
+SAMPLES = Path(__file__).parent / "samples"
 PREDICATE = "t.tenant_id = :tenant_id"
 
 
@@ -39,3 +43,13 @@ def test_every_batch_names_both_bounds(name: str):
 def test_a_job_without_tenants_may_not_name_one():
     with pytest.raises(ValueError, match="upper"):
         replace(BACKFILL, tenants=None)
+
+
+def test_without_a_driver_a_job_says_what_to_install():
+    code = "import sys; sys.path.insert(0, '.'); sys.modules['psycopg'] = None; import runpy; sys.argv = ['user.py', '--url', 'postgresql:///x'];"
+    code += f"runpy.run_path({str(SAMPLES / 'backfill_user.py')!r}, run_name='__main__')"
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False, cwd=SAMPLES.parents[2]
+    )
+    assert (done.returncode, done.stdout) == (3, "")
+    assert done.stderr == "error: psycopg is not installed here: install migdsl with its extra `runtime`\n"
