@@ -103,7 +103,7 @@ def _run_reconcile(
 
 def _guarded(run: Callable[[Signals], int]) -> int:
     try:
-        import psycopg as _  # see above
+        import psycopg  # noqa: F401 - needed by all that follows; see above
     except ModuleNotFoundError:
         return _complain("psycopg is not installed here: install migdsl with its extra `runtime`", 3)
     from migdsl.runtime.stop import Signals  # needs psycopg too
