@@ -112,3 +112,14 @@ def test_expand_can_be_run_again(users: Migration):
     write(users, "UPDATE users SET email = 'c@x'")
     assert pair(users) == ("c@x", "c@x")
     assert users.old_writes() == 2
+
+
+def test_a_partitioned_table_is_refused_before_anything_changes(connection: Connection):
+    connection.execute(
+        "CREATE TABLE users (id bigint, tenant_id uuid NOT NULL, username text NOT NULL, email text,"
+        " PRIMARY KEY (tenant_id, id)) PARTITION BY HASH (tenant_id)"
+    )
+    ledger(connection)
+    with pytest.raises(errors.ObjectNotInPrerequisiteState, match=r"public\.users is partitioned"):
+        Migration(connection, lowered(mig(USERS, CONTACT))).up("expand")
+    assert one(connection, "SELECT count(*) FROM pg_attribute WHERE attname = 'contact_email'") == (0,)
