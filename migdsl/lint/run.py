@@ -14,6 +14,7 @@ from migdsl.lint.rules import (
     fighting_operations,
     incomparable,
     indistinguishable,
+    may_fail,
     name_taken,
     no_ticket,
     not_unique,
@@ -41,6 +42,7 @@ RULES: tuple[tuple[str, Rule], ...] = (
     ("MIG409", not_unique.check),
     ("MIG410", nullability_already_so.check),
     ("MIG412", back_without_input.check),
+    ("MIG413", may_fail.check),
     ("MIG501", big_bang.check),
     ("MIG601", no_ticket.check),
     ("MIG602", nothing_changes.check),
@@ -48,7 +50,7 @@ RULES: tuple[tuple[str, Rule], ...] = (
 # They speak of the file as a whole, which is not known while some of it can't be read.
 _OF_THE_WHOLE = frozenset(["MIG501", "MIG602"])
 # The rest says that something can't work or would lose data: no reason makes that right.
-ALLOWABLE = frozenset(["MIG407", "MIG410", "MIG501", "MIG601"])
+ALLOWABLE = frozenset(["MIG407", "MIG410", "MIG413", "MIG501", "MIG601"])
 
 
 def lint(module: CheckedModule, errors: tuple[Span, ...] = ()) -> tuple[Diagnostic, ...]:

@@ -239,4 +239,26 @@ change User {
 }""",
         fix="none",
     ),
+    Code(
+        id="MIG413",
+        severity=Severity.WARNING,
+        title="this computation fails on some values",
+        why="""\
+From expand on, a trigger computes `from` for every row that old code writes. A cast that a value can't pass, a division \
+by zero or a text that is too long for the new column then fails old code's own INSERT or UPDATE, which worked before. \
+Write the expression so that it has an answer for every value; NULL is one, and reconciliation will show such rows.""",
+        bad="""\
+change User {
+  add age_years integer? {
+    from `age_text::integer`
+  }
+}""",
+        good="""\
+change User {
+  add age_years numeric? {
+    from `CASE WHEN age_text ~ '^[0-9]{1,3}$' THEN to_number(age_text, '999') END`
+  }
+}""",
+        fix="none",
+    ),
 )
