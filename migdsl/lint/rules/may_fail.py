@@ -10,6 +10,7 @@ from migdsl.dialect.sql import walk
 from migdsl.semantics.model import AddColumn, CheckedModule
 
 _SAFE_CASTS = frozenset(["text"])
+_ROUNDED = ("time", "interval")  # a precision that rounds, and refuses nothing
 
 
 def check(module: CheckedModule) -> Iterator[Diagnostic]:
@@ -19,7 +20,7 @@ def check(module: CheckedModule) -> Iterator[Diagnostic]:
             if not isinstance(operation, AddColumn) or operation.source is None:
                 continue
             why = _danger(operation.source.tree)
-            if why is None and "(" in operation.column.type.sql:
+            if why is None and "(" in operation.column.type.sql and not operation.column.type.base.startswith(_ROUNDED):
                 why = f"what doesn't fit into {operation.column.type.sql} is refused"
             if why is not None:
                 yield Diagnostic(
