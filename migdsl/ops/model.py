@@ -152,7 +152,6 @@ class TablePlan:
     counter: str | None
     soak_seconds: int | None
     irreversible: tuple[str, ...]
-    kept: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
