@@ -25,7 +25,7 @@ LAYERS = (
     ("syntax",),
     ("dialect",),
     ("diagnostics",),
-    ("source", "resources", "plan"),
+    ("source", "resources", "plan", "values"),
 )
 LINT = "import sys; from importlinter.cli import lint_imports; sys.exit(lint_imports(no_cache=True, no_logo=True))"
 

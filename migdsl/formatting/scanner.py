@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+
+from migdsl.values import Value
 
 # The terminals of grammar/mig.lark; an operator of two characters is one sign. Any blank of Unicode is a space, since
 # the parser puts up with one before a declaration.
@@ -23,8 +24,7 @@ _LAYOUT = frozenset(["newline", "space", "comment"])
 _GOES_ON = frozenset([",", "and", "or"])
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
-class Token:
+class Token(Value):
     """A piece of text as written, from the offset `start` on.
 
     `kind` is newline, space, comment, string, sql, number, word or sign.

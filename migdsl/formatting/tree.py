@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from migdsl.formatting.scanner import Token, comment_text, goes_on
+from migdsl.values import Value, replace
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
-class Comment:
+class Comment(Value):
     """A comment; `own`: on a line of its own; `blank`: an empty line stands before it."""
 
     text: str
@@ -17,8 +17,7 @@ class Comment:
     blank: bool = False
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
-class Word:
+class Word(Value):
     """A token of a statement; `breaks`: it begins a line inside the statement, behind the comments `notes`."""
 
     kind: str
@@ -28,8 +27,7 @@ class Word:
     notes: tuple[Comment, ...]
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
-class Block:
+class Block(Value):
     """What stands between braces; `opening` is the comment behind the opening brace.
 
     `inline`: it was written on one line, but for the lines of SQL in it.
@@ -40,8 +38,7 @@ class Block:
     opening: str
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
-class Statement:
+class Statement(Value):
     """Words, a block behind them if there is one, and the comment at the end of the last line."""
 
     words: tuple[Word, ...]

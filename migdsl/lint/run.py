@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 
 from migdsl.diagnostics import Diagnostic, Label, Severity
 from migdsl.lint.rules import (
@@ -26,6 +25,7 @@ from migdsl.lint.rules import (
 )
 from migdsl.semantics.model import Allowed, Change, CheckedModule
 from migdsl.source import Span
+from migdsl.values import replace
 
 Rule = Callable[[CheckedModule], Iterator[Diagnostic]]
 

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from migdsl.ops import names
 from migdsl.ops.pairs import Kept, Pair
 from migdsl.semantics.model import Change, Table, Tenants
+from migdsl.values import Value
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
-class Context:
+class Context(Value):
     """One table's change within a migration."""
 
     migration: str

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
 
 from migdsl.semantics.model import Table
+from migdsl.values import Value
 
 
 class Lock(Enum):
@@ -31,16 +31,14 @@ class Cost(Enum):
     BATCHES = "batches"
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
-class Group:
+class Group(Value):
     """Statements that are one transaction. `tables` (as SQL, with the lock each needs) are locked before anything else."""
 
     tables: tuple[tuple[str, Lock], ...]
     statements: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
-class BuildIndex:
+class BuildIndex(Value):
     """An index built CONCURRENTLY; what an earlier try left INVALID goes first."""
 
     schema: str
@@ -49,8 +47,7 @@ class BuildIndex:
     drop: str
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
-class Alone:
+class Alone(Value):
     """A statement that must be its own transaction and may take long (VALIDATE, DROP INDEX CONCURRENTLY).
 
     Where it fails, `undo` is run: a CHECK that can't be validated would go on binding writes.
@@ -60,8 +57,7 @@ class Alone:
     undo: Group | None = None
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
-class Gate:
+class Gate(Value):
     """A condition that must hold before anything else happens: `unmet` is SQL that returns text where it does not, or NULL."""
 
     name: str
@@ -69,8 +65,7 @@ class Gate:
     unmet: str
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
-class Refill:
+class Refill(Value):
     """A column computed again, tenant by tenant, in batches: `tenants` lists them (None: no tenants)."""
 
     title: str
@@ -84,8 +79,7 @@ class Refill:
 Part = Group | BuildIndex | Alone | Gate | Refill
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
-class Step:
+class Step(Value):
     """One thing that happens in a phase.
 
     `rank` orders the parts of a phase's revision; parts of one rank and kind become one lock group. `down` undoes `up`.
@@ -104,8 +98,7 @@ class Step:
     precondition: str | None = None
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
-class Fill:
+class Fill(Value):
     """A column that the backfill computes. `source` is SQL over the row `t`; `wanted` tells the rows that still need it."""
 
     column: str
@@ -113,8 +106,7 @@ class Fill:
     wanted: str
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
-class Comparison:
+class Comparison(Value):
     """A new column and its way from and back, as SQL over the row `t`.
 
     `drifted_old`: differs while the old is the truth. `drifted_new`: differs once the new is. `lossy`: from(back(x)) ≠ x.
@@ -130,8 +122,7 @@ class Comparison:
     lossy: str | None
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
-class Violation:
+class Violation(Value):
     """A constraint to come: `rows` is SQL over the row `t` that is true where it would be broken; else `duplicates`
     are columns that must be unique together."""
 
@@ -140,8 +131,7 @@ class Violation:
     duplicates: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
-class TablePlan:
+class TablePlan(Value):
     """All that happens to one table."""
 
     table: Table
@@ -154,8 +144,7 @@ class TablePlan:
     irreversible: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
-class Lowered:
+class Lowered(Value):
     """A whole migration's operations: per table, and the gates of the late phases."""
 
     migration: str

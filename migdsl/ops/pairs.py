@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from migdsl.dialect.names import quote
 from migdsl.dialect.sql import Expression
 from migdsl.dialect.types import SqlType
 from migdsl.semantics.model import AddColumn, Back, Change, DropColumn, Table
+from migdsl.values import Value
 
 # Words that PL/pgSQL keeps to itself and SQL doesn't: `NEW.loop := …` is a syntax error.
 _PLPGSQL = frozenset("begin by declare execute foreach if loop strict while".split())
@@ -16,8 +15,7 @@ _ROUNDED = ("numeric", "timestamp", "time", "interval")
 _ONE_LONG = ("character", "bit")  # what they mean without an argument
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
-class Sibling:
+class Sibling(Value):
     """Another new column that a pair's `back` reads, and its `from` where it has one."""
 
     column: str
@@ -25,8 +23,7 @@ class Sibling:
     source: Expression | None
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
-class Pair:
+class Pair(Value):
     """A new column, what it is computed from, and what is computed back from it.
 
     `siblings` are the other new columns that its `back` reads; `shared` is the `back` of such a sibling, where it has
@@ -51,8 +48,7 @@ class Pair:
         return self.backs or self.shared
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
-class Kept:
+class Kept(Value):
     """A NOT NULL column that new code no longer writes: `back` fills it on INSERT until it is dropped."""
 
     column: str

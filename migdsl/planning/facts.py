@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from migdsl.ops.model import Lowered, TablePlan
 from migdsl.planning.paths import Paths
 from migdsl.planning.release import stage_of_all
 from migdsl.semantics.model import AddColumn, Change, CheckedModule, DropColumn, OptionalColumn, RequireColumn
+from migdsl.values import Value
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
-class Facts:
+class Facts(Value):
     """A module, what it was lowered to, where its files go, and which phases are released."""
 
     module: CheckedModule

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from migdsl.ops.model import Lowered, Step
 from migdsl.plan.model import DataMigrationPlan
 from migdsl.planning.paths import Paths
 from migdsl.semantics.model import CheckedModule
+from migdsl.values import Value
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
-class Revision:
+class Revision(Value):
     """One Alembic revision: all DDL of a phase. `after` is the revision that it follows."""
 
     id: str
@@ -22,8 +20,7 @@ class Revision:
     released: bool
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
-class Planned:
+class Planned(Value):
     """All that is known before text is made of it."""
 
     module: CheckedModule

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TypeVar
 
 from migdsl.diagnostics import Diagnostic
@@ -11,6 +11,7 @@ from migdsl.semantics.model import PHASES, Change, CheckedModule, Rollout
 from migdsl.semantics.problems import Problems
 from migdsl.syntax import ast
 from migdsl.syntax.parser import Parsed
+from migdsl.values import replace
 
 T = TypeVar("T", bound=ast.Declaration)
 

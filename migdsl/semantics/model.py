@@ -5,18 +5,16 @@ Values are compared by identity and have no `repr`, which keeps the import fast.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from migdsl.dialect.sql import Expression, Statement
 from migdsl.dialect.types import SqlType
 from migdsl.source import Span
+from migdsl.values import Value
 
 STAGES = ("off", "dualwrite", "shadow", "live", "rampdown", "complete")
 PHASES = ("prepare", "expand", "backfill", "validate", "cutover", "enforce", "contract")
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
-class Allowed:
+class Allowed(Value):
     """A rule that the file lifts, and why; in one operation (`within`), or everywhere."""
 
     code: str
@@ -25,8 +23,7 @@ class Allowed:
     within: Span | None = None
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
-class Header:
+class Header(Value):
     """What the migration is called and what people say of it. `downtime_seconds` is None where any is allowed."""
 
     name: str
@@ -44,8 +41,7 @@ class Header:
     allows: tuple[Allowed, ...]
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
-class Database:
+class Database(Value):
     """A system that owns data. `url_env` names the environment variable that holds its URL."""
 
     name: str
@@ -57,8 +53,7 @@ class Database:
     span: Span
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
-class Tenants:
+class Tenants(Value):
     """The tenant boundary; `listing` gives one column with the tenants. Both are None where there are no tenants."""
 
     key: str | None
@@ -68,8 +63,7 @@ class Tenants:
     span: Span | None
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
-class Column:
+class Column(Value):
     """A column as it is (or, of an `add`, as it will be). `default` and `generated` are SQL."""
 
     name: str
@@ -86,8 +80,7 @@ class Column:
     generated: Expression | None = None
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
-class Constraint:
+class Constraint(Value):
     """What stands on columns: kind is unique, index, check, reference, key or generated."""
 
     kind: str
@@ -97,8 +90,7 @@ class Constraint:
     span: Span
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
-class Table:
+class Table(Value):
     """An entity: a table as it is before the migration. `scope` is tenant, global or via.
 
     `span` is its name, `whole` the declaration; `complete` is False where some of it could not be read.
@@ -136,8 +128,7 @@ class Table:
         return found.type
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
-class Back:
+class Back(Value):
     """How an old column is computed from the new ones."""
 
     column: str
@@ -145,8 +136,7 @@ class Back:
     span: Span
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
-class UniqueSet:
+class UniqueSet(Value):
     """Columns that shall be unique together."""
 
     columns: tuple[str, ...]
@@ -154,8 +144,7 @@ class UniqueSet:
     span: Span
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
-class AddColumn:
+class AddColumn(Value):
     """A new column, how rows get its value, and how that goes back."""
 
     column: Column
@@ -166,8 +155,7 @@ class AddColumn:
     span: Span
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
-class DropColumn:
+class DropColumn(Value):
     """A column that goes away; `back` is its own way home, apart from those of added columns."""
 
     column: Column
@@ -177,8 +165,7 @@ class DropColumn:
     span: Span
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
-class RequireColumn:
+class RequireColumn(Value):
     """A nullable column that becomes NOT NULL."""
 
     column: Column
@@ -187,8 +174,7 @@ class RequireColumn:
     span: Span
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
-class OptionalColumn:
+class OptionalColumn(Value):
     """A NOT NULL column that becomes nullable."""
 
     column: Column
@@ -199,8 +185,7 @@ class OptionalColumn:
 Operation = AddColumn | DropColumn | RequireColumn | OptionalColumn
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
-class Change:
+class Change(Value):
     """All operations on one table."""
 
     table: Table
@@ -208,8 +193,7 @@ class Change:
     span: Span
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
-class Rollout:
+class Rollout(Value):
     """Who goes first and in which steps: percentages, None for the canary; a pause in seconds after each."""
 
     canary: tuple[str, ...]
@@ -218,8 +202,7 @@ class Rollout:
     by_request: bool
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
-class StageLine:
+class StageLine(Value):
     """One line of the flag: `scope` is all, canary, percent or tenants."""
 
     scope: str
@@ -228,8 +211,7 @@ class StageLine:
     tenants: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
-class SwitchLine:
+class SwitchLine(Value):
     """One line of a boolean flag."""
 
     scope: str
@@ -237,16 +219,14 @@ class SwitchLine:
     tenants: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
-class Switch:
+class Switch(Value):
     """A boolean flag."""
 
     name: str
     lines: tuple[SwitchLine, ...]
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
-class CheckedModule:
+class CheckedModule(Value):
     """All of a compiled unit. `header` is None in a file that only declares (and can be checked, not compiled).
 
     `phase_after`: phases whose revisions follow one of other people, with its id.

@@ -6,13 +6,11 @@ interpreter's start.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from migdsl.source import Span
+from migdsl.values import Value
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
-class Name:
+class Name(Value):
     """A name; `quoted` ones are taken literally, others too (no case is folded: SQL's folding is the dialect's)."""
 
     text: str
@@ -20,32 +18,28 @@ class Name:
     span: Span
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
-class Word:
+class Word(Value):
     """One of a fixed set of words (`none`, `shadow`, `expand`), checked by the semantics."""
 
     text: str
     span: Span
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
-class Text:
+class Text(Value):
     """A string, its escapes resolved."""
 
     value: str
     span: Span
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
-class Number:
+class Number(Value):
     """A number with its unit as written: `500k`, `0.1%`, `30d`, `2027-01-01`."""
 
     raw: str
     span: Span
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
-class Sql:
+class Sql(Value):
     """SQL as written between the backticks. `body` covers what stands between them."""
 
     text: str
@@ -53,8 +47,7 @@ class Sql:
     body: Span
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
-class Type:
+class Type(Value):
     """An engine's type: `words` joined by blanks (`timestamp with time zone`), or a qualified name, or an enum's labels."""
 
     name: str
@@ -67,8 +60,7 @@ class Type:
     span: Span
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
-class Allow:
+class Allow(Value):
     """`allow MIG412 because "…"`."""
 
     code: Word
@@ -79,8 +71,7 @@ class Allow:
 # ------------------------------------------------------------------------------------------------ migration
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
-class Setting:
+class Setting(Value):
     """One line of a block whose value is a few words, strings or numbers: `ticket "MIG-77"`, `downtime none`."""
 
     key: str
@@ -90,8 +81,7 @@ class Setting:
     span: Span
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
-class Migration:
+class Migration(Value):
     """The header of a compiled unit."""
 
     name: Name
@@ -100,8 +90,7 @@ class Migration:
     span: Span
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
-class Database:
+class Database(Value):
     """A system that owns data."""
 
     name: Name
@@ -110,8 +99,7 @@ class Database:
     span: Span
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
-class TenantKey:
+class TenantKey(Value):
     """`key tenant_id uuid`."""
 
     name: Name
@@ -119,8 +107,7 @@ class TenantKey:
     span: Span
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
-class TenantList:
+class TenantList(Value):
     """The statement that lists the tenants, and the database that it is for."""
 
     database: Name | None
@@ -128,8 +115,7 @@ class TenantList:
     span: Span
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
-class Tenants:
+class Tenants(Value):
     """The tenant boundary, or the reason why there is none."""
 
     keys: tuple[TenantKey, ...]
@@ -141,8 +127,7 @@ class Tenants:
 # --------------------------------------------------------------------------------------------------- entity
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
-class Literal:
+class Literal(Value):
     """A default: a string, a number or a word as SQL would spell it (`text`), or SQL."""
 
     text: str
@@ -150,8 +135,7 @@ class Literal:
     span: Span
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
-class Target:
+class Target(Value):
     """What a reference points at: an entity's columns (none named: its key) and the action on delete."""
 
     entity: Name
@@ -160,8 +144,7 @@ class Target:
     span: Span
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
-class Mark:
+class Mark(Value):
     """A word behind a column's type: `key`, `pii`, `default …`, `-> Other.id`."""
 
     kind: str
@@ -172,8 +155,7 @@ class Mark:
     span: Span
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
-class Column:
+class Column(Value):
     """A column; NOT NULL unless `nullable`."""
 
     name: Name
@@ -183,16 +165,14 @@ class Column:
     span: Span
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
-class Key:
+class Key(Value):
     """`key (a, b)`."""
 
     columns: tuple[Name, ...]
     span: Span
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
-class Unique:
+class Unique(Value):
     """`unique (a, b) as name`; `per_tenant` is `unique per tenant` on an added column."""
 
     columns: tuple[Name, ...]
@@ -201,8 +181,7 @@ class Unique:
     span: Span
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
-class IndexPart:
+class IndexPart(Value):
     """A column of an index, or an expression over columns (`function` applied to `column`, or SQL)."""
 
     column: Name | None
@@ -211,8 +190,7 @@ class IndexPart:
     span: Span
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
-class Index:
+class Index(Value):
     """An index."""
 
     parts: tuple[IndexPart, ...]
@@ -223,8 +201,7 @@ class Index:
     span: Span
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
-class Check:
+class Check(Value):
     """A check constraint."""
 
     sql: Sql
@@ -232,8 +209,7 @@ class Check:
     span: Span
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
-class Reference:
+class Reference(Value):
     """A foreign key over several columns."""
 
     columns: tuple[Name, ...]
@@ -241,8 +217,7 @@ class Reference:
     span: Span
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
-class Legacy:
+class Legacy(Value):
     """A column whose behaviour nobody is sure of."""
 
     column: Name
@@ -250,8 +225,7 @@ class Legacy:
     span: Span
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
-class TenantVia:
+class TenantVia(Value):
     """`tenant via order_id -> Order`."""
 
     column: Name
@@ -262,8 +236,7 @@ class TenantVia:
 EntityItem = Column | Key | Unique | Index | Check | Reference | Legacy | TenantVia | Setting | Allow
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
-class Entity:
+class Entity(Value):
     """A table as it is before the migration. `table` is `database.table` or `database.schema.table`."""
 
     name: Name
@@ -275,8 +248,7 @@ class Entity:
 # --------------------------------------------------------------------------------------------------- change
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
-class Back:
+class Back(Value):
     """`back email = \\`contact_email\\``; `column` is None where the operation itself says which column."""
 
     column: Name | None
@@ -284,8 +256,7 @@ class Back:
     span: Span
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
-class Add:
+class Add(Value):
     """A new column and how it is filled."""
 
     column: Column
@@ -297,8 +268,7 @@ class Add:
     span: Span
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
-class Drop:
+class Drop(Value):
     """A column that goes away."""
 
     column: Name
@@ -309,8 +279,7 @@ class Drop:
     span: Span
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
-class Require:
+class Require(Value):
     """A nullable column becomes NOT NULL; `source` fills the NULLs that are there."""
 
     column: Name
@@ -320,8 +289,7 @@ class Require:
     span: Span
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
-class Optional:
+class Optional(Value):
     """A NOT NULL column becomes nullable; `back` says what a NULL is when the column is NOT NULL again."""
 
     column: Name
@@ -333,8 +301,7 @@ class Optional:
 Operation = Add | Drop | Require | Optional
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
-class Change:
+class Change(Value):
     """What shall become of an entity's table."""
 
     entity: Name
@@ -346,8 +313,7 @@ class Change:
 # -------------------------------------------------------------------------------------------------- rollout
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
-class Ramp:
+class Ramp(Value):
     """`ramp canary, 10%, 100% every 24h`: a step is a percentage, or None for the canary."""
 
     steps: tuple[Number | None, ...]
@@ -356,16 +322,14 @@ class Ramp:
     span: Span
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
-class Canary:
+class Canary(Value):
     """The tenants that go first."""
 
     tenants: tuple[Text, ...]
     span: Span
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
-class Cutover:
+class Cutover(Value):
     """Who goes first and in which steps."""
 
     canaries: tuple[Canary, ...]
@@ -374,8 +338,7 @@ class Cutover:
     span: Span
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
-class Scope:
+class Scope(Value):
     """Whom a flag's line is for: `kind` is all, canary, percent or tenants."""
 
     kind: str
@@ -384,8 +347,7 @@ class Scope:
     span: Span
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
-class Stage:
+class Stage(Value):
     """`stage shadow for canary`."""
 
     stage: Word
@@ -393,8 +355,7 @@ class Stage:
     span: Span
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
-class Flag:
+class Flag(Value):
     """The staged flag: where the rollout stands now."""
 
     name: Name
@@ -404,8 +365,7 @@ class Flag:
     span: Span
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
-class BooleanFlag:
+class BooleanFlag(Value):
     """A flag that is on for some."""
 
     name: Name
@@ -413,8 +373,7 @@ class BooleanFlag:
     span: Span
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
-class Phase:
+class Phase(Value):
     """`phase contract { after "9c41d7e" }`: the phase's revision follows one of other people."""
 
     phase: Word
@@ -425,8 +384,7 @@ class Phase:
 Declaration = Migration | Database | Tenants | Entity | Change | Cutover | Flag | BooleanFlag | Phase
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
-class Module:
+class Module(Value):
     """One file's declarations, in the order in which they stand."""
 
     path: str
