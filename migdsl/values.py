@@ -72,7 +72,7 @@ def _initializer(of: type[Value]) -> Callable[..., None]:
     return made
 
 
-def replace(value: V, **changes: Any) -> V:
+def replace(value: V, /, **changes: Any) -> V:
     """The same value with other fields."""
     fields = {field: getattr(value, field) for field in value.FIELDS}
     return type(value)(**{**fields, **changes})

@@ -1,0 +1,50 @@
+"""The header, databases and tenants, as written."""
+
+from __future__ import annotations
+
+from migdsl.source import Span
+from migdsl.syntax.ast.base import Allow, Name, Setting, Sql, Text, Type
+from migdsl.values import Value
+
+
+class Migration(Value):
+    """The header of a compiled unit."""
+
+    name: Name
+    settings: tuple[Setting, ...]
+    allows: tuple[Allow, ...]
+    span: Span
+
+
+class Database(Value):
+    """A system that owns data."""
+
+    name: Name
+    settings: tuple[Setting, ...]
+    schema: Name | None
+    span: Span
+
+
+class TenantKey(Value):
+    """`key tenant_id uuid`."""
+
+    name: Name
+    type: Type
+    span: Span
+
+
+class TenantList(Value):
+    """The statement that lists the tenants, and the database that it is for."""
+
+    database: Name | None
+    sql: Sql
+    span: Span
+
+
+class Tenants(Value):
+    """The tenant boundary, or the reason why there is none."""
+
+    keys: tuple[TenantKey, ...]
+    lists: tuple[TenantList, ...]
+    none_because: Text | None
+    span: Span
