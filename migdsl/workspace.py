@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from migdsl.diagnostics import Diagnostic, Label, Severity
+from migdsl.diagnostics.fixes import settled
 from migdsl.source import SourceFile, Span
-from migdsl.syntax.parser import parse
+from migdsl.syntax.unit import Files, unit
 
 if TYPE_CHECKING:
     from migdsl.emit.artifact import Artifact
@@ -22,13 +23,19 @@ MOST_SHOWN = 100
 
 @dataclass(frozen=True, slots=True)
 class Compilation:
-    """What came of a file: diagnostics in order, and, where none is an error, the plan and all artifacts."""
+    """What came of a file: diagnostics in order, and, where none is an error, the plan and all artifacts.
+
+    `sources` are the file and all that it uses. `finished` is the date of a migration that is history; such a file has no
+    plan, and nothing is wrong with that. `module` is None where there was nothing to check.
+    """
 
     sources: Mapping[str, SourceFile]
     diagnostics: tuple[Diagnostic, ...]
     plan: DataMigrationPlan | None
     artifacts: tuple[Artifact, ...]
     migration: str | None
+    finished: str | None = None
+    module: CheckedModule | None = None
 
     @property
     def ok(self) -> bool:
@@ -38,46 +45,74 @@ class Compilation:
 
 def check(files: Mapping[str, str], path: str) -> Compilation:
     """Check one file. A file without a migration is fine: entities may be declared to be shared."""
-    sources, found, module = _checked(files, path)
+    found = _checked(files, path)
+    module = found.module
     name = module.header.name if module is not None and module.header is not None else None
-    return Compilation(sources, _ordered(found), None, (), name)
+    return Compilation(found.sources, _ordered(found.problems, found.sources), None, (), name, found.finished, module)
 
 
 def compile_files(files: Mapping[str, str], path: str, *, through: str | None = None) -> Compilation:
     """Compile one file. `through` names the last phase to release, instead of what the flag's stages permit."""
-    sources, found, module = _checked(files, path)
-    if module is not None and module.header is None and not _failed(found):
-        found = (*found, _no_migration(sources[path]))
-    if module is None or module.header is None or _failed(found):
-        return Compilation(sources, _ordered(found), None, (), None)
+    found = _checked(files, path)
+    module, problems = found.module, found.problems
+    if module is not None and module.header is None and not _failed(problems):
+        problems = (*problems, _no_migration(found.sources[path]))
+    if module is None or module.header is None or _failed(problems):
+        return Compilation(found.sources, _ordered(problems, found.sources), None, (), None, found.finished, module)
     # What follows takes most of the time to import, and is of no use to a file with errors.
     from migdsl.emit.run import emit
     from migdsl.planning.build import build
 
-    digest = hashlib.sha256(files[path].encode()).hexdigest()
-    planned = build(module, digest, through)
+    planned = build(module, source_digest(found.sources), through)
     artifacts = emit(planned, _file_name(path))
-    return Compilation(sources, _ordered(found), planned.plan, artifacts, module.header.name)
+    return Compilation(found.sources, _ordered(problems, found.sources), planned.plan, artifacts, module.header.name, None, module)
 
 
-def _checked(
-    files: Mapping[str, str], path: str
-) -> tuple[dict[str, SourceFile], tuple[Diagnostic, ...], CheckedModule | None]:
+def overlaps(compilations: Iterable[Compilation]) -> tuple[Diagnostic, ...]:
+    """What migrations that are open at the same time want of one and the same column, table or name."""
+    modules = [each.module for each in compilations if each.module is not None and each.module.header is not None]
+    if len(modules) < 2:
+        return ()
+    from migdsl.lint.open_migrations import overlapping  # one file alone has no use for it
+
+    return tuple(sorted(overlapping(modules), key=Diagnostic.sort_key))
+
+
+def source_digest(sources: Mapping[str, SourceFile]) -> str:
+    """SHA-256 of the main file's text; where it uses others, of all texts in the order in which they are read."""
+    texts = [source.text.encode() for source in sources.values()]
+    if len(texts) == 1:
+        return hashlib.sha256(texts[0]).hexdigest()
+    return hashlib.sha256(b"".join(hashlib.sha256(text).digest() for text in texts)).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class _Checked:
+    sources: Mapping[str, SourceFile]
+    problems: tuple[Diagnostic, ...]
+    module: CheckedModule | None = None
+    finished: str | None = None
+
+
+def _checked(files: Mapping[str, str], path: str) -> _Checked:
     source = SourceFile(path, files[path])
-    sources = {path: source}
     broken = _half_a_character(source)
     if broken is not None:
-        return sources, (broken,), None
+        return _Checked({path: source}, (broken,))
     if not _says_something(source.text):
-        return sources, (_empty(source),), None
-    parsed = parse(source)
+        return _Checked({path: source}, (_empty(source),))
+    whole = unit(files if isinstance(files, Files) else Files(files), path)
+    halves = tuple(found for each in whole.sources.values() if (found := _half_a_character(each)) is not None)
+    read = (*whole.parsed.diagnostics, *halves)
+    if whole.finished is not None or halves or not whole.whole:
+        return _Checked(whole.sources, read, None, whole.finished)
     # A file that can't be parsed at all never gets this far, so what checks it is imported late.
     from migdsl.lint import lint
     from migdsl.semantics import check as check_semantics
 
-    module, found = check_semantics(parsed)
-    found = (*parsed.diagnostics, *found)
-    return sources, (*found, *lint(module, _places(found))), module
+    module, found = check_semantics(whole.parsed)
+    found = (*read, *found)
+    return _Checked(whole.sources, (*found, *lint(module, _places(found))), module)
 
 
 def _places(found: tuple[Diagnostic, ...]) -> tuple[Span, ...]:
@@ -89,9 +124,9 @@ def _failed(found: tuple[Diagnostic, ...]) -> bool:
     return any(d.severity is Severity.ERROR for d in found)
 
 
-def _ordered(found: tuple[Diagnostic, ...]) -> tuple[Diagnostic, ...]:
+def _ordered(found: tuple[Diagnostic, ...], sources: Mapping[str, SourceFile]) -> tuple[Diagnostic, ...]:
     """In the order of their places, errors never cut off by warnings; more than anybody reads are not shown."""
-    ordered = sorted(dict.fromkeys(found), key=Diagnostic.sort_key)
+    ordered = sorted((settled(each, sources) for each in dict.fromkeys(found)), key=Diagnostic.sort_key)
     if len(ordered) <= MOST_SHOWN:
         return tuple(ordered)
     errors = [d for d in ordered if d.severity is Severity.ERROR] or ordered

@@ -9,11 +9,12 @@ FORMATS = ("text", "json")
 
 # Per command: options that stand alone, options with a value, and how many words it takes besides (at least, at most).
 _COMMANDS = {
-    "check": (("--strict",), ("--format",), (1, None)),
-    "compile": (("--check", "--force", "--strict"), ("--out", "--through", "--format"), (1, None)),
+    "check": (("--strict",), ("--format", "--root"), (1, None)),
+    "compile": (("--check", "--force", "--strict"), ("--out", "--through", "--format", "--root"), (1, None)),
     "explain": ((), (), (0, 1)),
+    "finish": (("--diff", "--force"), ("--date", "--into", "--root"), (1, 1)),
     "fmt": (("--check", "--diff"), (), (1, None)),
-    "plan": (("--json",), ("--through",), (1, 1)),
+    "plan": (("--json",), ("--through", "--root"), (1, 1)),
 }
 _CHOICES = {"--through": PHASES, "--format": FORMATS}
 
@@ -25,13 +26,30 @@ class UsageError(Exception):
 class Options:
     """A command with its words. Not a dataclass: that import alone costs half of bare Python's start."""
 
-    __slots__ = ("check", "command", "diff", "force", "format", "json", "out", "strict", "through", "words")
+    __slots__ = (
+        "check",
+        "command",
+        "date",
+        "diff",
+        "force",
+        "format",
+        "into",
+        "json",
+        "out",
+        "root",
+        "strict",
+        "through",
+        "words",
+    )
 
     def __init__(self, command: str, words: tuple[str, ...], flags: set[str], values: dict[str, str]) -> None:
         self.command = command
         self.words = words  # files, or the code to explain
         self.out = values.get("--out", ".")
         self.through = values.get("--through")
+        self.root = values.get("--root")
+        self.into = values.get("--into")
+        self.date = values.get("--date")
         self.format = values.get("--format", "text")
         self.check = "--check" in flags
         self.diff = "--diff" in flags

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import posixpath
 import sys
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from migdsl import __version__
 from migdsl.cli import output
@@ -21,7 +21,7 @@ from migdsl.cli.problems import drifted, refusals, unwritable
 from migdsl.cli.writer import NotUndone, write
 from migdsl.diagnostics import Diagnostic
 from migdsl.source import SourceFile
-from migdsl.workspace import Compilation, compile_files
+from migdsl.workspace import Compilation, compile_files, overlaps
 
 _DRIFT = ("new", "changed", "removed")
 _CERTAIN = ("outside", "source", "twice")  # wrong whatever is on disk, so `--check` refuses too
@@ -29,10 +29,11 @@ _CERTAIN = ("outside", "source", "twice")  # wrong whatever is on disk, so `--ch
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """One main file on its way: what it compiled to, and how that compares with the disk."""
+    """One main file on its way: what it compiled to, the digests of all its sources, and how it compares with the disk."""
 
     main: Input
     compiled: Compilation
+    digests: Mapping[str, str]
     comparison: Comparison
 
 
@@ -45,6 +46,7 @@ class Outcome:
     sources: dict[str, SourceFile] = field(default_factory=dict)
     works: tuple[Work, ...] = ()
     written: bool = False
+    finished: tuple[tuple[str, str], ...] = ()  # files that are history, with the date
 
 
 def build(options: Options, inputs: Sequence[Input]) -> int:
@@ -65,19 +67,22 @@ def build(options: Options, inputs: Sequence[Input]) -> int:
         from migdsl.cli.report import render_summary  # for people, where all went well
 
         output.say(render_summary(outcome, options, colour=output.is_coloured(sys.stdout)))
+        notes = (f"{output.shown(name)}: finished {date}; nothing to compile\n" for name, date in outcome.finished)
+        output.say("".join(notes))
     return outcome.code
 
 
 def _outcome(options: Options, inputs: Sequence[Input]) -> Outcome:
-    loaded = load(inputs)
+    loaded = load(inputs, options.root)
     mains = [each for each in inputs if each.name in loaded.files]
     compiled = [compile_files(loaded.files, each.name, through=options.through) for each in mains]
     sources = {path: source for each in compiled for path, source in each.sources.items()}
-    found = unique([*loaded.problems, *(problem for each in compiled for problem in each.diagnostics)])
+    problems = [*loaded.problems, *(problem for each in compiled for problem in each.diagnostics)]
+    found = unique([*problems, *overlaps(compiled)])
     if failed(found, strict=options.strict):
         return Outcome(1, found, sources)
     try:
-        works = _compare(options, inputs, zip(mains, compiled, strict=True))
+        works = _compare(options, loaded.inputs, zip(mains, compiled, strict=True))
     except OSError as error:
         return Outcome(1, unique([*found, unwritable(error, options.out)]), sources)
     conflicts = [conflict for work in works for conflict in work.comparison.conflicts]
@@ -88,19 +93,23 @@ def _outcome(options: Options, inputs: Sequence[Input]) -> Outcome:
     if refused:
         return Outcome(1, unique([*found, *refused]), sources, works)
     finish = _drift if options.check else _write
-    return finish(options, Outcome(0, found, sources, works))
+    history = tuple((each.name, c.finished) for each, c in zip(mains, compiled, strict=True) if c.finished)
+    return replace(finish(options, Outcome(0, found, sources, works)), finished=history)
 
 
 def _compare(
-    options: Options, inputs: Sequence[Input], compiled: Iterable[tuple[Input, Compilation]]
+    options: Options, inputs: Mapping[str, Input], compiled: Iterable[tuple[Input, Compilation]]
 ) -> tuple[Work, ...]:
-    protected = {os.path.realpath(each.path) for each in inputs}
+    protected = {os.path.realpath(each.path) for each in inputs.values()}
     works = []
     for main, each in compiled:
+        if each.finished is not None:
+            continue
         assert each.migration is not None, "a compilation without errors has a migration"
-        fresh = _manifest(main, each, inputs, options.through)
+        digests = {name: inputs[name].digest for name in each.sources}
+        fresh = _manifest(main, digests, options.through)
         own = protected | {os.path.realpath(path) for path in each.sources}
-        works.append(Work(main, each, compare(options.out, each.migration, each.artifacts, fresh, own)))
+        works.append(Work(main, each, digests, compare(options.out, each.migration, each.artifacts, fresh, own)))
     return tuple(works)
 
 
@@ -112,18 +121,11 @@ def _broken_chains(out: str, works: Iterable[Work]) -> Iterator[Diagnostic]:
     return broken_chains(out, found)
 
 
-def _manifest(main: Input, compiled: Compilation, inputs: Sequence[Input], through: str | None) -> Manifest:
+def _manifest(main: Input, digests: Mapping[str, str], through: str | None) -> Manifest:
     """Without files yet, and with no name that depends on where the project stands."""
     folder = posixpath.dirname(main.name) or "."
-    digests = _digests(compiled, inputs)
     names = {posixpath.relpath(path, folder): found for path, found in digests.items()}
     return Manifest(posixpath.basename(main.name), names, {"through": through}, __version__)
-
-
-def _digests(compiled: Compilation, inputs: Sequence[Input]) -> dict[str, str]:
-    """By name: of a file's bytes where this command read them."""
-    known = {each.name: each.digest for each in inputs}
-    return {path: known.get(path) or digest(source.text.encode()) for path, source in compiled.sources.items()}
 
 
 def _drift(options: Options, outcome: Outcome) -> Outcome:
@@ -153,7 +155,6 @@ def _write(options: Options, outcome: Outcome) -> Outcome:
 def _record(options: Options, work: Work) -> Record:
     changes = work.comparison.changes
     files = {each.path: digest(each.after) for each in changes if each.after is not None}
-    digests = _digests(work.compiled, [work.main])
-    sources = {os.path.abspath(name): found for name, found in digests.items()}
+    sources = {os.path.abspath(name): found for name, found in work.digests.items()}
     warnings = len(work.compiled.diagnostics)
     return Record(work.comparison.migration, options_key(options), warnings, sources, files)

@@ -12,15 +12,19 @@ from migdsl.source import SourceFile
 def check_command(options: Options) -> int:
     """Check every file; 1 where there is an error, or with `--strict` a warning."""
     inputs = read_inputs(options.words)
-    loaded = load(inputs)
+    loaded = load(inputs, options.root)
     diagnostics, sources = list(loaded.problems), dict[str, SourceFile]()
     if loaded.files:
-        from migdsl.workspace import check  # the grammar costs a good part of the budget, and a wrong path needs none
+        from migdsl.workspace import (
+            check,
+            overlaps,
+        )  # the grammar costs a good part of the budget, and a wrong path needs none
 
-        for name in loaded.files:
-            found = check(loaded.files, name)
+        checked = [check(loaded.files, name) for name in loaded.files]
+        for found in checked:
             diagnostics += found.diagnostics
             sources |= found.sources
+        diagnostics += overlaps(checked)
     problems = unique(diagnostics)
     if options.format == "json":
         from migdsl.diagnostics.render_json import render_json  # for programs only

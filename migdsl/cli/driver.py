@@ -16,17 +16,28 @@ from migdsl.source import SourceFile
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """The files that could be read, by name, and a diagnostic for each that could not."""
+    """The files that could be read, by name, and a diagnostic for each that could not.
+
+    `files` knows those that they use as well, and `inputs` gives all that were read so far.
+    """
 
     files: Mapping[str, str]
     problems: tuple[Diagnostic, ...]
+    inputs: Mapping[str, Input]
 
 
-def load(inputs: Iterable[Input]) -> Loaded:
-    """Decode all inputs."""
-    texts = {each.name: text_of(each) for each in inputs}
+def load(inputs: Iterable[Input], root: str | None = None) -> Loaded:
+    """Decode all inputs; used files are to be below `root`, or below the project's folder."""
+    known = {each.name: each for each in inputs}
+    texts = {name: text_of(each) for name, each in known.items()}
+    problems = tuple(found for found in texts.values() if isinstance(found, Diagnostic))
     files = {name: text for name, text in texts.items() if isinstance(text, str)}
-    return Loaded(files, tuple(found for found in texts.values() if isinstance(found, Diagnostic)))
+    if not files:
+        return Loaded({}, problems, known)
+    from migdsl.cli.files import DiskFiles  # it knows the parser, which a wrong path doesn't need
+
+    found = DiskFiles(files, known.values(), root)
+    return Loaded(found, problems, found.inputs)
 
 
 def unique(diagnostics: Iterable[Diagnostic]) -> tuple[Diagnostic, ...]:

@@ -55,7 +55,12 @@ def abandon(stream: TextIO | None) -> None:
 
 def is_coloured(stream: TextIO | None) -> bool:
     """Whether colours are seen and wanted there: a terminal that can, and no NO_COLOR."""
-    if stream is None or os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
+    return is_terminal(stream) and not os.environ.get("NO_COLOR")
+
+
+def is_terminal(stream: TextIO | None) -> bool:
+    """Whether a person looks at a terminal there that can do more than print lines."""
+    if stream is None or os.environ.get("TERM") == "dumb":
         return False
     try:
         return stream.isatty()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 OWN = ".migdsl"  # the folder of the manifests, where no artifact may stand
+_MARKERS = ("pyproject.toml", ".git", "migdsl.toml")
 
 
 class Outside(Exception):  # noqa: N818 - it says where a path leads
@@ -33,3 +34,13 @@ def resolve(root: str, path: str, *, own: bool = False) -> str:
 def is_under(base: str, path: str) -> bool:
     """Whether the absolute `path` is `base` or stands below it; both without links."""
     return path == base or path.startswith(base.rstrip(os.sep) + os.sep)
+
+
+def project_root(folder: str) -> str:
+    """The folder of the project that the absolute `folder` belongs to: the nearest with a marker in it, else itself."""
+    own = found = os.path.realpath(folder)
+    while not any(os.path.lexists(os.path.join(found, marker)) for marker in _MARKERS):
+        if found == os.path.dirname(found):
+            return own
+        found = os.path.dirname(found)
+    return found

@@ -33,15 +33,16 @@ def _instead(source: Input) -> str:
     """Which file may have been meant: one of the folder, or one with a similar name."""
     folder, name = posixpath.split(source.name)
     is_folder = os.path.isdir(source.name)
-    try:
-        beside = sorted(each for each in os.listdir((source.name if is_folder else folder) or ".") if _is_source(each))
-    except (OSError, ValueError):
-        return ""
+    beside = sources_in((source.name if is_folder else folder) or ".")
     if is_folder and beside:
         return f"name the file in it: {posixpath.join(source.name, beside[0])}"
     near = did_you_mean(name, beside)
     return f"did you mean `{posixpath.join(folder, near)}`?" if near else ""
 
 
-def _is_source(name: str) -> bool:
-    return name.endswith(".mig")
+def sources_in(folder: str) -> list[str]:
+    """The names of the source files in a folder; none where it can't be listed."""
+    try:
+        return sorted(each for each in os.listdir(folder) if each.endswith(".mig"))
+    except (OSError, ValueError):
+        return []

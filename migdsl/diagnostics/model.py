@@ -16,7 +16,8 @@ class Severity(Enum):
 
 
 class Applicability(Enum):
-    """Whether a fix may be applied without a look (`SAFE`) or changes what the file means (`UNSAFE`)."""
+    """Whether a fix may be applied without a look, since the file could have meant nothing else (`SAFE`), or decides
+    something that a person might decide otherwise (`UNSAFE`)."""
 
     SAFE = "safe"
     UNSAFE = "unsafe"
@@ -32,10 +33,15 @@ class Label:
 
 @dataclass(frozen=True, slots=True)
 class Edit:
-    """Replace what `span` covers by `text`."""
+    """Replace what `span` covers by `text`.
+
+    `statement`: a whole statement comes or goes, and what separates it from its neighbours is still to be settled
+    (`fixes.settled`); an insertion stands before the statement, or the `}`, that begins at its place.
+    """
 
     span: Span
     text: str
+    statement: bool = False
 
 
 @dataclass(frozen=True, slots=True)

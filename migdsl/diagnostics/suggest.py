@@ -34,6 +34,13 @@ def did_you_mean(word: str, candidates: Iterable[str]) -> str | None:
     return best[2] if best else None
 
 
+def is_sure(word: str, candidates: Iterable[str]) -> bool:
+    """Whether `word` is near exactly one of the candidates, so that it can have meant no other."""
+    if not word or len(word) > _LONGEST:
+        return False
+    return sum(_rank(word, candidate) is not None for candidate in set(candidates)) == 1
+
+
 def _rank(word: str, candidate: str) -> float | None:
     if candidate == word or not candidate or len(candidate) > _LONGEST:
         return None

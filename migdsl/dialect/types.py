@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from migdsl.dialect.names import qualified, quote
@@ -47,6 +48,7 @@ _ARGUMENTS = {
     **dict.fromkeys("character bit time timestamp interval vector".split(), 1),
     **dict.fromkeys(["character varying", "bit varying", "timestamp with time zone", "time with time zone"], 1),
 }
+_DIGITS = re.compile(r"\d+")
 _SERIAL = {"serial": "integer", "bigserial": "bigint", "smallserial": "smallint"}
 
 
@@ -99,3 +101,23 @@ def _spell(base: str, arguments: str) -> str:
     """`timestamp with time zone` + `(3)` → `timestamp(3) with time zone`."""
     head, _, zone = base.partition(" with time zone")
     return head + arguments + (" with time zone" if base != head else zone)
+
+
+def in_place(old: SqlType, new: SqlType) -> bool:
+    """Whether PostgreSQL changes the type of a column without rewriting its table, nor its indexes."""
+    if old.array != new.array or not (old.known and new.known):
+        return False
+    if (old.base, new.base) == ("character varying", "text"):
+        return True
+    if old.base != new.base:
+        return False
+    before, after = _numbers(old.sql), _numbers(new.sql)
+    if old.base == "numeric" and len(before) == 2 and len(after) == 2:
+        return after[1] == before[1] and after[0] >= before[0]
+    if old.base in ("character varying", "bit varying", "numeric"):
+        return not after or (len(before) == len(after) == 1 and after >= before)
+    return before == after
+
+
+def _numbers(sql: str) -> list[int]:
+    return [int(number) for number in _DIGITS.findall(sql.partition("(")[2].partition(")")[0])]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from migdsl.diagnostics import Diagnostic, Label, Severity
+from migdsl.diagnostics import Diagnostic, Label, Severity, fixes
 from migdsl.lint.rules import (
     back_without_input,
     big_bang,
@@ -17,6 +17,7 @@ from migdsl.lint.rules import (
     name_taken,
     no_ticket,
     not_unique,
+    not_yet,
     nothing_changes,
     nullability_already_so,
     private_key,
@@ -30,6 +31,7 @@ from migdsl.values import replace
 Rule = Callable[[CheckedModule], Iterator[Diagnostic]]
 
 RULES: tuple[tuple[str, Rule], ...] = (
+    ("MIG007", not_yet.check),
     ("MIG104", name_taken.check),
     ("MIG109", incomparable.check),
     ("MIG305", private_key.check),
@@ -67,7 +69,9 @@ def _lifted(found: Diagnostic, allows: tuple[Allowed, ...]) -> bool:
 
 
 def _covers(within: Span | None, label: Label | None) -> bool:
-    return within is None or (label is not None and within.start <= label.span.start < within.end)
+    if within is None or label is None:
+        return within is None
+    return within.path == label.span.path and within.start <= label.span.start < within.end
 
 
 def _touched(change: Change, errors: tuple[Span, ...]) -> bool:
@@ -84,4 +88,5 @@ def _bad_allows(module: CheckedModule) -> Iterator[Diagnostic]:
                 f"`{allow.code}` can't be allowed",
                 Label(allow.span, "has no effect here"),
                 help=f"rules that a reason may lift: {', '.join(sorted(ALLOWABLE))}; the others say what can't be right",
+                fix=fixes.removing(allow.span, "it goes, since it has no effect", safe=True),
             )

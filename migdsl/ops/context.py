@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from migdsl.ops import names
 from migdsl.ops.pairs import Kept, Pair
-from migdsl.semantics.model import Change, Table, Tenants
+from migdsl.semantics.model import Change, CheckedModule, Table, Tenants
 from migdsl.values import Value
 
 
@@ -13,7 +13,7 @@ class Context(Value):
 
     migration: str
     change: Change
-    tenants: Tenants | None
+    module: CheckedModule
     pairs: tuple[Pair, ...]
     kept: tuple[Kept, ...]
 
@@ -21,6 +21,16 @@ class Context(Value):
     def table(self) -> Table:
         """The table that is changed."""
         return self.change.table
+
+    @property
+    def tenants(self) -> Tenants | None:
+        """The tenant boundary."""
+        return self.module.tenants
+
+    @property
+    def version(self) -> int:
+        """The oldest PostgreSQL that the migration must run on."""
+        return self.module.database(self.table.database).version
 
     @property
     def sql(self) -> str:

@@ -77,7 +77,7 @@ def violations(context: Context) -> Iterator[Violation]:
     """The constraints to come, as questions to the rows of today."""
     for operation in context.change.operations:
         filled = isinstance(operation, AddColumn) and operation.source is not None and not operation.column.nullable
-        if filled or isinstance(operation, RequireColumn):
+        if isinstance(operation, AddColumn | RequireColumn) and (filled or isinstance(operation, RequireColumn)):
             name = operation.column.name
             yield Violation(f"{name} is NULL", f"t.{quote(name)} IS NULL", ())
         if isinstance(operation, AddColumn):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
 
 from migdsl.dialect.names import dollar_tag, literal, qualified, quote
 from migdsl.ops import add_column, data, drop_column, gates, names, nullability, pairs, sync
@@ -14,7 +15,6 @@ from migdsl.semantics.model import (
     Change,
     CheckedModule,
     DropColumn,
-    Operation,
     OptionalColumn,
     RequireColumn,
 )
@@ -39,12 +39,12 @@ def lower(module: CheckedModule) -> Lowered:
 
 
 def _table(migration: str, module: CheckedModule, change: Change) -> TablePlan:
-    context = Context(migration, change, module.tenants, pairs.pairs(change), pairs.kept(change))
+    context = Context(migration, change, module, pairs.pairs(change), pairs.kept(change))
     around = list(sync.lower(context))
     # The trigger goes before the columns that it writes go, and comes after those that it writes have come.
     steps = [s for s in around if s.phase == "contract"]
     for operation in change.operations:
-        steps += _operation(context, operation)
+        steps += LOWERINGS[type(operation)](context, operation)
     steps += [s for s in around if s.phase != "contract"]
     if steps:
         steps.append(_plain_table(context))
@@ -66,15 +66,12 @@ def _table(migration: str, module: CheckedModule, change: Change) -> TablePlan:
     )
 
 
-def _operation(context: Context, operation: Operation) -> Iterator[Step]:
-    if isinstance(operation, AddColumn):
-        return add_column.lower(context, operation)
-    if isinstance(operation, DropColumn):
-        return drop_column.lower(context, operation)
-    if isinstance(operation, RequireColumn):
-        return nullability.require(context, operation)
-    assert isinstance(operation, OptionalColumn)
-    return nullability.optional(context, operation)
+LOWERINGS: Mapping[type, Callable[[Context, Any], Iterator[Step]]] = {
+    AddColumn: add_column.lower,
+    DropColumn: drop_column.lower,
+    RequireColumn: nullability.require,
+    OptionalColumn: nullability.optional,
+}
 
 
 def _walkable(context: Context) -> bool:

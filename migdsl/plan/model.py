@@ -8,6 +8,7 @@ from pydantic import Field
 
 from migdsl.plan.base import Part
 from migdsl.plan.phases import Phase
+from migdsl.plan.timeline import Timeline
 
 BaseType = Literal[
     "service_extraction",
@@ -181,6 +182,7 @@ class DataMigrationPlan(Part):
         description="What the plan must keep to: downtime, assumptions, what the file demands."
     )
     phases: tuple[Phase, ...] = Field(description="The phases that have steps, in order.")
+    timeline: Timeline = Field(description="How long it takes, and what is deployed when.")
     cutover: Cutover = Field(description="How tenants move.")
     rollback: Rollback = Field(description="How to go back.")
     validation: Validation = Field(description="How the data is proven right.")

@@ -26,6 +26,11 @@ class TypedStep(Part):
     reversible: bool = Field(description="Whether its way back restores both shape and data.")
     artifact: str | None = Field(description="The path of the file that does it, or null for what people do.")
     precondition: str | None = Field(default=None, description="What must hold before it, said to people.")
+    estimate_seconds: int | None = Field(
+        default=None,
+        description="About how long it works, in seconds, waits for locks apart: 0 for what any table takes alike, null "
+        "where nobody says how many rows there are.",
+    )
 
 
 class ExitCondition(Part):
@@ -64,4 +69,13 @@ class Phase(Part):
     source_of_truth: tuple[Truth, ...] = Field(description="Per entity and stage, who is authoritative.")
     soak_seconds: int | None = Field(
         default=None, description="How long to wait before this phase may begin, in seconds."
+    )
+    estimate_seconds: int | None = Field(
+        default=None, description="About how long its steps work, in seconds; null where that is unknown of one of them."
+    )
+    wait_seconds: int = Field(default=0, description="Pauses between the steps of the rollout within it, in seconds.")
+    released: bool = Field(default=False, description="Whether its files are written by this compile.")
+    passed: bool = Field(
+        default=False,
+        description="Whether the flag stands further than the stage that released it: it must have run, and can't change.",
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from migdsl import __version__
 from migdsl.ops.lower import lower
 from migdsl.plan.model import BaseType, DataMigrationPlan
-from migdsl.planning import impact, moves, phases, rollback, tasks
+from migdsl.planning import impact, moves, phases, rollback, tasks, timeline
 from migdsl.planning.facts import Facts, summary
 from migdsl.planning.model import Planned, revisions
 from migdsl.planning.paths import Paths
@@ -33,6 +33,7 @@ def build(module: CheckedModule, source_digest: str, through: str | None = None)
     chain = revisions(module, lowered, facts.paths, facts.released)
     category = header.kind or "schema_change"
     found = phases.phases(facts, chain)
+    switch = moves.cutover(facts)
     plan = DataMigrationPlan(
         migration=header.name,
         title=header.title or "; ".join(f"{c.table.entity}: {summary(c)}" for c in module.changes if c.operations),
@@ -47,7 +48,8 @@ def build(module: CheckedModule, source_digest: str, through: str | None = None)
         strategy=tuple(impact.strategy(facts)),
         constraints=_constraints(facts),
         phases=found,
-        cutover=moves.cutover(facts),
+        timeline=timeline.timeline(facts, chain, found, switch),
+        cutover=switch,
         rollback=rollback.rollback(facts, chain, tuple(p.id for p in found)),
         validation=moves.validation(facts),
         risks=tuple(impact.risks(facts)),

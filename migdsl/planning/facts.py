@@ -5,7 +5,8 @@ from __future__ import annotations
 from migdsl.ops.model import Lowered, TablePlan
 from migdsl.planning.paths import Paths
 from migdsl.planning.release import stage_of_all
-from migdsl.semantics.model import AddColumn, Change, CheckedModule, DropColumn, OptionalColumn, RequireColumn
+from migdsl.semantics.model import AddColumn, Change, CheckedModule, ColumnOperation
+from migdsl.semantics.phrases import phrases
 from migdsl.values import Value
 
 
@@ -53,11 +54,14 @@ class Facts(Value):
         """What the file says of a table."""
         return next(c for c in self.module.changes if c.table == table.table)
 
+    def column_operations(self, table: TablePlan) -> tuple[ColumnOperation, ...]:
+        """What the file says of a table's columns."""
+        return tuple(o for o in self.change(table).operations if isinstance(o, ColumnOperation))
+
 
 def summary(change: Change) -> str:
     """A table's operations in one line: `add contact_email, drop email`."""
-    words = {AddColumn: "add", DropColumn: "drop", RequireColumn: "require", OptionalColumn: "make optional"}
-    return ", ".join(f"{words[type(o)]} {o.column.name}" for o in change.operations)
+    return ", ".join(phrases(change.operations))
 
 
 def old_side(table: TablePlan, change: Change) -> str:

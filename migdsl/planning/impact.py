@@ -158,7 +158,7 @@ def _complexity(facts: Facts) -> Literal["easy", "moderate", "hard"]:
 
 def _breaking(facts: Facts) -> Iterator[str]:
     for plan in facts.tables:
-        for operation in facts.change(plan).operations:
+        for operation in facts.column_operations(plan):
             name = f"{plan.table.entity}.{operation.column.name}"
             if isinstance(operation, DropColumn):
                 yield f"{name} is gone from contract on: whoever reads or writes it fails"

@@ -13,15 +13,7 @@ from migdsl.semantics.model import DropColumn
 
 def cutover(facts: Facts) -> Cutover:
     """The cutover section."""
-    rollout = facts.module.rollout
-    steps: list[RolloutStep] = []
-    if rollout.canary and None not in rollout.steps:
-        steps.append(_step("canary", rollout.canary, None, rollout.every_seconds))
-    for step in rollout.steps:
-        tenants = rollout.canary if step is None else ()
-        steps.append(_step("canary" if step is None else "percent", tenants, step, rollout.every_seconds))
-    if not facts.pairs:
-        steps = []
+    steps = rollout(facts)
     sentences = [
         f"{'Canary ' + listed(list(s.tenants)) if s.audience == 'canary' else f'{s.percent:g}%'}: stage live, "
         f"then watch for {duration(s.wait_seconds)}"
@@ -31,10 +23,20 @@ def cutover(facts: Facts) -> Cutover:
         approach=_approach(facts, len(steps)),
         downtime_expectation=_downtime(facts),
         steps=tuple(sentences) or (_nothing_moves(facts),),
-        rollout=tuple(steps),
+        rollout=steps,
         abort_conditions=tuple(aborts(facts)),
         sequence_resets=(),
     )
+
+
+def rollout(facts: Facts) -> tuple[RolloutStep, ...]:
+    """Whom the cutover moves, step by step; nobody where no column takes the place of another."""
+    said = facts.module.rollout
+    if not facts.pairs:
+        return ()
+    canary = [_step("canary", said.canary, None, said.every_seconds)]
+    steps = [canary[0] if s is None else _step("percent", (), s, said.every_seconds) for s in said.steps]
+    return (*(canary if said.canary and None not in said.steps else []), *steps)
 
 
 def _step(audience: str, tenants: tuple[str, ...], percent: float | None, wait: int) -> RolloutStep:

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from migdsl.ops.gates import WINDOW_SECONDS
-from migdsl.ops.model import Gate, Step
+from migdsl.ops.model import Cost, Gate, Step
 from migdsl.plan.phases import ExitCondition, Phase, PhaseId, StageName, Truth, TypedStep
+from migdsl.planning import estimates, moves
 from migdsl.planning.facts import Facts, new_side, old_side
 from migdsl.planning.model import Revision
+from migdsl.planning.release import passed
 from migdsl.planning.words import duration, listed
 from migdsl.semantics.model import DropColumn, RequireColumn
 
@@ -53,6 +55,10 @@ def _phase(facts: Facts, phase: PhaseId, typed: tuple[TypedStep, ...], condition
         exit_conditions=conditions,
         source_of_truth=tuple(_truths(facts)),
         soak_seconds=facts.soak_seconds if phase == "contract" else None,
+        estimate_seconds=estimates.total(tuple(t.estimate_seconds for t in typed)),
+        wait_seconds=sum(s.wait_seconds for s in moves.rollout(facts)) if phase == "cutover" else 0,
+        released=phase in facts.released,
+        passed=phase in facts.released and phase in passed(facts.module),
     )
 
 
@@ -87,13 +93,20 @@ def _typed(step: Step, path: str) -> TypedStep:
         reversible=step.reversible,
         artifact=path,
         precondition=step.precondition,
+        estimate_seconds=estimates.of_step(step),
     )
 
 
 def _people(facts: Facts, phase: PhaseId) -> list[TypedStep]:
     """The steps of a phase that are no DDL."""
     rule = _PEOPLE.get(phase)
-    return list(rule(facts)) if rule else []
+    return [_estimated(facts, step) for step in rule(facts)] if rule else []
+
+
+def _estimated(facts: Facts, step: TypedStep) -> TypedStep:
+    rows = {f"{p.table.schema}.{p.table.name}": p.table.rows for p in facts.tables}
+    found = estimates.of_cost(Cost(step.cost), rows.get(step.table or ""))
+    return step.model_copy(update={"estimate_seconds": found})
 
 
 def _prepare(facts: Facts) -> Iterator[TypedStep]:
@@ -155,7 +168,7 @@ def _old_habit(facts: Facts) -> str:
     """What code must have stopped doing where no new column takes the place of an old one."""
     habits = []
     for plan in facts.tables:
-        for operation in facts.change(plan).operations:
+        for operation in facts.column_operations(plan):
             name = f"{plan.table.entity}.{operation.column.name}"
             if isinstance(operation, DropColumn):
                 habits.append(f"reads or writes {name}")

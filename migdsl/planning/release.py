@@ -17,12 +17,24 @@ def released(module: CheckedModule, through: str | None = None) -> frozenset[str
     said = through or (module.header.through if module.header else None)
     if said is not None:
         return frozenset(PHASES[: PHASES.index(said) + 1])
+    farthest, least = _reach(module)
+    found = {phase for phase, stage in _FIRST_STAGE.items() if farthest >= STAGES.index(stage)}
+    return frozenset(found | {phase for phase, stage in _LEAST_STAGE.items() if least >= STAGES.index(stage)})
+
+
+def passed(module: CheckedModule) -> frozenset[str]:
+    """The phases that the flag has left behind: it stands further than the stage that released them, so they have run."""
+    farthest, least = _reach(module)
+    found = {phase for phase, stage in _FIRST_STAGE.items() if farthest > STAGES.index(stage)}
+    return frozenset(found | {phase for phase, stage in _LEAST_STAGE.items() if least > STAGES.index(stage)})
+
+
+def _reach(module: CheckedModule) -> tuple[int, int]:
+    """The farthest stage of anybody, and the least; whom no line names is off."""
     stages = [STAGES.index(line.stage) for line in module.stages]
     if not any(line.scope == "all" for line in module.stages):
         stages.append(0)
-    farthest, least = max(stages), min(stages)
-    found = {phase for phase, stage in _FIRST_STAGE.items() if farthest >= STAGES.index(stage)}
-    return frozenset(found | {phase for phase, stage in _LEAST_STAGE.items() if least >= STAGES.index(stage)})
+    return max(stages), min(stages)
 
 
 def stage_of_all(module: CheckedModule) -> str:

@@ -10,7 +10,7 @@ from migdsl.planning.facts import Facts
 from migdsl.planning.model import Revision
 from migdsl.planning.moves import aborts
 from migdsl.planning.words import listed
-from migdsl.semantics.model import AddColumn, DropColumn, Operation, OptionalColumn
+from migdsl.semantics.model import AddColumn, ColumnOperation, DropColumn, OptionalColumn
 
 
 def rollback(facts: Facts, revisions: tuple[Revision, ...], phases: tuple[str, ...]) -> Rollback:
@@ -92,7 +92,7 @@ def _after_contract(facts: Facts) -> str:
     return "; ".join(parts) or "All data"
 
 
-def _left_out(operation: Operation) -> bool:
+def _left_out(operation: ColumnOperation) -> bool:
     """Whether new code may leave out a NOT NULL column that nothing fills for it."""
     return isinstance(operation, DropColumn) and bool(operation.irreversible) and not operation.column.nullable
 
@@ -104,7 +104,7 @@ def _after_expand(facts: Facts) -> str:
         parts.append(f"What was written to {listed(carried)} stands in the old columns too")
     lost = [c.column for p in facts.tables for c in p.comparisons if c.lossy is None]
     for plan in facts.tables:
-        for operation in facts.change(plan).operations:
+        for operation in facts.column_operations(plan):
             name = f"{plan.table.entity}.{operation.column.name}"
             if isinstance(operation, AddColumn) and operation.source is None:
                 lost.append(name)

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Iterator, Mapping
+from typing import Any
 
+from migdsl.diagnostics import Applicability, Edit, Fix, fixes
 from migdsl.dialect import sql as dialect
-from migdsl.semantics import tables
-from migdsl.semantics.expressions import expression
-from migdsl.semantics.header import bad_number
+from migdsl.semantics import reshape, statements, tables
 from migdsl.semantics.model import (
     AddColumn,
-    Back,
+    AddConstraint,
     Change,
     Column,
+    Constraint,
     DropColumn,
     Operation,
     OptionalColumn,
@@ -20,14 +21,16 @@ from migdsl.semantics.model import (
     Table,
     UniqueSet,
 )
-from migdsl.semantics.problems import Problems, sql_name
-from migdsl.syntax import ast, lexis
+from migdsl.semantics.problems import Problems, sql_name, written
+from migdsl.semantics.relations import referred
+from migdsl.semantics.scene import Scene, said
+from migdsl.source import Span
+from migdsl.syntax import ast
 
-DEFAULT_SOAK = 14 * 86400
-_LATER_MARKS = {"key": "key", "tenant": "tenant", "identity": "identity", "generated": "generated", "reference": "->"}
+_LATER_MARKS = {"key": "key", "tenant": "tenant", "identity": "identity", "generated": "generated"}
 
 
-def change(problems: Problems, node: ast.Change, entities: dict[str, Table]) -> Change | None:
+def change(problems: Problems, node: ast.Change, entities: Mapping[str, Table]) -> Change | None:
     """All operations on one table, or None where the table isn't known (and that was reported)."""
     table = entities.get(node.entity.text)
     if table is None:
@@ -37,81 +40,86 @@ def change(problems: Problems, node: ast.Change, entities: dict[str, Table]) -> 
         title = f"`{table.entity}` has its tenant by way of another table"
         problems.error("MIG007", node.entity.span, title, "changing such a table is not supported by this release")
         return None
-    operations: list[Operation] = []
-    after = _names_after(node, table)
-    for item in node.operations:
-        found = _operation(problems, item, table, after)
-        if found is not None:
-            operations.append(found)
+    before = {c.name for c in table.columns} if table.complete else None
+    scene = Scene(problems, table, before, _names_after(node, table), entities)
+    operations = [found for item in node.operations for found in _OPERATIONS[type(item)](scene, item)]
     return Change(table, tuple(operations), node.span)
-
-
-def _operation(
-    problems: Problems, item: ast.Operation, table: Table, after: Collection[str] | None
-) -> Operation | None:
-    if isinstance(item, ast.Add):
-        return _add(problems, item, table, after)
-    column = _existing(problems, item.column, table)
-    if column is None:
-        return None
-    if isinstance(item, ast.Drop):
-        return _drop(problems, item, column, after)
-    if isinstance(item, ast.Require):
-        source = expression(problems, item.source, "from", _before(table)) if item.source else None
-        return RequireColumn(column, source, _said(item.complies), item.span)
-    back = _own_back(problems, item.back, column, after)
-    return OptionalColumn(column, back, item.span)
-
-
-def _before(table: Table) -> Collection[str] | None:
-    return {c.name for c in table.columns} if table.complete else None
 
 
 def _names_after(node: ast.Change, table: Table) -> Collection[str] | None:
     """The columns that the table has after the migration; None where they aren't all known."""
     if not table.complete or not node.operations:
         return None
-    added = {sql_name(o.column.name) for o in node.operations if isinstance(o, ast.Add)}
-    dropped = {sql_name(o.column) for o in node.operations if isinstance(o, ast.Drop)}
+    added: set[str] = set()
+    dropped: set[str] = set()
+    for item in node.operations:
+        come, gone = _moved(item)
+        added |= {sql_name(name) for name in come}
+        dropped |= {sql_name(name) for name in gone}
     return ({c.name for c in table.columns} | added) - dropped
 
 
-def _existing(problems: Problems, name: ast.Name, table: Table) -> Column | None:
-    found = table.column(sql_name(name))
-    if found is None and table.complete:
-        known = [c.name for c in table.columns]
-        problems.unknown("MIG102", "column", sql_name(name), name.span, known, f"in `{table.entity}`")
-    return found
+def _moved(item: ast.Operation) -> tuple[tuple[ast.Name, ...], tuple[ast.Name, ...]]:
+    """The columns that come and those that go."""
+    if isinstance(item, ast.Add):
+        return (item.column.name,), ()
+    if isinstance(item, ast.Drop):
+        return (), (item.column,)
+    if isinstance(item, ast.Rename):
+        return (item.to,), (item.column,)
+    if isinstance(item, ast.Split):
+        return tuple(c.name for c in item.into), (item.column,)
+    if isinstance(item, ast.Merge):
+        return (item.into.name,), item.columns
+    return (), ()
 
 
-def _add(problems: Problems, item: ast.Add, table: Table, after: Collection[str] | None) -> AddColumn:
+def _add(scene: Scene, item: ast.Add) -> Iterator[Operation]:
+    problems, table = scene.problems, scene.table
     column = tables.column(problems, item.column)
-    twin = table.column(column.name)
-    if twin is not None:
-        title = f"`{table.entity}` already has a column `{column.name}`"
-        more = [(twin.span, "declared here")]
-        problems.error(
-            "MIG110",
-            item.column.name.span,
-            title,
-            "can't be added",
-            more=more,
-            help="an entity says what is there before",
-        )
+    scene.free(item.column.name)
     _later_marks(problems, item)
     _default(problems, item, column)
-    backs = tuple(b for node in item.backs if (b := _back(problems, node, table, after)) is not None)
-    uniques = tuple(u for node in item.uniques if (u := _unique(problems, node, table, column, after)) is not None)
+    backs = tuple(b for node in item.backs if (b := scene.back(node)) is not None)
+    uniques = tuple(
+        u for node in item.uniques if (u := _unique(problems, node, table, column, scene.after)) is not None
+    )
     if column.unique:
         uniques = (*uniques, UniqueSet((column.name,), None, column.span))
-    return AddColumn(
-        column,
-        expression(problems, item.source, "from", _before(table)) if item.source else None,
-        backs,
-        uniques,
-        _said(item.complies),
-        item.span,
-    )
+    yield AddColumn(column, scene.source(item.source), backs, uniques, said(item.complies), item.span)
+    for mark in item.column.marks:
+        if mark.target is not None:
+            yield _reference(scene, column, mark.target, item)
+
+
+def _reference(scene: Scene, column: Column, target: ast.Target, item: ast.Add) -> AddConstraint:
+    name = target.entity
+    if name.text not in scene.entities:
+        scene.problems.unknown("MIG101", "entity", name.text, name.span, scene.entities)
+    used = (column.name,)
+    found = Constraint("reference", used, frozenset(used), None, target.span, target=referred(target))
+    return AddConstraint(found, said(item.complies), None, target.span)
+
+
+def _drop(scene: Scene, item: ast.Drop) -> Iterator[Operation]:
+    column = scene.existing(item.column)
+    if column is not None:
+        back = scene.own_back(item.back, column)
+        after = item.after.span if item.after else None
+        reason = said(item.irreversible)
+        yield DropColumn(column, scene.soak(item.after), back, reason, item.span, after_span=after)
+
+
+def _require(scene: Scene, item: ast.Require) -> Iterator[Operation]:
+    column = scene.existing(item.column)
+    if column is not None:
+        yield RequireColumn(column, scene.source(item.source), said(item.complies), item.span)
+
+
+def _optional(scene: Scene, item: ast.Optional) -> Iterator[Operation]:
+    column = scene.existing(item.column)
+    if column is not None:
+        yield OptionalColumn(column, scene.own_back(item.back, column), item.span)
 
 
 def _later_marks(problems: Problems, item: ast.Add) -> None:
@@ -136,26 +144,18 @@ def _default(problems: Problems, item: ast.Add, column: Column) -> None:
         title = f"the default of `{column.name}` gives each row another value"
         body = "PostgreSQL would rewrite the whole table under a lock that blocks every reader and writer."
         help_ = "fill the rows that are there by `from`, and let the application give new rows their value"
-        problems.error("MIG408", mark.span, title, f"`{volatile}()` is volatile", body=body, help=help_)
+        label, fix = f"`{volatile}()` is volatile", _without_default(item, mark.span)
+        problems.error("MIG408", mark.span, title, label, body=body, help=help_, fix=fix)
 
 
-def _back(problems: Problems, node: ast.Back, table: Table, after: Collection[str] | None) -> Back | None:
-    assert node.column is not None
-    column = _existing(problems, node.column, table)
-    found = expression(problems, node.sql, "back", after)
-    if column is None or found is None:
-        return None
-    if column.tenant or column.name in table.key or column.generated or column.identity == "always":
-        title = f"`{column.name}` can't be computed back"
-        what = "the tenant column" if column.tenant else "the key" if column.name in table.key else "generated"
-        problems.error("MIG312" if column.tenant else "MIG412", node.column.span, title, f"is {what}")
-        return None
-    return Back(column.name, found, node.span)
-
-
-def _own_back(problems: Problems, node: ast.Back | None, column: Column, after: Collection[str] | None) -> Back | None:
-    found = expression(problems, node.sql, "back", after) if node else None
-    return Back(column.name, found, node.span) if node and found else None
+def _without_default(item: ast.Add, default: Span) -> Fix:
+    """The column without its default, which then has to be NULL where nobody gives it a value."""
+    end = item.column.type.span.end
+    gone = Edit(default, "", statement=True)
+    if item.column.nullable or item.source is not None:
+        return Fix("the default goes", (gone,), Applicability.UNSAFE)
+    null = Edit(Span(default.path, end, end), "?")
+    return Fix("the default goes, and the column may be NULL", (null, gone), Applicability.UNSAFE)
 
 
 def _unique(
@@ -167,7 +167,12 @@ def _unique(
                 return None  # That the tenant column is missing has been said.
             title = f"`{table.entity}` has no tenant column"
             problems.error(
-                "MIG302", node.span, title, "so nothing can be unique per tenant", help=f"unique ({column.name})"
+                "MIG302",
+                node.span,
+                title,
+                "so nothing can be unique per tenant",
+                help=f"unique ({column.name})",
+                fix=fixes.replacing(node.span, f"unique ({written(column.name, folds=True)})", "unique in all", safe=False),
             )
             return None
         return UniqueSet((table.tenant, column.name), None, node.span)
@@ -178,20 +183,21 @@ def _unique(
     return UniqueSet(columns, sql_name(node.name) if node.name else None, node.span)
 
 
-def _drop(problems: Problems, item: ast.Drop, column: Column, after: Collection[str] | None) -> DropColumn:
-    soak: float | None = DEFAULT_SOAK
-    if item.after is not None:
-        soak = lexis.seconds(item.after.raw)
-        if soak is None:
-            bad_number(problems, item.after, "duration", "30d")
-    return DropColumn(
-        column,
-        int(soak if soak is not None else DEFAULT_SOAK),
-        _own_back(problems, item.back, column, after),
-        _said(item.irreversible),
-        item.span,
-    )
-
-
-def _said(text: ast.Text | None) -> str | None:
-    return text.value if text else None
+_OPERATIONS: Mapping[type, Callable[[Scene, Any], Iterator[Operation]]] = {
+    ast.Add: _add,
+    ast.Drop: _drop,
+    ast.Require: _require,
+    ast.Optional: _optional,
+    ast.Rename: reshape.rename,
+    ast.Split: reshape.split,
+    ast.Merge: reshape.merge,
+    ast.Retype: reshape.retype,
+    ast.SetDefault: reshape.set_default,
+    ast.ExtendEnum: reshape.extend_enum,
+    ast.Constrain: statements.constrain,
+    ast.DropNamed: statements.drop_named,
+    ast.RenameTable: statements.rename_table,
+    ast.Comment: statements.comment,
+    ast.ReplicaIdentity: statements.replica_identity,
+    ast.RawSql: statements.raw_sql,
+}

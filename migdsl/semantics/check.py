@@ -37,6 +37,8 @@ def check(parsed: Parsed) -> tuple[CheckedModule, tuple[Diagnostic, ...]]:
         tenants=None,
         tables=(),
         changes=(),
+        created=(),
+        dropped=(),
         rollout=Rollout((), rollout.DEFAULT_STEPS, rollout.DEFAULT_EVERY, False),
         stages=(),
         switches=(),

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
+from migdsl.diagnostics import fixes
+from migdsl.diagnostics.suggest import did_you_mean
 from migdsl.dialect import sql as dialect
+from migdsl.dialect.names import literal, quote
 from migdsl.dialect.pgquery import SqlError, TooDeepError
 from migdsl.dialect.sql import Expression, Statement
 from migdsl.semantics.problems import Problems, inside
+from migdsl.source import Span
 from migdsl.syntax import ast
 
 _WRITES = frozenset("InsertStmt UpdateStmt DeleteStmt MergeStmt".split())
@@ -61,11 +65,33 @@ def _known_columns(
         if use.table is not None:
             ok = False
             title = f"`{use.table}.{use.name}`: columns are written without their table"
-            problems.error("MIG203", place, title, "there is only the one row here", help=f"write {use.name}")
+            label, help_ = "there is only the one row here", f"write {use.name}"
+            fix = fixes.replacing(place, _in_sql(use.name), f"the table's name goes: `{use.name}`", safe=False)
+            problems.error("MIG203", place, title, label, help=help_, fix=fix)
         elif columns is not None and use.name not in columns:
             ok = False
-            problems.unknown("MIG202", "column", use.name, place, columns, f"in {_WHERE[kind]}")
+            _no_column(problems, use.name, place, columns, kind, sql.text[use.start : use.end].startswith('"'))
     return ok
+
+
+def _no_column(problems: Problems, name: str, place: Span, columns: Collection[str], kind: str, quoted: bool) -> None:
+    """A name in double quotes that is near no column was probably meant as a string."""
+    if quoted and name not in problems.broken and did_you_mean(name, columns) is None:
+        title = f"there is no column `{name}` in {_WHERE[kind]}"
+        help_ = f"a string stands in single quotes: {literal(name)}"
+        fix = fixes.replacing(place, _doubled(literal(name)), "it becomes a string, in single quotes", safe=False)
+        problems.error("MIG202", place, title, "double quotes are for names", help=help_, fix=fix)
+        return
+    problems.unknown("MIG202", "column", name, place, columns, f"in {_WHERE[kind]}", spell=_in_sql)
+
+
+def _in_sql(name: str) -> str:
+    return _doubled(quote(name))
+
+
+def _doubled(sql: str) -> str:
+    """As it stands between backticks."""
+    return sql.replace("`", "``")
 
 
 def select(problems: Problems, sql: ast.Sql) -> Statement | None:

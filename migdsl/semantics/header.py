@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from migdsl.diagnostics import fixes
 from migdsl.semantics.expressions import select
 from migdsl.semantics.model import PHASES, Allowed, Database, Header, Tenants
 from migdsl.semantics.problems import Problems, sql_name
@@ -40,6 +41,7 @@ def header(problems: Problems, node: ast.Migration) -> Header:
         risks=tuple(s.texts[0].value for s in node.settings if s.key == "risk"),
         through=_word(problems, node.settings, "through", "phase", PHASES),
         allows=allowed(node.allows),
+        title_span=next((s.span for s in node.settings if s.key == "title"), None),
     )
 
 
@@ -50,7 +52,10 @@ def _file_name(problems: Problems, name: ast.Name) -> None:
         help_ = (
             "use 1 to 63 letters, digits and underscores, a letter first: files, flags and revisions are named after it"
         )
-        problems.error("MIG008", name.span, title, "not a file's name everywhere", help=help_)
+        near = re.sub(r"[^A-Za-z0-9]+", "_", name.text).strip("_")
+        fits = _IDENTIFIER.fullmatch(near)
+        fix = fixes.replacing(name.span, near, f"it is called `{near}`", safe=False) if fits else None
+        problems.error("MIG008", name.span, title, "not a file's name everywhere", help=help_, fix=fix)
 
 
 def _ticket_file(problems: Problems, node: ast.Migration) -> None:
@@ -102,7 +107,12 @@ def _folder(problems: Problems, path: ast.Text) -> None:
         title = f"`{path.value}` is no folder below the output folder"
         body = "What is compiled stays below the folder that it is compiled into."
         label = "leaves it, or can't be written everywhere"
-        problems.error("MIG701", path.span, title, label, body=body, help='migrations "db/versions"')
+        near = "/".join(part for part in re.split(r"[/\\]", path.value) if part not in ("", "."))
+        inside = near.isprintable() and near and not path.value.startswith(("/", "\\")) and not set(near) & set('":')
+        fix = None
+        if inside and ".." not in near.split("/"):
+            fix = fixes.replacing(path.span, f'"{near}"', f"it is written `{near}`", safe="\\" not in path.value)
+        problems.error("MIG701", path.span, title, label, body=body, help='migrations "db/versions"', fix=fix)
 
 
 def _no_url(problems: Problems, literal: ast.Setting | None) -> str:
@@ -110,7 +120,9 @@ def _no_url(problems: Problems, literal: ast.Setting | None) -> str:
         secret = _PASSWORD.search(literal.texts[0].value) is not None
         title = "a password stands in the file" if secret else "a database's URL comes from the environment"
         body = "This file is committed, reviewed and copied; whoever reads it could use the password." if secret else ""
-        problems.error("MIG311", literal.span, title, "a literal URL", body=body, help="url env DATABASE_URL")
+        line = "url env DATABASE_URL"
+        fix = fixes.replacing(literal.span, line, "the environment has the URL, as DATABASE_URL", safe=False)
+        problems.error("MIG311", literal.span, title, "a literal URL", body=body, help=line, fix=fix)
     return "DATABASE_URL"
 
 
@@ -141,7 +153,7 @@ def tenants(problems: Problems, node: ast.Tenants, databases: tuple[str, ...]) -
             help_ = "key tenant_id uuid" if what == "key" else "list `SELECT id FROM tenants ORDER BY id`"
             problems.error("MIG301", _head(node), f"the tenant boundary has no `{what}`", "add it here", help=help_)
         elif len(parts) > 1:
-            again(problems, parts[1].span, parts[0].span, what, "the tenant boundary")
+            again(problems, parts[1].span, parts[0].span, what, "the tenant boundary", same=False)
     for item in node.lists:
         if item.database and item.database.text not in databases:
             problems.unknown("MIG103", "database", item.database.text, item.database.span, databases)
@@ -171,33 +183,45 @@ def allowed_within(node: ast.Declaration) -> tuple[Allowed, ...]:
     if isinstance(node, ast.Entity):
         found += allowed(tuple(item for item in node.items if isinstance(item, ast.Allow)))
     if isinstance(node, ast.Change):
-        found += tuple(a for operation in node.operations for a in allowed(operation.allows, operation.span))
+        found += tuple(
+            a for operation in node.operations for a in allowed(getattr(operation, "allows", ()), operation.span)
+        )
     return found
 
 
 def once(problems: Problems, settings: tuple[ast.Setting, ...], where: str, repeatable: tuple[str, ...] = ()) -> None:
     """Report settings that stand twice."""
-    seen: dict[str, Span] = {}
+    seen: dict[str, ast.Setting] = {}
     for setting in settings:
         key = setting.key.split("_")[0]
         if key in repeatable:
             continue
         if key in seen:
-            again(problems, setting.span, seen[key], key, f"the {where}")
-        seen.setdefault(key, setting.span)
+            first = seen[key]
+            again(problems, setting.span, first.span, key, f"the {where}", same=_said(first) == _said(setting))
+        seen.setdefault(key, setting)
 
 
-def again(problems: Problems, span: Span, first: Span, what: str, where: str) -> None:
-    """Report something that may stand once and stands twice."""
+def _said(setting: ast.Setting) -> tuple[object, ...]:
+    """What a setting says, wherever it stands."""
+    words, texts = tuple(w.text for w in setting.words), tuple(t.value for t in setting.texts)
+    return setting.key, words, texts, tuple(n.raw for n in setting.numbers)
+
+
+def again(problems: Problems, span: Span, first: Span, what: str, where: str, *, same: bool | None = None) -> None:
+    """Report something that may stand once and stands twice; `same`: the second one is a line that says the same."""
     title = f"`{what}` is said twice of {where}"
-    problems.error("MIG013", span, title, "again", more=[(first, "first said here")], help="keep one of them")
+    goes = "the second one goes, which says the same" if same else "the second one goes, and the first one stays"
+    fix = None if same is None else fixes.removing(span, goes, safe=same)
+    problems.error("MIG013", span, title, "again", more=[(first, "first said here")], help="keep one of them", fix=fix)
 
 
 def bad_number(problems: Problems, number: ast.Number, what: str, example: str) -> None:
     """Report a number of the wrong kind."""
-    problems.error(
-        "MIG008", number.span, f"`{number.raw}` is no {what}", f"a {what} is expected", help=f"for example {example}"
-    )
+    title, label = f"`{number.raw}` is no {what}", f"a {what} is expected"
+    meant = lexis.respelt(number.raw, example)
+    fix = fixes.replacing(number.span, meant, f"`{number.raw}` becomes `{meant}`", safe=True) if meant else None
+    problems.error("MIG008", number.span, title, label, help=f"for example {meant or example}", fix=fix)
 
 
 def _text(settings: tuple[ast.Setting, ...], key: str) -> str | None:

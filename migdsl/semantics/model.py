@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from migdsl.dialect.sql import Expression, Statement
 from migdsl.dialect.types import SqlType
+from migdsl.semantics.shapes import ExcludeShape, IndexShape, Referred
 from migdsl.source import Span
 from migdsl.values import Value
 
@@ -39,6 +40,7 @@ class Header(Value):
     risks: tuple[str, ...]
     through: str | None
     allows: tuple[Allowed, ...]
+    title_span: Span | None = None
 
 
 class Database(Value):
@@ -64,7 +66,10 @@ class Tenants(Value):
 
 
 class Column(Value):
-    """A column as it is (or, of an `add`, as it will be). `default` and `generated` are SQL."""
+    """A column as it is (or, of an `add`, as it will be). `default` and `generated` are SQL.
+
+    `type_span` and `null_span` are where its type and its `?` stand, for fixes.
+    """
 
     name: str
     type: SqlType
@@ -78,16 +83,26 @@ class Column(Value):
     default: str | None = None
     identity: str | None = None
     generated: Expression | None = None
+    type_span: Span | None = None
+    null_span: Span | None = None
 
 
 class Constraint(Value):
-    """What stands on columns: kind is unique, index, check, reference, key or generated."""
+    """What stands on columns: kind is unique, index, check, reference, exclude, key or generated.
+
+    `columns` are those of a key, a unique or a reference, and those that an index begins with; `uses` are all. What more
+    there is to an index, a check, a reference or an exclusion stands in the field of that name.
+    """
 
     kind: str
     columns: tuple[str, ...]
     uses: frozenset[str]
     name: str | None
     span: Span
+    index: IndexShape | None = None
+    check: Expression | None = None
+    target: Referred | None = None
+    exclude: ExcludeShape | None = None
 
 
 class Table(Value):
@@ -145,7 +160,10 @@ class UniqueSet(Value):
 
 
 class AddColumn(Value):
-    """A new column, how rows get its value, and how that goes back."""
+    """A new column, how rows get its value, and how that goes back.
+
+    `said`: what the file says, where that is a `rename`, a `split` or a `merge`.
+    """
 
     column: Column
     source: Expression | None
@@ -153,6 +171,7 @@ class AddColumn(Value):
     uniques: tuple[UniqueSet, ...]
     complies: str | None
     span: Span
+    said: str | None = None
 
 
 class DropColumn(Value):
@@ -163,6 +182,8 @@ class DropColumn(Value):
     back: Back | None
     irreversible: str | None
     span: Span
+    said: str | None = None
+    after_span: Span | None = None
 
 
 class RequireColumn(Value):
@@ -182,7 +203,97 @@ class OptionalColumn(Value):
     span: Span
 
 
-Operation = AddColumn | DropColumn | RequireColumn | OptionalColumn
+class RetypeColumn(Value):
+    """A column that gets the type of `to`. `source` reads the column of old type, `back` the one of new type.
+
+    `in_place`: PostgreSQL changes the type without rewriting the table.
+    """
+
+    column: Column
+    to: Column
+    source: Expression
+    back: Expression | None
+    soak_seconds: int
+    irreversible: str | None
+    in_place: bool
+    span: Span
+
+
+class SetDefault(Value):
+    """A column's default for rows to come; None takes it away."""
+
+    column: Column
+    default: str | None
+    span: Span
+
+
+class AddConstraint(Value):
+    """A constraint, an index or a key to come. `replaces` is the one that goes away when this one stands."""
+
+    constraint: Constraint
+    complies: str | None
+    replaces: Constraint | None
+    span: Span
+
+
+class DropConstraint(Value):
+    """A constraint or an index that goes away."""
+
+    constraint: Constraint
+    irreversible: str | None
+    span: Span
+
+
+class ExtendEnum(Value):
+    """A label more of an enum type, `side` (`BEFORE`, `AFTER`) of `neighbour`, or at the end. `type` is SQL."""
+
+    type: str
+    label: str
+    side: str | None
+    neighbour: str | None
+    span: Span
+
+
+class RenameTable(Value):
+    """The table's new name, in the same schema; the old one lives on as a view until the soak is over."""
+
+    to: str
+    soak_seconds: int
+    span: Span
+
+
+class Comment(Value):
+    """What is said of a table, or of one of its columns."""
+
+    column: str | None
+    text: str
+    span: Span
+
+
+class ReplicaIdentity(Value):
+    """What logical replication tells rows apart by: `FULL`, `DEFAULT`, `NOTHING`, or an index (`index`)."""
+
+    kind: str
+    index: str | None
+    span: Span
+
+
+class RawSql(Value):
+    """Statements of the user's own; `lock` is the strongest that they say they need, as SQL."""
+
+    why: str
+    ups: tuple[Statement, ...]
+    backs: tuple[Statement, ...]
+    phase: str
+    lock: str
+    irreversible: str | None
+    span: Span
+
+
+ColumnOperation = AddColumn | DropColumn | RequireColumn | OptionalColumn | RetypeColumn | SetDefault
+Operation = (
+    ColumnOperation | AddConstraint | DropConstraint | ExtendEnum | RenameTable | Comment | ReplicaIdentity | RawSql
+)
 
 
 class Change(Value):
@@ -193,6 +304,32 @@ class Change(Value):
     span: Span
 
 
+class Source(Value):
+    """Where rows of a new table come from: per column an expression over the row of `table`, and which rows."""
+
+    table: Table
+    values: tuple[tuple[str, Expression], ...]
+    where: Expression | None
+    span: Span
+
+
+class Create(Value):
+    """A new table, and where its first rows come from."""
+
+    table: Table
+    sources: tuple[Source, ...]
+    span: Span
+
+
+class DropTable(Value):
+    """A table that goes away."""
+
+    table: Table
+    soak_seconds: int
+    irreversible: str | None
+    span: Span
+
+
 class Rollout(Value):
     """Who goes first and in which steps: percentages, None for the canary; a pause in seconds after each."""
 
@@ -200,6 +337,7 @@ class Rollout(Value):
     steps: tuple[float | None, ...]
     every_seconds: int
     by_request: bool
+    steps_span: Span | None = None
 
 
 class StageLine(Value):
@@ -209,6 +347,7 @@ class StageLine(Value):
     stage: str
     percent: str | None
     tenants: tuple[str, ...]
+    span: Span | None = None
 
 
 class SwitchLine(Value):
@@ -238,6 +377,8 @@ class CheckedModule(Value):
     tenants: Tenants | None
     tables: tuple[Table, ...]
     changes: tuple[Change, ...]
+    created: tuple[Create, ...]
+    dropped: tuple[DropTable, ...]
     rollout: Rollout
     stages: tuple[StageLine, ...]
     switches: tuple[Switch, ...]

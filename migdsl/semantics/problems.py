@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import re
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
-from migdsl.diagnostics import Diagnostic, Fix, Label, Severity
+from migdsl.diagnostics import Diagnostic, Fix, Label, Severity, fixes
 from migdsl.diagnostics.suggest import did_you_mean
 from migdsl.source import Span
 from migdsl.syntax import ast
 
+_OF_WORDS = frozenset(["MIG106", "MIG206"])  # what is misspelt there is a word of the language
+_PLAIN = re.compile(r"[^\W\d]\w*")
 _FOLDED = {upper: upper + 32 for upper in range(ord("A"), ord("Z") + 1)}
 
 
@@ -37,8 +40,21 @@ class Problems:
         found = Diagnostic(code, Severity.ERROR, title, Label(span, label), labels, body, help, fix)
         self.found.append(found)
 
-    def unknown(self, code: str, kind: str, name: str, span: Span, known: Iterable[str], where: str = "") -> None:
-        """Report a name that nobody knows (there is no `kind` of that name `where`), with the known one that was meant."""
+    def unknown(
+        self,
+        code: str,
+        kind: str,
+        name: str,
+        span: Span,
+        known: Iterable[str],
+        where: str = "",
+        *,
+        spell: Callable[[str], str] | None = None,
+    ) -> None:
+        """Report a name that nobody knows (there is no `kind` of that name `where`), with the known one that was meant.
+
+        `spell` writes a known name as it has to stand at `span`; by default as the language writes it.
+        """
         if name in self.broken:
             return
         candidates = sorted(known)
@@ -47,7 +63,20 @@ class Problems:
             help_ = f"did you mean `{near}`?"
         else:
             help_ = f"there is: {', '.join(candidates[:12])}" if candidates else f"no {kind} is declared"
-        self.error(code, span, f"there is no {kind} `{name}`{where and ' '}{where}", "not found", help=help_)
+        fix = None
+        if code in _OF_WORDS:
+            fix = fixes.respelling(span, name, candidates)
+        elif near:  # whoever misspelt a name of theirs may have meant one that is not declared yet
+            text = spell(near) if spell else written(near, folds=code == "MIG102")
+            fix = fixes.replacing(span, text, f"`{name}` becomes `{near}`", safe=False)
+        self.error(code, span, f"there is no {kind} `{name}`{where and ' '}{where}", "not found", help=help_, fix=fix)
+
+
+def written(name: str, *, folds: bool = False) -> str:
+    """A name as the language writes it: in quotes where it would be read as another one, which also depends on whether
+    its upper case `folds`."""
+    plain = _PLAIN.fullmatch(name) and not (folds and name != name.translate(_FOLDED))
+    return name if plain else '"' + name.replace('"', '""') + '"'
 
 
 def sql_name(name: ast.Name) -> str:

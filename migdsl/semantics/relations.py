@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from migdsl.semantics.model import Constraint, Table, Tenants
 from migdsl.semantics.problems import Problems, sql_name
+from migdsl.semantics.shapes import Referred
 from migdsl.syntax import ast
 
 Pair = tuple[ast.Entity, Table]
@@ -35,7 +36,15 @@ def references(node: ast.Entity) -> Iterator[Constraint]:
             name = sql_name(item.name)
             for mark in item.marks:
                 if mark.kind == "reference":
-                    yield Constraint("reference", (name,), frozenset([name]), None, mark.span)
+                    assert mark.target is not None
+                    used, target = frozenset([name]), referred(mark.target)
+                    yield Constraint("reference", (name,), used, None, mark.span, target=target)
+
+
+def referred(target: ast.Target) -> Referred:
+    """What a foreign key points at."""
+    action = target.on_delete.upper() if target.on_delete else None
+    return Referred(target.entity.text, tuple(sql_name(n) for n in target.columns), action)
 
 
 def _targets(node: ast.Entity) -> Iterator[ast.Target]:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 
+from migdsl.diagnostics import Fix, fixes
 from migdsl.semantics.header import again, bad_number
 from migdsl.semantics.model import STAGES, Rollout, StageLine, Switch, SwitchLine, Tenants
-from migdsl.semantics.problems import Problems
+from migdsl.semantics.problems import Problems, written
 from migdsl.source import Span
 from migdsl.syntax import ast, lexis
 
@@ -31,7 +32,7 @@ def rollout(problems: Problems, nodes: list[ast.Cutover], tenants: Tenants | Non
         return Rollout(canary, DEFAULT_STEPS, DEFAULT_EVERY, False)
     ramp = node.ramps[0]
     steps = DEFAULT_STEPS if ramp.by_request else _steps(problems, ramp, bool(canary))
-    return Rollout(canary, steps, _every(problems, ramp), ramp.by_request)
+    return Rollout(canary, steps, _every(problems, ramp), ramp.by_request, _steps_span(ramp))
 
 
 def _every(problems: Problems, ramp: ast.Ramp) -> int:
@@ -65,21 +66,34 @@ def _steps(problems: Problems, ramp: ast.Ramp, has_canary: bool) -> tuple[float 
             readable = False
             bad_number(problems, number, "percentage from 0% to 100%", "10%")
         elif value <= highest:
-            title = "a ramp only goes up"
-            problems.error(
-                "MIG502",
-                number.span,
-                title,
-                f"not more than the {highest:g}% before it",
-                help="ramp 1%, 10%, 50%, 100%",
-            )
+            title, label = "a ramp only goes up", f"not more than the {highest:g}% before it"
+            help_ = "ramp 1%, 10%, 50%, 100%"
+            problems.error("MIG502", number.span, title, label, help=help_, fix=_upwards(ramp))
         else:
             highest = value
             steps.append(value)
     if highest < 100 and readable:
         title = "the ramp never reaches everybody"
-        problems.error("MIG502", ramp.span, title, f"ends at {highest:g}%", help="end it at 100%")
+        label, fix = f"ends at {highest:g}%", _upwards(ramp)
+        problems.error("MIG502", ramp.span, title, label, help="end it at 100%", fix=fix)
     return tuple(steps)
+
+
+def _steps_span(ramp: ast.Ramp) -> Span | None:
+    """From the first percentage to the last."""
+    numbers = [number for number in ramp.steps if number is not None]
+    return numbers[0].span.to(numbers[-1].span) if numbers else None
+
+
+def _upwards(ramp: ast.Ramp) -> Fix | None:
+    """The same steps from the lowest to all, each once; the canary stays at the head."""
+    span = _steps_span(ramp)
+    found = [(lexis.percent(n.raw), n.raw) for n in ramp.steps if n is not None]
+    if span is None or any(value is None for value, _ in found) or None in ramp.steps[1:]:
+        return None
+    rising = {value: raw for value, raw in found if value} | {100.0: "100%"}
+    steps = ", ".join(raw for _, raw in sorted(rising.items(), key=lambda step: step[0] or 0))
+    return fixes.replacing(span, steps, f"the steps become {steps}", safe=False)
 
 
 def stages(
@@ -94,7 +108,8 @@ def stages(
             problems.error("MIG007", node.entity.span, title, "not supported yet")
         if name is not None and node.name.text != name and name not in problems.broken:
             title = f"the staged flag has the name of its migration: `{name}`"
-            problems.error("MIG107", node.name.span, title, "another name", help=f"flag {name} {{ … }}")
+            fix = fixes.replacing(node.name.span, written(name), f"it is called `{name}`", safe=False)
+            problems.error("MIG107", node.name.span, title, "another name", help=f"flag {name} {{ … }}", fix=fix)
         return tuple(_stage_lines(problems, node, canary, tenants))
     return ()
 
@@ -102,7 +117,7 @@ def stages(
 def _stage_lines(
     problems: Problems, node: ast.Flag, canary: tuple[str, ...], tenants: Tenants | None
 ) -> list[StageLine]:
-    seen: dict[str, Span] = {}
+    seen: dict[str, ast.Stage] = {}
     lines = []
     for item in node.stages:
         if item.stage.text not in STAGES:
@@ -111,9 +126,9 @@ def _stage_lines(
         kind, percent, names = _scope(problems, item.scope, canary, tenants)
         for who in names or (f"{percent}%" if percent else kind,):
             if who in seen:
-                _contradiction(problems, item.span, seen[who], who)
-            seen.setdefault(who, item.span)
-        lines.append(StageLine(kind, item.stage.text, percent, names))
+                _contradiction(problems, item, seen[who], who)
+            seen.setdefault(who, item)
+        lines.append(StageLine(kind, item.stage.text, percent, names, item.span))
     _complete(problems, node, lines)
     return lines
 
@@ -129,10 +144,12 @@ def _complete(problems: Problems, node: ast.Flag, lines: list[StageLine]) -> Non
         problems.error("MIG506", done.span, title, label, help="stage live for all")
 
 
-def _contradiction(problems: Problems, span: Span, first: Span, who: str) -> None:
+def _contradiction(problems: Problems, line: ast.Stage, first: ast.Stage, who: str) -> None:
     title = f"the flag says twice where `{who}` stands"
     help_ = "keep the line that is true now"
-    problems.error("MIG506", span, title, "again", more=[(first, "first said here")], help=help_)
+    same = line.stage.text == first.stage.text and len(line.scope.tenants) < 2
+    fix = fixes.removing(line.span, "the second one goes, which says the same", safe=True) if same else None
+    problems.error("MIG506", line.span, title, "again", more=[(first.span, "first said here")], help=help_, fix=fix)
 
 
 def switches(

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
+from migdsl.diagnostics import Fix, fixes
 from migdsl.diagnostics.suggest import did_you_mean
+from migdsl.semantics.constraints import constraints
 from migdsl.semantics.defaults import default
 from migdsl.semantics.expressions import expression
 from migdsl.semantics.header import again, bad_number
-from migdsl.semantics.model import Column, Constraint, Database, Table, Tenants
+from migdsl.semantics.model import Column, Database, Table, Tenants
 from migdsl.semantics.problems import Problems, sql_name
 from migdsl.semantics.relations import references
 from migdsl.semantics.types import column_type
 from migdsl.source import Span
 from migdsl.syntax import ast, lexis
 
+_PLAIN_MARKS = frozenset(["key", "tenant", "pii", "phi", "unique"])  # they say no more than their word
 _SENSITIVITY = ("public", "internal", "confidential", "pii", "phi", "unknown")
 
 
@@ -36,7 +39,7 @@ def table(problems: Problems, node: ast.Entity, databases: dict[str, Database], 
         key=key if _fit(problems, node, key, columns) else (),
         scope=scope,
         scope_reason=reason,
-        constraints=(*_constraints(problems, node, columns, known if complete else None), *references(node)),
+        constraints=(*constraints(problems, node, columns, known if complete else None), *references(node)),
         rows=_rows(problems, settings.get("rows")),
         sensitivity=_sensitivity(problems, settings.get("sensitivity")),
         legacy=tuple((sql_name(i.column), i.note.value) for i in node.items if isinstance(i, ast.Legacy)),
@@ -117,7 +120,9 @@ def column(problems: Problems, node: ast.Column, known: frozenset[str] | None = 
     marks: dict[str, ast.Mark] = {}
     for mark in node.marks:
         if mark.kind in marks:
-            again(problems, mark.span, marks[mark.kind].span, mark.kind, f"column `{sql_name(node.name)}`")
+            same = mark.kind in _PLAIN_MARKS
+            place = f"column `{sql_name(node.name)}`"
+            again(problems, mark.span, marks[mark.kind].span, mark.kind, place, same=same)
         marks.setdefault(mark.kind, mark)
     literal = marks["default"].literal if "default" in marks else None
     generated = marks["generated"].sql if "generated" in marks else None
@@ -135,6 +140,8 @@ def column(problems: Problems, node: ast.Column, known: frozenset[str] | None = 
         default=default(problems, literal) if literal else None,
         identity=("always" if identity.always else "by default") if identity else None,
         generated=expression(problems, generated, "generated", known) if generated else None,
+        type_span=node.type.span,
+        null_span=node.null,
     )
 
 
@@ -153,8 +160,18 @@ def _key(problems: Problems, node: ast.Entity, columns: tuple[Column, ...]) -> t
             "without one a row can't be told from its twin."
         )
         help_ = "mark the primary key's column: id bigint key; or several: key (a, b)"
-        problems.error("MIG108", node.name.span, title, "no column is marked `key`", body=body, help=help_)
+        fix = _marking(node, "id", "key")
+        problems.error("MIG108", node.name.span, title, "no column is marked `key`", body=body, help=help_, fix=fix)
     return key
+
+
+def _marking(node: ast.Entity, name: str, mark: str) -> Fix | None:
+    """The mark behind the type of the column of this name, if there is one that is NOT NULL."""
+    for item in node.items:
+        if isinstance(item, ast.Column) and sql_name(item.name) == name and not item.nullable:
+            after = Span(item.span.path, item.type.span.end, item.type.span.end)
+            return fixes.inserting(after, f" {mark}", f"`{name}` is marked `{mark}`", safe=False)
+    return None
 
 
 def _fit(problems: Problems, node: ast.Entity, key: tuple[str, ...], columns: tuple[Column, ...]) -> bool:
@@ -164,7 +181,8 @@ def _fit(problems: Problems, node: ast.Entity, key: tuple[str, ...], columns: tu
         title = f"the key of `{node.name.text}` may be NULL"
         body = "Batches walk along the key: a row without one would never be filled, and nobody would notice."
         help_ = "a primary key's columns are NOT NULL: leave the `?` out"
-        problems.error("MIG108", column_.span, title, "nullable", body=body, help=help_)
+        fix = fixes.replacing(column_.null_span, "", "the `?` goes", safe=True) if column_.null_span else None
+        problems.error("MIG108", column_.span, title, "nullable", body=body, help=help_, fix=fix)
     return not loose
 
 
@@ -189,79 +207,17 @@ def _scope(
         title = f"`{node.name.text}` doesn't say which column holds the tenant"
         name = (tenants.key if tenants else None) or "tenant_id"
         help_ = f'mark it: {name} uuid tenant; or say why it has none: global because "…"'
-        problems.error("MIG302", node.name.span, title, "no column is marked `tenant`", help=help_)
+        fix = _marking(node, name, "tenant")
+        problems.error("MIG302", node.name.span, title, "no column is marked `tenant`", help=help_, fix=fix)
     if marked and marked[0].nullable:
         title = f"the tenant column `{marked[0].name}` may be NULL"
         body = "Rows without a tenant belong to nobody: no batch would reach them, and contract would lose their data."
         help_ = "give those rows a tenant and make the column NOT NULL first"
-        problems.error("MIG304", marked[0].span, title, "nullable", body=body, help=help_)
+        # Whether the database lets it be NULL, only a look at the database can tell.
+        null = marked[0].null_span
+        fix = fixes.replacing(null, "", "the `?` goes, if the column is NOT NULL already", safe=False) if null else None
+        problems.error("MIG304", marked[0].span, title, "nullable", body=body, help=help_, fix=fix)
     return "tenant", None
-
-
-def _constraints(
-    problems: Problems, node: ast.Entity, columns: tuple[Column, ...], known: set[str] | None
-) -> Iterator[Constraint]:
-    for column_ in columns:
-        if column_.unique:
-            yield Constraint("unique", (column_.name,), frozenset([column_.name]), None, column_.span)
-        if column_.generated:
-            uses = column_.generated.names()
-            yield Constraint("generated", (column_.name,), uses, column_.name, column_.span)
-    for item in node.items:
-        rule = _CONSTRAINTS.get(type(item))
-        if rule:
-            found = rule(problems, item, known)
-            _check_names(problems, node, item, known)
-            yield found
-
-
-def _check_names(problems: Problems, node: ast.Entity, item: ast.EntityItem, known: set[str] | None) -> None:
-    for name in _names_in(item):
-        if known is not None and sql_name(name) not in known:
-            problems.unknown("MIG102", "column", sql_name(name), name.span, known, f"in `{node.name.text}`")
-
-
-def _names_in(item: ast.EntityItem) -> tuple[ast.Name, ...]:
-    if isinstance(item, ast.Index):
-        return tuple(p.column for p in item.parts if p.column) + item.include
-    return item.columns if isinstance(item, ast.Key | ast.Unique | ast.Reference) else ()
-
-
-def _simple(kind: str) -> Callable[[Problems, ast.Unique | ast.Key | ast.Reference, set[str] | None], Constraint]:
-    def make(_: Problems, item: ast.Unique | ast.Key | ast.Reference, __: set[str] | None) -> Constraint:
-        columns = tuple(sql_name(n) for n in item.columns)
-        name = sql_name(item.name) if isinstance(item, ast.Unique) and item.name else None
-        return Constraint(kind, columns, frozenset(columns), name, item.span)
-
-    return make
-
-
-def _index(problems: Problems, item: ast.Index, known: set[str] | None) -> Constraint:
-    uses: set[str] = {sql_name(n) for n in _names_in(item)}
-    for sql in [*(p.sql for p in item.parts), item.where]:
-        found = expression(problems, sql, "index", known) if sql else None
-        uses |= found.names() if found else set()
-    leading = []
-    for part in item.parts:
-        if part.column is None or part.function is not None or item.where is not None:
-            break
-        leading.append(sql_name(part.column))
-    return Constraint("index", tuple(leading), frozenset(uses), sql_name(item.name) if item.name else None, item.span)
-
-
-def _check(problems: Problems, item: ast.Check, known: set[str] | None) -> Constraint:
-    found = expression(problems, item.sql, "check", known)
-    uses = found.names() if found else frozenset()
-    return Constraint("check", (), uses, sql_name(item.name) if item.name else None, item.span)
-
-
-_CONSTRAINTS: dict[type, Callable[[Problems, object, set[str] | None], Constraint]] = {
-    ast.Key: _simple("key"),  # type: ignore[dict-item]
-    ast.Unique: _simple("unique"),  # type: ignore[dict-item]
-    ast.Reference: _simple("reference"),  # type: ignore[dict-item]
-    ast.Index: _index,  # type: ignore[dict-item]
-    ast.Check: _check,  # type: ignore[dict-item]
-}
 
 
 def _rows(problems: Problems, setting: ast.Setting | None) -> int | None:

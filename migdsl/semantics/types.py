@@ -2,14 +2,44 @@
 
 from __future__ import annotations
 
-from migdsl.diagnostics.suggest import did_you_mean
+from migdsl.diagnostics import Fix, fixes
+from migdsl.diagnostics.suggest import did_you_mean, is_sure
 from migdsl.dialect import types
 from migdsl.dialect.names import quote
 from migdsl.dialect.types import SqlType
 from migdsl.semantics.problems import Problems
+from migdsl.source import Span
 from migdsl.syntax import ast
 
 MARKS = ("key", "tenant", "pii", "phi", "unique", "default", "identity", "generated")
+# What other databases and languages call a type that PostgreSQL has too, with all its values.
+_ELSEWHERE = {
+    "string": "text",
+    "str": "text",
+    "nvarchar": "text",
+    "clob": "text",
+    "longtext": "text",
+    "mediumtext": "text",
+    "tinytext": "text",
+    "int16": "smallint",
+    "int32": "integer",
+    "int64": "bigint",
+    "long": "bigint",
+    "tinyint": "smallint",
+    "mediumint": "integer",
+    "double": "double precision",
+    "float32": "real",
+    "float64": "double precision",
+    "number": "numeric",
+    "guid": "uuid",
+    "uniqueidentifier": "uuid",
+    "datetime": "timestamp",
+    "datetimeoffset": "timestamptz",
+    "blob": "bytea",
+    "binary": "bytea",
+    "varbinary": "bytea",
+    "bytes": "bytea",
+}
 _UNKNOWN = SqlType("text", "text", known=False)
 
 
@@ -30,7 +60,8 @@ def _unknown(problems: Problems, node: ast.Type) -> None:
             near = did_you_mean(words[count], MARKS)
             help_ = f"did you mean `{near}`?" if near else f"what may follow a type: {', '.join(MARKS)}, ->, ?"
             title = f"`{words[count]}` says nothing of a column"
-            problems.error("MIG012", node.span, title, f"read as a type called `{' '.join(words)}`", help=help_)
+            label = f"read as a type called `{' '.join(words)}`"
+            problems.error("MIG012", node.span, title, label, help=help_, fix=_mark(node, words[count:]))
             return
     whole = " ".join(words)
     if types.resolve(node.name, None, False, (), node.suffix, 0):
@@ -43,4 +74,22 @@ def _unknown(problems: Problems, node: ast.Type) -> None:
         if near
         else f'a type of your own is quoted or qualified: "{whole}" or "app"."{whole}"'
     )
-    problems.error("MIG105", node.span, f"PostgreSQL has no type `{whole}`", "unknown type", help=help_)
+    if whole.lower() in _ELSEWHERE and not node.args:
+        near = _ELSEWHERE[whole.lower()]
+        help_ = f"PostgreSQL calls it `{near}`"
+    title, label = f"PostgreSQL has no type `{whole}`", "unknown type"
+    problems.error("MIG105", node.span, title, label, help=help_, fix=_type(node, whole, near))
+
+
+def _type(node: ast.Type, whole: str, near: str | None) -> Fix | None:
+    if near is None or node.args or node.dimensions:
+        return None
+    safe = whole.lower() in _ELSEWHERE or is_sure(whole, types.known_names())
+    return fixes.replacing(node.span, near, f"`{whole}` becomes `{near}`", safe=safe)
+
+
+def _mark(node: ast.Type, rest: list[str]) -> Fix | None:
+    """The misspelt mark, which is the last word of what was read as a type."""
+    if len(rest) != 1 or node.args or node.dimensions:
+        return None
+    return fixes.respelling(Span(node.span.path, node.span.end - len(rest[0]), node.span.end), rest[0], MARKS)

@@ -5,13 +5,12 @@ from __future__ import annotations
 import re
 from functools import cache
 
-from lark import UnexpectedCharacters, UnexpectedInput, UnexpectedToken
-
-from migdsl.diagnostics import Diagnostic, Label, Severity
+from migdsl.diagnostics import Diagnostic, Label, Severity, fixes
 from migdsl.diagnostics.suggest import did_you_mean
 from migdsl.dialect.types import known_names
 from migdsl.source import SourceFile, Span
-from migdsl.syntax.grammar import parser
+from migdsl.syntax.grammar import END, tables
+from migdsl.syntax.machine import Unexpected
 from migdsl.syntax.words import LATER_DECLARATIONS, LATER_OPERATIONS, LATER_SETTINGS, listed, spoken
 
 _WORD = re.compile(r"\w+")
@@ -21,7 +20,7 @@ _LINES_OF_AN_ENTITY = frozenset("allow check global index key legacy rows sensit
 _COLUMN = re.compile(r"\s*([^\W\d]\w*)[ \t]+([^\W\d]\w*)")
 
 
-def unexpected(source: SourceFile, error: UnexpectedInput, start: int, top: bool) -> Diagnostic:
+def unexpected(source: SourceFile, error: Unexpected, start: int, top: bool) -> Diagnostic:
     """The diagnostic for a parser's error in the statement that begins at `start` (`top`: a whole declaration)."""
     span = _span(source, error)
     found = source.slice(span)
@@ -47,9 +46,7 @@ def _type_words() -> frozenset[str]:
 
 def parser_keywords() -> frozenset[str]:
     """All words that are a keyword somewhere."""
-    return frozenset(
-        t.pattern.value for t in parser().terminals if t.pattern.type == "str" and t.pattern.value.isidentifier()
-    )
+    return frozenset(text for text in tables().literals.values() if text.isidentifier())
 
 
 def _first_word(span: Span, found: str, keywords: set[str], block: str, accepted: dict[str, str]) -> Diagnostic:
@@ -66,7 +63,8 @@ def _first_word(span: Span, found: str, keywords: set[str], block: str, accepted
     near = did_you_mean(found, sorted(keywords))
     title = f"`{found}` is no {_kind(block)}"
     help_ = f"did you mean `{near}`?" if near else f"expected {listed(spoken(accepted))}"
-    return Diagnostic("MIG012", Severity.ERROR, title, Label(span, "unknown"), help=help_)
+    fix = fixes.respelling(span, found, keywords)
+    return Diagnostic("MIG012", Severity.ERROR, title, Label(span, "unknown"), help=help_, fix=fix)
 
 
 def _kind(block: str) -> str:
@@ -84,22 +82,23 @@ def _kind(block: str) -> str:
 
 def _directive_as_column(path: str, column: re.Match[str]) -> Diagnostic:
     word = column[1]
+    place = Span(path, column.start(1), column.end(1))
     return Diagnostic(
         "MIG011",
         Severity.ERROR,
         f"`{word}` begins a directive here",
-        Label(Span(path, column.start(1), column.end(1)), "read as the directive of that name, not as a column"),
+        Label(place, "read as the directive of that name, not as a column"),
         (Label(Span(path, column.start(2), column.end(2)), "a type, which the directive has no use for"),),
         help=f'a column of that name is quoted: "{word}" {column[2]}',
+        fix=fixes.replacing(place, f'"{word}"', f'`{word}` becomes `"{word}"`', safe=True),
     )
 
 
 def _no_mark(span: Span, found: str, keywords: set[str]) -> Diagnostic:
     near = did_you_mean(found, sorted(keywords))
     help_ = f"did you mean `{near}`?" if near else f"what may follow a type: {', '.join(sorted(keywords))}"
-    return Diagnostic(
-        "MIG012", Severity.ERROR, f"`{found}` says nothing of a column", Label(span, "unknown"), help=help_
-    )
+    title, fix = f"`{found}` says nothing of a column", fixes.respelling(span, found, keywords)
+    return Diagnostic("MIG012", Severity.ERROR, title, Label(span, "unknown"), help=help_, fix=fix)
 
 
 def _plain(span: Span, found: str, accepted: dict[str, str], keywords: set[str], first: str) -> Diagnostic:
@@ -109,10 +108,12 @@ def _plain(span: Span, found: str, accepted: dict[str, str], keywords: set[str],
     if found in ("\n", "\r\n") or found.isspace():
         what = "the line ends too early"
     near = did_you_mean(found, sorted(keywords)) if _WORD.fullmatch(found) else None
+    # A name may stand here too, perhaps: then it is not the word that is wrong.
+    fix = fixes.respelling(span, found, keywords) if near and "NAME" not in accepted else None
     if near is None and "ENUM" in accepted and first not in parser_keywords():
         near = did_you_mean(first, sorted(_LINES_OF_AN_ENTITY))  # `rowz 500k` reads as a column called rowz
     help_ = f"did you mean `{near}`?" if near else ""
-    return Diagnostic("MIG001", Severity.ERROR, what, Label(span, f"expected {expected}"), help=help_)
+    return Diagnostic("MIG001", Severity.ERROR, what, Label(span, f"expected {expected}"), help=help_, fix=fix)
 
 
 def _short(text: str) -> str:
@@ -120,26 +121,23 @@ def _short(text: str) -> str:
     return line if len(line) <= 40 else line[:39] + "…"
 
 
-def _span(source: SourceFile, error: UnexpectedInput) -> Span:
-    at = getattr(error, "pos_in_stream", None)  # typed as None, and an int where Lark knows it
-    start = at if isinstance(at, int) else len(source.text)
-    if isinstance(error, UnexpectedToken) and error.token.type != "$END":
-        if error.token.type == "_SEP":
-            return Span(source.path, start, start + 1)
-        return Span(source.path, start, start + max(1, len(error.token)))
-    if isinstance(error, UnexpectedCharacters):
-        word = _WORD.match(source.text, start)
-        return Span(source.path, start, word.end() if word else min(start + 1, len(source.text)))
-    return Span(source.path, len(source.text), len(source.text))
+def _span(source: SourceFile, error: Unexpected) -> Span:
+    if error.terminal == END:
+        return Span(source.path, len(source.text), len(source.text))
+    if error.terminal == "_SEP":
+        return Span(source.path, error.at, error.at + 1)
+    if error.terminal:
+        return Span(source.path, error.at, error.at + len(error.text))
+    word = _WORD.match(source.text, error.at)
+    return Span(source.path, error.at, word.end() if word else error.at + 1)
 
 
-def _accepted(error: UnexpectedInput) -> dict[str, str]:
+def _accepted(error: Unexpected) -> dict[str, str]:
     """The terminals that may stand here → the keyword's text, or "" for what is no keyword."""
-    names = getattr(error, "accepts", None) or getattr(error, "allowed", None) or getattr(error, "expected", None) or ()
-    texts = {t.name: t.pattern.value for t in parser().terminals if t.pattern.type == "str"}
+    texts = tables().literals
     return {
         name: texts.get(name, "") if texts.get(name, "").isidentifier() or texts.get(name) == "->" else ""
-        for name in sorted(names)
+        for name in sorted(error.accepted)
     }
 
 

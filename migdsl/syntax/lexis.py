@@ -9,6 +9,15 @@ _COUNT = re.compile(r"(\d[\d_]*(?:\.\d+)?)(k|M|G)?")
 _PERCENT = re.compile(r"(\d+(?:\.\d+)?)%")
 _DURATION = re.compile(r"(\d+)(ms|s|m|h|d|w)")
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
+_WITH_UNIT = re.compile(r"(\d[\d_]*(?:\.\d+)?)([^\W\d_]+)")
+_UNITS = {
+    **dict.fromkeys("millis millisecond milliseconds msec".split(), "ms"),
+    **dict.fromkeys("s sec secs second seconds".split(), "s"),
+    **dict.fromkeys("min mins minute minutes".split(), "m"),
+    **dict.fromkeys("h hr hrs hour hours".split(), "h"),
+    **dict.fromkeys("d day days".split(), "d"),
+    **dict.fromkeys("w week weeks".split(), "w"),
+}
 _SECONDS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 _MULTIPLES = {None: 1, "k": 1000, "M": 1_000_000, "G": 1_000_000_000}
 
@@ -37,6 +46,22 @@ def seconds(raw: str) -> float | None:
     match = _DURATION.fullmatch(raw)
     # Beyond 10 digits nothing is meant, and an interval of PostgreSQL would overflow.
     return int(match[1]) * _SECONDS[match[2]] if match and len(match[1]) <= 10 else None
+
+
+def respelt(raw: str, example: str) -> str | None:
+    """A number whose unit is spelt out or in the wrong case, as it is written where `example` would do; None where
+    there is no telling what was meant: `30days` → `30d`, `500K` → `500k`."""
+    match = _WITH_UNIT.fullmatch(raw)
+    if match is None:
+        return None
+    whole, unit = match[1], match[2]
+    if seconds(example) is not None and "." not in whole:
+        unit = _UNITS.get(unit.lower(), "")
+        return f"{whole.replace('_', '')}{unit}" if unit else None
+    if count(example) is not None:
+        unit = {"K": "k", "g": "G", "mio": "M", "m": "M"}.get(unit, "")
+        return f"{whole}{unit}" if unit else None
+    return None
 
 
 def string(raw: str) -> str | None:

@@ -6,15 +6,13 @@ import gc
 import re
 from dataclasses import dataclass
 
-from lark import TextSlice, Tree, UnexpectedInput
-
 from migdsl.diagnostics import Diagnostic, Label, Severity
 from migdsl.source import SourceFile, Span
 from migdsl.syntax import ast
 from migdsl.syntax.build import declarations
 from migdsl.syntax.build.nodes import Context, Node
 from migdsl.syntax.errors import unexpected
-from migdsl.syntax.grammar import parser
+from migdsl.syntax.machine import Unexpected, run
 from migdsl.syntax.outline import Statement, outline
 
 MOST_PROBLEMS = 20
@@ -41,19 +39,13 @@ def parse(source: SourceFile) -> Parsed:
     gc.disable()
     try:
         try:
-            found = declarations(_tree(source.text, 0, len(source.text)), context)
-        except UnexpectedInput:
+            found = declarations(run(source.text, 0, len(source.text)), context)
+        except Unexpected:
             return _recover(source)
         return Parsed(ast.Module(source.path, found), tuple(context.problems), frozenset())
     finally:
         if collecting:
             gc.enable()
-
-
-def _tree(text: str, start: int, end: int) -> Node:
-    tree = parser().parse(TextSlice(text, start, end))
-    assert isinstance(tree, Tree)
-    return tree
 
 
 def _recover(source: SourceFile) -> Parsed:
@@ -81,20 +73,15 @@ def _declaration(source: SourceFile, whole: Statement, context: Context, room: i
     text = source.text
     for attempt in range(room):
         try:
-            return _tree(text, whole.start, whole.end), attempt == 0
-        except UnexpectedInput as error:
-            bad = _innermost(whole, _offset(error, whole))
+            return run(text, whole.start, whole.end), attempt == 0
+        except Unexpected as error:
+            # At the end of the declaration, if it wanted more.
+            bad = _innermost(whole, error.at if whole.start <= error.at < whole.end else whole.end - 1)
             context.problems.append(unexpected(source, error, bad.start, bad is whole))
             if bad is whole:
                 return None, False
             text = text[: bad.start] + re.sub(r"[^\n]", " ", text[bad.start : bad.end]) + text[bad.end :]
     return None, False
-
-
-def _offset(error: UnexpectedInput, whole: Statement) -> int:
-    """Where the parser stumbled; at the end of the declaration if it wanted more."""
-    at = getattr(error, "pos_in_stream", None)
-    return at if isinstance(at, int) and whole.start <= at < whole.end else whole.end - 1
 
 
 def _innermost(statement: Statement, at: int) -> Statement:

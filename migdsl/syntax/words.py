@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 LATER_DECLARATIONS = frozenset(
-    "use service create move sync backfill validate rollback metric alert api replace impact accept gate output "
-    "finished".split()
+    "service move sync api replace".split()
 )
-LATER_OPERATIONS = frozenset(
-    "rename retype default split merge unique index check exclude enum key comment replica sql constraint".split()
-)
-LATER_SETTINGS = frozenset("prd start due slo reads writes abort ramp step exit".split())
+LATER_OPERATIONS: frozenset[str] = frozenset()
+LATER_SETTINGS = frozenset("workers errors order using engine".split())
 
 _NAMED = {
     "NAME": "a name",
@@ -28,6 +25,8 @@ _NAMED = {
     "COMMA": "a comma",
     "DOT": "`.`",
     "EQUAL": "`=`",
+    "COMPARED": "`<`, `<=`, `>`, `>=` or `!=`",
+    "RANGE": "`..`",
     "QMARK": "`?`",
 }
 

@@ -123,4 +123,86 @@ database app {
 }""",
         fix="none",
     ),
+    Code(
+        id="MIG707",
+        severity=Severity.ERROR,
+        title="a phase that has run would change",
+        why="""\
+A database that has run a revision never runs it again: whoever changes its statements changes the file and not the \
+database, and from then on each new database differs from production. `migdsl diff OLD NEW` takes every phase for run \
+that the stages of OLD release, so compare with what is deployed. `migdsl compile` sees one version only and refuses \
+once the flag stands further than the stage that released the revision. Comments, blanks and what only decides \
+whether a revision may run don't count.
+
+Write what is new into a migration of its own. Where no database has run it after all, or where each was downgraded \
+below it, `migdsl compile --force` writes it anew.""",
+        bad="""\
+# deployed: add contact_email text pii { from `coalesce(email, username)` }
+change User {
+  add contact_email varchar(320) pii { from `coalesce(email, username)` }
+}""",
+        good="""\
+# users_email.mig stays as it was deployed; this is users_email_length.mig
+migration users_email_length { ticket "MIG-78" }
+change User {
+  require contact_email
+}""",
+        fix="none",
+    ),
+    Code(
+        id="MIG708",
+        severity=Severity.WARNING,
+        title="a released revision changes, and a database may have run it",
+        why="""\
+The statements of a revision change that an earlier compile wrote, and the flag doesn't tell yet whether any database \
+has run it. While a pull request is being worked on that is just as it should be. A database that has run the \
+earlier text (yours, while you try things out; staging) keeps it until it is downgraded below this revision and \
+upgraded again. `migdsl diff OLD NEW` compares with the version that is deployed, and is strict.""",
+        bad="""\
+# compiled before, and run by staging: add contact_email text pii
+change User {
+  add contact_email varchar(320) pii { from `coalesce(email, username)` }
+}""",
+        good="""\
+# staging was downgraded first: alembic downgrade base
+change User {
+  add contact_email varchar(320) pii { from `coalesce(email, username)` }
+}""",
+        fix="none",
+    ),
+    Code(
+        id="MIG720",
+        severity=Severity.ERROR,
+        title="the migration can't be finished",
+        why="""\
+`migdsl finish` says that the table now is what the migration made of it: it folds the result into the shared entity and \
+writes `finished` with the date into the migration's file, which is history from then on. That is true once the contract \
+revision has run everywhere, which is what `complete for all` in the flag says (`--force` if you know better). An \
+entity that stands in the migration's own file has no shared declaration to fold into: `--into FILE` names the file \
+that it goes to.""",
+        bad="""\
+migration users_email { ticket "MIG-77" }
+flag users_email { stage live for all }""",
+        good="""\
+migration users_email { ticket "MIG-77" }
+flag users_email { stage complete for all }""",
+        fix="none",
+    ),
+    Code(
+        id="MIG721",
+        severity=Severity.ERROR,
+        title="this operation can't be folded into the entity",
+        why="""\
+What the operation has made of the table is not clear from the file, or the entity as it would be doesn't check: an \
+index without a name that is dropped, statements of your own. Nothing is written. Change the shared entity by hand (`migdsl \
+import` shows what a database has), and then say so with a line of its own in the migration's file.""",
+        bad="""\
+migration users_index { ticket "MIG-79" }
+flag users_index { stage complete for all }""",
+        good="""\
+migration users_index { ticket "MIG-79" }
+flag users_index { stage complete for all }
+finished 2027-02-01""",
+        fix="none",
+    ),
 )

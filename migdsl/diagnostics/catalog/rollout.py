@@ -143,4 +143,39 @@ change User {
 }""",
         fix="none",
     ),
+    Code(
+        id="MIG508",
+        severity=Severity.ERROR,
+        title="the flag skips a stage",
+        why="""\
+Between two versions of the file some tenants move on by more than one stage. Each stage proves what the next one \
+rests on: dualwrite that both sides are written, shadow that they read alike, live that the new one serves, rampdown \
+that nobody reads the old one. A stage that nobody was in has proven nothing, and the first to find out are users. \
+Deploy the stage in between first. Where no column takes the place of another there is nothing to write twice or to \
+compare: then the flag may go from off to live to complete.""",
+        bad="""\
+# deployed: stage dualwrite for all
+flag users_email { stage live for all }""",
+        good="""\
+# deployed: stage dualwrite for all
+flag users_email { stage shadow for all }""",
+        fix="none",
+    ),
+    Code(
+        id="MIG509",
+        severity=Severity.ERROR,
+        title="the flag can't go back from there",
+        why="""\
+At `complete` new code looks at the new shape alone, and contract may have taken the old one away: a flag that goes \
+back would send readers to columns that are gone, or that nobody kept in step. First take contract back (`alembic \
+downgrade`, as in the runbook), prove by a reconciliation that the old side is whole again, then move the flag, or \
+write a new migration that leads back. From every earlier stage the way back is open, in one move.""",
+        bad="""\
+# deployed: stage complete for all
+flag users_email { stage live for all }""",
+        good="""\
+# deployed: stage rampdown for all
+flag users_email { stage dualwrite for all }""",
+        fix="none",
+    ),
 )

@@ -287,4 +287,71 @@ migration users_email {
 }""",
         fix="none",
     ),
+    Code(
+        id="MIG014",
+        severity=Severity.ERROR,
+        title="a file that is used can't be read",
+        why="""\
+`use` brings the declarations of another file in: databases, tenants and entities that several migrations share. The \
+path is relative to the file that says it, with `/` on every system. Nothing that depends on the missing file is \
+checked until it is there, since every name of it would be unknown.""",
+        bad="""\
+use "shared/shema.mig"
+migration users_email { ticket "MIG-77" }""",
+        good="""\
+# use "shared/schema.mig", which is there
+migration users_email { ticket "MIG-77" }""",
+        fix="none",
+    ),
+    Code(
+        id="MIG015",
+        severity=Severity.ERROR,
+        title="a file that is used stands outside the project",
+        why="""\
+A migration is reviewed with all that it uses, and compiles to the same files on every machine. So a path is relative, \
+and doesn't leave the project: neither by `..` nor through a symbolic link. The project is the nearest folder above \
+the main file with a `pyproject.toml`, a `.git` or a `migdsl.toml`, else the main file's own folder; `--root DIR` says it \
+outright.""",
+        bad="""\
+use "/home/me/schema.mig"
+migration users_email { ticket "MIG-77" }""",
+        good="""\
+use "shared/schema.mig"
+migration users_email { ticket "MIG-77" }""",
+        fix="none",
+    ),
+    Code(
+        id="MIG016",
+        severity=Severity.ERROR,
+        title="files use each other in a circle",
+        why="""\
+A file that uses another says that it builds on it; two that build on each other have no order. The message shows the \
+whole circle. Put what both need into a file that uses neither. (Two files that both use a third are no circle.)""",
+        bad="""\
+# in shared/accounts.mig, which shared/users.mig uses
+use "users.mig"
+entity Account in app.accounts { id bigint key; tenant_id uuid tenant }""",
+        good="""\
+# in shared/accounts.mig; what both need is in shared/database.mig
+use "database.mig"
+entity Account in app.accounts { id bigint key; tenant_id uuid tenant }""",
+        fix="none",
+    ),
+    Code(
+        id="MIG017",
+        severity=Severity.ERROR,
+        title="a file that is used is a migration of its own",
+        why="""\
+One compile is one migration. A file with a `migration` says what shall become of its entities, and others that used it \
+could not tell whether that has happened. Move what is shared into a file without a migration. A migration that is \
+finished may be used for its databases and tenants; its changed entities are shown there as they were before, so use the \
+file that `migdsl finish` put them into.""",
+        bad="""\
+use "users_email.mig"
+migration users_phone { ticket "MIG-78" }""",
+        good="""\
+use "schema.mig"
+migration users_phone { ticket "MIG-78" }""",
+        fix="none",
+    ),
 )

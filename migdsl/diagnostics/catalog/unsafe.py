@@ -261,4 +261,22 @@ change User {
 }""",
         fix="none",
     ),
+    Code(
+        id="MIG430",
+        severity=Severity.ERROR,
+        title="two open migrations want the same thing",
+        why="""\
+Two migrations that are not finished change the same column, take the same name, or one drops, retypes or renames what \
+the other needs. Each is planned against the table as it is before, as if the other weren't there: their triggers would \
+overwrite each other, and which one a database has run first would be chance. Compare all that are open by naming them \
+together: `migdsl check migrations/*.mig`. Finish one before the other begins (`migdsl finish` folds its result into \
+the shared entity), or make them one migration.""",
+        bad="""\
+# while another file that is open says: drop email after 30d
+change User { require email { from `coalesce(email, username)` } }""",
+        good="""\
+# once the other migration is finished
+change User { require username { from `coalesce(username, 'unknown')` } }""",
+        fix="none",
+    ),
 )

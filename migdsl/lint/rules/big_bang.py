@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from migdsl.diagnostics import Diagnostic, Label, Severity
+from migdsl.diagnostics import Diagnostic, Label, Severity, fixes
 from migdsl.semantics.model import AddColumn, CheckedModule, RequireColumn
 
 
@@ -16,6 +16,7 @@ def check(module: CheckedModule) -> Iterator[Diagnostic]:
         isinstance(o, AddColumn | RequireColumn) and o.source is not None for c in module.changes for o in c.operations
     )
     if alone and moves and module.header is not None:
+        place = module.rollout.steps_span
         yield Diagnostic(
             "MIG501",
             Severity.ERROR,
@@ -23,4 +24,5 @@ def check(module: CheckedModule) -> Iterator[Diagnostic]:
             Label(module.header.span, "its ramp is 100% at once"),
             body="If the new code is wrong, every tenant sees it at the same time, and rollback is a race.",
             help="cutover { ramp 1%, 10%, 50%, 100% every 24h }",
+            fix=fixes.replacing(place, "1%, 10%, 50%, 100%", "the default: 1%, 10%, 50%, 100%", safe=False) if place else None,
         )

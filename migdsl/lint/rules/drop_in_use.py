@@ -5,7 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from migdsl.diagnostics import Diagnostic, Label, Severity
-from migdsl.semantics.model import AddColumn, Change, CheckedModule, DropColumn
+from migdsl.semantics.model import (
+    AddColumn,
+    AddConstraint,
+    Change,
+    CheckedModule,
+    Constraint,
+    DropColumn,
+    DropConstraint,
+)
 from migdsl.source import Span
 
 
@@ -26,13 +34,25 @@ def _uses(change: Change, name: str) -> Iterator[tuple[Span, str]]:
         yield column.span, "is the tenant column"
     if name in table.key:
         yield table.span, "is part of the key"
+    gone = {id(found) for found in _going(change)}
     for constraint in table.constraints:
-        if constraint.kind != "key" and name in constraint.uses:
+        if id(constraint) not in gone and constraint.kind != "key" and name in constraint.uses:
             what = {"unique": "a unique constraint", "generated": f"the generated column `{constraint.name}`"}
             yield constraint.span, f"{what.get(constraint.kind, f'this {constraint.kind}')} uses it"
     for other in change.operations:
         if isinstance(other, AddColumn) and any(name in unique.columns for unique in other.uniques):
             yield other.span, "the new unique constraint uses it"
+        if isinstance(other, AddConstraint) and name in other.constraint.uses:
+            yield other.span, f"the new {other.constraint.kind} uses it"
+
+
+def _going(change: Change) -> Iterator[Constraint]:
+    """What is dropped or replaced in this migration."""
+    for operation in change.operations:
+        if isinstance(operation, DropConstraint):
+            yield operation.constraint
+        elif isinstance(operation, AddConstraint) and operation.replaces is not None:
+            yield operation.replaces
 
 
 def _diagnostic(change: Change, operation: DropColumn, uses: list[tuple[Span, str]]) -> Diagnostic:

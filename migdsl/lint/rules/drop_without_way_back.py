@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from migdsl.diagnostics import Diagnostic, Label, Severity
-from migdsl.semantics.model import AddColumn, CheckedModule, DropColumn
+from migdsl.diagnostics import Diagnostic, Fix, Label, Severity, fixes
+from migdsl.dialect.names import quote
+from migdsl.semantics.model import AddColumn, Change, CheckedModule, Column, DropColumn
+from migdsl.semantics.problems import written
+from migdsl.source import Span
 
 
 def check(module: CheckedModule) -> Iterator[Diagnostic]:
@@ -25,4 +28,28 @@ def check(module: CheckedModule) -> Iterator[Diagnostic]:
                     body="Rollback after the first write of new code needs the value that old code would look for.",
                     help=f"back {name} = `…` in the operation that replaces it; or drop {name} {{ back `…` }}; "
                     f'or drop {name} irreversible because "…"',
+                    fix=_back(change, operation.column),
                 )
+
+
+def _back(change: Change, old: Column) -> Fix | None:
+    """The way back of the one new column that takes over the values of the old one as they are."""
+    heirs = [o for o in change.operations if isinstance(o, AddColumn) and o.source is not None and _inherits(o, old)]
+    if len(heirs) != 1 or not heirs[0].column.type_span:
+        return None
+    new = heirs[0].column
+    line = f"back {written(old.name, folds=True)} = `{quote(new.name).replace('`', '``')}`"
+    end = Span(heirs[0].span.path, heirs[0].span.end - 1, heirs[0].span.end)
+    return fixes.inserting(end, line, f"`{new.name}` goes back into `{old.name}`", safe=False, statement=True)
+
+
+def _inherits(operation: AddColumn, old: Column) -> bool:
+    """Whether `from` is the old column, or the old column with something in the place of NULL."""
+    new, source = operation.column, operation.source
+    assert source is not None
+    if new.type.sql != old.type.sql or (new.nullable and not old.nullable):
+        return False
+    tree = source.tree
+    if "CoalesceExpr" in tree and not new.nullable:
+        tree = tree["CoalesceExpr"]["args"][0]
+    return [field.get("String", {}).get("sval") for field in tree.get("ColumnRef", {}).get("fields", [])] == [old.name]

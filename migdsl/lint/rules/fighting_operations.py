@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from migdsl.diagnostics import Diagnostic, Label, Severity
 from migdsl.semantics.model import AddColumn, Change, CheckedModule, DropColumn
+from migdsl.semantics.phrases import subject
 from migdsl.source import Span
 
 
@@ -18,7 +19,9 @@ def check(module: CheckedModule) -> Iterator[Diagnostic]:
 
 def _subjects(change: Change) -> Iterator[tuple[str, Span]]:
     for operation in change.operations:
-        yield operation.column.name, operation.span
+        name = subject(operation)
+        if name is not None:
+            yield name, operation.span
 
 
 def _targets(change: Change) -> Iterator[tuple[str, Span]]:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from migdsl.diagnostics import Diagnostic, Label, Severity
+from migdsl.diagnostics import Diagnostic, Fix, Label, Severity, fixes
 from migdsl.semantics.model import AddColumn, Change, CheckedModule, Column
+
+_BETTER = {"json": "jsonb", "xml": "text"}
 
 
 def check(module: CheckedModule) -> Iterator[Diagnostic]:
@@ -30,4 +32,13 @@ def _columns(change: Change, operation: AddColumn) -> Iterator[Diagnostic]:
                 (Label(operation.span, "takes part in this operation"),),
                 body="Trigger and reconciliation must tell whether two values differ.",
                 help="use a type with equality: jsonb for json, text for xml",
+                fix=_of_a_new_column(operation, column),
             )
+
+
+def _of_a_new_column(operation: AddColumn, column: Column) -> Fix | None:
+    """A type with equality, where the column is still to be made."""
+    better = _BETTER.get(column.type.sql)
+    if column is not operation.column or better is None or column.type_span is None:
+        return None
+    return fixes.replacing(column.type_span, better, f"`{column.name}` is {better}", safe=False)

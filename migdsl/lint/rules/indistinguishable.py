@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from migdsl.diagnostics import Diagnostic, Label, Severity
+from migdsl.diagnostics import Diagnostic, Fix, Label, Severity, fixes
 from migdsl.dialect.nulls import surely_null
 from migdsl.dialect.sql import Expression
 from migdsl.semantics.model import AddColumn, Change, CheckedModule
@@ -33,6 +33,7 @@ def _pair(change: Change, operation: AddColumn) -> Iterator[Diagnostic]:
                 body="The trigger would take the old column's default for old code's value, and write it over the NULL "
                 "that new code meant.",
                 help=f"make `{new}` NOT NULL, or drop the default of `{old.name}` first",
+                fix=_required(operation),
             )
             return
     nulls = {b.column for b in operation.backs if _null(change, b.expression, {new})}
@@ -45,7 +46,13 @@ def _pair(change: Change, operation: AddColumn) -> Iterator[Diagnostic]:
             tuple(Label(b.span, "takes the NULL back") for b in operation.backs),
             body="from(back(NULL)) is not surely NULL: an explicit NULL looks like a row that was never filled, and gets filled.",
             help=f"make `{new}` NOT NULL, or write `from` so that NULL gives NULL",
+            fix=_required(operation),
         )
+
+
+def _required(operation: AddColumn) -> Fix | None:
+    null = operation.column.null_span
+    return fixes.replacing(null, "", f"`{operation.column.name}` is NOT NULL", safe=False) if null else None
 
 
 def _null(change: Change, expression: Expression, nulls: set[str]) -> bool:

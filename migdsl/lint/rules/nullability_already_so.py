@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from migdsl.diagnostics import Diagnostic, Label, Severity
+from migdsl.diagnostics import Diagnostic, Label, Severity, fixes
 from migdsl.semantics.model import CheckedModule, OptionalColumn, RequireColumn
 
 
@@ -25,6 +25,7 @@ def check(module: CheckedModule) -> Iterator[Diagnostic]:
                     Label(operation.span, "changes nothing"),
                     (Label(operation.column.span, "declared here"),),
                     help="an entity says what is there before the migration: mend the entity, or leave this line out",
+                    fix=fixes.removing(operation.span, "the line goes, if the entity is right", safe=False),
                 )
             elif not required and (operation.column.tenant or operation.column.name in change.table.key):
                 yield Diagnostic(

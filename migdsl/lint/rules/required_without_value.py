@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from migdsl.diagnostics import Diagnostic, Label, Severity
-from migdsl.semantics.model import AddColumn, CheckedModule, RequireColumn
+from migdsl.diagnostics import Diagnostic, Fix, Label, Severity, fixes
+from migdsl.semantics.model import AddColumn, CheckedModule, Column, RequireColumn
+from migdsl.source import Span
 
 
 def check(module: CheckedModule) -> Iterator[Diagnostic]:
     """An `add` of a NOT NULL column, or a `require`, that says nothing of existing rows."""
     for change in module.changes:
         for operation in change.operations:
+            if not isinstance(operation, AddColumn | RequireColumn):
+                continue
             name = f"{change.table.entity}.{operation.column.name}"
             if isinstance(operation, AddColumn) and _lacks_value(operation):
                 yield Diagnostic(
@@ -22,6 +25,7 @@ def check(module: CheckedModule) -> Iterator[Diagnostic]:
                     body="The rows that are there, and those that old code still inserts, would have nothing to put into it.",
                     help=f"say how it is computed: add {operation.column.name} … {{ from `…` }}; "
                     f"or make it nullable: {operation.column.type.sql}?",
+                    fix=_nullable(operation.column),
                 )
             if isinstance(operation, RequireColumn) and operation.source is None and operation.complies is None:
                 yield Diagnostic(
@@ -33,6 +37,13 @@ def check(module: CheckedModule) -> Iterator[Diagnostic]:
                     f"or, where no row has a NULL and no code writes one: require {operation.column.name} "
                     '{ complies because "…" }',
                 )
+
+
+def _nullable(column: Column) -> Fix | None:
+    if column.type_span is None:
+        return None
+    end = Span(column.type_span.path, column.type_span.end, column.type_span.end)
+    return fixes.inserting(end, "?", f"`{column.name}` may be NULL", safe=False)
 
 
 def _lacks_value(operation: AddColumn) -> bool:

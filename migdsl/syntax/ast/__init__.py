@@ -7,12 +7,39 @@ interpreter's start.
 from __future__ import annotations
 
 from migdsl.syntax.ast.base import Allow, Name, Number, Setting, Sql, Text, Type, Word
-from migdsl.syntax.ast.change import Add, Back, Change, Drop, Operation, Optional, Require
+from migdsl.syntax.ast.change import (
+    Add,
+    Back,
+    Change,
+    Comment,
+    Computed,
+    Constrain,
+    Create,
+    Drop,
+    DropEntity,
+    DropNamed,
+    ExtendEnum,
+    Filled,
+    Merge,
+    Operation,
+    Optional,
+    RawSql,
+    Rename,
+    RenameTable,
+    ReplicaIdentity,
+    Require,
+    Retype,
+    SetDefault,
+    Split,
+)
+from migdsl.syntax.ast.conditions import Comparison, Condition, Held, Joined
 from migdsl.syntax.ast.entity import (
     Check,
     Column,
     Entity,
     EntityItem,
+    Exclude,
+    ExcludePart,
     Index,
     IndexPart,
     Key,
@@ -24,44 +51,102 @@ from migdsl.syntax.ast.entity import (
     TenantVia,
     Unique,
 )
-from migdsl.syntax.ast.header import Database, Migration, TenantKey, TenantList, Tenants
+from migdsl.syntax.ast.header import Database, Finished, Migration, TenantKey, TenantList, Tenants, Use
+from migdsl.syntax.ast.policy import (
+    Accept,
+    Affects,
+    Alert,
+    Backfill,
+    Gate,
+    Impact,
+    Invariant,
+    ManualStep,
+    Metric,
+    Output,
+    OutputPath,
+    Proof,
+    Retry,
+    Rollback,
+    Sample,
+    Top,
+    Validate,
+    When,
+)
 from migdsl.syntax.ast.rollout import BooleanFlag, Canary, Cutover, Flag, Phase, Ramp, Scope, Stage
 from migdsl.values import Value
 
 __all__ = [
+    "Accept",
     "Add",
+    "Affects",
+    "Alert",
     "Allow",
     "Back",
+    "Backfill",
     "BooleanFlag",
     "Canary",
     "Change",
     "Check",
     "Column",
+    "Comment",
+    "Comparison",
+    "Computed",
+    "Condition",
+    "Constrain",
+    "Create",
     "Cutover",
     "Database",
     "Declaration",
     "Drop",
+    "DropEntity",
+    "DropNamed",
     "Entity",
     "EntityItem",
+    "Exclude",
+    "ExcludePart",
+    "ExtendEnum",
+    "Filled",
+    "Finished",
     "Flag",
+    "Gate",
+    "Held",
+    "Impact",
     "Index",
     "IndexPart",
+    "Invariant",
+    "Joined",
     "Key",
     "Legacy",
     "Literal",
+    "ManualStep",
     "Mark",
+    "Merge",
+    "Metric",
     "Migration",
     "Module",
     "Name",
     "Number",
     "Operation",
     "Optional",
+    "Output",
+    "OutputPath",
     "Phase",
+    "Proof",
     "Ramp",
+    "RawSql",
     "Reference",
+    "Rename",
+    "RenameTable",
+    "ReplicaIdentity",
     "Require",
+    "Retry",
+    "Retype",
+    "Rollback",
+    "Sample",
     "Scope",
+    "SetDefault",
     "Setting",
+    "Split",
     "Sql",
     "Stage",
     "Target",
@@ -70,12 +155,39 @@ __all__ = [
     "TenantVia",
     "Tenants",
     "Text",
+    "Top",
     "Type",
     "Unique",
+    "Use",
+    "Validate",
+    "When",
     "Word",
 ]
 
-Declaration = Migration | Database | Tenants | Entity | Change | Cutover | Flag | BooleanFlag | Phase
+Declaration = (
+    Use
+    | Finished
+    | Migration
+    | Database
+    | Tenants
+    | Entity
+    | Change
+    | Create
+    | DropEntity
+    | Cutover
+    | Flag
+    | BooleanFlag
+    | Phase
+    | Backfill
+    | Validate
+    | Rollback
+    | Metric
+    | Alert
+    | Gate
+    | Accept
+    | Impact
+    | Output
+)
 
 
 class Module(Value):

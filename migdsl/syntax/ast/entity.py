@@ -36,13 +36,14 @@ class Mark(Value):
 
 
 class Column(Value):
-    """A column; NOT NULL unless `nullable`."""
+    """A column; NOT NULL unless `nullable`, of which `null` is the `?`."""
 
     name: Name
     type: Type
     nullable: bool
     marks: tuple[Mark, ...]
     span: Span
+    null: Span | None = None
 
 
 class Key(Value):
@@ -90,10 +91,30 @@ class Check(Value):
 
 
 class Reference(Value):
-    """A foreign key over several columns."""
+    """A foreign key."""
 
     columns: tuple[Name, ...]
     target: Target
+    name: Name | None
+    span: Span
+
+
+class ExcludePart(Value):
+    """What is compared with which operator: `room with "="`."""
+
+    column: Name | None
+    sql: Sql | None
+    operator: Text
+    span: Span
+
+
+class Exclude(Value):
+    """An exclusion constraint."""
+
+    method: Word
+    parts: tuple[ExcludePart, ...]
+    where: Sql | None
+    name: Name | None
     span: Span
 
 
@@ -113,7 +134,7 @@ class TenantVia(Value):
     span: Span
 
 
-EntityItem = Column | Key | Unique | Index | Check | Reference | Legacy | TenantVia | Setting | Allow
+EntityItem = Column | Key | Unique | Index | Check | Reference | Exclude | Legacy | TenantVia | Setting | Allow
 
 
 class Entity(Value):

@@ -3,8 +3,23 @@
 from __future__ import annotations
 
 from migdsl.source import Span
-from migdsl.syntax.ast.base import Allow, Name, Setting, Sql, Text, Type
+from migdsl.syntax.ast.base import Allow, Name, Number, Setting, Sql, Text, Type
+from migdsl.syntax.ast.policy import When
 from migdsl.values import Value
+
+
+class Use(Value):
+    """`use "shared/schema.mig"`: another file's declarations hold here too."""
+
+    path: Text
+    span: Span
+
+
+class Finished(Value):
+    """`finished 2027-02-01`: the migration is done, and its file is history."""
+
+    date: Number
+    span: Span
 
 
 class Migration(Value):
@@ -14,6 +29,7 @@ class Migration(Value):
     settings: tuple[Setting, ...]
     allows: tuple[Allow, ...]
     span: Span
+    slos: tuple[When, ...] = ()
 
 
 class Database(Value):

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from migdsl.source import Span
-from migdsl.syntax.ast.base import Allow, Name, Number, Text, Word
+from migdsl.syntax.ast.base import Allow, Name, Number, Setting, Text, Word
+from migdsl.syntax.ast.policy import ManualStep, When
 from migdsl.values import Value
 
 
@@ -24,12 +25,14 @@ class Canary(Value):
 
 
 class Cutover(Value):
-    """Who goes first and in which steps."""
+    """Who goes first, in which steps, and when to stop. Settings: reads, writes."""
 
     canaries: tuple[Canary, ...]
     ramps: tuple[Ramp, ...]
     allows: tuple[Allow, ...]
     span: Span
+    settings: tuple[Setting, ...] = ()
+    aborts: tuple[When, ...] = ()
 
 
 class Scope(Value):
@@ -68,8 +71,13 @@ class BooleanFlag(Value):
 
 
 class Phase(Value):
-    """`phase contract { after "9c41d7e" }`: the phase's revision follows one of other people."""
+    """More of a phase: revisions of other people that it follows, steps, exit conditions. `place`: it is the user's own,
+    behind that phase."""
 
     phase: Word
     afters: tuple[Text, ...]
     span: Span
+    place: Word | None = None
+    steps: tuple[ManualStep, ...] = ()
+    exits: tuple[When, ...] = ()
+    allows: tuple[Allow, ...] = ()

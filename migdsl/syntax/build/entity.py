@@ -4,29 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from lark import Token
-
 from migdsl.syntax import ast
 from migdsl.syntax.build import nodes
 from migdsl.syntax.build.nodes import Context, Node
+from migdsl.syntax.tree import Token
 
 
 def entity(node: Node, context: Context) -> ast.Entity:
     """`entity NAME in DATABASE.TABLE { … }`."""
     head, table, *rest = nodes.subtrees(node)
-    items = tuple(_ITEMS[child.data](child, context) for child in rest)
+    items = tuple(ITEMS[child.data](child, context) for child in rest)
     return ast.Entity(nodes.name(head, context), nodes.names(table, context), items, context.span(node))
 
 
 def column(node: Node, context: Context) -> ast.Column:
     """A column with its type and marks; also the first part of an `add`."""
     found = nodes.subtrees(node)
+    null = nodes.first(node, "nullable")
     return ast.Column(
         nodes.name(found[0], context),
         nodes.find_type(node, context),
-        nodes.first(node, "nullable") is not None,
+        null is not None,
         tuple(_mark(child, context) for child in found if child.data.startswith("mark_")),
         context.span(node),
+        context.span(null) if null else None,
     )
 
 
@@ -35,15 +36,16 @@ def _mark(node: Node, context: Context) -> ast.Mark:
     sqls = nodes.tokens(node, "SQL")
     return ast.Mark(
         node.data.removeprefix("mark_"),
-        _literal(literals[0], context) if literals else None,
+        literal(literals[0], context) if literals else None,
         nodes.sql(sqls[0], context) if sqls else None,
-        _target(node, context) if node.data == "mark_reference" else None,
+        target(node, context) if node.data == "mark_reference" else None,
         nodes.first(node, "always") is not None,
         context.span(node),
     )
 
 
-def _literal(node: Node, context: Context) -> ast.Literal:
+def literal(node: Node, context: Context) -> ast.Literal:
+    """A default's value."""
     span = context.span(node)
     if node.data == "sql_literal":
         return ast.Literal("", nodes.only_sql(node, context), span)
@@ -55,7 +57,8 @@ def _literal(node: Node, context: Context) -> ast.Literal:
     return ast.Literal("".join(str(child) for child in node.children if isinstance(child, Token)), None, span)
 
 
-def _target(node: Node, context: Context) -> ast.Target:
+def target(node: Node, context: Context) -> ast.Target:
+    """What `-> Other.id` points at."""
     found = nodes.names(node, context)
     rule = nodes.first(node, "on_delete")
     action = " ".join(w.text for w in nodes.words(rule, context)) if rule else None
@@ -66,10 +69,11 @@ def unique(node: Node, context: Context) -> ast.Unique:
     """`unique (a, b) as name`; also inside an `add`."""
     over = nodes.first(node, "names")
     assert over is not None
-    return ast.Unique(nodes.names(over, context), _constraint_name(node, context), False, context.span(node))
+    return ast.Unique(nodes.names(over, context), constraint_name(node, context), False, context.span(node))
 
 
-def _constraint_name(node: Node, context: Context) -> ast.Name | None:
+def constraint_name(node: Node, context: Context) -> ast.Name | None:
+    """`as name`, where it is said."""
     found = nodes.first(node, "constraint_name")
     return nodes.names(found, context)[0] if found else None
 
@@ -104,19 +108,40 @@ def _part(node: Node, context: Context) -> ast.IndexPart:
 
 
 def _check(node: Node, context: Context) -> ast.Check:
-    return ast.Check(nodes.only_sql(node, context), _constraint_name(node, context), context.span(node))
+    return ast.Check(nodes.only_sql(node, context), constraint_name(node, context), context.span(node))
 
 
 def _reference(node: Node, context: Context) -> ast.Reference:
     ours, *theirs = nodes.subtrees(node, "names")
     rule = nodes.first(node, "on_delete")
-    target = ast.Target(
+    points_at = ast.Target(
         nodes.names(node, context)[0],
         nodes.names(theirs[0], context) if theirs else (),
         " ".join(w.text for w in nodes.words(rule, context)) if rule else None,
         context.span(node),
     )
-    return ast.Reference(nodes.names(ours, context), target, context.span(node))
+    return ast.Reference(nodes.names(ours, context), points_at, constraint_name(node, context), context.span(node))
+
+
+def _exclude(node: Node, context: Context) -> ast.Exclude:
+    where = nodes.first(node, "exclude_where")
+    return ast.Exclude(
+        nodes.words(node, context)[0],
+        tuple(_exclude_part(child, context) for child in nodes.subtrees(node, "exclude_part")),
+        nodes.only_sql(where, context) if where else None,
+        constraint_name(node, context),
+        context.span(node),
+    )
+
+
+def _exclude_part(node: Node, context: Context) -> ast.ExcludePart:
+    sqls = nodes.tokens(node, "SQL")
+    return ast.ExcludePart(
+        None if sqls else nodes.names(node, context)[0],
+        nodes.sql(sqls[0], context) if sqls else None,
+        nodes.texts(node, context)[0],
+        context.span(node),
+    )
 
 
 def _legacy(node: Node, context: Context) -> ast.Legacy:
@@ -128,12 +153,13 @@ def _via(node: Node, context: Context) -> ast.TenantVia:
     return ast.TenantVia(over, parent, context.span(node))
 
 
-_ITEMS: dict[str, Callable[[Node, Context], ast.EntityItem]] = {
+ITEMS: dict[str, Callable[[Node, Context], ast.EntityItem]] = {
     "column": column,
     "entity_key": _key,
     "entity_unique": unique,
     "entity_index": _index,
     "entity_check": _check,
+    "entity_exclude": _exclude,
     "reference": _reference,
     "legacy": _legacy,
     "tenant_via": _via,

@@ -1,17 +1,28 @@
-"""`migration`, `database` and `tenants`: who migrates what, where, and within which boundary."""
+"""`use`, `finished`, `migration`, `database` and `tenants`: who migrates what, where, and within which boundary."""
 
 from __future__ import annotations
 
 from migdsl.syntax import ast
-from migdsl.syntax.build import nodes
+from migdsl.syntax.build import conditions, nodes
 from migdsl.syntax.build.nodes import Context, Node
+
+
+def use(node: Node, context: Context) -> ast.Use:
+    """`use "…"`."""
+    return ast.Use(nodes.texts(node, context)[0], context.span(node))
+
+
+def finished(node: Node, context: Context) -> ast.Finished:
+    """`finished DATE`."""
+    return ast.Finished(nodes.numbers(node, context)[0], context.span(node))
 
 
 def migration(node: Node, context: Context) -> ast.Migration:
     """`migration NAME { … }`."""
     head, *rest = nodes.subtrees(node)
-    settings = tuple(nodes.setting(child, context) for child in rest if child.data != "allow")
-    return ast.Migration(nodes.name(head, context), settings, nodes.allows(node, context), context.span(node))
+    settings = tuple(nodes.setting(child, context) for child in rest if child.data not in ("allow", "slo"))
+    slos = conditions.whens(node, context, "slo")
+    return ast.Migration(nodes.name(head, context), settings, nodes.allows(node, context), context.span(node), slos)
 
 
 def database(node: Node, context: Context) -> ast.Database:

@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from lark import Token, Tree
-
 from migdsl.diagnostics import Diagnostic, Label, Severity
 from migdsl.source import Span
 from migdsl.syntax import ast, lexis
+from migdsl.syntax.tree import Token, Tree
 
-Node = Tree[Token]
+Node = Tree
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,9 +22,7 @@ class Context:
 
     def span(self, node: Node | Token) -> Span:
         """Where a node or a token stands."""
-        if isinstance(node, Token):
-            return Span(self.path, node.start_pos or 0, node.end_pos or 0)
-        return Span(self.path, node.meta.start_pos, node.meta.end_pos)
+        return Span(self.path, node.start, node.end)
 
 
 def subtrees(node: Node, *kinds: str) -> list[Node]:

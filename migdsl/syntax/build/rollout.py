@@ -1,9 +1,9 @@
-"""`cutover`, `flag` and `phase`: who goes first, in which steps, where the rollout stands now, what its revisions follow."""
+"""`cutover`, `flag`, `phase` and `rollback`: who goes first, in which steps, where the rollout stands now, and the way back."""
 
 from __future__ import annotations
 
 from migdsl.syntax import ast
-from migdsl.syntax.build import nodes
+from migdsl.syntax.build import conditions, nodes
 from migdsl.syntax.build.nodes import Context, Node
 
 _SCOPES = ("scope_all", "scope_canary", "scope_percent", "scope_tenants")
@@ -13,7 +13,14 @@ def cutover(node: Node, context: Context) -> ast.Cutover:
     """`cutover { … }`."""
     canaries = [ast.Canary(nodes.texts(c, context), context.span(c)) for c in nodes.subtrees(node, "canary")]
     ramps = [_ramp(child, context) for child in nodes.subtrees(node, "ramp", "ramp_by_request")]
-    return ast.Cutover(tuple(canaries), tuple(ramps), nodes.allows(node, context), context.span(node))
+    return ast.Cutover(
+        tuple(canaries),
+        tuple(ramps),
+        nodes.allows(node, context),
+        context.span(node),
+        tuple(nodes.setting(child, context) for child in nodes.subtrees(node, "reads", "writes")),
+        conditions.whens(node, context, "abort"),
+    )
 
 
 def flag(node: Node, context: Context) -> ast.Flag:
@@ -35,9 +42,39 @@ def boolean_flag(node: Node, context: Context) -> ast.BooleanFlag:
 
 
 def phase(node: Node, context: Context) -> ast.Phase:
-    """`phase NAME { after "…" }`."""
+    """`phase NAME { … }` and `phase NAME after OTHER { … }`."""
     afters = tuple(text for child in nodes.subtrees(node, "phase_after") for text in nodes.texts(child, context))
-    return ast.Phase(nodes.words(node, context)[0], afters, context.span(node))
+    place = nodes.first(node, "phase_place")
+    return ast.Phase(
+        nodes.words(node, context)[0],
+        afters,
+        context.span(node),
+        nodes.words(place, context)[0] if place else None,
+        _steps(node, context),
+        conditions.whens(node, context, "exit"),
+        nodes.allows(node, context),
+    )
+
+
+def rollback(node: Node, context: Context) -> ast.Rollback:
+    """`rollback { … }`."""
+    return ast.Rollback(
+        conditions.whens(node, context, "rollback_when"),
+        _steps(node, context),
+        tuple(nodes.setting(child, context) for child in nodes.subtrees(node, "keep")),
+        nodes.allows(node, context),
+        context.span(node),
+    )
+
+
+def _steps(node: Node, context: Context) -> tuple[ast.ManualStep, ...]:
+    return tuple(_step(child, context) for child in nodes.subtrees(node, "step"))
+
+
+def _step(node: Node, context: Context) -> ast.ManualStep:
+    command = nodes.first(node, "run")
+    run = nodes.texts(command, context)[0] if command else None
+    return ast.ManualStep(nodes.texts(node, context)[0], run, context.span(node))
 
 
 def _ramp(node: Node, context: Context) -> ast.Ramp:

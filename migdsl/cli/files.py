@@ -1,0 +1,90 @@
+"""The files on the command line and all that they use become texts by name, read from the disk when they are asked for."""
+
+from __future__ import annotations
+
+import os
+import posixpath
+from collections.abc import Iterable, Mapping
+
+from migdsl.cli.inputs import LARGEST, Input
+from migdsl.cli.paths import is_under, project_root
+from migdsl.cli.reading import sources_in, text_of
+from migdsl.diagnostics import Diagnostic
+from migdsl.diagnostics.suggest import did_you_mean
+from migdsl.syntax.unit import Files, Refused, joined
+
+MOST_BYTES = 2 * LARGEST  # of all files of one command together
+
+
+class DiskFiles(Files):
+    """Files of the disk. A used one is read once, whatever paths lead to it, and only below the project's folder.
+
+    `root` is that folder; where it is None, the project of any file that was named on the command line.
+    """
+
+    def __init__(self, texts: Mapping[str, str], inputs: Iterable[Input], root: str | None = None) -> None:
+        super().__init__(texts)
+        self._inputs = {each.name: each for each in inputs}
+        self._roots = None if root is None else {os.path.realpath(root)}
+        self._known = {key: name for name, each in self._inputs.items() if (key := _identity(each.path))}
+        self._size = sum(len(each.data) for each in self._inputs.values())
+
+    @property
+    def inputs(self) -> Mapping[str, Input]:
+        """All files that were read so far, by name."""
+        return self._inputs
+
+    def locate(self, user: str, used: str) -> str:
+        """The name of the file that `used` means in the file `user`. Raises Refused."""
+        joined(user, used)  # what no path may be, on any system
+        path = os.path.normpath(os.path.join(os.path.dirname(self._inputs[user].path), *used.split("/")))
+        self._inside(path, used)
+        known = self._known.get(_identity(path) or (0, 0))
+        if known is not None and known in self._texts:
+            return known
+        return self._read(path, used)
+
+    def _inside(self, path: str, used: str) -> None:
+        if self._roots is None:
+            self._roots = {project_root(self._inputs[name].folder) for name in self}
+        real = os.path.realpath(path)
+        if not any(is_under(root, real) for root in self._roots):
+            below = ", ".join(sorted(self._roots))
+            body = f"The project is {below}."
+            link = os.path.islink(path) or real != os.path.abspath(path)
+            label = "leaves the project" + (" through a symbolic link" if link and ".." not in used.split("/") else "")
+            raise Refused(
+                "MIG015", label, body=body, help="use a file of this project, or say where it begins: --root DIR"
+            )
+
+    def _read(self, path: str, used: str) -> str:
+        source = Input(path)
+        text = text_of(source)
+        if isinstance(text, Diagnostic):
+            label = f"can't be read: {source.problem}" if source.problem else "is not UTF-8 text"
+            missing = not os.path.lexists(path)
+            help_ = _instead(path, used) if source.problem else text.help
+            raise Refused("MIG014", "there is no such file" if missing else label, body=text.body, help=help_)
+        self._size += len(source.data)
+        if self._size > MOST_BYTES:
+            raise Refused("MIG014", f"with it, all files together are larger than {MOST_BYTES >> 20} MiB")
+        self._texts[source.name] = text
+        self._inputs[source.name] = source
+        if key := _identity(path):
+            self._known[key] = source.name
+        return source.name
+
+
+def _identity(path: str) -> tuple[int, int] | None:
+    """What two paths of one file have in common; None where there is no file."""
+    try:
+        found = os.stat(path)
+    except (OSError, ValueError):
+        return None
+    return found.st_dev, found.st_ino
+
+
+def _instead(path: str, used: str) -> str:
+    folder, name = posixpath.split(used)
+    near = did_you_mean(name, sources_in(os.path.dirname(path) or "."))
+    return f'did you mean "{posixpath.join(folder, near)}"?' if near else ""

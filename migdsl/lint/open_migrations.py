@@ -1,0 +1,171 @@
+"""MIG430: migrations that are open at the same time become what two of them want of one and the same thing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+from migdsl.diagnostics import Diagnostic, Label, Severity
+from migdsl.ops import names
+from migdsl.semantics import model
+from migdsl.semantics.model import CheckedModule, Table
+from migdsl.source import Span
+from migdsl.values import Value
+
+# How much a migration wants of a thing: two of them get along as long as both together don't want more than _MOST.
+_READS, _CHANGES, _TAKES = 1, 2, 3
+_MOST = 3
+
+
+class _Claim(Value):
+    """What a migration wants: `thing` says of what, in all files alike, `shown` says it to people."""
+
+    thing: tuple[str, ...]
+    shown: str
+    strength: int
+    span: Span
+    migration: str
+
+
+def overlapping(modules: Sequence[CheckedModule]) -> Iterator[Diagnostic]:
+    """One diagnostic for each thing that two migrations can't both have; it shows both places."""
+    earlier: dict[tuple[str, ...], list[_Claim]] = {}
+    for module in modules:
+        mine = _strongest(module)
+        for claim in mine:
+            for other in earlier.get(claim.thing, ()):
+                if claim.strength + other.strength > _MOST:
+                    yield _diagnostic(claim, other)
+        for claim in mine:
+            earlier.setdefault(claim.thing, []).append(claim)
+
+
+def _strongest(module: CheckedModule) -> list[_Claim]:
+    """Each thing once, with the strongest claim on it."""
+    found: dict[tuple[str, ...], _Claim] = {}
+    for claim in _claims(module):
+        known = found.get(claim.thing)
+        if known is None or known.strength < claim.strength:
+            found[claim.thing] = claim
+    return list(found.values())
+
+
+def _claims(module: CheckedModule) -> Iterator[_Claim]:
+    assert module.header is not None
+    migration = module.header.name
+    for change in module.changes:
+        for operation in change.operations:
+            whole = _TAKES if isinstance(operation, model.RenameTable) else _READS
+            yield _of_table(migration, change.table, operation.span, whole)
+            for kind, name, strength in _wanted(change.table, operation):
+                yield _claim(migration, change.table, kind, name, strength, operation.span)
+    for created in module.created:
+        yield _of_table(migration, created.table, created.table.span, _CHANGES)
+    for dropped in module.dropped:
+        yield _of_table(migration, dropped.table, dropped.span, _TAKES)
+
+
+def _of_table(migration: str, table: Table, span: Span, strength: int) -> _Claim:
+    return _Claim(
+        (table.database, table.schema, "table", table.name),
+        f"the table `{table.schema}.{table.name}`",
+        strength,
+        span,
+        migration,
+    )
+
+
+def _claim(migration: str, table: Table, kind: str, name: str, strength: int, span: Span) -> _Claim:
+    if kind == "column":
+        return _Claim(
+            (table.database, table.schema, table.name, kind, name),
+            f"`{table.entity}.{name}`",
+            strength,
+            span,
+            migration,
+        )
+    if kind == "name":  # of an index or a constraint: one a schema
+        return _Claim((table.database, table.schema, kind, name), f"the name `{name}`", strength, span, migration)
+    if kind == "type":
+        return _Claim((table.database, kind, name), f"the type `{name}`", strength, span, migration)
+    return _Claim(
+        (table.database, table.schema, table.name, kind), f"the {kind} of `{table.entity}`", strength, span, migration
+    )
+
+
+_Wanted = Iterator[tuple[str, str, int]]
+
+
+def _wanted(table: Table, operation: model.Operation) -> _Wanted:
+    """Kind, name and strength of all that an operation wants; of an unknown kind, the column that it speaks of."""
+    rule = _RULES.get(type(operation))
+    if rule is not None:
+        yield from rule(table, operation)
+    elif isinstance(column := getattr(operation, "column", None), model.Column):
+        yield "column", column.name, _CHANGES
+
+
+def _add(table: Table, operation: model.AddColumn) -> _Wanted:
+    yield "column", operation.column.name, _CHANGES
+    for name in operation.source.names() if operation.source else ():
+        yield "column", name, _READS
+    for back in operation.backs:
+        yield "column", back.column, _CHANGES
+    for unique in operation.uniques:
+        yield "name", unique.name or names.unique(table, unique.columns), _CHANGES
+        for column in unique.columns:
+            yield "column", column, _READS
+
+
+def _taken(_: Table, operation: model.DropColumn | model.RetypeColumn) -> _Wanted:
+    yield "column", operation.column.name, _TAKES
+
+
+def _constraint(table: Table, operation: model.AddConstraint | model.DropConstraint) -> _Wanted:
+    constraint = operation.constraint
+    name = constraint.name or (names.unique(table, constraint.columns) if constraint.kind == "unique" else None)
+    if name is not None:
+        yield "name", name, _CHANGES
+    if constraint.kind == "key":
+        yield "key", "", _CHANGES
+    for column in constraint.uses:
+        yield "column", column, _READS
+
+
+def _enum(_: Table, operation: model.ExtendEnum) -> _Wanted:
+    yield "type", operation.type, _CHANGES
+
+
+def _comment(_: Table, operation: model.Comment) -> _Wanted:
+    yield f"comment on `{operation.column}`" if operation.column else "comment", "", _CHANGES
+
+
+def _replica(*_: object) -> _Wanted:
+    yield "replica identity", "", _CHANGES
+
+
+_RULES: Mapping[type, Callable[[Table, Any], _Wanted]] = {
+    model.AddColumn: _add,
+    model.DropColumn: _taken,
+    model.RetypeColumn: _taken,
+    model.AddConstraint: _constraint,
+    model.DropConstraint: _constraint,
+    model.ExtendEnum: _enum,
+    model.Comment: _comment,
+    model.ReplicaIdentity: _replica,
+}
+
+
+def _diagnostic(claim: _Claim, other: _Claim) -> Diagnostic:
+    return Diagnostic(
+        "MIG430",
+        Severity.ERROR,
+        f"{claim.shown} is changed by two migrations that are open",
+        Label(claim.span, f"{_WORDS[claim.strength]} by `{claim.migration}`"),
+        (Label(other.span, f"and {_WORDS[other.strength]} by `{other.migration}`"),),
+        body="Each was planned as if the other weren't there: both sides would write the column, or one takes what the other needs.",
+        help="finish one before the other begins (`migdsl finish`), or make them one migration",
+    )
+
+
+_WORDS = {_READS: "needed", _CHANGES: "changed", _TAKES: "taken away or replaced"}

@@ -1,0 +1,157 @@
+"""Conditions as written become checked ones: metrics known, units right, times read."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from migdsl.semantics.header import bad_number
+from migdsl.semantics.policy import Comparison, Condition, Held, Joined, Metric
+from migdsl.semantics.problems import Problems
+from migdsl.syntax import ast, lexis
+
+UNITS = ("ratio", "count", "seconds", "bytes", "per_second")
+# What a number of each unit looks like.
+_EXAMPLES = {"ratio": "0.1%", "count": "100", "seconds": "10s", "bytes": "64MB", "per_second": "500"}
+_SPOKEN = {
+    "ratio": "a ratio",
+    "count": "a count",
+    "seconds": "a time",
+    "bytes": "an amount of data",
+    "per_second": "a count per second",
+}
+BUILT_IN: Mapping[str, str] = MappingProxyType(
+    {
+        "backfill_progress": "ratio",
+        "backfill_errors": "count",
+        "backfill_rate": "per_second",
+        "drift_rate": "ratio",
+        "rows_missing": "count",
+        "rows_extra": "count",
+        "rows_mismatched": "count",
+        "tenants_unlisted": "count",
+        "sync_lag": "seconds",
+        "replication_lag": "seconds",
+        "lock_wait": "seconds",
+        "cutover_errors": "ratio",
+        "shadow_mismatch_rate": "ratio",
+        "deprecated_requests": "per_second",
+    }
+)
+# What the jobs put into Prometheus. The rest is known to whoever serves the traffic or runs the database.
+EXPORTED = frozenset(
+    "backfill_progress backfill_errors backfill_rate drift_rate rows_missing rows_extra rows_mismatched tenants_unlisted".split()
+)
+# What a backfill can ask the database that it writes to.
+SEEN_BY_JOBS = frozenset(["replication_lag", "lock_wait"])
+_BYTES = re.compile(r"(\d[\d_]*)(B|kB|MB|GB|TB)")
+_POWERS = ("B", "kB", "MB", "GB", "TB")
+
+
+def watched(problems: Problems, node: ast.Condition, metrics: Mapping[str, Metric]) -> Condition | None:
+    """A condition that monitoring, or a gate, can tell; None where it can't be (and was reported)."""
+    return _checked(_Reader(problems, metrics, pausing=False), node)
+
+
+def pausing(problems: Problems, node: ast.Condition) -> Condition | None:
+    """A condition that a backfill asks itself about between two batches."""
+    return _checked(_Reader(problems, {}, pausing=True), node)
+
+
+class _Reader:
+    """What reading a condition needs: where to leave problems, the user's metrics, and who is going to ask."""
+
+    def __init__(self, problems: Problems, metrics: Mapping[str, Metric], *, pausing: bool) -> None:
+        self.problems = problems
+        self.metrics = metrics
+        self.pausing = pausing
+
+
+def _checked(reader: _Reader, node: ast.Condition) -> Condition | None:
+    if isinstance(node, ast.Comparison):
+        return _comparison(reader, node)
+    if isinstance(node, ast.Held):
+        return _held(reader, node)
+    parts = [_checked(reader, part) for part in node.parts]
+    known = tuple(part for part in parts if part is not None)
+    return Joined(node.either, known) if len(known) == len(parts) else None
+
+
+def _held(reader: _Reader, node: ast.Held) -> Condition | None:
+    inner = _checked(reader, node.condition)
+    seconds = lexis.seconds(node.time.raw)
+    if not seconds:
+        bad_number(reader.problems, node.time, "duration", "24h")
+        return None
+    if reader.pausing:
+        title = "a job pauses at once, and goes on at once"
+        label = "it looks at the moment alone"
+        reader.problems.error("MIG007", node.time.span, title, label, help="leave `for` out")
+        return None
+    return Held(inner, seconds, node.time.raw) if inner is not None else None
+
+
+def _comparison(reader: _Reader, node: ast.Comparison) -> Condition | None:
+    metric = _metric(reader, node)
+    if metric is None:
+        return None
+    value = amount(node.number.raw, metric.unit)
+    if value is None:
+        _wrong_unit(reader.problems, node, metric)
+        return None
+    return Comparison(metric, node.operator, value, node.number.raw)
+
+
+def _metric(reader: _Reader, node: ast.Comparison) -> Metric | None:
+    name, problems = node.metric.text, reader.problems
+    if name not in reader.metrics and name not in BUILT_IN:
+        known = SEEN_BY_JOBS if reader.pausing else {*BUILT_IN, *reader.metrics}
+        problems.unknown("MIG121", "metric", name, node.metric.span, known)
+        return None
+    if reader.pausing and name not in SEEN_BY_JOBS:
+        title = f"a backfill can't tell what `{name}` is"
+        help_ = f"a job asks its database, which knows {' and '.join(sorted(SEEN_BY_JOBS))}"
+        problems.error("MIG007", node.metric.span, title, "not for a job to know, in this release", help=help_)
+        return None
+    if name in reader.metrics:
+        return reader.metrics[name]
+    if not reader.pausing and name not in EXPORTED:
+        title = f"nothing of this release measures `{name}`"
+        help_ = f"say where it comes from: metric {name} = `…` unit {BUILT_IN[name]}"
+        problems.error("MIG007", node.metric.span, title, "not measured by the jobs", help=help_)
+        return None
+    return Metric(name, BUILT_IN[name], None)
+
+
+def _wrong_unit(problems: Problems, node: ast.Comparison, metric: Metric) -> None:
+    others = [unit for unit in UNITS if amount(node.number.raw, unit) is not None]
+    example = _EXAMPLES[metric.unit]
+    if not others:
+        bad_number(problems, node.number, "number", example)
+        return
+    title = f"`{metric.name}` is {_SPOKEN[metric.unit]}, and `{node.number.raw}` is {_SPOKEN[others[0]]}"
+    help_ = f"for example {metric.name} {node.operator} {example}"
+    problems.error("MIG122", node.number.span, title, "another unit", more=[(node.metric.span, metric.unit)], help=help_)
+
+
+def amount(raw: str, unit: str) -> str | None:
+    """A number as a decimal in the base unit of `unit`; None where it is none of that unit. 0 is 0 in all of them."""
+    if lexis.count(raw) == 0:
+        return "0"
+    if unit == "ratio":
+        share = lexis.percent(raw)
+        return None if share is None else _decimal(share / 100)
+    if unit == "seconds":
+        seconds = lexis.seconds(raw)
+        return None if seconds is None else _decimal(seconds)
+    match = _BYTES.fullmatch(raw) if unit == "bytes" else None
+    if match:
+        return str(int(match[1].replace("_", "")) * 1000 ** _POWERS.index(match[2]))
+    count = lexis.count(raw)
+    return None if count is None else str(count)
+
+
+def _decimal(value: float) -> str:
+    """Without exponent, and without what binary fractions leave behind."""
+    return f"{value:.12f}".rstrip("0").rstrip(".")

@@ -1,0 +1,106 @@
+"""Constraints and indexes as written become checked ones: names known, SQL parsed, all that a twin needs at hand."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+
+from migdsl.dialect import sql as dialect
+from migdsl.dialect.names import quote
+from migdsl.semantics.expressions import expression
+from migdsl.semantics.model import Column, Constraint
+from migdsl.semantics.problems import Problems, sql_name
+from migdsl.semantics.relations import referred
+from migdsl.semantics.shapes import ExcludePart, ExcludeShape, IndexPart, IndexShape
+from migdsl.syntax import ast
+
+Item = ast.Unique | ast.Index | ast.Check | ast.Reference | ast.Exclude | ast.Key
+Known = Collection[str] | None
+
+
+def constraints(
+    problems: Problems, node: ast.Entity, columns: tuple[Column, ...], known: Known
+) -> Iterator[Constraint]:
+    """All that stands on an entity's columns, but for the references behind a column's type."""
+    for column in columns:
+        if column.unique:
+            yield Constraint("unique", (column.name,), frozenset([column.name]), None, column.span)
+        if column.generated:
+            uses = column.generated.names()
+            yield Constraint("generated", (column.name,), uses, column.name, column.span)
+    for item in node.items:
+        if isinstance(item, Item):
+            yield constraint(problems, item, known, node.name.text)
+
+
+def constraint(problems: Problems, item: Item, known: Known, entity: str) -> Constraint:
+    """One constraint or index over the columns `known` (None where they aren't all known)."""
+    found = _constraint(problems, item, known)
+    for name in _names_in(item):
+        if known is not None and sql_name(name) not in known:
+            problems.unknown("MIG102", "column", sql_name(name), name.span, known, f"in `{entity}`")
+    return found
+
+
+def _constraint(problems: Problems, item: Item, known: Known) -> Constraint:
+    name = sql_name(item.name) if not isinstance(item, ast.Key) and item.name else None
+    if isinstance(item, ast.Index):
+        return _index(problems, item, name, known)
+    if isinstance(item, ast.Check):
+        found = expression(problems, item.sql, "check", known)
+        return Constraint("check", (), found.names() if found else frozenset(), name, item.span, check=found)
+    if isinstance(item, ast.Exclude):
+        return _exclude(problems, item, name, known)
+    columns = tuple(sql_name(n) for n in item.columns)
+    target = referred(item.target) if isinstance(item, ast.Reference) else None
+    kind = {ast.Key: "key", ast.Unique: "unique", ast.Reference: "reference"}[type(item)]
+    return Constraint(kind, columns, frozenset(columns), name, item.span, target=target)
+
+
+def _names_in(item: Item) -> tuple[ast.Name, ...]:
+    if isinstance(item, ast.Index):
+        return tuple(p.column for p in item.parts if p.column) + item.include
+    if isinstance(item, ast.Exclude):
+        return tuple(p.column for p in item.parts if p.column)
+    return () if isinstance(item, ast.Check) else item.columns
+
+
+def _index(problems: Problems, item: ast.Index, name: str | None, known: Known) -> Constraint:
+    parts = tuple(_part(problems, part, known) for part in item.parts)
+    where = expression(problems, item.where, "index", known) if item.where else None
+    include = tuple(sql_name(n) for n in item.include)
+    uses = {*include, *(where.names() if where else ())}
+    uses.update(*({p.column} if p.column else p.expression.names() if p.expression else () for p in parts))
+    leading = []
+    for part in parts:
+        # A partial index says nothing of the rows that it leaves out, so nobody can walk along it.
+        if part.column is None or item.where is not None:
+            break
+        leading.append(part.column)
+    shape = IndexShape(parts, item.method.text.lower() if item.method else None, include, where)
+    return Constraint("index", tuple(leading), frozenset(uses), name, item.span, index=shape)
+
+
+def _part(problems: Problems, part: ast.IndexPart, known: Known) -> IndexPart:
+    if part.sql is not None:
+        return IndexPart(None, expression(problems, part.sql, "index", known))
+    assert part.column is not None
+    column = sql_name(part.column)
+    if part.function is None:
+        return IndexPart(column, None)
+    return IndexPart(None, dialect.expression(f"{quote(sql_name(part.function))}({quote(column)})"))
+
+
+def _exclude(problems: Problems, item: ast.Exclude, name: str | None, known: Known) -> Constraint:
+    parts = tuple(
+        ExcludePart(
+            sql_name(p.column) if p.column else None,
+            expression(problems, p.sql, "index", known) if p.sql else None,
+            p.operator.value,
+        )
+        for p in item.parts
+    )
+    where = expression(problems, item.where, "index", known) if item.where else None
+    uses = set(where.names() if where else ())
+    uses.update(*({p.column} if p.column else p.expression.names() if p.expression else () for p in parts))
+    shape = ExcludeShape(item.method.text.lower(), parts, where)
+    return Constraint("exclude", (), frozenset(uses), name, item.span, exclude=shape)

@@ -1,0 +1,76 @@
+"""Operations become the few words that people know them by, and the names of what they change."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from migdsl.dialect.names import quote
+from migdsl.semantics import model
+from migdsl.semantics.model import Constraint, Operation
+
+_VERBS = {
+    model.AddColumn: "add",
+    model.DropColumn: "drop",
+    model.RequireColumn: "require",
+    model.OptionalColumn: "make optional",
+    model.RetypeColumn: "retype",
+    model.SetDefault: "default",
+}
+_KINDS = {"reference": "foreign key", "key": "primary key", "exclude": "exclusion constraint"}
+
+
+def phrases(operations: Iterable[Operation]) -> tuple[str, ...]:
+    """Each operation in a few words; what is one operation in the file is said once."""
+    said = (_phrase(o) for o in operations if not (isinstance(o, model.AddConstraint) and o.replaces is not None))
+    return tuple(dict.fromkeys(said))
+
+
+def _phrase(operation: Operation) -> str:
+    if isinstance(operation, model.AddColumn | model.DropColumn) and operation.said:
+        return operation.said
+    if isinstance(operation, model.ColumnOperation):
+        return f"{_VERBS[type(operation)]} {operation.column.name}"
+    if isinstance(operation, model.AddConstraint):
+        return f"add {described(operation.constraint)}"
+    if isinstance(operation, model.DropConstraint):
+        return f"drop {described(operation.constraint)}"
+    return _other(operation)
+
+
+def _other(operation: Operation) -> str:
+    if isinstance(operation, model.ExtendEnum):
+        return f"add a label to {operation.type}"
+    if isinstance(operation, model.RenameTable):
+        return f"rename the table to {operation.to}"
+    if isinstance(operation, model.Comment):
+        return f"comment on {operation.column or 'the table'}"
+    if isinstance(operation, model.ReplicaIdentity):
+        return f"replica identity {operation.kind.lower()}"
+    assert isinstance(operation, model.RawSql)
+    return operation.why
+
+
+def described(constraint: Constraint) -> str:
+    """A constraint or an index in a few words: `unique (a, b)`, `index (lower(b))`."""
+    if constraint.name:
+        return f"{_KINDS.get(constraint.kind, constraint.kind)} {constraint.name}"
+    if constraint.index is not None:
+        parts = [p.column or (p.expression.text if p.expression else "") for p in constraint.index.parts]
+        return f"index ({', '.join(parts)})"
+    if constraint.check is not None:
+        return f"check ({constraint.check.text.strip()})"
+    columns = ", ".join(constraint.columns or sorted(constraint.uses))
+    return f"{_KINDS.get(constraint.kind, constraint.kind)} ({columns})"
+
+
+def subject(operation: Operation) -> str | None:
+    """What no other operation of the same table may change: a column, or a thing by its kind and name."""
+    if isinstance(operation, model.ColumnOperation):
+        return operation.column.name
+    if isinstance(operation, model.RenameTable | model.ReplicaIdentity):
+        return type(operation).__name__
+    if isinstance(operation, model.Comment):
+        return f"the comment on {operation.column or 'the table'}"
+    if isinstance(operation, model.ExtendEnum):
+        return f"label {quote(operation.label)} of {operation.type}"
+    return None

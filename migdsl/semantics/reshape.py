@@ -1,0 +1,194 @@
+"""`rename`, `split`, `merge`: what can be said with `add` and `drop`, and is shorter; `retype`, defaults, enum labels."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from migdsl.dialect import sql as dialect
+from migdsl.dialect.names import qualified, quote
+from migdsl.dialect.sql import Expression
+from migdsl.dialect.types import in_place
+from migdsl.semantics import tables
+from migdsl.semantics.defaults import default
+from migdsl.semantics.model import (
+    AddColumn,
+    AddConstraint,
+    Back,
+    Column,
+    Constraint,
+    DropColumn,
+    ExtendEnum,
+    Operation,
+    RetypeColumn,
+    SetDefault,
+    Table,
+)
+from migdsl.semantics.problems import sql_name
+from migdsl.semantics.scene import Scene, cast, just, said
+from migdsl.semantics.shapes import ExcludePart, ExcludeShape, IndexPart, IndexShape
+from migdsl.semantics.types import column_type
+from migdsl.syntax import ast
+from migdsl.values import replace
+
+
+def rename(scene: Scene, item: ast.Rename) -> Iterator[Operation]:
+    """A column of the new name beside the old one, twins of what stands on it, and the old one goes."""
+    column = scene.existing(item.column)
+    scene.free(item.to)
+    if column is None or not _movable(scene, item.column, column, "renamed"):
+        return
+    to = sql_name(item.to)
+    added = replace(column, name=to, span=item.to.span, key=False, tenant=False, unique=False)
+    words = f"rename {column.name} to {to}"
+    back = Back(column.name, just(to), item.span)
+    yield AddColumn(added, just(column.name), (back,), (), None, item.span, words)
+    yield from twins(scene.table, {column.name: to})
+    yield DropColumn(column, scene.soak(item.after), None, None, item.span, words)
+
+
+def split(scene: Scene, item: ast.Split) -> Iterator[Operation]:
+    """New columns computed from one that goes."""
+    column = scene.existing(item.column)
+    added = _split_columns(scene, item)
+    if column is None or not _movable(scene, item.column, column, "split"):
+        return
+    words = f"split {column.name} into {', '.join(c.name for c, _ in added)}"
+    # One way back for all of them: the first carries it, the others are its siblings.
+    back = scene.own_back(item.back, column)
+    for number, (new, source) in enumerate(added):
+        yield AddColumn(new, source, (back,) if back and number == 0 else (), (), None, item.span, words)
+    yield DropColumn(column, scene.soak(item.after), None, said(item.irreversible), item.span, words)
+
+
+def _split_columns(scene: Scene, item: ast.Split) -> list[tuple[Column, Expression | None]]:
+    values = {sql_name(v.column): v for v in item.values}
+    found = []
+    for node in item.into:
+        scene.free(node.name)
+        value = values.pop(sql_name(node.name), None)
+        source = scene.source(value.sql) if value else None
+        if value is None:
+            title = f"nothing says what `{sql_name(node.name)}` is computed from"
+            help_ = f"{sql_name(node.name)} = `…`"
+            scene.problems.error(
+                "MIG401", node.name.span, title, "has no value for the rows that are there", help=help_
+            )
+        found.append((tables.column(scene.problems, node), source))
+    for name, value in values.items():
+        known = [c.name for c, _ in found]
+        scene.problems.unknown("MIG102", "column", name, value.column.span, known, "in this split")
+    return found
+
+
+def merge(scene: Scene, item: ast.Merge) -> Iterator[Operation]:
+    """One new column computed from several that go."""
+    columns = [c for name in item.columns if (c := scene.existing(name)) and _movable(scene, name, c, "merged")]
+    scene.free(item.into.name)
+    into = tables.column(scene.problems, item.into)
+    source = scene.source(item.source)
+    if item.source is None:
+        help_ = "from `…`, over the columns that are merged"
+        title = f"nothing says what `{into.name}` is computed from"
+        scene.problems.error(
+            "MIG401", item.into.name.span, title, "has no value for the rows that are there", help=help_
+        )
+    backs = tuple(b for node in item.backs if (b := scene.back(node)) is not None)
+    words = f"merge {', '.join(c.name for c in columns)} into {into.name}"
+    yield AddColumn(into, source, backs, (), None, item.span, words)
+    for column in columns:
+        yield DropColumn(column, scene.soak(item.after), None, said(item.irreversible), item.span, words)
+
+
+def _movable(scene: Scene, name: ast.Name, column: Column, verb: str) -> bool:
+    """Whether another column may take its place: a generated one has nothing to carry over, the key carries everything."""
+    why = (
+        "is the tenant column"
+        if column.tenant
+        else (
+            "is part of the key"
+            if column.name in scene.table.key
+            else (
+                "is generated"
+                if column.generated is not None
+                else "numbers the rows" if column.identity is not None else None
+            )
+        )
+    )
+    if why is None:
+        return True
+    title = f"`{scene.table.entity}.{column.name}` can't be {verb}"
+    body = "Batches walk along the key and are confined by the tenant column; a generated value can be declared anew instead."
+    help_ = "leave its name as it is in the database and give it another one in the application"
+    scene.problems.error("MIG414", name.span, title, why, body=body, help=help_)
+    return False
+
+
+def twins(table: Table, new: Mapping[str, str]) -> Iterator[AddConstraint]:
+    """What stands on columns that others take the place of, over the new ones."""
+    for constraint in table.constraints:
+        if constraint.kind != "generated" and constraint.uses & set(new):
+            yield AddConstraint(over(constraint, new), None, constraint, constraint.span)
+
+
+def over(constraint: Constraint, new: Mapping[str, str]) -> Constraint:
+    """The same constraint with other columns in the place of some, and without a name."""
+
+    def names(columns: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(new.get(c, c) for c in columns)
+
+    def sql(found: Expression | None) -> Expression | None:
+        return dialect.expression(found.rewritten(lambda c: quote(new.get(c, c)))) if found else None
+
+    index, exclude = constraint.index, constraint.exclude
+    if index:
+        parts = tuple(IndexPart(p.column and new.get(p.column, p.column), sql(p.expression)) for p in index.parts)
+        index = IndexShape(parts, index.method, names(index.include), sql(index.where))
+    if exclude:
+        kept = tuple(
+            ExcludePart(p.column and new.get(p.column, p.column), sql(p.expression), p.operator) for p in exclude.parts
+        )
+        exclude = ExcludeShape(exclude.method, kept, sql(exclude.where))
+    return replace(
+        constraint,
+        columns=names(constraint.columns),
+        uses=frozenset(names(tuple(constraint.uses))),
+        name=None,
+        index=index,
+        check=sql(constraint.check),
+        exclude=exclude,
+    )
+
+
+def retype(scene: Scene, item: ast.Retype) -> Iterator[Operation]:
+    """Another type, in place where PostgreSQL can, else by a shadow column."""
+    column = scene.existing(item.column)
+    type_ = column_type(scene.problems, item.type)
+    source, back = scene.source(item.source), scene.own_back(item.back, column) if column else None
+    if column is None:
+        return
+    yield RetypeColumn(
+        column,
+        replace(column, type=type_, span=item.type.span),
+        source or cast(column.name, type_.sql),
+        back.expression if back else cast(column.name, column.type.sql),
+        scene.soak(item.after),
+        said(item.irreversible),
+        source is None and in_place(column.type, type_),
+        item.span,
+    )
+
+
+def set_default(scene: Scene, item: ast.SetDefault) -> Iterator[Operation]:
+    """A default for rows to come."""
+    column = scene.existing(item.column)
+    value = default(scene.problems, item.literal) if item.literal else None
+    if column is not None:
+        yield SetDefault(column, value, item.span)
+
+
+def extend_enum(scene: Scene, item: ast.ExtendEnum) -> Iterator[Operation]:
+    """A label more. The name is a column's, whose type is meant, or the type's own."""
+    column = scene.table.column(sql_name(item.name))
+    type_ = column.type.base if column else qualified(scene.table.schema, sql_name(item.name))
+    neighbour = item.neighbour.value if item.neighbour else None
+    yield ExtendEnum(type_, item.label.value, item.side.upper() if item.side else None, neighbour, item.span)

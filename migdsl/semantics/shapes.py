@@ -1,0 +1,46 @@
+"""What constraints and indexes are made of, so that a twin of one can be built over other columns."""
+
+from __future__ import annotations
+
+from migdsl.dialect.sql import Expression
+from migdsl.values import Value
+
+
+class IndexPart(Value):
+    """One thing that an index is sorted by: a column, or an expression."""
+
+    column: str | None
+    expression: Expression | None
+
+
+class IndexShape(Value):
+    """An index. `method` is None for a B-tree."""
+
+    parts: tuple[IndexPart, ...]
+    method: str | None
+    include: tuple[str, ...]
+    where: Expression | None
+
+
+class Referred(Value):
+    """What a foreign key points at: an entity's columns (none: its key), and what happens on delete, as SQL."""
+
+    entity: str
+    columns: tuple[str, ...]
+    on_delete: str | None
+
+
+class ExcludePart(Value):
+    """A column or an expression, and the operator that must not be true of two rows."""
+
+    column: str | None
+    expression: Expression | None
+    operator: str
+
+
+class ExcludeShape(Value):
+    """An exclusion constraint."""
+
+    method: str
+    parts: tuple[ExcludePart, ...]
+    where: Expression | None

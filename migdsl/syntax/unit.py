@@ -1,0 +1,240 @@
+"""A file and all the files that it uses become one syntax tree, or what keeps them from being one."""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from collections.abc import Iterator, Mapping
+from datetime import date
+
+from migdsl.diagnostics import Diagnostic, Label, Severity
+from migdsl.diagnostics.suggest import did_you_mean
+from migdsl.source import SourceFile, Span
+from migdsl.syntax import ast
+from migdsl.syntax.parser import Parsed, parse
+from migdsl.values import Value
+
+MOST_FILES = 200  # of one unit; nobody shares more, and a loop of links would never end
+_USES = re.compile(r"[ \t]*use\b")
+_DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
+_DECLARING = (ast.Database, ast.Tenants, ast.Entity)
+
+
+class Refused(Exception):  # noqa: N818 - it says what becomes of a `use`
+    """Why a file can't be used: a code, what is to be seen at the `use`, evidence, and a way out."""
+
+    def __init__(self, code: str, label: str, *, body: str = "", help: str = "") -> None:
+        super().__init__(label)
+        self.code = code
+        self.label = label
+        self.body = body
+        self.help = help
+
+
+class Files(Mapping[str, str]):
+    """Texts by name (relative, with `/`). Iterating gives those that were named; `locate` may know more.
+
+    The command line's own kind reads used files from the disk; this one has what it was given.
+    """
+
+    def __init__(self, texts: Mapping[str, str]) -> None:
+        self._texts = dict(texts)
+        self._named = tuple(texts)
+        self._parsed: dict[str, Parsed] = {}
+
+    def __getitem__(self, name: str) -> str:
+        return self._texts[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._named)
+
+    def __len__(self) -> int:
+        return len(self._named)
+
+    def locate(self, user: str, used: str) -> str:
+        """The name under which the file is to be had that `used` means in the file `user`. Raises Refused."""
+        name = joined(user, used)
+        if name in self._texts:
+            return name
+        if name.startswith("../"):
+            raise Refused("MIG015", "leaves the project", help="use a file of this project")
+        near = did_you_mean(name, self._texts)
+        folder = f"{posixpath.dirname(user)}/" if "/" in user else ""
+        help_ = f'did you mean "{near.removeprefix(folder)}"?' if near else ""
+        raise Refused("MIG014", "there is no such file", help=help_)
+
+    def parse(self, name: str) -> Parsed:
+        """The file's syntax tree; files that share a third parse it once."""
+        if name not in self._parsed:
+            self._parsed[name] = parse(SourceFile(name, self[name]))
+        return self._parsed[name]
+
+
+def joined(user: str, used: str) -> str:
+    """The path `used`, as the file `user` means it: relative to that file's own folder. Raises Refused."""
+    if not used or used.endswith("/") or posixpath.normpath(used) == ".":
+        raise Refused("MIG014", "names no file", help='use "shared/schema.mig"')
+    if "\\" in used or not used.isprintable():
+        raise Refused("MIG014", "is no path", help="folders are parted by `/`, on every system")
+    if used.startswith("/") or used[1:2] == ":":
+        body = "An absolute path is there on one machine only."
+        raise Refused("MIG015", "is absolute", body=body, help="a path is relative to the file that says it")
+    return posixpath.normpath(posixpath.join(posixpath.dirname(user), used))
+
+
+class Unit(Value):
+    """What is compiled together: the declarations of all files, used ones first.
+
+    `whole` is False where a file is missing, so that unknown names mean nothing. `finished` is the date, as written,
+    where the main file is history; nothing of it is to be checked then.
+    """
+
+    parsed: Parsed
+    sources: Mapping[str, SourceFile]
+    whole: bool
+    finished: str | None
+
+
+def unit(files: Files, path: str) -> Unit:
+    """Read the file `path` and all that it uses, each once. Never raises where `path` is among the files."""
+    reader = _Reader(files)
+    reader.read(path, ())
+    parsed = Parsed(ast.Module(path, tuple(reader.declarations)), tuple(reader.problems), frozenset(reader.broken))
+    return Unit(parsed, reader.sources, reader.whole, reader.finished)
+
+
+class _Reader:
+    """What was read so far."""
+
+    def __init__(self, files: Files) -> None:
+        self._files = files
+        self.sources: dict[str, SourceFile] = {}
+        self.declarations: list[ast.Declaration] = []
+        self.problems: list[Diagnostic] = []
+        self.broken: set[str] = set()
+        self.whole = True
+        self.finished: str | None = None
+
+    def read(self, name: str, trail: tuple[tuple[str, ast.Use], ...]) -> None:
+        """Read a file, those that it uses first; `trail`: the files on the way to it, with the `use` of each."""
+        source = self.sources[name] = SourceFile(name, self._files[name])
+        parsed = self._files.parse(name)
+        self.problems += parsed.diagnostics
+        self.broken |= parsed.broken
+        if any(_USES.match(line) for line in _lines(source, parsed.diagnostics)):
+            self.whole = False
+        declared = parsed.module.declarations
+        done = self._finished(declared)
+        if done and not trail:
+            self.finished = done
+            return
+        for use in (each for each in declared if isinstance(each, ast.Use)):
+            self._use(name, use, trail)
+        if trail:
+            self.whole &= bool(declared) or not parsed.diagnostics
+            self.declarations += self._shared(trail[-1][1], name, declared, bool(done))
+        else:
+            self.declarations += [d for d in declared if not isinstance(d, ast.Use | ast.Finished)]
+
+    def _use(self, user: str, use: ast.Use, trail: tuple[tuple[str, ast.Use], ...]) -> None:
+        try:
+            name = self._files.locate(user, use.path.value)
+            way = (*trail, (user, use))
+            names = [each for each, _ in way]
+            if name in names:
+                self._circle(way[names.index(name) :], name)
+            elif name not in self.sources:
+                if len(self.sources) >= MOST_FILES:
+                    raise Refused("MIG014", f"would be one file more than {MOST_FILES}")
+                self.read(name, way)
+        except Refused as error:
+            title = f"`{use.path.value}` can't be used"
+            self._problem(error.code, title, use.path.span, error.label, body=error.body, help_=error.help)
+            self.whole = False
+
+    def _circle(self, way: tuple[tuple[str, ast.Use], ...], name: str) -> None:
+        last = way[-1][1]
+        more = tuple(Label(use.path.span, "which uses this") for _, use in way[:-1])
+        body = " → ".join([*(each for each, _ in way), name])
+        help_ = "put what both need into a file that uses neither"
+        self._problem(
+            "MIG016",
+            "files use each other in a circle",
+            last.path.span,
+            "and this is where it began",
+            more,
+            body,
+            help_,
+        )
+        self.whole = False
+
+    def _finished(self, declared: tuple[ast.Declaration, ...]) -> str | None:
+        """The date, as written, of a file that is history."""
+        found = [each for each in declared if isinstance(each, ast.Finished)]
+        for each in found[1:]:
+            more = (Label(found[0].span, "first said here"),)
+            title = "`finished` is said twice of the migration"
+            self._problem("MIG013", title, each.span, "again", more, help_="keep one of them")
+        for each in found[:1]:
+            if not is_date(each.date.raw):
+                title = f"`{each.date.raw}` is no date"
+                self._problem("MIG008", title, each.date.span, "a day is expected", help_="for example 2027-02-01")
+            if not any(isinstance(other, ast.Migration) for other in declared):
+                title = "there is no migration in this file"
+                help_ = "leave the line out: what is shared is never finished"
+                self._problem("MIG005", title, each.span, "so nothing can be finished", help_=help_)
+                return None
+            return each.date.raw
+        return None
+
+    def _shared(
+        self, use: ast.Use, name: str, declared: tuple[ast.Declaration, ...], finished: bool
+    ) -> Iterator[ast.Declaration]:
+        """What a used file brings: all of it; where it is a migration of its own, what is there and not what becomes."""
+        migration = next((d for d in declared if isinstance(d, ast.Migration)), None)
+        if migration is None:
+            yield from (d for d in declared if not isinstance(d, ast.Use | ast.Finished))
+            return
+        if not finished:
+            more = (Label(migration.name.span, "this one"),)
+            title = f"`{use.path.value}` is a migration of its own"
+            help_ = "move what both need into a file without a migration, and use that"
+            self._problem("MIG017", title, use.path.span, "only what is shared can be used", more, help_=help_)
+        stale = {d.entity.text: d for d in declared if isinstance(d, ast.Change)} if finished else {}
+        for each in (d for d in declared if isinstance(d, _DECLARING)):
+            if isinstance(each, ast.Entity) and each.name.text in stale:
+                self._stale(use, each, stale[each.name.text])
+            yield each
+
+    def _stale(self, use: ast.Use, entity: ast.Entity, change: ast.Change) -> None:
+        title = f"`{use.path.value}` shows `{entity.name.text}` as it was before that migration"
+        more = (Label(entity.name.span, "before"), Label(change.entity.span, "and what has become of it"))
+        help_ = "use the file that `migdsl finish` put the entity into"
+        self._problem("MIG017", title, use.path.span, "is finished, and history", more, help_=help_)
+
+    def _problem(
+        self,
+        code: str,
+        title: str,
+        span: Span,
+        label: str,
+        more: tuple[Label, ...] = (),
+        body: str = "",
+        help_: str = "",
+    ) -> None:
+        self.problems.append(Diagnostic(code, Severity.ERROR, title, Label(span, label), more, body, help_))
+
+
+def is_date(text: str) -> bool:
+    """Whether it is a day of the calendar, `2027-02-01`."""
+    try:
+        return _DATE.fullmatch(text) is not None and bool(date.fromisoformat(text))
+    except ValueError:
+        return False
+
+
+def _lines(source: SourceFile, found: tuple[Diagnostic, ...]) -> Iterator[str]:
+    """The lines that problems begin on."""
+    for each in found:
+        if each.primary is not None:
+            yield source.line_text(source.position(each.primary.span.start).line)
