@@ -9,8 +9,9 @@ FORMATS = ("text", "json")
 
 # Per command: options that stand alone, options with a value, and how many words it takes besides (at least, at most).
 _COMMANDS = {
-    "check": (("--strict",), ("--format", "--root"), (1, None)),
+    "check": (("--diff", "--fix", "--strict", "--unsafe-fixes"), ("--format", "--root"), (1, None)),
     "compile": (("--check", "--force", "--strict"), ("--out", "--through", "--format", "--root"), (1, None)),
+    "diff": (("--json", "--sql"), ("--out", "--root"), (2, 2)),
     "explain": ((), (), (0, 1)),
     "finish": (("--diff", "--force"), ("--date", "--into", "--root"), (1, 1)),
     "fmt": (("--check", "--diff"), (), (1, None)),
@@ -31,20 +32,25 @@ class Options:
         "command",
         "date",
         "diff",
+        "fix",
+        "folder",
         "force",
         "format",
         "into",
         "json",
         "out",
         "root",
+        "sql",
         "strict",
         "through",
+        "unsafe_fixes",
         "words",
     )
 
     def __init__(self, command: str, words: tuple[str, ...], flags: set[str], values: dict[str, str]) -> None:
         self.command = command
         self.words = words  # files, or the code to explain
+        self.folder = values.get("--out")  # None: not said
         self.out = values.get("--out", ".")
         self.through = values.get("--through")
         self.root = values.get("--root")
@@ -53,9 +59,12 @@ class Options:
         self.format = values.get("--format", "text")
         self.check = "--check" in flags
         self.diff = "--diff" in flags
+        self.unsafe_fixes = "--unsafe-fixes" in flags
+        self.fix = self.unsafe_fixes or "--fix" in flags or (command == "check" and self.diff)
         self.force = "--force" in flags
         self.strict = "--strict" in flags
         self.json = "--json" in flags
+        self.sql = "--sql" in flags
 
 
 def parse(words: list[str]) -> Options | str:
@@ -113,9 +122,10 @@ def _set(values: dict[str, str], name: str, value: str | None) -> None:
 def _count(command: str, words: list[str], bounds: tuple[int, int | None]) -> None:
     least, most = bounds
     if len(words) < least:
-        raise UsageError(f"{command} needs a file: {help_.USAGE[command]}")
+        raise UsageError(f"{command} needs {'a file' if least == 1 else 'two files'}: {help_.USAGE[command]}")
     if most is not None and len(words) > most:
-        raise UsageError(f"{command} takes one {'file' if least else 'code'} at a time: {help_.USAGE[command]}")
+        taken = {0: "one code", 1: "one file", 2: "two files"}[least]
+        raise UsageError(f"{command} takes {taken} at a time: {help_.USAGE[command]}")
 
 
 def _known(word: str, names: tuple[str, ...], what: str, *, listed: bool = False) -> str:

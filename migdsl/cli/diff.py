@@ -7,17 +7,18 @@ from collections.abc import Iterable, Iterator
 
 from migdsl.cli.changes import Change
 from migdsl.cli.output import shown
+from migdsl.diagnostics.render_text import without_password
 
 _COLOURS = {"-": "31", "+": "32", "@": "36"}
 _NO_END = "\\ No newline at end of file"
 
 
-def render_diff(changes: Iterable[Change], *, colour: bool) -> str:
-    """What a compile would do to each file: its diff, or a line for one that is missing or stale."""
-    return "".join(f"{line}\n" for change in changes for line in _change(change, colour))
+def render_diff(changes: Iterable[Change], *, colour: bool, becomes: str = "compiled") -> str:
+    """What would be done to each file: its diff, or a line for one that is missing or stale. No password is shown."""
+    return "".join(f"{line}\n" for change in changes for line in _change(change, colour, becomes))
 
 
-def _change(change: Change, colour: bool) -> Iterator[str]:
+def _change(change: Change, colour: bool, becomes: str) -> Iterator[str]:
     path = shown(change.path)
     if change.before is None:
         yield _ink(f"missing: {path}", "1;32", colour)
@@ -25,7 +26,7 @@ def _change(change: Change, colour: bool) -> Iterator[str]:
         yield _ink(f"stale: {path}", "1;31", colour)
     else:
         yield _ink(f"--- {path} (on disk)", "1", colour)
-        yield _ink(f"+++ {path} (compiled)", "1", colour)
+        yield _ink(f"+++ {path} ({becomes})", "1", colour)
         found = difflib.unified_diff(_lines(change.before), _lines(change.after), lineterm="")
         for line in list(found)[2:]:
             yield _ink(line, _COLOURS.get(line[:1], ""), colour)
@@ -34,7 +35,7 @@ def _change(change: Change, colour: bool) -> Iterator[str]:
 def _lines(data: bytes) -> list[str]:
     """Lines without their ends; what is invisible, or no UTF-8, is spelt out."""
     text = data.decode("utf-8", "backslashreplace")
-    lines = ["\t".join(shown(part) for part in line.split("\t")) for line in text.split("\n")]
+    lines = ["\t".join(shown(part) for part in without_password(line).split("\t")) for line in text.split("\n")]
     return lines[:-1] if not lines[-1] else [*lines[:-1], f"{lines[-1]}{_NO_END}"]
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 USAGE = {
-    "check": "migdsl check FILE... [--format text|json] [--strict]",
+    "check": "migdsl check FILE... [--fix | --unsafe-fixes] [--diff] [--root DIR] [--format text|json] [--strict]",
     "compile": "migdsl compile FILE... [--out DIR] [--check] [--force] [--through PHASE] [--format ...] [--strict]",
+    "diff": "migdsl diff OLD NEW [--sql] [--out DIR] [--root DIR] [--json]",
     "explain": "migdsl explain [CODE]",
     "fmt": "migdsl fmt FILE... [--check] [--diff]",
     "plan": "migdsl plan FILE [--json] [--through PHASE]",
@@ -16,6 +17,7 @@ migdsl: from one short .mig file to a checked zero-downtime migration plan and e
   migdsl compile FILE...   write the plan, revisions, jobs, flags and alerts
   migdsl check FILE...     say what is wrong, write nothing
   migdsl plan FILE         show what would happen, phase by phase
+  migdsl diff OLD NEW      show what changes between two versions of a file, and whether it may
   migdsl explain CODE      tell more about a diagnostic
   migdsl fmt FILE...       lay the files out: alignment, blanks and empty lines, nothing else
 
@@ -33,9 +35,13 @@ COMMANDS = {
     "check": f"""\
 usage: {USAGE["check"]}
 
-Say all that is wrong with the files. Nothing is written.
+Say all that is wrong with the files. Nothing is written, unless fixes are asked for; then the exit code is that of what
+is left.
 
   --format text|json   for people (default) or programs
+  --fix                mend what has a safe fix: what is misspelt, said twice or without effect
+  --unsafe-fixes       mend also what a person might mend otherwise; look at the result
+  --diff               show what the fixes would change, and write nothing
   --strict             warnings count as errors
 """,
     "compile": f"""\
@@ -50,6 +56,21 @@ Write every file of each migration, or none where anything is wrong. A file that
   --force              overwrite files that migdsl didn't write, and take released revisions away
   --format text|json   for people (default) or programs
   --strict             warnings count as errors
+""",
+    "diff": f"""\
+usage: {USAGE["diff"]}
+
+Show what changes between two versions of a file: steps, stages of the flag, rollout, tenants, entities. Layout, comments
+and the order of declarations don't count. Exit code 1 where a phase that has run would change, or the flag skips a
+stage: put what is new into a migration of its own. A phase has run where the stages of OLD release it, so OLD is the
+version that is deployed:
+
+  git show origin/main:users.mig | migdsl diff - users.mig
+
+  --sql                show the SQL of each step that differs
+  --out DIR            phases whose revisions stand in that folder have run too
+  --root DIR           the project's folder, which used files don't leave
+  --json               all of it as canonical JSON (schemas/plan_diff.schema.json)
 """,
     "explain": f"""\
 usage: {USAGE["explain"]}

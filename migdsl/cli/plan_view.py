@@ -106,7 +106,7 @@ def _time(seconds: int | None) -> str:
 
 
 def _phase(plan: DataMigrationPlan, number: int, phase: Phase) -> PhaseView:
-    also = "" if phase.name.casefold() == phase.id else f" ({phase.id})"
+    also = "" if phase.name.casefold().startswith(phase.id) else f" ({phase.id})"
     return PhaseView(
         f"{number}. {phase.name}{also}",
         phase.flag_stage,

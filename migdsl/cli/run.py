@@ -68,6 +68,10 @@ def _command(options: Options) -> int:
         from migdsl.cli.plan import plan_command  # the whole compiler
 
         return plan_command(options)
+    if options.command == "diff":
+        from migdsl.cli.diffing import diff_command  # the compiler up to the plan
+
+        return diff_command(options)
     if options.command == "fmt":
         from migdsl.cli.fmt import fmt_command  # the parser, and nothing behind it
 

@@ -186,7 +186,7 @@ def _help(text: str, ink: Ink, room: int) -> list[str]:
 def _fix(fix: Fix | None, ink: Ink) -> list[str]:
     if fix is None:
         return []
-    flags = "--fix" if fix.applicability is Applicability.SAFE else "--fix --unsafe-fixes"
+    flags = "--fix" if fix.applicability is Applicability.SAFE else "--unsafe-fixes"
     kind = fix.applicability.value
     return [f"{ink('word', 'fix')}: {kind} ({visible(fix.title)}), apply with `migdsl check {flags}`"]
 

@@ -25,10 +25,19 @@ _ALIASES = {
     "time without time zone": "time",
     "varbit": "bit varying",
 }
+# An interval may keep some of its fields only; seconds may have a precision.
+_INTERVALS = tuple(
+    f"interval {fields}"
+    for fields in (
+        "year|month|day|hour|minute|second|year to month|day to hour|day to minute|day to second|hour to minute|"
+        "hour to second|minute to second"
+    ).split("|")
+)
 _KNOWN = frozenset(
     [
         *"smallint integer bigint real numeric money boolean text citext uuid json jsonb xml bytea date time timestamp".split(),
         "interval",
+        *_INTERVALS,
         *"inet cidr macaddr macaddr8 bit point line lseg box path polygon circle tsvector tsquery name oid hstore ltree".split(),
         *"int4range int8range numrange tsrange tstzrange daterange vector geometry geography pg_lsn txid_snapshot".split(),
         *"int4multirange int8multirange nummultirange tsmultirange tstzmultirange datemultirange pg_snapshot".split(),
@@ -47,6 +56,7 @@ _ARGUMENTS = {
     "numeric": 2,
     **dict.fromkeys("character bit time timestamp interval vector".split(), 1),
     **dict.fromkeys(["character varying", "bit varying", "timestamp with time zone", "time with time zone"], 1),
+    **dict.fromkeys((name for name in _INTERVALS if name.endswith("second")), 1),
 }
 _DIGITS = re.compile(r"\d+")
 _SERIAL = {"serial": "integer", "bigserial": "bigint", "smallserial": "smallint"}
@@ -92,9 +102,14 @@ def resolve(
     base = _SERIAL.get(base, base)
     if whole == "float" and len(args) == 1 and args[0].isdecimal():
         base, args, arguments = ("real" if int(args[0]) <= 24 else "double precision"), (), ""
-    if base not in _KNOWN or len(args) > _ARGUMENTS.get(base, 0) or not all(a.isdecimal() for a in args):
+    if base not in _KNOWN or len(args) > _ARGUMENTS.get(base, 0) or not _counts(base, args):
         return None
     return SqlType(_spell(base, arguments) + brackets, base, bool(dims))
+
+
+def _counts(base: str, args: tuple[str, ...]) -> bool:
+    """Whether the arguments are whole numbers; a scale may be negative, and round before the point."""
+    return all(arg.removeprefix("-" if base == "numeric" and at else "").isdecimal() for at, arg in enumerate(args))
 
 
 def _spell(base: str, arguments: str) -> str:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from migdsl.dialect.names import dollar_tag, literal, qualified, quote
-from migdsl.ops import names, not_null
+from migdsl.dialect.names import quote
+from migdsl.ops import constraints, names, not_null
 from migdsl.ops.context import Context
-from migdsl.ops.model import BuildIndex, Cost, Group, Lock, Step
-from migdsl.semantics.model import AddColumn, UniqueSet
+from migdsl.ops.model import Group, Lock, Step
+from migdsl.semantics.model import AddColumn, Constraint
 
 EXPAND_TABLE = 2  # the rank of what expand does under the table's lock
-BUILD, ATTACH = 3, 4
 
 
 def lower(context: Context, operation: AddColumn) -> Iterator[Step]:
@@ -23,7 +22,8 @@ def lower(context: Context, operation: AddColumn) -> Iterator[Step]:
     if filled and not operation.column.nullable:
         yield from not_null.steps(context, operation.column.name, phase)
     for unique in operation.uniques:
-        yield from _unique(context, unique, phase)
+        found = Constraint("unique", unique.columns, frozenset(unique.columns), unique.name, unique.span)
+        yield from constraints.build(context, found, names.constraint(context.table, found), phase)
     if filled and operation.column.default is not None:
         yield _default(context, operation)
 
@@ -53,55 +53,6 @@ def _add(context: Context, operation: AddColumn, filled: bool) -> Step:
         down=(Group(lock, (f"ALTER TABLE {context.sql} DROP COLUMN IF EXISTS {quote(column.name)}",)),),
         precondition="explicit column lists, or pools reconnect: prepared SELECT * and COPY without columns see a new column",
     )
-
-
-def _unique(context: Context, unique: UniqueSet, phase: str) -> Iterator[Step]:
-    table = context.table
-    name = unique.name or names.unique(table, unique.columns)
-    columns = ", ".join(quote(c) for c in unique.columns)
-    index = qualified(table.schema, name)
-    lock = ((context.sql, Lock.ACCESS_EXCLUSIVE),)
-    shown = f"{table.entity} ({', '.join(unique.columns)})"
-    yield Step(
-        phase,
-        "build_unique_index",
-        f"Build the unique index of {shown} while reads and writes go on",
-        table,
-        Lock.SHARE_UPDATE_EXCLUSIVE,
-        Cost.SCAN,
-        rank=BUILD,
-        up=(
-            BuildIndex(
-                table.schema,
-                name,
-                f"CREATE UNIQUE INDEX CONCURRENTLY IF NOT EXISTS {quote(name)} ON {context.sql} ({columns})",
-                f"DROP INDEX CONCURRENTLY IF EXISTS {index}",
-            ),
-        ),
-    )
-    yield Step(
-        phase,
-        "add_unique",
-        f"Make {shown} unique, on the index that is there",
-        table,
-        Lock.ACCESS_EXCLUSIVE,
-        rank=ATTACH,
-        up=(Group(lock, (_attach(context, name),)),),
-        down=(Group(lock, (f"ALTER TABLE {context.sql} DROP CONSTRAINT IF EXISTS {quote(name)}",)),),
-    )
-
-
-def _attach(context: Context, name: str) -> str:
-    # Run again after a kill, the constraint may be there; ADD CONSTRAINT knows no IF NOT EXISTS.
-    body = f"""
-BEGIN
-  IF NOT EXISTS (SELECT FROM pg_constraint
-                  WHERE conrelid = {literal(context.sql)}::regclass AND conname = {literal(name)}) THEN
-    ALTER TABLE {context.sql} ADD CONSTRAINT {quote(name)} UNIQUE USING INDEX {quote(name)};
-  END IF;
-END"""
-    tag = dollar_tag(body, "attach")
-    return f"DO {tag}{body}\n{tag}"
 
 
 def _default(context: Context, operation: AddColumn) -> Step:

@@ -7,10 +7,11 @@ from collections.abc import Iterator, Mapping
 from migdsl.dialect.names import quote
 from migdsl.dialect.sql import Expression
 from migdsl.dialect.types import SqlType
+from migdsl.ops import constraints
 from migdsl.ops.context import Context
 from migdsl.ops.model import Comparison, Fill, Violation
 from migdsl.ops.pairs import Pair, assigned, compared, one_line, over
-from migdsl.semantics.model import AddColumn, RequireColumn, Table
+from migdsl.semantics.model import AddColumn, AddConstraint, RequireColumn, Table
 
 # Types with equality and without a hash function.
 _UNHASHED = frozenset(["money", "bit", "bit varying", "tsvector", "tsquery", "txid_snapshot", "pg_snapshot", "vector"])
@@ -83,3 +84,7 @@ def violations(context: Context) -> Iterator[Violation]:
         if isinstance(operation, AddColumn):
             for unique in operation.uniques:
                 yield Violation(f"{', '.join(unique.columns)} twice", None, unique.columns)
+        if isinstance(operation, AddConstraint):
+            found = constraints.violation(context, operation.constraint)
+            if found is not None:
+                yield found

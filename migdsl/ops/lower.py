@@ -6,12 +6,13 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from migdsl.dialect.names import dollar_tag, literal, qualified, quote
-from migdsl.ops import add_column, data, drop_column, gates, names, nullability, pairs, sync
+from migdsl.ops import add_column, constraints, data, drop_column, gates, names, nullability, pairs, sync
 from migdsl.ops.context import Context
 from migdsl.ops.model import Alone, BuildIndex, Cost, Gate, Group, Lock, Lowered, Step, TablePlan
 from migdsl.semantics.model import (
     PHASES,
     AddColumn,
+    AddConstraint,
     Change,
     CheckedModule,
     DropColumn,
@@ -71,6 +72,7 @@ LOWERINGS: Mapping[type, Callable[[Context, Any], Iterator[Step]]] = {
     DropColumn: drop_column.lower,
     RequireColumn: nullability.require,
     OptionalColumn: nullability.optional,
+    AddConstraint: constraints.lower,
 }
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from migdsl.dialect.names import derived, qualified, quote
-from migdsl.semantics.model import Table
+from migdsl.semantics.model import Constraint, Table
+from migdsl.semantics.phrases import called
 
 LEDGER = "migdsl"
 
@@ -43,9 +44,19 @@ def not_null_check(of: Table, column: str) -> str:
     return derived(of.name, column, suffix="filled")
 
 
+def constraint(of: Table, found: Constraint) -> str:
+    """A constraint or an index, called as PostgreSQL calls one where the file gives no name."""
+    return called(of, found)
+
+
 def unique(of: Table, columns: tuple[str, ...]) -> str:
     """A unique constraint, called as PostgreSQL calls one."""
     return derived(of.name, *columns, suffix="key")
+
+
+def index(of: Table, columns: tuple[str, ...]) -> str:
+    """An index over columns, called as PostgreSQL calls one."""
+    return derived(of.name, *columns, suffix="idx")
 
 
 def batch_index(migration: str, of: Table) -> str:

@@ -119,7 +119,8 @@ def _unlike_list(found: Statement) -> str:
     query = found.tree
     while "larg" in query:
         query = query["larg"]
-    columns = query.get("targetList") or query["valuesLists"][0]["List"]["items"]
+    rows = query.get("valuesLists", [])
+    columns = query.get("targetList") or (rows[0]["List"]["items"] if rows else [])  # a SELECT may have no column at all
     if any(
         "A_Star" in field
         for c in columns

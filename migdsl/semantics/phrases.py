@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from migdsl.dialect.names import quote
+from migdsl.dialect.names import derived, quote
 from migdsl.semantics import model
-from migdsl.semantics.model import Constraint, Operation
+from migdsl.semantics.model import Constraint, Operation, Table
 
 _VERBS = {
     model.AddColumn: "add",
@@ -16,6 +16,7 @@ _VERBS = {
     model.RetypeColumn: "retype",
     model.SetDefault: "default",
 }
+_SUFFIX = {"unique": "key", "check": "check", "reference": "fkey", "index": "idx", "exclude": "excl", "key": "pkey"}
 _KINDS = {"reference": "foreign key", "key": "primary key", "exclude": "exclusion constraint"}
 
 
@@ -74,3 +75,8 @@ def subject(operation: Operation) -> str | None:
     if isinstance(operation, model.ExtendEnum):
         return f"label {quote(operation.label)} of {operation.type}"
     return None
+
+
+def called(table: Table, of: Constraint) -> str:
+    """What a constraint or an index is called: as declared, or as PostgreSQL calls one that has no name."""
+    return of.name or derived(table.name, *(of.columns or sorted(of.uses)), suffix=_SUFFIX.get(of.kind, of.kind))

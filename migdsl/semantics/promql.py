@@ -6,6 +6,7 @@ This is no parser: it finds what would break out of the place where the text is 
 from __future__ import annotations
 
 import re
+
 from migdsl.values import Value
 
 _PAIRS = {")": "(", "]": "[", "}": "{"}

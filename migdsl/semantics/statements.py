@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from migdsl.dialect import sql as dialect
-from migdsl.dialect.names import derived
 from migdsl.dialect.pgquery import SqlError
 from migdsl.dialect.sql import Statement
 from migdsl.semantics.constraints import constraint
@@ -14,20 +13,18 @@ from migdsl.semantics.model import (
     PHASES,
     AddConstraint,
     Comment,
-    Constraint,
     DropConstraint,
     Operation,
     RawSql,
     RenameTable,
     ReplicaIdentity,
-    Table,
 )
+from migdsl.semantics.phrases import called
 from migdsl.semantics.problems import Problems, sql_name
 from migdsl.semantics.scene import Scene, said
 from migdsl.syntax import ast
 
 _IDENTITIES = ("default", "full", "nothing", "index")
-_SUFFIX = {"unique": "key", "check": "check", "reference": "fkey", "index": "idx", "exclude": "excl"}
 _LOCKS = {
     "ACCESS SHARE",
     "ROW SHARE",
@@ -53,18 +50,13 @@ def constrain(scene: Scene, item: ast.Constrain) -> Iterator[Operation]:
 def drop_named(scene: Scene, item: ast.DropNamed) -> Iterator[Operation]:
     """A declared constraint or index that goes, by its name or by the one that PostgreSQL gives."""
     wanted = sql_name(item.name)
-    known = {constraint_name(scene.table, c): c for c in scene.table.constraints if c.kind not in ("key", "generated")}
+    known = {called(scene.table, c): c for c in scene.table.constraints if c.kind not in ("key", "generated")}
     fitting = {name: c for name, c in known.items() if (c.kind == "index") == (item.kind == "index")}
     if wanted not in fitting:
         where = f"declared in `{scene.table.entity}`"
         scene.problems.unknown("MIG111", item.kind, wanted, item.name.span, fitting, where)
         return
     yield DropConstraint(fitting[wanted], said(item.irreversible), item.span)
-
-
-def constraint_name(table: Table, of: Constraint) -> str:
-    """What a constraint or an index is called: as declared, or as PostgreSQL calls one that has no name."""
-    return of.name or derived(table.name, *(of.columns or sorted(of.uses)), suffix=_SUFFIX.get(of.kind, of.kind))
 
 
 def rename_table(scene: Scene, item: ast.RenameTable) -> Iterator[Operation]:

@@ -130,10 +130,3 @@ def _made_of(text: str) -> tuple[int, tuple[int, ...], str]:
 
 def _plain(value: Value) -> tuple[Any, ...]:
     return tuple(getattr(value, field) for field in value.FIELDS)
-
-
-def parser() -> Any:
-    """Lark's own parser."""
-    from migdsl.syntax.derive import lark_parser  # temporary
-
-    return lark_parser(read_resource("grammar", "mig.lark"), propagate_positions=True)

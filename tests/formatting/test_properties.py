@@ -13,9 +13,12 @@ from migdsl.formatting import assert_equivalent, assert_stable, format_source
 from migdsl.formatting.printer import WIDTH
 from migdsl.formatting.scanner import comments, said, scan
 from migdsl.formatting.tree import Block, Comment, Statement, build
+from migdsl.resources import read_resource
 from migdsl.source import SourceFile
-from migdsl.syntax.grammar import parser
+from migdsl.syntax.derive import lark_parser
 from tests.formatting.support import DECLARATIONS, corpus, formatted, parses, relaid
+
+PARSER = lark_parser(read_resource("grammar", "mig.lark"))
 
 
 def proven(text: str) -> str:
@@ -106,7 +109,7 @@ def test_the_scanner_leaves_nothing_out(text: str):
 
 @pytest.mark.parametrize("text", corpus(), ids=range(len(corpus())))
 def test_the_scanner_reads_what_the_parser_reads(text: str):
-    theirs = list(parser().parse(text).scan_values(lambda _: True))
+    theirs = list(PARSER.parse(text).scan_values(lambda _: True))
     ours = {(token.start, token.text) for token in scan(text)}
     assert {(token.start_pos, str(token)) for token in theirs} <= ours
 

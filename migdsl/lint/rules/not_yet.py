@@ -12,7 +12,6 @@ from migdsl.semantics.phrases import phrases
 LATER: tuple[type, ...] = (
     model.RetypeColumn,
     model.SetDefault,
-    model.AddConstraint,
     model.DropConstraint,
     model.ExtendEnum,
     model.RenameTable,

@@ -130,7 +130,7 @@ def allows(node: Node, context: Context) -> tuple[ast.Allow, ...]:
 def type_of(node: Node, context: Context) -> ast.Type:
     """A column's type."""
     arguments = first(node, "type_args")
-    args = tuple(str(t) for t in tokens(arguments, "NUMBER")) if arguments else ()
+    args = tuple("".join(map(str, arg.children)) for arg in subtrees(arguments, "type_arg")) if arguments else ()
     dimensions = len(subtrees(node, "array"))
     span = context.span(node)
     if node.data == "enum_type":

@@ -1,0 +1,236 @@
+"""A constraint or an index to come becomes steps that hold no lock while they read the table."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+
+from migdsl.dialect.names import dollar_tag, literal, qualified, quote
+from migdsl.dialect.sql import Expression
+from migdsl.ops import names
+from migdsl.ops.context import Context
+from migdsl.ops.model import Alone, BuildIndex, Cost, Group, Lock, Step, Violation
+from migdsl.ops.pairs import one_line, over
+from migdsl.semantics.model import AddConstraint, Constraint, Table
+from migdsl.semantics.phrases import described
+from migdsl.semantics.shapes import IndexShape
+
+ADD, VALIDATE, BUILD, ATTACH = 1, 2, 3, 4  # ranks within a phase
+REFERRING = 5  # the rank of expand's indexes
+
+
+def lower(context: Context, operation: AddConstraint) -> Iterator[Step]:
+    """The steps of `unique`, `index`, `check` and a foreign key."""
+    found = operation.constraint
+    name = names.constraint(context.table, found)
+    if found.kind == "index":
+        yield from build(context, found, name, "expand")
+        return
+    if found.kind == "reference":
+        yield from _referring_index(context, found)
+    # Old code knows none of the new constraints; only one that it is known to keep may bind it before it is gone.
+    yield from build(context, found, name, "validate" if operation.complies else "enforce")
+
+
+def build(context: Context, constraint: Constraint, name: str, phase: str) -> Iterator[Step]:
+    """The steps that make a unique, an index, a check or a reference in a phase, and their ways back."""
+    return _BUILDERS[constraint.kind](context, constraint, name, phase)
+
+
+def violation(context: Context, constraint: Constraint) -> Violation | None:
+    """A constraint to come as a question to the rows of today; None for an index, which nothing breaks."""
+    if constraint.kind == "unique":
+        return Violation(f"{', '.join(constraint.columns)} twice", None, constraint.columns)
+    if constraint.check is not None:
+        title = f"breaks {described(constraint)}"
+        return Violation(title, f"({over(context.table, constraint.check, 't')}) IS FALSE", ())
+    if constraint.kind == "reference":
+        parent, theirs = parent_of(context, constraint)
+        title = f"{', '.join(constraint.columns)} points at no {parent.entity}"
+        return Violation(title, _orphan(context.table, constraint.columns, parent, theirs), ())
+    return None
+
+
+def _orphan(table: Table, ours: tuple[str, ...], parent: Table, theirs: tuple[str, ...]) -> str:
+    """Of another tenant's parents nothing is known here: a row that points at one counts as an orphan too."""
+    given = " AND ".join(f"t.{quote(c)} IS NOT NULL" for c in ours)
+    pairs = [f"p.{quote(b)} = t.{quote(a)}" for a, b in zip(ours, theirs, strict=True)]
+    if parent.tenant and table.tenant:
+        pairs.append(f"p.{quote(parent.tenant)} = t.{quote(table.tenant)}")
+    return f"({given} AND NOT EXISTS (SELECT FROM {names.table(parent)} AS p WHERE {' AND '.join(pairs)}))"
+
+
+def parent_of(context: Context, constraint: Constraint) -> tuple[Table, tuple[str, ...]]:
+    """The table that a foreign key points at, and its columns."""
+    target = constraint.target
+    assert target is not None
+    parent = next(t for t in context.module.tables if t.entity == target.entity)
+    return parent, target.columns or parent.key
+
+
+def unique(context: Context, constraint: Constraint, name: str, phase: str) -> Iterator[Step]:
+    """A unique index built while reads and writes go on, then the constraint on it."""
+    table = context.table
+    columns = ", ".join(quote(c) for c in constraint.columns)
+    lock = ((context.sql, Lock.ACCESS_EXCLUSIVE),)
+    shown = f"{table.entity} ({', '.join(constraint.columns)})"
+    create = f"CREATE UNIQUE INDEX CONCURRENTLY IF NOT EXISTS {quote(name)} ON {context.sql} ({columns})"
+    yield Step(
+        phase,
+        "build_unique_index",
+        f"Build the unique index of {shown} while reads and writes go on",
+        table,
+        Lock.SHARE_UPDATE_EXCLUSIVE,
+        Cost.SCAN,
+        rank=BUILD,
+        up=(BuildIndex(table.schema, name, create, _drop_index(table, name)),),
+    )
+    attach = f"ALTER TABLE {context.sql} ADD CONSTRAINT {quote(name)} UNIQUE USING INDEX {quote(name)}"
+    yield Step(
+        phase,
+        "add_unique",
+        f"Make {shown} unique, on the index that is there",
+        table,
+        Lock.ACCESS_EXCLUSIVE,
+        rank=ATTACH,
+        up=(Group(lock, (unless_there(context.sql, name, attach),)),),
+        down=(Group(lock, (f"ALTER TABLE {context.sql} DROP CONSTRAINT IF EXISTS {quote(name)}",)),),
+    )
+
+
+def index(context: Context, constraint: Constraint, name: str, phase: str) -> Iterator[Step]:
+    """An index built while reads and writes go on."""
+    table, shape = context.table, constraint.index
+    assert shape is not None
+    create = f"CREATE INDEX CONCURRENTLY IF NOT EXISTS {quote(name)} ON {context.sql} {_shape(shape)}"
+    drop = _drop_index(table, name)
+    yield Step(
+        phase,
+        "build_index",
+        f"Build the index {name} of {table.entity} while reads and writes go on",
+        table,
+        Lock.SHARE_UPDATE_EXCLUSIVE,
+        Cost.SCAN,
+        rank=REFERRING if phase == "expand" else BUILD,
+        up=(BuildIndex(table.schema, name, create, drop),),
+        down=(Alone(drop),),
+    )
+
+
+def _shape(shape: IndexShape) -> str:
+    parts = [quote(p.column) if p.column else _operand(p.expression) for p in shape.parts]
+    sql = f"USING {quote(shape.method)} " if shape.method else ""
+    sql += f"({', '.join(parts)})"
+    if shape.include:
+        sql += f" INCLUDE ({', '.join(quote(c) for c in shape.include)})"
+    return sql + (f" WHERE {one_line(shape.where.text)}" if shape.where else "")
+
+
+def _operand(expression: Expression | None) -> str:
+    assert expression is not None
+    return f"({one_line(expression.text)})"
+
+
+def _drop_index(table: Table, name: str) -> str:
+    return f"DROP INDEX CONCURRENTLY IF EXISTS {qualified(table.schema, name)}"
+
+
+def check(context: Context, constraint: Constraint, name: str, phase: str) -> Iterator[Step]:
+    """A CHECK that binds new writes at once, and is proven of the others while reads and writes go on."""
+    assert constraint.check is not None
+    exclusive = ((context.sql, Lock.ACCESS_EXCLUSIVE),)
+    definition = f"CHECK ({one_line(constraint.check.text)})"
+    return _validated(context, described(constraint), name, phase, exclusive, definition)
+
+
+def reference(context: Context, constraint: Constraint, name: str, phase: str) -> Iterator[Step]:
+    """A foreign key that binds new writes at once, and is proven of the others while reads and writes go on."""
+    parent, theirs = parent_of(context, constraint)
+    assert constraint.target is not None
+    # Both tables in one order, whichever points at the other: two that lock them crosswise would wait for each other.
+    locks = tuple((sql, Lock.SHARE_ROW_EXCLUSIVE) for sql in sorted({context.sql, names.table(parent)}))
+    ours = ", ".join(quote(c) for c in constraint.columns)
+    definition = f"FOREIGN KEY ({ours}) REFERENCES {names.table(parent)} ({', '.join(quote(c) for c in theirs)})"
+    if constraint.target.on_delete:
+        definition += f" ON DELETE {constraint.target.on_delete}"
+    return _validated(context, described(constraint), name, phase, locks, definition)
+
+
+def _validated(
+    context: Context, shown: str, name: str, phase: str, locks: tuple[tuple[str, Lock], ...], definition: str
+) -> Iterator[Step]:
+    table = context.table
+    alter = f"ALTER TABLE {context.sql}"
+    drop = f"{alter} DROP CONSTRAINT IF EXISTS {quote(name)}"
+    add = unless_there(context.sql, name, f"{alter} ADD CONSTRAINT {quote(name)} {definition} NOT VALID")
+    exclusive = tuple((sql, Lock.ACCESS_EXCLUSIVE) for sql, _ in locks)
+    yield Step(
+        phase,
+        "add_constraint",
+        f"Bind new writes of {table.entity}: {shown}, not yet validated",
+        table,
+        max((lock for _, lock in locks), key=lambda lock: lock.strength),
+        rank=ADD,
+        up=(Group(locks, (add,)),),
+        down=(Group(exclusive, (drop,)),),
+    )
+    yield Step(
+        phase,
+        "validate_constraint",
+        f"Prove that every row of {table.entity} keeps it ({shown}), while reads and writes go on",
+        table,
+        Lock.SHARE_UPDATE_EXCLUSIVE,
+        Cost.SCAN,
+        rank=VALIDATE,
+        up=(Alone(f"{alter} VALIDATE CONSTRAINT {quote(name)}", Group(exclusive, (drop,))),),
+    )
+
+
+def unless_there(table: str, name: str, statement: str) -> str:
+    """Adds a constraint; run again after a kill it may be there, and ADD CONSTRAINT knows no IF NOT EXISTS."""
+    body = f"""
+BEGIN
+  IF NOT EXISTS (SELECT FROM pg_constraint
+                  WHERE conrelid = {literal(table)}::regclass AND conname = {literal(name)}) THEN
+    {statement};
+  END IF;
+END"""
+    tag = dollar_tag(body, "attach")
+    return f"DO {tag}{body}\n{tag}"
+
+
+def _referring_index(context: Context, constraint: Constraint) -> Iterator[Step]:
+    """Without an index on the referring side each delete of a parent would read the whole table."""
+    table, columns = context.table, constraint.columns
+    own = [table.key, *(c.columns for c in table.constraints if c.kind in ("index", "unique"))]
+    added = [
+        o.constraint.columns
+        for o in context.change.operations
+        if isinstance(o, AddConstraint) and o.constraint.kind in ("index", "unique")
+    ]
+    if any(found[: len(columns)] == columns for found in (*own, *added)):
+        return
+    name = names.index(table, columns)
+    create = (
+        f"CREATE INDEX CONCURRENTLY IF NOT EXISTS {quote(name)} ON {context.sql} "
+        f"({', '.join(quote(c) for c in columns)})"
+    )
+    drop = _drop_index(table, name)
+    yield Step(
+        "expand",
+        "build_index",
+        f"Build an index of {table.entity} ({', '.join(columns)}), so that deleting a parent need not read the whole table",
+        table,
+        Lock.SHARE_UPDATE_EXCLUSIVE,
+        Cost.SCAN,
+        rank=REFERRING,
+        up=(BuildIndex(table.schema, name, create, drop),),
+        down=(Alone(drop),),
+    )
+
+
+_BUILDERS: Mapping[str, Callable[[Context, Constraint, str, str], Iterator[Step]]] = {
+    "unique": unique,
+    "index": index,
+    "check": check,
+    "reference": reference,
+}

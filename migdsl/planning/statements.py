@@ -1,0 +1,120 @@
+"""Lowered steps become comparable ones: who they are, what they leave behind, and what only decides how they run."""
+
+from __future__ import annotations
+
+import re
+
+from migdsl.dialect.canonical import canonical
+from migdsl.ops.model import Alone, BuildIndex, Gate, Group, Part, Step, TablePlan
+from migdsl.planning.model import Planned
+from migdsl.semantics.model import PHASES, Table
+from migdsl.values import Value, replace
+
+_ASIDE = re.compile(r"\s*\([^()]*\)")
+Key = tuple[str, str, str | None, str, int]  # phase, operation, table, subject, serial
+_HEAD = re.compile(r"[,;:]\s")
+
+
+class Item(Value):
+    """One step, or one column's fill, comparison or rule to come, ready to be compared.
+
+    `up` and `down` are SQL that leaves something behind; `gates` is SQL that only asks. `how` are the other aspects, by
+    name. `serial` tells items apart that would have the same name.
+    """
+
+    phase: str
+    operation: str
+    table: str | None
+    subject: str
+    serial: int
+    title: str
+    up: tuple[str, ...]
+    down: tuple[str, ...]
+    gates: tuple[str, ...]
+    how: tuple[tuple[str, str], ...]
+
+    @property
+    def key(self) -> Key:
+        """What makes it the same step in two versions of a file."""
+        return self.phase, self.operation, self.table, self.subject, self.serial
+
+
+def items(planned: Planned) -> dict[Key, Item]:
+    """All items of a migration by their identity, in the order of their phases."""
+    found = [_step(step) for step in planned.lowered.steps]
+    found += [item for plan in planned.lowered.tables for item in _data(plan)]
+    by_key: dict[Key, Item] = {}
+    for item in sorted(found, key=lambda each: PHASES.index(each.phase)):
+        serial = 0
+        while (key := (*item.key[:4], serial)) in by_key:
+            serial += 1
+        by_key[key] = replace(item, serial=serial)
+    return by_key
+
+
+def plain(parts: tuple[str, ...]) -> tuple[str, ...]:
+    """SQL as it is compared: comments, blanks and line ends don't count."""
+    return tuple(canonical(part) for part in parts)
+
+
+def _step(step: Step) -> Item:
+    gates = sorted(f"-- {part.name}\n{part.unmet}" for part in (*step.up, *step.down) if isinstance(part, Gate))
+    how = (
+        ("lock", step.lock.value),
+        ("cost", step.cost.value),
+        ("precondition", step.precondition or ""),
+        ("reversible", "yes" if step.reversible else "no"),
+    )
+    up, down = (tuple(sql for part in parts for sql in _effects(part)) for parts in (step.up, step.down))
+    return Item(
+        step.phase,
+        step.operation,
+        _table(step.table),
+        _subject(step),
+        0,
+        step.title,
+        up,
+        down,
+        tuple(gates),
+        how,
+    )
+
+
+def _effects(part: Part) -> tuple[str, ...]:
+    if isinstance(part, Gate):
+        return ()
+    if isinstance(part, Group):
+        return part.statements
+    if isinstance(part, BuildIndex):
+        return (part.create,)
+    if isinstance(part, Alone):
+        return (part.statement,)
+    return (part.batch,)
+
+
+def _subject(step: Step) -> str:
+    """An index has a name; other steps are told apart by the beginning of their titles, which name what they work on."""
+    named = [part.name for part in (*step.up, *step.down) if isinstance(part, BuildIndex)]
+    return named[0] if named else _HEAD.split(_ASIDE.sub("", step.title))[0]
+
+
+def _table(table: Table | None) -> str | None:
+    return f"{table.database}.{table.schema}.{table.name}" if table is not None else None
+
+
+def _data(plan: TablePlan) -> list[Item]:
+    table, entity = _table(plan.table), plan.table.entity
+    found = []
+    for fill in plan.fills:
+        sql = f"{fill.column} = {fill.source} WHERE {fill.wanted}"
+        title = f"Fill {entity}.{fill.column} of the rows from before"
+        found.append(Item("backfill", "fill", table, fill.column, 0, title, (sql,), (), (), ()))
+    for compared in plan.comparisons:
+        asked = (compared.left, compared.right, compared.drifted_old, compared.drifted_new, compared.lossy or "")
+        title = f"Compare {entity}.{compared.column} with the other side"
+        found.append(Item("validate", "compare", table, compared.column, 0, title, (), (), asked, ()))
+    for rule in plan.violations:
+        asked = (rule.rows or "", ", ".join(rule.duplicates))
+        title = f"Count rows of {entity} that would break: {rule.title}"
+        found.append(Item("validate", "count_violations", table, rule.title, 0, title, (), (), asked, ()))
+    return found
