@@ -65,12 +65,15 @@ def compile_files(files: Mapping[str, str], path: str, *, through: str | None = 
 
     planned = build(module, source_digest(found.sources), through)
     artifacts = emit(planned, _file_name(path))
-    return Compilation(found.sources, _ordered(problems, found.sources), planned.plan, artifacts, module.header.name, None, module)
+    return Compilation(
+        found.sources, _ordered(problems, found.sources), planned.plan, artifacts, module.header.name, None, module
+    )
 
 
 def overlaps(compilations: Iterable[Compilation]) -> tuple[Diagnostic, ...]:
     """What migrations that are open at the same time want of one and the same column, table or name."""
-    modules = [each.module for each in compilations if each.module is not None and each.module.header is not None]
+    sound = (each.module for each in compilations if each.ok)
+    modules = [module for module in sound if module is not None and module.header is not None]
     if len(modules) < 2:
         return ()
     from migdsl.lint.open_migrations import overlapping  # one file alone has no use for it
@@ -110,9 +113,9 @@ def _checked(files: Mapping[str, str], path: str) -> _Checked:
     from migdsl.lint import lint
     from migdsl.semantics import check as check_semantics
 
-    module, found = check_semantics(whole.parsed)
-    found = (*read, *found)
-    return _Checked(whole.sources, (*found, *lint(module, _places(found))), module)
+    module, problems = check_semantics(whole.parsed)
+    problems = (*read, *problems)
+    return _Checked(whole.sources, (*problems, *lint(module, _places(problems))), module)
 
 
 def _places(found: tuple[Diagnostic, ...]) -> tuple[Span, ...]:

@@ -18,7 +18,7 @@ LAYERS = (
     ("rehearsal",),
     ("runtime",),
     ("workspace",),
-    ("emit", "lint", "formatting"),
+    ("emit", "lint", "formatting", "folding"),
     ("planning",),
     ("ops",),
     ("semantics",),

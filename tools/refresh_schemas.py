@@ -1,4 +1,4 @@
-"""The plan's pydantic model becomes `schemas/data_migration_plan.schema.json`; `--check` only compares."""
+"""The pydantic models of the contract become `schemas/*.schema.json`; `--check` only compares."""
 
 from __future__ import annotations
 
@@ -10,21 +10,27 @@ from pathlib import Path
 from typing import Any
 
 from migdsl.plan import DataMigrationPlan
+from migdsl.plan.base import Part
+from migdsl.plan.diff import PlanDiff
 
 ROOT = Path(__file__).resolve().parent.parent
-PLAN = ROOT / "schemas/data_migration_plan.schema.json"
+SCHEMAS = ROOT / "schemas"
+MODELS: dict[str, type[Part]] = {
+    "data_migration_plan": DataMigrationPlan,
+    "plan_diff": PlanDiff,
+}
 
 
-def plan_schema() -> str:
-    """The schema's text: what a plan file holds, which is all fields, those with a default too."""
-    made = DataMigrationPlan.model_json_schema(mode="serialization")
-    schema = {
+def schema(name: str) -> str:
+    """A schema's text: what a file of that kind holds, which is all fields, those with a default too."""
+    model = MODELS[name]
+    made = {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "$id": "urn:migdsl:schema:data-migration-plan:1",
-        **_untitled(made),
-        "title": "DataMigrationPlan",
+        "$id": f"urn:migdsl:schema:{name.replace('_', '-')}:1",
+        **_untitled(model.model_json_schema(mode="serialization")),
+        "title": model.__name__,
     }
-    return json.dumps(schema, indent=2, sort_keys=True) + "\n"
+    return json.dumps(made, indent=2, sort_keys=True) + "\n"
 
 
 def _untitled(value: Any, *, named: bool = False) -> Any:
@@ -41,17 +47,24 @@ def _untitled(value: Any, *, named: bool = False) -> Any:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """0, or with `--check` 2 where the file is not fresh."""
+    """0, or with `--check` 2 where a file is not fresh."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--check", action="store_true", help="write nothing; exit 2 where the file is not fresh")
+    parser.add_argument("--check", action="store_true", help="write nothing; exit 2 where a file is not fresh")
     check = parser.parse_args(argv).check
-    fresh = plan_schema()
-    if PLAN.is_file() and PLAN.read_text(encoding="utf-8") == fresh:
-        return 0
-    sys.stderr.write(f"{PLAN.relative_to(ROOT)}: {'not fresh' if check else 'rewritten'}\n")
-    if not check:
-        PLAN.write_text(fresh, encoding="utf-8")
-    return 2 if check else 0
+    stale = [name for name in MODELS if not _is_fresh(name)]
+    for name in stale:
+        sys.stderr.write(f"schemas/{name}.schema.json: {'not fresh' if check else 'rewritten'}\n")
+        if not check:
+            _path(name).write_text(schema(name), encoding="utf-8")
+    return 2 if check and stale else 0
+
+
+def _path(name: str) -> Path:
+    return SCHEMAS / f"{name}.schema.json"
+
+
+def _is_fresh(name: str) -> bool:
+    return _path(name).is_file() and _path(name).read_text(encoding="utf-8") == schema(name)
 
 
 if __name__ == "__main__":

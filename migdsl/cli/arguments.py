@@ -9,14 +9,16 @@ FORMATS = ("text", "json")
 
 # Per command: options that stand alone, options with a value, and how many words it takes besides (at least, at most).
 _COMMANDS = {
-    "check": (("--diff", "--fix", "--strict", "--unsafe-fixes"), ("--format", "--root"), (1, None)),
+    "check": (("--diff", "--fix", "--strict", "--unsafe-fixes"), ("--against", "--format", "--root"), (1, None)),
     "compile": (("--check", "--force", "--strict"), ("--out", "--through", "--format", "--root"), (1, None)),
     "diff": (("--json", "--sql"), ("--out", "--root"), (2, 2)),
     "explain": ((), (), (0, 1)),
     "finish": (("--diff", "--force"), ("--date", "--into", "--root"), (1, 1)),
     "fmt": (("--check", "--diff"), (), (1, None)),
+    "import": (("--force",), ("--out", "--schema", "--table"), (1, 1)),
     "plan": (("--json",), ("--through", "--root"), (1, 1)),
 }
+_REPEATED = frozenset(["--schema", "--table"])
 _CHOICES = {"--through": PHASES, "--format": FORMATS}
 
 
@@ -28,6 +30,7 @@ class Options:
     """A command with its words. Not a dataclass: that import alone costs half of bare Python's start."""
 
     __slots__ = (
+        "against",
         "check",
         "command",
         "date",
@@ -40,8 +43,10 @@ class Options:
         "json",
         "out",
         "root",
+        "schemas",
         "sql",
         "strict",
+        "tables",
         "through",
         "unsafe_fixes",
         "words",
@@ -52,6 +57,9 @@ class Options:
         self.words = words  # files, or the code to explain
         self.folder = values.get("--out")  # None: not said
         self.out = values.get("--out", ".")
+        self.against = values.get("--against")
+        self.schemas = _several(values, "--schema")
+        self.tables = _several(values, "--table")
         self.through = values.get("--through")
         self.root = values.get("--root")
         self.into = values.get("--into")
@@ -110,21 +118,27 @@ def _parse_command(command: str, rest: list[str]) -> Options | str:
 def _set(values: dict[str, str], name: str, value: str | None) -> None:
     if value is None or value == "":
         raise UsageError(f"{name} needs a value")
-    if name in values:
+    if name in values and name not in _REPEATED:
         raise UsageError(f"{name} is given twice")
     if "\0" in value:
         raise UsageError(f"{name} can't hold a NUL byte")
     if name in _CHOICES:
         _known(value, _CHOICES[name], f"value of {name}", listed=True)
-    values[name] = value
+    values[name] = f"{values[name]}\0{value}" if name in values else value
+
+
+def _several(values: dict[str, str], name: str) -> tuple[str, ...]:
+    """The values of an option that may be given more than once."""
+    return tuple(values[name].split("\0")) if name in values else ()
 
 
 def _count(command: str, words: list[str], bounds: tuple[int, int | None]) -> None:
     least, most = bounds
+    what = "URL" if command == "import" else "file"
     if len(words) < least:
-        raise UsageError(f"{command} needs {'a file' if least == 1 else 'two files'}: {help_.USAGE[command]}")
+        raise UsageError(f"{command} needs {f'a {what}' if least == 1 else 'two files'}: {help_.USAGE[command]}")
     if most is not None and len(words) > most:
-        taken = {0: "one code", 1: "one file", 2: "two files"}[least]
+        taken = {0: "one code", 1: f"one {what}", 2: "two files"}[least]
         raise UsageError(f"{command} takes {taken} at a time: {help_.USAGE[command]}")
 
 

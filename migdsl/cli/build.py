@@ -12,7 +12,7 @@ from migdsl import __version__
 from migdsl.cli import output
 from migdsl.cli.arguments import Options
 from migdsl.cli.chain import Written, broken_chains
-from migdsl.cli.changes import Comparison, collisions, compare
+from migdsl.cli.changes import REVISION, Change, Comparison, collisions, compare
 from migdsl.cli.driver import complain, failed, load, unique
 from migdsl.cli.fresh import Record, options_key, remember
 from migdsl.cli.inputs import Input, digest
@@ -90,8 +90,10 @@ def _outcome(options: Options, inputs: Sequence[Input]) -> Outcome:
     if options.check:
         conflicts = [conflict for conflict in conflicts if conflict.reason in _CERTAIN]
     refused = [*refusals(options.out, conflicts, force=options.force), *_broken_chains(options.out, works)]
-    if refused:
-        return Outcome(1, unique([*found, *refused]), sources, works)
+    changing = _rewritten(options, works)
+    if refused or failed(changing, strict=options.strict):
+        return Outcome(1, unique([*found, *refused, *changing]), sources, works)
+    found = unique([*found, *changing])
     finish = _drift if options.check else _write
     history = tuple((each.name, c.finished) for each, c in zip(mains, compiled, strict=True) if c.finished)
     return replace(finish(options, Outcome(0, found, sources, works)), finished=history)
@@ -111,6 +113,24 @@ def _compare(
         own = protected | {os.path.realpath(path) for path in each.sources}
         works.append(Work(main, each, digests, compare(options.out, each.migration, each.artifacts, fresh, own)))
     return tuple(works)
+
+
+def _rewritten(options: Options, works: Iterable[Work]) -> tuple[Diagnostic, ...]:
+    """Released revisions that would do something else; `--check` shows them as drift, and `--force` is meant."""
+    if options.force or options.check:
+        return ()
+    found: list[Diagnostic] = []
+    for work in works:
+        plan, module = work.compiled.plan, work.compiled.module
+        if plan is not None and module is not None and any(map(_is_rewritten, work.comparison.changes)):
+            from migdsl.cli.rewritten import rewritten  # for revisions that change only
+
+            found += rewritten(options.out, work.comparison, plan, module, __version__)
+    return tuple(found)
+
+
+def _is_rewritten(change: Change) -> bool:
+    return change.kind == REVISION and change.state == "changed"
 
 
 def _broken_chains(out: str, works: Iterable[Work]) -> Iterator[Diagnostic]:

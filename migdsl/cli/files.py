@@ -11,7 +11,7 @@ from migdsl.cli.paths import is_under, project_root
 from migdsl.cli.reading import sources_in, text_of
 from migdsl.diagnostics import Diagnostic
 from migdsl.diagnostics.suggest import did_you_mean
-from migdsl.syntax.unit import Files, Refused, joined
+from migdsl.syntax.unit import RELATIVE, Files, Refused, joined
 
 MOST_BYTES = 2 * LARGEST  # of all files of one command together
 
@@ -87,4 +87,4 @@ def _identity(path: str) -> tuple[int, int] | None:
 def _instead(path: str, used: str) -> str:
     folder, name = posixpath.split(used)
     near = did_you_mean(name, sources_in(os.path.dirname(path) or "."))
-    return f'did you mean "{posixpath.join(folder, near)}"?' if near else ""
+    return f'did you mean "{posixpath.join(folder, near)}"?' if near else RELATIVE

@@ -123,7 +123,7 @@ def _disjoint(wanted: Iterable[Diagnostic]) -> list[Diagnostic]:
 
 def _meet(one: Edit, other: Edit) -> bool:
     a, b = one.span, other.span
-    return a.path == b.path and (a.start < b.end and b.start < a.end or a.start == b.start)
+    return a.path == b.path and ((a.start < b.end and b.start < a.end) or a.start == b.start)
 
 
 def _kept(files: Files, found: Found, chosen: list[Diagnostic], look: Look) -> list[Diagnostic]:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 USAGE = {
-    "check": "migdsl check FILE... [--fix | --unsafe-fixes] [--diff] [--root DIR] [--format text|json] [--strict]",
-    "compile": "migdsl compile FILE... [--out DIR] [--check] [--force] [--through PHASE] [--format ...] [--strict]",
+    "check": "migdsl check FILE... [--against URL|env:NAME] [--fix | --unsafe-fixes] [--diff] [--root DIR] [--format text|json] [--strict]",
+    "compile": "migdsl compile FILE... [--out DIR] [--root DIR] [--check] [--force] [--through PHASE] [--format ...] [--strict]",
     "diff": "migdsl diff OLD NEW [--sql] [--out DIR] [--root DIR] [--json]",
     "explain": "migdsl explain [CODE]",
+    "finish": "migdsl finish FILE [--date YYYY-MM-DD] [--into FILE] [--diff] [--force] [--root DIR]",
     "fmt": "migdsl fmt FILE... [--check] [--diff]",
-    "plan": "migdsl plan FILE [--json] [--through PHASE]",
+    "import": "migdsl import URL|env:NAME [--schema S]... [--table T]... [--out FILE] [--force]",
+    "plan": "migdsl plan FILE [--json] [--through PHASE] [--root DIR]",
 }
 
 OVERVIEW = """\
@@ -20,6 +22,8 @@ migdsl: from one short .mig file to a checked zero-downtime migration plan and e
   migdsl diff OLD NEW      show what changes between two versions of a file, and whether it may
   migdsl explain CODE      tell more about a diagnostic
   migdsl fmt FILE...       lay the files out: alignment, blanks and empty lines, nothing else
+  migdsl import URL        declare what is in a database, or what of it can be declared
+  migdsl finish FILE       fold a migration that is done into the shared entities
 
 `migdsl COMMAND --help` has the options.
 
@@ -27,7 +31,7 @@ Exit codes:
   0    fine
   1    problems were found, or the output can't be written
   2    drift (compile --check, fmt --check) or a wrong command line
-  3    a database failed (jobs only)
+  3    a database failed
   130  interrupted
 """
 
@@ -38,10 +42,13 @@ usage: {USAGE["check"]}
 Say all that is wrong with the files. Nothing is written, unless fixes are asked for; then the exit code is that of what
 is left.
 
+  --against URL        compare the entities with a live PostgreSQL too; env:NAME reads the URL from that variable, and
+                       where the file declares several databases, NAME=URL says whose it is
   --format text|json   for people (default) or programs
   --fix                mend what has a safe fix: what is misspelt, said twice or without effect
   --unsafe-fixes       mend also what a person might mend otherwise; look at the result
   --diff               show what the fixes would change, and write nothing
+  --root DIR           used files are to be below it (default: the project's folder)
   --strict             warnings count as errors
 """,
     "compile": f"""\
@@ -55,6 +62,7 @@ Write every file of each migration, or none where anything is wrong. A file that
                        (prepare, expand, backfill, validate, cutover, enforce, contract)
   --force              overwrite files that migdsl didn't write, and take released revisions away
   --format text|json   for people (default) or programs
+  --root DIR           used files are to be below it (default: the project's folder)
   --strict             warnings count as errors
 """,
     "diff": f"""\
@@ -77,6 +85,19 @@ usage: {USAGE["explain"]}
 
 Tell what a diagnostic means and what to do about it; without a code, list them all.
 """,
+    "finish": f"""\
+usage: {USAGE["finish"]}
+
+Say that a migration is done, once its flag is `complete for all` and contract has run everywhere. Its entities become
+the tables as they are now, in the file that it uses; the migration's own file gets a line `finished DATE`, is history
+from then on, and is compiled no more. All files are written, or none.
+
+  --date YYYY-MM-DD    the day (default: today)
+  --into FILE          where entities go that stand in the migration's own file
+  --diff               write nothing; show what would change
+  --force              whatever the flag says, and without the operations that nothing can be told of
+  --root DIR           as in check
+""",
     "fmt": f"""\
 usage: {USAGE["fmt"]}
 
@@ -87,6 +108,18 @@ writes to the standard output.
   --check              write nothing; exit 2 if anything would change
   --diff               write nothing; show what would change
 """,
+    "import": f"""\
+usage: {USAGE["import"]}
+
+Declare every table of a live PostgreSQL, in one read-only transaction. What the language has no words for stands there as
+a comment, and what was guessed (tenants, personal data) says `# guess`. The URL itself is in no output; env:NAME reads it
+from that variable.
+
+  --schema S           only this schema's tables (may be given several times)
+  --table T            only this table, `table` or `schema.table` (may be given several times)
+  --out FILE           write a new file (default: print it)
+  --force              overwrite the file
+""",
     "plan": f"""\
 usage: {USAGE["plan"]}
 
@@ -94,5 +127,6 @@ Show what would happen, phase by phase, with locks, costs and exit criteria. Not
 
   --json               the plan as canonical JSON
   --through PHASE      as in compile
+  --root DIR           used files are to be below it (default: the project's folder)
 """,
 }

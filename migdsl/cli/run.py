@@ -72,6 +72,14 @@ def _command(options: Options) -> int:
         from migdsl.cli.diffing import diff_command  # the compiler up to the plan
 
         return diff_command(options)
+    if options.command == "finish":
+        from migdsl.cli.finishing import finish_command  # the front end, the formatter and the writer
+
+        return finish_command(options)
+    if options.command == "import":
+        from migdsl.cli.importing import import_command  # the driver, once it is needed
+
+        return import_command(options)
     if options.command == "fmt":
         from migdsl.cli.fmt import fmt_command  # the parser, and nothing behind it
 

@@ -17,6 +17,8 @@ _PREFIX = "SELECT ("
 # A text without any of these has no comment, no dollar quote, no escape and no slice, so that a colon is quickly told.
 _ODD = re.compile(r"[\\$\[]|--|/\*|\w:[A-Za-z_]")
 _COLONS = re.compile(r"""'[^']*'|"[^"]*"|::|:([A-Za-z_]\w*)""")
+# A name as most people write it: where it ends can be told without PostgreSQL's scanner. (`U&"…"` is quoted.)
+_PLAIN_NAME = re.compile(r'[A-Za-z_][\w$]*+(?!&")', re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,8 +202,9 @@ def expression(text: str) -> Expression:
     tree = targets[0]["ResTarget"]["val"]
     if "RowExpr" in tree:
         raise SqlError("one expression is expected, not a list", 0)
-    columns = tuple(sorted(_columns(tree, text), key=lambda use: use.start))
-    return Expression(text, columns, tuple(_misuses(tree, text, found)), tree, slices)
+    nodes = list(walk(tree))
+    columns = tuple(sorted(_columns(nodes, text), key=lambda use: use.start))
+    return Expression(text, columns, tuple(_misuses(nodes, text, found)), tree, slices)
 
 
 def varies_by_row(expression: Expression) -> str | None:
@@ -218,12 +221,12 @@ def walk(node: Any) -> Iterator[tuple[str, Tree]]:
     while waiting:
         here = waiting.pop()
         if isinstance(here, list):
-            waiting.extend(reversed(here))
+            waiting += reversed(here)
         elif isinstance(here, dict):
             for kind, value in here.items():
-                if isinstance(value, dict) and kind[:1].isupper():
+                if isinstance(value, dict) and "A" <= kind[:1] <= "Z":
                     yield kind, value
-            waiting.extend(reversed(list(here.values())))
+            waiting += [value for value in reversed(here.values()) if isinstance(value, dict | list)]
 
 
 def _place(text: str) -> Callable[[int], int]:
@@ -232,21 +235,25 @@ def _place(text: str) -> Callable[[int], int]:
     return lambda offset: at(max(offset - len(_PREFIX), 0))
 
 
-def _columns(tree: Tree, text: str) -> Iterator[ColumnUse]:
+def _columns(nodes: list[tuple[str, Tree]], text: str) -> Iterator[ColumnUse]:
     place = _place(text)
+    found = [(node["fields"], place(node.get("location", 0))) for kind, node in nodes if kind == "ColumnRef"]
+    plain = [_PLAIN_NAME.match(text, start) if len(fields) == 1 else None for fields, start in found]
+    ends = [each.end() for each in plain if each] if text.isascii() and all(plain) else _ends(text, found)
+    for (fields, start), end in zip(found, ends, strict=True):
+        names = [field["String"]["sval"] for field in fields if "String" in field]
+        if len(names) == len(fields):
+            yield ColumnUse(names[-2] if len(names) > 1 else None, names[-1], start, end)
+
+
+def _ends(text: str, names: list[tuple[list[Tree], int]]) -> list[int]:
+    """Where names end, from their parts and where they begin."""
     lexemes = [x for x in pgquery.scan(text) if not x.text.startswith(("--", "/*"))]
-    ends = {lexeme.start: i for i, lexeme in enumerate(lexemes)}
-    for kind, node in walk(tree):
-        if kind != "ColumnRef":
-            continue
-        fields = [f["String"]["sval"] for f in node["fields"] if "String" in f]
-        start = place(node.get("location", 0))
-        last = lexemes[ends[start] + 2 * (len(node["fields"]) - 1)]
-        if len(fields) == len(node["fields"]):
-            yield ColumnUse(fields[-2] if len(fields) > 1 else None, fields[-1], start, last.end)
+    places = {lexeme.start: i for i, lexeme in enumerate(lexemes)}
+    return [lexemes[places[start] + 2 * (len(parts) - 1)].end for parts, start in names]
 
 
-def _misuses(tree: Tree, text: str, found: tuple[Parameter, ...]) -> Iterator[Misuse]:
+def _misuses(nodes: list[tuple[str, Tree]], text: str, found: tuple[Parameter, ...]) -> Iterator[Misuse]:
     place = _place(text)
 
     def misuse(what: str, node: Tree, volatile: bool = False) -> Misuse:
@@ -256,10 +263,15 @@ def _misuses(tree: Tree, text: str, found: tuple[Parameter, ...]) -> Iterator[Mi
 
     for parameter in found:
         yield Misuse(f"the parameter `:{parameter.name}`", False, parameter.start, parameter.end)
-    for kind, node in walk(tree):
+    for kind, node in nodes:
+        if kind not in _SUSPECT:
+            continue
         what, volatile = _misused(kind, node)
         if what:
             yield misuse(what, node.get("arg", {}).get("A_Const", node) if kind == "TypeCast" else node, volatile)
+
+
+_SUSPECT = frozenset("SubLink FuncCall SQLValueFunction TypeCast ColumnRef".split())
 
 
 def _misused(kind: str, node: Tree) -> tuple[str, bool]:

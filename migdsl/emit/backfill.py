@@ -11,7 +11,7 @@ from migdsl.emit.python import block, docstring, formatted, names, quoted
 from migdsl.emit.templates import render
 from migdsl.ops import names as objects
 from migdsl.ops.batches import Walk
-from migdsl.ops.lower import backfill_name
+from migdsl.ops.demands import backfill_name
 from migdsl.ops.model import Fill, TablePlan
 
 

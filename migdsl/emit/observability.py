@@ -9,7 +9,7 @@ from migdsl.emit import flags, grafana, prometheus
 from migdsl.emit.artifact import Artifact
 from migdsl.emit.context import EmitContext
 from migdsl.emit.telemetry import TelemetryView, standard_alerts
-from migdsl.ops.lower import backfill_name
+from migdsl.ops.demands import backfill_name
 from migdsl.planning.release import stage_of_all
 from migdsl.semantics.model import StageLine
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from migdsl.folding import operations, tables
 from migdsl.folding.schema import Schema, Unfoldable, schema
 from migdsl.folding.text import Edit, edited, inserted, removed, with_notes
-from migdsl.semantics.model import CheckedModule
+from migdsl.semantics.model import STAGES, CheckedModule
 from migdsl.source import SourceFile, Span
 from migdsl.syntax import ast
 from migdsl.syntax.unit import Unit
@@ -38,10 +38,7 @@ def stages_left(module: CheckedModule) -> str | None:
     stages = {line.stage for line in module.stages} | (
         set() if any(line.scope == "all" for line in module.stages) else {"off"}
     )
-    return None if stages == {"complete"} else min(stages - {"complete"}, key=_STAGES.index)
-
-
-_STAGES = ("off", "dualwrite", "shadow", "live", "rampdown")
+    return None if stages == {"complete"} else min(stages - {"complete"}, key=STAGES.index)
 
 
 def finish(what: Finishing) -> Mapping[str, str]:
@@ -161,7 +158,7 @@ def _uses(what: Finishing) -> str:
     assert what.into_name is not None
     folder = posixpath.dirname(what.into_name) or "."
     shared = [name for name in what.unit.sources if name != what.main]
-    return "".join(f'use "{posixpath.relpath(name, folder)}"\n' for name in shared[:1])
+    return "".join(f'use "{posixpath.relpath(name, folder)}"\n' for name in shared)
 
 
 def _closed(what: Finishing) -> str:

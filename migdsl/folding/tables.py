@@ -43,7 +43,7 @@ def unchanged(schema: Schema, _: str, __: ast.Comment | ast.ReplicaIdentity) -> 
     return schema
 
 
-def raw_sql(schema: Schema, entity: str, operation: ast.RawSql) -> Schema:
+def raw_sql(_: Schema, entity: str, operation: ast.RawSql) -> Schema:
     """Only its author knows."""
     title = f"what `{operation.why.value}` made of `{entity}` is not told by the file"
     help_ = "change the entity by hand where it is needed, then: migdsl finish --force"

@@ -9,7 +9,7 @@ from migdsl.introspect import lines
 from migdsl.introspect.guess import Scope, rounded, sensitive
 from migdsl.introspect.lines import Line
 from migdsl.introspect.model import Column, ForeignKey, Table
-from migdsl.introspect.words import WordlessError, comment, name, string
+from migdsl.introspect.words import WordlessError, comment, name, string, word
 from migdsl.syntax import lexis
 
 GUESS = "guess"
@@ -27,7 +27,7 @@ class Setting:
 
 def entity(table: Table, setting: Setting) -> str:
     """The declaration; commented out, with the reason, where it can't be one."""
-    head = f"entity {name(setting.entities[table.place])} in {setting.place}"
+    head = f"entity {word(setting.entities[table.place])} in {setting.place}"
     body = "\n".join(_body(table, setting))
     text = f"{head} {{\n{body}\n}}"
     reason = undeclarable(table)
@@ -55,10 +55,10 @@ def undeclarable(table: Table) -> str | None:
 
 def _body(table: Table, setting: Setting) -> Iterator[str]:
     yield from (comment(note) for note in table.notes)
-    yield from (
-        comment(f"trigger {t.name}: {t.events}: {t.function}{_assigning(t.assigns)}") for t in table.triggers
-    )
+    yield from (comment(f"trigger {t.name}: {t.events}: {t.function}{_assigning(t.assigns)}") for t in table.triggers)
     marked = set(_marked(table, setting))
+    if table.readers:
+        yield comment(f"read by {', '.join(table.readers)}")
     lost = set()
     for column in table.columns:
         try:
@@ -85,7 +85,6 @@ def _marked(table: Table, setting: Setting) -> Iterator[ForeignKey]:
             len(reference.columns) == 1
             and reference.name == usual
             and reference.columns not in seen
-            and not reference.notes
             and (reference.schema, reference.table) in setting.entities
         ):
             seen.add(reference.columns)
@@ -107,6 +106,7 @@ def _column(table: Table, column: Column, setting: Setting, references: list[For
         marks.append("unique")
     line = lines.column(column, *marks, remarks=(GUESS,) if guessed else ())
     pointing = [lines.reference_mark(reference, setting.entities) for reference in references]
+    line = Line(line.text, (*line.remarks, *(note for reference in references for note in reference.notes)))
     if table.key is not None and table.key.columns == (column.name,):
         line = Line(line.text, (*line.remarks, *_key_remarks(table)))
     return Line(" ".join([line.text, *pointing]), line.remarks)
@@ -128,27 +128,27 @@ def _constraints(table: Table, setting: Setting, marked: set[ForeignKey], lost: 
     for unique in table.uniques:
         column = table.column(unique.columns[0]) if len(unique.columns) == 1 and not unique.notes else None
         if column is None or column.name in lost or not _usual_unique(table, unique.name, column):
-            yield _said(f"unique {unique.name}", lambda u=unique: lines.unique(u))  # type: ignore[misc]
+            yield _said(f"unique {unique.name}", lines.unique, unique)
     for reference in table.references:
         if reference not in marked or lost & set(reference.columns):
             usual = reference.name == f"{table.name}_{'_'.join(reference.columns)}_fkey"
             what = f"foreign key {reference.name} ({', '.join(reference.columns)})"
-            yield _said(what, lambda r=reference, u=usual: lines.reference(r, setting.entities, named=not u))  # type: ignore[misc]
+            yield _said(what, lines.reference, reference, setting.entities, not usual)
     for index in table.indexes:
         if index.valid:
-            yield _said(f"index {index.name}", lambda i=index: lines.index(i, table))  # type: ignore[misc]
+            yield _said(f"index {index.name}", lines.index, index, table)
         else:
             yield comment(f"index {index.name} is not valid: CREATE INDEX CONCURRENTLY failed, or is at work")
     for check in table.checks:
-        yield _said(f"check {check.name}", lambda c=check: lines.check(c))  # type: ignore[misc]
+        yield _said(f"check {check.name}", lines.check, check)
     for exclusion in table.exclusions:
-        yield comment(f"exclusion constraint {exclusion.name}: {exclusion.definition}")
+        yield _said(f"exclusion {exclusion.name}", lines.exclusion, exclusion)
 
 
-def _said(what: str, write: Callable[[], Line]) -> str:
+def _said(what: str, write: Callable[..., Line], *of: object) -> str:
     """The line, or a remark that says why there is none."""
     try:
-        return str(write())
+        return str(write(*of))
     except WordlessError as error:
         return comment(f"{what} is not declared: {error}")
 
@@ -158,7 +158,7 @@ def _scope(setting: Setting) -> Iterator[str]:
     if scope is None or scope.kind == "tenant":
         return
     if scope.kind == "via" and scope.parent in setting.entities:
-        yield f"tenant via {name(scope.column)} -> {name(setting.entities[scope.parent])}  {comment(GUESS)}"
+        yield f"tenant via {name(scope.column)} -> {word(setting.entities[scope.parent])}  {comment(GUESS)}"
     else:
         reason = scope.reason or "its parent is not declared"
         yield f"global because {string(reason)}  {comment(GUESS)}"

@@ -48,7 +48,7 @@ def tenancy(catalog: Catalog) -> Tenancy | None:
         kind = _usual_type(catalog, column)
         scopes = _scopes(catalog, column, kind, _owner(catalog, column))
         confined = sum(scope.kind != "global" for scope in scopes.values())
-        # A column called tenant_id is a boundary wherever it stands; an account_id may be anything unless it is nearly everywhere.
+        # A tenant_id is a boundary wherever it stands; an account_id may be anything unless most tables have it.
         if rank == 0 or 2 * confined >= len(catalog.tables) > 1:
             best = max(best or (-99, 0, ""), (-rank, confined, column))
     if best is None:
@@ -116,9 +116,7 @@ def _base(kind: TypeRef) -> str:
     return kind.text.split("(")[0]
 
 
-def _scopes(
-    catalog: Catalog, column: str, kind: TypeRef, owner: tuple[Place, str] | None
-) -> dict[Place, Scope]:
+def _scopes(catalog: Catalog, column: str, kind: TypeRef, owner: tuple[Place, str] | None) -> dict[Place, Scope]:
     scopes: dict[Place, Scope] = {}
     for table in catalog.tables:
         mine = owner[1] if owner is not None and owner[0] == table.place else column
@@ -138,10 +136,14 @@ def _via(table: Table, catalog: Catalog, scopes: Mapping[Place, Scope]) -> Scope
     found = []
     for reference in table.references:
         parent = catalog.table(reference.schema, reference.table)
-        confined = parent is not None and parent.place != table.place and parent.place in scopes
-        if confined and parent is not None and parent.key is not None and parent.key.columns == reference.targets:
-            if len(reference.columns) == 1 and reference.columns[0] in required:
-                found.append((reference.on_delete != "cascade", reference.columns[0], parent.place))
+        if parent is None or parent.key is None or parent.place not in scopes or parent.place == table.place:
+            continue
+        if (
+            parent.key.columns == reference.targets
+            and len(reference.columns) == 1
+            and required.issuperset(reference.columns)
+        ):
+            found.append((reference.on_delete != "cascade", reference.columns[0], parent.place))
     return Scope("via", min(found)[1], min(found)[2]) if found else None
 
 
@@ -218,7 +220,9 @@ _PAIRS = frozenset(
     "credit_card card_number bank_account account_number social_security national_id drivers_license license_number "
     "date_of_birth place_of_birth ip_address remote_addr mac_address".split()
 )
-_PHI = frozenset("diagnosis diagnoses medication allergy allergies prescription icd10 bloodtype symptom symptoms".split())
+_PHI = frozenset(
+    "diagnosis diagnoses medication allergy allergies prescription icd10 bloodtype symptom symptoms".split()
+)
 _TEXTUAL = frozenset(["text", "character varying", "character", "name", "json", "jsonb", "bytea"])
 _PLACES = frozenset(["inet", "cidr", "macaddr", "macaddr8", "point"])
 

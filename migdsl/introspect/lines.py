@@ -6,8 +6,8 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from migdsl.introspect.model import Check, Column, ForeignKey, Index, Key, Part, Table
-from migdsl.introspect.words import WordlessError, comment, default, is_null, name, names, sql, type_name
+from migdsl.introspect.model import Check, Column, Exclusion, ForeignKey, Index, Key, Part, Table
+from migdsl.introspect.words import WordlessError, comment, default, is_null, name, names, sql, string, type_name, word
 
 _CALL = re.compile(r'([a-z_][a-z0-9_]*)\(([a-z_][a-z0-9_]*|"(?:[^"]|"")+")\)')
 Entities = Mapping[tuple[str, str], str]
@@ -54,19 +54,19 @@ def check(of: Check) -> Line:
     return Line(f"check {sql(of.expression)}{_called(of.name)}", of.notes)
 
 
-def reference(of: ForeignKey, entities: Entities, *, named: bool = True) -> Line:
+def reference(of: ForeignKey, entities: Entities, named: bool = True) -> Line:
     """`(a, b) -> Other (c, d) on delete cascade as name`; WordlessError where the other table isn't declared."""
     entity = entities.get((of.schema, of.table))
     if entity is None:
         raise WordlessError(f"{of.schema}.{of.table} is not declared in this file")
     called = _called(of.name) if named else ""
-    text = f"{names(of.columns)} -> {name(entity)} {names(of.targets)}{_deleting(of)}{called}"
+    text = f"{names(of.columns)} -> {word(entity)} {names(of.targets)}{_deleting(of)}{called}"
     return Line(text, of.notes)
 
 
 def reference_mark(of: ForeignKey, entities: Entities) -> str:
     """`-> Other.id on delete cascade`."""
-    return f"-> {name(entities[of.schema, of.table])}.{name(of.targets[0])}{_deleting(of)}"
+    return f"-> {word(entities[of.schema, of.table])}.{name(of.targets[0])}{_deleting(of)}"
 
 
 def index(of: Index, table: Table) -> Line:
@@ -84,6 +84,18 @@ def index(of: Index, table: Table) -> Line:
         text += f" where {sql(of.where)}"
     remarks = ("UNIQUE, which this line doesn't say",) if of.unique else ()
     return Line(text, (*remarks, *_in_full(of)))
+
+
+def exclusion(of: Exclusion) -> Line:
+    """``exclude using gist (room with "=", `SQL` with "&&") as name``."""
+    parts = ", ".join(f"{_excluded(part)} with {string(operator)}" for part, operator in of.parts)
+    where = f" where {sql(of.where)}" if of.where is not None else ""
+    in_full = (of.definition,) if of.definition else ()
+    return Line(f"exclude using {name(of.method)} ({parts}){where}{_called(of.name)}", (*of.notes, *in_full))
+
+
+def _excluded(of: Part) -> str:
+    return name(of.column) if of.column is not None else sql(_bare(of.expression or ""))
 
 
 def _in_full(of: Index) -> tuple[str, ...]:

@@ -89,10 +89,14 @@ class Index:
 
 @dataclass(frozen=True, slots=True)
 class Exclusion:
-    """An exclusion constraint: pairs of a part and its operator; `definition` is the whole of it as SQL."""
+    """An exclusion constraint: parts of an index, each with its operator; `definition` as of an index."""
 
     name: str | None
-    definition: str
+    method: str
+    parts: tuple[tuple[Part, str], ...]
+    where: str | None = None
+    definition: str | None = None
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,8 +111,8 @@ class Trigger:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A table. `kind` is r (table), p (partitioned) or f (foreign); `rows` an estimate, None where there is none;
-    `notes` what the language has no words for, a line each."""
+    """A table. `kind` is r (table) or p (partitioned); `rows` an estimate, None where there is none; `readers` the views
+    that read it; `notes` what the language has no words for, a line each."""
 
     schema: str
     name: str
@@ -122,6 +126,7 @@ class Table:
     indexes: tuple[Index, ...] = ()
     exclusions: tuple[Exclusion, ...] = ()
     triggers: tuple[Trigger, ...] = ()
+    readers: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
     @property

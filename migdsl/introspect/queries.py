@@ -33,7 +33,7 @@ SELECT a.attrelid::bigint AS relation, a.attnum::int AS number, a.attname AS nam
        format_type(a.atttypid, a.atttypmod) AS type, t.oid <> b.oid AS array, bn.nspname AS type_schema,
        b.typname AS type_name, b.typtype::text AS type_kind, a.attnotnull AS required, a.attidentity::text AS identity,
        a.attgenerated::text AS generated, pg_get_expr(d.adbin, d.adrelid, true) AS pretty,
-       pg_get_expr(d.adbin, d.adrelid) AS plain, a.attislocal AS local,
+       a.attislocal AS local,
        CASE WHEN a.attcollation NOT IN (t.typcollation, 0) THEN l.collname END AS collation,
        CASE WHEN b.typtype = 'd' THEN b.typnotnull ELSE false END AS domain_required,
        CASE WHEN b.typtype = 'e' THEN ARRAY(
@@ -63,8 +63,10 @@ SELECT k.conrelid::bigint AS relation, k.conname AS name, k.contype::text AS kin
        k.condeferrable AS deferrable, k.condeferred AS deferred, k.conkey::int[] AS columns, k.confkey::int[] AS targets,
        k.confrelid::bigint AS target, k.confdeltype::text AS deleting, k.confupdtype::text AS updating,
        k.confmatchtype::text AS matching, k.connoinherit AS no_inherit, k.conislocal AS local,
-       k.conindid::bigint AS index, pg_get_expr(k.conbin, k.conrelid, true) AS pretty,
-       pg_get_expr(k.conbin, k.conrelid) AS plain, pg_get_constraintdef(k.oid, true) AS definition, {{fresh}}
+       k.conindid::bigint AS index,
+       ARRAY(SELECT o.oprname::text FROM unnest(k.conexclop) WITH ORDINALITY x (oid, at) JOIN pg_operator o ON o.oid = x.oid
+             ORDER BY x.at) AS operators, pg_get_expr(k.conbin, k.conrelid, true) AS pretty,
+       pg_get_constraintdef(k.oid, true) AS definition, {{fresh}}
 FROM pg_constraint k
 JOIN pg_class c ON c.oid = k.conrelid
 JOIN pg_namespace n ON n.oid = c.relnamespace
@@ -72,12 +74,15 @@ WHERE {_USERS} AND k.contype IN ('p', 'u', 'c', 'f', 'x', 'n')
   AND (k.contype <> 'f' OR k.conparentid = 0)
 ORDER BY k.conrelid, k.conname COLLATE "C"
 """
-CONSTRAINTS_FRESH = ((15, "k.confdelsetcols::int[]", "set_columns", "NULL::int[]"), (18, "k.conenforced", "enforced", "true"))
+CONSTRAINTS_FRESH = (
+    (15, "k.confdelsetcols::int[]", "set_columns", "NULL::int[]"),
+    (18, "k.conenforced", "enforced", "true"),
+)
 
 INDEXES = f"""
 SELECT i.indrelid::bigint AS relation, i.indexrelid::bigint AS oid, c.relname AS name, m.amname AS method,
        i.indisunique AS unique, i.indisvalid AS valid, i.indnkeyatts::int AS keys,
-       pg_get_expr(i.indpred, i.indrelid, true) AS pretty, pg_get_expr(i.indpred, i.indrelid) AS plain,
+       pg_get_expr(i.indpred, i.indrelid, true) AS pretty,
        pg_get_indexdef(i.indexrelid) AS definition,
        EXISTS (SELECT FROM pg_constraint k WHERE k.conindid = i.indexrelid AND k.contype IN ('p', 'u', 'x')) AS constrained,
        ARRAY(SELECT i.indkey[p]::int FROM generate_series(0, i.indnatts - 1) p ORDER BY p) AS columns,
@@ -110,6 +115,18 @@ JOIN pg_proc p ON p.oid = t.tgfoid
 JOIN pg_namespace pn ON pn.oid = p.pronamespace
 WHERE NOT t.tgisinternal AND {_USERS}
 ORDER BY t.tgrelid, t.tgname COLLATE "C"
+"""
+
+VIEWS = f"""
+SELECT DISTINCT d.refobjid::bigint AS relation, vn.nspname AS schema, v.relname AS name
+FROM pg_depend d
+JOIN pg_rewrite r ON d.classid = 'pg_rewrite'::regclass AND r.oid = d.objid
+JOIN pg_class v ON v.oid = r.ev_class
+JOIN pg_namespace vn ON vn.oid = v.relnamespace
+JOIN pg_class c ON c.oid = d.refobjid
+JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE d.refclassid = 'pg_class'::regclass AND v.oid <> c.oid AND v.relkind IN ('v', 'm') AND {_USERS}
+ORDER BY 1, 2, 3
 """
 
 # What else stands on a table, each in words.

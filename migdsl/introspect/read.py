@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
+from migdsl.dialect.sameness import on_one_line
 from migdsl.introspect import queries
 from migdsl.introspect.connect import Session, UnreadableError
 from migdsl.introspect.model import (
@@ -39,6 +40,7 @@ def read(session: Session) -> Catalog:
         constraints=_grouped(session.rows(queries.fresh(queries.CONSTRAINTS, version, queries.CONSTRAINTS_FRESH))),
         indexes=_grouped(session.rows(queries.fresh(queries.INDEXES, version, queries.INDEXES_FRESH))),
         triggers=_grouped(session.rows(queries.TRIGGERS)),
+        views=_grouped(session.rows(queries.VIEWS)),
         extras=_grouped(session.rows(queries.EXTRAS)),
     )
     declared = [r for r in relations if r["kind"] in "rp" and not r["partition"] and r["extension"] is None]
@@ -81,11 +83,10 @@ def _grouped(rows: Iterable[Row]) -> dict[int, list[Row]]:
 
 
 def sql_of(row: Row) -> str:
-    """An expression as PostgreSQL prints it: with few parentheses, unless that takes several lines."""
-    pretty, plain = row["pretty"], row["plain"]
-    if pretty is None or plain is None:
+    """An expression as PostgreSQL prints it, with few parentheses and on one line."""
+    if row["pretty"] is None:
         raise UnreadableError("the schema changed while it was read", "try again")
-    return str(plain if "\n" in pretty else pretty)
+    return on_one_line(str(row["pretty"]))
 
 
 class _Source:
@@ -99,6 +100,7 @@ class _Source:
         constraints: Mapping[int, list[Row]],
         indexes: Mapping[int, list[Row]],
         triggers: Mapping[int, list[Row]],
+        views: Mapping[int, list[Row]],
         extras: Mapping[int, list[Row]],
     ) -> None:
         self._relations = relations
@@ -107,6 +109,7 @@ class _Source:
         self._constraints = constraints
         self._indexes = indexes
         self._triggers = triggers
+        self._views = views
         self._extras = extras
         self._numbers = {oid: {r["number"]: str(r["name"]) for r in rows} for oid, rows in columns.items()}
 
@@ -129,8 +132,9 @@ class _Source:
             checks=tuple(Check(k["name"], sql_of(k), constraint_notes(k)) for k in of_kind["c"]),
             references=tuple(self._reference(oid, k) for k in of_kind["f"]),
             indexes=tuple(self._index(oid, i) for i in indexes if not i["constrained"]),
-            exclusions=tuple(Exclusion(k["name"], k["definition"]) for k in of_kind["x"]),
+            exclusions=tuple(self._exclusion(oid, k, details[k["index"]]) for k in of_kind["x"]),
             triggers=tuple(triggers(self._triggers.get(oid, []))),
+            readers=tuple(f"{v['schema']}.{v['name']}" for v in self._views.get(oid, [])),
             notes=tuple(table_notes(row, self._relations, self._extras.get(oid, []))),
         )
 
@@ -194,19 +198,33 @@ class _Source:
             notes=notes,
         )
 
+    def _exclusion(self, oid: int, row: Row, index: Row) -> Exclusion:
+        parts = self._parts(oid, index)
+        return Exclusion(
+            name=row["name"],
+            method=index["method"],
+            parts=tuple(zip(parts, row["operators"], strict=True)),
+            where=sql_of(index) if index["pretty"] is not None else None,
+            definition=row["definition"] if index["special"] or len(index["columns"]) > index["keys"] else None,
+            notes=constraint_notes(row),
+        )
+
+    def _parts(self, oid: int, row: Row) -> tuple[Part, ...]:
+        if None in row["parts"]:
+            raise UnreadableError("the schema changed while it was read", "try again")
+        keys = row["keys"]
+        return tuple(
+            Part(self._numbers[oid][number], None) if number > 0 else Part(None, on_one_line(text))
+            for number, text in zip(row["columns"][:keys], row["parts"][:keys], strict=True)
+        )
+
     def _index(self, oid: int, row: Row) -> Index:
         names = self._numbers[oid]
         keys = row["keys"]
-        parts = tuple(
-            Part(names[number], None) if number > 0 else Part(None, text)
-            for number, text in zip(row["columns"][:keys], row["parts"][:keys], strict=True)
-        )
-        if None in row["parts"]:
-            raise UnreadableError("the schema changed while it was read", "try again")
         special = row["special"] or row["nulls_not_distinct"]
         return Index(
             name=row["name"],
-            parts=parts,
+            parts=self._parts(oid, row),
             method=row["method"],
             unique=row["unique"],
             include=tuple(names[number] for number in row["columns"][keys:]),

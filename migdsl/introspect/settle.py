@@ -32,7 +32,7 @@ def _without(text: str, parsed: Parsed, errors: Iterable[Diagnostic]) -> str:
     """The text with the statements that the errors are in commented out."""
     reasons: dict[Span, str] = {}
     for error in errors:
-        place = _statement(parsed, error)
+        place = _unread(text, error) if error in parsed.diagnostics else _statement(parsed, error)
         if place is None:
             raise RuntimeError(f"{error.code}: {error.title}")
         reasons.setdefault(place, f"{error.title} ({error.code})")
@@ -41,6 +41,14 @@ def _without(text: str, parsed: Parsed, errors: Iterable[Diagnostic]) -> str:
         if not any(_inside(place, other) for other in whole):
             text = _commented(text, place, reasons[place])
     return text
+
+
+def _unread(text: str, error: Diagnostic) -> Span | None:
+    """The line that can't be parsed: it is no part of the tree."""
+    if error.primary is None:
+        return None
+    start = text.rfind("\n", 0, error.primary.span.start) + 1
+    return Span("", start, start)
 
 
 def _statement(parsed: Parsed, error: Diagnostic) -> Span | None:

@@ -23,7 +23,9 @@ def triggers(rows: Iterable[Mapping[str, Any]]) -> Iterator[Trigger]:
         only = f" of {', '.join(row['columns'])}" if row["columns"] else ""
         each = "row" if bits & 1 else "statement"
         state = _STATE.get(row["enabled"], "")
-        yield Trigger(row["name"], f"{when} {events}{only}, each {each}{state}", row["function"], _assigned(row["body"]))
+        yield Trigger(
+            row["name"], f"{when} {events}{only}, each {each}{state}", row["function"], _assigned(row["body"])
+        )
 
 
 def _assigned(body: str) -> tuple[str, ...]:

@@ -60,6 +60,11 @@ def _misread(quoted: str) -> bool:
     return match is None or match.end() != len(quoted) or r"\"" in quoted
 
 
+def word(text: str) -> str:
+    """The name of a declaration: letters, digits and `_` stand as they are, whatever their case."""
+    return text if text.isidentifier() else name(text)
+
+
 def names(columns: tuple[str, ...]) -> str:
     """`(a, b)`."""
     return f"({', '.join(map(name, columns))})"
@@ -112,7 +117,7 @@ def default(expression: str, of: TypeRef) -> str:
         return sql(expression) if "." in expression and float(expression).is_integer() else expression
     match = _STRING.fullmatch(expression)
     base = of.text.split("(")[0]
-    if match is not None and "\\" not in expression and match[2] in (base, of.text):
+    if match is not None and match[2] in (base, of.text):
         if of.text in ("integer", "bigint", "smallint") and _NUMBER.fullmatch(match[1]):
             return match[1]
         return string(match[1].replace("''", "'"))
@@ -121,4 +126,6 @@ def default(expression: str, of: TypeRef) -> str:
 
 def is_null(expression: str) -> bool:
     """Whether a default says NULL, which a column has without one."""
-    return expression.upper() == "NULL" or re.fullmatch(r"NULL::[^()']+(\(\d+(,\d+)?\))?(\[\])?", expression) is not None
+    return (
+        expression.upper() == "NULL" or re.fullmatch(r"NULL::[^()']+(\(\d+(,\d+)?\))?(\[\])?", expression) is not None
+    )

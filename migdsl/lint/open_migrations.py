@@ -163,7 +163,7 @@ def _diagnostic(claim: _Claim, other: _Claim) -> Diagnostic:
         f"{claim.shown} is changed by two migrations that are open",
         Label(claim.span, f"{_WORDS[claim.strength]} by `{claim.migration}`"),
         (Label(other.span, f"and {_WORDS[other.strength]} by `{other.migration}`"),),
-        body="Each was planned as if the other weren't there: both sides would write the column, or one takes what the other needs.",
+        body="Each was planned as if the other weren't there: both would write it, or one takes what the other needs.",
         help="finish one before the other begins (`migdsl finish`), or make them one migration",
     )
 

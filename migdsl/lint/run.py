@@ -21,6 +21,7 @@ from migdsl.lint.rules import (
     nothing_changes,
     nullability_already_so,
     private_key,
+    raw_sql,
     required_without_value,
     short_soak,
 )
@@ -45,6 +46,7 @@ RULES: tuple[tuple[str, Rule], ...] = (
     ("MIG410", nullability_already_so.check),
     ("MIG412", back_without_input.check),
     ("MIG413", may_fail.check),
+    ("MIG418", raw_sql.check),
     ("MIG501", big_bang.check),
     ("MIG601", no_ticket.check),
     ("MIG602", nothing_changes.check),

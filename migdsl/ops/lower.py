@@ -6,8 +6,23 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from migdsl.dialect.names import dollar_tag, literal, qualified, quote
-from migdsl.ops import add_column, constraints, data, drop_column, gates, names, nullability, pairs, sync
+from migdsl.ops import (
+    add_column,
+    attributes,
+    constraints,
+    data,
+    demands,
+    drop_column,
+    enum_label,
+    gates,
+    names,
+    nullability,
+    pairs,
+    raw_sql,
+    sync,
+)
 from migdsl.ops.context import Context
+from migdsl.ops.demands import backfill_name
 from migdsl.ops.model import Alone, BuildIndex, Cost, Gate, Group, Lock, Lowered, Step, TablePlan
 from migdsl.semantics.model import (
     PHASES,
@@ -15,9 +30,14 @@ from migdsl.semantics.model import (
     AddConstraint,
     Change,
     CheckedModule,
+    Comment,
     DropColumn,
+    ExtendEnum,
     OptionalColumn,
+    RawSql,
+    ReplicaIdentity,
     RequireColumn,
+    SetDefault,
 )
 
 LEDGER, INDEXES = 0, 5
@@ -34,7 +54,9 @@ def lower(module: CheckedModule) -> Lowered:
     extra: list[Step] = []
     if used or any(plan.fills for plan in plans):
         extra.append(_ledger(migration))
-    extra += [_gates(migration, phase, plans) for phase in ("enforce", "contract") if phase in used]
+    asked = demands.gates(module, plans, frozenset(used))
+    extra += [_gates(migration, phase, plans, asked) for phase in ("enforce", "contract") if phase in used]
+    extra += [demands.step(phase, asked[phase]) for phase in ("backfill", "validate", "cutover") if phase in asked]
     ordered = sorted([*extra, *steps], key=lambda s: (PHASES.index(s.phase), s.rank))
     return Lowered(migration, plans, tuple(ordered))
 
@@ -55,6 +77,8 @@ def _table(migration: str, module: CheckedModule, change: Change) -> TablePlan:
     drops = [o for o in change.operations if isinstance(o, DropColumn)]
     gone = any(s.phase == "contract" for s in steps)
     soak = max((o.soak_seconds for o in drops), default=DEFAULT_SOAK) if gone else None
+    if soak is not None and module.policy.keep_seconds is not None:
+        soak = max(soak, module.policy.keep_seconds)
     return TablePlan(
         change.table,
         tuple(steps),
@@ -73,6 +97,11 @@ LOWERINGS: Mapping[type, Callable[[Context, Any], Iterator[Step]]] = {
     RequireColumn: nullability.require,
     OptionalColumn: nullability.optional,
     AddConstraint: constraints.lower,
+    SetDefault: attributes.default,
+    Comment: attributes.comment,
+    ReplicaIdentity: attributes.replica_identity,
+    ExtendEnum: enum_label.lower,
+    RawSql: raw_sql.lower,
 }
 
 
@@ -157,7 +186,7 @@ END"""
     return f"DO {tag}{body}\n{tag}"
 
 
-def _gates(migration: str, phase: str, plans: tuple[TablePlan, ...]) -> Step:
+def _gates(migration: str, phase: str, plans: tuple[TablePlan, ...], asked: Mapping[str, tuple[Gate, ...]]) -> Step:
     found: list[Gate] = [gates.stage(migration, "live" if phase == "enforce" else "complete")]
     soaks = [plan.soak_seconds for plan in plans if plan.soak_seconds is not None]
     if phase == "contract":
@@ -173,10 +202,4 @@ def _gates(migration: str, phase: str, plans: tuple[TablePlan, ...]) -> Step:
                 found.append(gates.clean(migration, entity))
         if phase == "contract" and plan.counter:
             found.append(gates.silent(migration, entity, plan.counter, max(soaks)))
-    title = f"Refuse to go on while a condition of {phase} is unmet, and say which"
-    return Step(phase, "gate", title, None, rank=-1, up=tuple(found))
-
-
-def backfill_name(plan: TablePlan) -> str:
-    """What the ledger calls the backfill of a table."""
-    return plan.table.entity
+    return demands.step(phase, (*found, *asked.get(phase, ())))

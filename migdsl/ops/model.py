@@ -12,8 +12,11 @@ class Lock(Enum):
     """PostgreSQL's table locks that steps take, weakest first; the value is how PostgreSQL spells it."""
 
     NONE = ""
+    ROW_EXCLUSIVE = "ROW EXCLUSIVE"
     SHARE_UPDATE_EXCLUSIVE = "SHARE UPDATE EXCLUSIVE"
+    SHARE = "SHARE"
     SHARE_ROW_EXCLUSIVE = "SHARE ROW EXCLUSIVE"
+    EXCLUSIVE = "EXCLUSIVE"
     ACCESS_EXCLUSIVE = "ACCESS EXCLUSIVE"
 
     @property

@@ -5,7 +5,7 @@ from __future__ import annotations
 from migdsl import __version__
 from migdsl.ops.lower import lower
 from migdsl.plan.model import BaseType, DataMigrationPlan
-from migdsl.planning import impact, moves, phases, rollback, tasks, timeline
+from migdsl.planning import demands, impact, moves, phases, rollback, tasks, timeline
 from migdsl.planning.facts import Facts, summary
 from migdsl.planning.model import Planned, revisions
 from migdsl.planning.paths import Paths
@@ -54,7 +54,7 @@ def build(module: CheckedModule, source_digest: str, through: str | None = None)
         validation=moves.validation(facts),
         risks=tuple(impact.risks(facts)),
         impact=impact.impact(facts),
-        acceptance=(),
+        acceptance=tuple(demands.acceptance(facts)),
         modernization_gates=tuple(impact.modernization_gates(facts)),
         guardrails=impact.guardrails(facts),
         implementation_plan=tasks.tasks(facts, chain),
@@ -71,4 +71,4 @@ def _constraints(facts: Facts) -> tuple[str, ...]:
     found = [allowed.get(header.downtime, window), f"PostgreSQL {listed([str(v) for v in versions])} or later"]
     if facts.soak_seconds is not None:
         found.append(f"The old stays for {duration(facts.soak_seconds)} after the last switch")
-    return (*found, *header.assumptions)
+    return (*found, *demands.constraints(facts), *header.assumptions)

@@ -69,7 +69,7 @@ def _aspects(was: Item, is_: Item) -> Iterator[str]:
     for name, before, after in (
         ("statements", was.up, is_.up),
         ("way back", was.down, is_.down),
-        ("gates", was.gates, is_.gates),
+        ("questions", was.gates, is_.gates),
     ):
         if plain(before) != plain(after):
             yield name
@@ -77,4 +77,6 @@ def _aspects(was: Item, is_: Item) -> Iterator[str]:
 
 
 def _sql(item: Item | None) -> tuple[str, ...]:
-    return (*item.gates, *item.up, *item.down) if item is not None else ()
+    if item is None:
+        return ()
+    return (*item.gates, *item.up, *(("-- way back",) if item.down else ()), *item.down)

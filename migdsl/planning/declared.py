@@ -108,7 +108,8 @@ def _flags(planned: Planned) -> Said:
 
 
 def _revisions(planned: Planned) -> Said:
-    return {r.id: f"follows {r.after or 'nothing'}, in {r.path}" for r in planned.revisions}
+    when = {True: "written now", False: "written later"}
+    return {r.id: f"follows {r.after or 'nothing'}, in {r.path}, {when[r.released]}" for r in planned.revisions}
 
 
 _SAID = {

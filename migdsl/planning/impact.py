@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Literal
 
 from migdsl.ops.model import Violation
+from migdsl.ops.risk import LEVELS, risk
 from migdsl.plan.model import (
     AllowedRule,
     DataDomain,
@@ -15,13 +16,12 @@ from migdsl.plan.model import (
     ModernizationGate,
     Sensitivity,
 )
+from migdsl.planning import demands
 from migdsl.planning.facts import Facts, new_side, old_side, summary
 from migdsl.planning.words import amount, duration, listed
 from migdsl.semantics.model import AddColumn, DropColumn, OptionalColumn, RequireColumn, Table
 
-_LARGE = 1_000_000
 _RANK: tuple[Sensitivity, ...] = ("unknown", "public", "internal", "confidential", "pii", "phi")
-Risk = Literal["low", "medium", "high", "critical"]
 
 
 def domains(facts: Facts) -> Iterator[DataDomain]:
@@ -116,38 +116,22 @@ def impact(facts: Facts) -> Impact:
     """The impact section."""
     header = facts.module.header
     assert header is not None
-    risk, reasons = _risk(facts)
+    level, reasons = risk(facts.module, facts.lowered)
     databases = sorted({p.table.database for p in facts.tables})
+    said = facts.module.policy.impact
+    if said is not None and said.risk is not None and said.risk != level:
+        level = next(each for each in LEVELS if each == said.risk)
+        reasons.append(f"the file says {level}")
+    owner = [header.owner] if header.owner else []
     return Impact(
-        affected_systems=tuple(f"database {name}" for name in databases),
-        breaking_changes=tuple(_breaking(facts)),
-        downtime_minutes=0.0,
+        affected_systems=(*(f"database {name}" for name in databases), *(said.affects if said else ())),
+        breaking_changes=(*_breaking(facts), *(said.breaking if said else ())),
+        downtime_minutes=round(said.downtime_seconds / 60, 3) if said else 0.0,
         rollback_complexity=_complexity(facts),
-        risk=risk,
+        risk=level,
         reasons=tuple(reasons),
-        stakeholders=(header.owner,) if header.owner else (),
+        stakeholders=tuple(dict.fromkeys([*owner, *(said.stakeholders if said else ())])),
     )
-
-
-def _risk(facts: Facts) -> tuple[Risk, list[str]]:
-    reasons = []
-    points = 0
-    for plan in facts.tables:
-        entity = plan.table.entity
-        if plan.irreversible:
-            points += 2
-            reasons += [f"{entity}: irreversible, {why}" for why in plan.irreversible]
-        if any(o for o in facts.change(plan).operations if isinstance(o, DropColumn)):
-            points += 1
-            reasons.append(f"{entity}: columns go away")
-        if plan.fills and (plan.table.rows is None or plan.table.rows >= _LARGE):
-            points += 1
-            reasons.append(f"{entity}: {amount(plan.table.rows)} to fill")
-        if any(c.pii for c in plan.comparisons):
-            points += 1
-            reasons.append(f"{entity}: personal data moves")
-    levels: tuple[Risk, ...] = ("low", "medium", "high", "critical")
-    return levels[min((points + 1) // 2, 3)], reasons or ["additive only"]
 
 
 def _complexity(facts: Facts) -> Literal["easy", "moderate", "hard"]:
@@ -246,3 +230,4 @@ def modernization_gates(facts: Facts) -> Iterator[ModernizationGate]:
             yield ModernizationGate(
                 id=f"constraints.{entity}", text=text, met_by=f"constraints made in enforce against: {titles}"
             )
+    yield from demands.modernization_gates(facts)

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from migdsl.semantics.model import CheckedModule, Table
+from migdsl.semantics.outputs import DEFAULTS, Where, file_name, fill
 
 LONGEST_REVISION = 32  # alembic_version.version_num
-_UNSAFE = re.compile(r"[^a-z0-9_]+")
-_BORDER = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +17,8 @@ class Paths:
     """Where each kind of file goes, relative to the output folder, with `/`."""
 
     migration: str
-    versions: str
+    database: str
+    patterns: Mapping[str, str]
     entities: tuple[str, ...]
 
     @classmethod
@@ -26,52 +26,58 @@ class Paths:
         """The paths of a module that has a header."""
         assert module.header is not None
         used = [module.database(c.table.database) for c in module.changes]
-        versions = next((d.versions_path for d in used if d.versions_path), None) or "migrations/versions"
-        return cls(module.header.name, versions, tuple(t.entity for t in module.tables))
+        versions = next((d.versions_path for d in used if d.versions_path), None) or DEFAULTS["migrations"]
+        patterns = {**DEFAULTS, "migrations": versions, **dict(module.policy.paths)}
+        database = used[0].name if used else ""
+        return cls(module.header.name, database, patterns, tuple(t.entity for t in module.tables))
+
+    def _fill(self, kind: str, entity: str = "") -> str:
+        where = Where(self.migration, self.database, (), self.entities, "")
+        return fill(self.patterns[kind], where.values(entity))
 
     @property
     def plan(self) -> str:
-        return f"plan/{self.migration}.plan.json"
+        return self._fill("plan")
 
     @property
     def runbook(self) -> str:
-        return f"docs/migrations/{self.migration}.md"
+        return self._fill("runbook")
 
     @property
     def flags(self) -> str:
-        return f"flags/{self.migration}.flagd.json"
+        return self._fill("flags")
 
     @property
     def alerts(self) -> str:
-        return f"grafana/alerting/{self.migration}.json"
+        return self._fill("alerts")
 
     @property
     def dashboard(self) -> str:
-        return f"grafana/dashboards/{self.migration}.json"
+        return self._fill("dashboard")
 
     @property
     def rules(self) -> str:
-        return f"prometheus/{self.migration}.rules.json"
+        return self._fill("rules")
 
     @property
     def rule_tests(self) -> str:
-        return f"prometheus/{self.migration}.test.json"
+        return self._fill("rule_tests")
 
     def backfill(self, table: Table) -> str:
         """The backfill job of an entity."""
-        return f"backfills/{self.migration}/{self._file(table.entity)}.py"
+        return self._fill("backfills", table.entity)
 
     def reconcile(self, table: Table) -> str:
         """The reconciliation job of an entity."""
-        return f"reconcile/{self.migration}/{self._file(table.entity)}.py"
+        return self._fill("reconcile", table.entity)
 
     def characterization(self, table: Table) -> str:
         """The tests that pin what a legacy column does."""
-        return f"tests/characterization/test_{self.migration}_{self._file(table.entity)}.py"
+        return f"tests/characterization/test_{self.migration}_{file_name(table.entity, self.entities)}.py"
 
     def revision(self, phase: str) -> str:
         """The revision of a phase."""
-        return f"{self.versions}/{self.revision_id(phase)}.py"
+        return f"{self._fill('migrations')}/{self.revision_id(phase)}.py"
 
     def revision_id(self, phase: str) -> str:
         """Deterministic and readable, at most 32 characters: `users_email_expand`."""
@@ -81,15 +87,3 @@ class Paths:
         digest = hashlib.sha256(self.migration.encode()).hexdigest()[:6]
         room = LONGEST_REVISION - len(phase) - len(digest) - 2
         return f"{self.migration[:room].rstrip('_')}_{digest}_{phase}"
-
-    def _file(self, entity: str) -> str:
-        """A file's name for an entity; with a digest where two entities, or none at all, would be left of their names."""
-        name = _slug(entity)
-        twins = [other for other in self.entities if _slug(other) == name]
-        if name and len(twins) == 1 and len(name) <= 60:
-            return name
-        return f"{name[:50]}_{hashlib.sha256(entity.encode()).hexdigest()[:8]}".lstrip("_")
-
-
-def _slug(entity: str) -> str:
-    return _UNSAFE.sub("_", _BORDER.sub("_", entity).lower()).strip("_")

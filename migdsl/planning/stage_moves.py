@@ -53,17 +53,17 @@ def _one(before: int, after: int, pairs: bool) -> str:
 
 def _audiences(old: CheckedModule, new: CheckedModule) -> Iterator[tuple[str, Where]]:
     """Everybody, in groups within which a version of the flag treats all alike: tenants by name, canary, shares, the rest."""
-    named = dict.fromkeys(t for module in (old, new) for line in module.stages for t in line.tenants)
+    lines = (*old.stages, *new.stages)
+    named = dict.fromkeys(tenant for line in lines for tenant in line.tenants)
     yield from ((f"tenant {tenant}", _of_tenant(tenant)) for tenant in named)
-    canaries = [module.rollout.canary for module in (old, new)]
-    if any(line.scope == "canary" for module in (old, new) for line in module.stages):
-        yield from ((f"canary {t}", _of_tenant(t)) for t in dict.fromkeys((*canaries[0], *canaries[1])) if t not in named)
+    canaries = (*old.rollout.canary, *new.rollout.canary) if any(line.scope == "canary" for line in lines) else ()
+    yield from ((f"canary {t}", _of_tenant(t)) for t in dict.fromkeys(canaries) if t not in named)
     reached = 0.0
-    for share in sorted({_share(line) for module in (old, new) for line in module.stages if line.scope == "percent"}):
+    for share in sorted({_share(line) for line in lines if line.scope == "percent"}):
         yield f"{reached:g}% to {share:g}%", _of_share(share)
         reached = share
     if reached < 100:
-        yield "everybody else" if reached or named or any(canaries) else "everybody", _of_share(100.0)
+        yield "everybody else" if reached or named or canaries else "everybody", _of_share(100.0)
 
 
 def _share(line: StageLine) -> float:

@@ -95,7 +95,12 @@ def _effects(part: Part) -> tuple[str, ...]:
 def _subject(step: Step) -> str:
     """An index has a name; other steps are told apart by the beginning of their titles, which name what they work on."""
     named = [part.name for part in (*step.up, *step.down) if isinstance(part, BuildIndex)]
-    return named[0] if named else _HEAD.split(_ASIDE.sub("", step.title))[0]
+    if named:
+        return named[0]
+    title, count = step.title, 1
+    while count:  # from the inside out
+        title, count = _ASIDE.subn("", title)
+    return _HEAD.split(title)[0]
 
 
 def _table(table: Table | None) -> str | None:
@@ -114,7 +119,7 @@ def _data(plan: TablePlan) -> list[Item]:
         title = f"Compare {entity}.{compared.column} with the other side"
         found.append(Item("validate", "compare", table, compared.column, 0, title, (), (), asked, ()))
     for rule in plan.violations:
-        asked = (rule.rows or "", ", ".join(rule.duplicates))
+        broken = (rule.rows or ", ".join(rule.duplicates),)
         title = f"Count rows of {entity} that would break: {rule.title}"
-        found.append(Item("validate", "count_violations", table, rule.title, 0, title, (), (), asked, ()))
+        found.append(Item("validate", "count_violations", table, rule.title, 0, title, (), (), broken, ()))
     return found

@@ -10,7 +10,7 @@ from migdsl.planning.compare import Compared
 from migdsl.planning.model import Planned
 from migdsl.planning.stage_moves import Move
 from migdsl.planning.words import listed
-from migdsl.semantics.model import STAGES
+from migdsl.semantics.model import STAGES, Table
 from migdsl.source import Span
 
 _MARKS = {"added": "+", "removed": "-", "changed": "~"}
@@ -37,8 +37,7 @@ def _rewritten(new: Planned, compared: Compared) -> Iterator[Diagnostic]:
         steps = [step for step in compared.steps if step.phase == phase and step.ran and step.binding]
         if not steps:
             continue
-        places = {_place(new, step): step for step in reversed(steps)}
-        (first, step), *rest = sorted(places.items(), key=lambda place: (place[0].path, place[0].start))
+        (first, step), *rest = _places(new, steps)
         count = "a step of it" if len(steps) == 1 else f"{len(steps)} of its steps"
         lines = [f"  {_MARKS[each.change]} {each.title}" for each in steps]
         yield Diagnostic(
@@ -98,17 +97,30 @@ def _no_way_back(span: Span, who: str, after: str) -> Diagnostic:
     return Diagnostic("MIG509", Severity.ERROR, title, label, help=help_)
 
 
-def _place(new: Planned, step: StepChange) -> Span:
-    """The operation that the step comes from, as far as its words tell; else its table's change, else the header."""
+def _places(new: Planned, steps: list[StepChange]) -> list[tuple[Span, StepChange]]:
+    """Where to look: operations that are named by a step; where none is, tables' changes, or the header."""
+    exact = {span: step for step in reversed(steps) if (span := _operation(new, step))}
+    places = exact or {_table(new, step) or _header(new): step for step in reversed(steps)}
+    return sorted(places.items(), key=lambda place: (place[0].path, place[0].start))
+
+
+def _operation(new: Planned, step: StepChange) -> Span | None:
+    """The operation that the step comes from, as far as its words tell."""
+    words = f"{step.subject} {step.title} "
     for change in new.module.changes:
-        table = change.table
-        if step.table != f"{table.database}.{table.schema}.{table.name}":
-            continue
-        named = [(_column(operation), operation.span) for operation in change.operations]
-        words = f"{step.subject} {step.title}"
-        spans = [span for name, span in named if name and (f"{table.entity}.{name}" in words or step.subject == name)]
-        return spans[0] if spans else change.span
-    return _header(new)
+        for operation in change.operations if _is(change.table, step) else ():
+            name = _column(operation)
+            if name and (f"{change.table.entity}.{name} " in words.replace(",", " ") or step.subject == name):
+                return operation.span
+    return None
+
+
+def _table(new: Planned, step: StepChange) -> Span | None:
+    return next((change.span for change in new.module.changes if _is(change.table, step)), None)
+
+
+def _is(table: Table, step: StepChange) -> bool:
+    return step.table == f"{table.database}.{table.schema}.{table.name}"
 
 
 def _column(operation: object) -> str | None:

@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from migdsl.diagnostics import Diagnostic
 from migdsl.semantics import changes, header, relations, rollout, tables
-from migdsl.semantics.model import PHASES, Change, CheckedModule, Rollout
+from migdsl.semantics.model import Change, CheckedModule, Rollout
 from migdsl.semantics.problems import Problems
 from migdsl.syntax import ast
 from migdsl.syntax.parser import Parsed
@@ -134,22 +134,19 @@ def _rollout(work: _Work, module: CheckedModule) -> CheckedModule:
     )
 
 
-def _phases(work: _Work, module: CheckedModule) -> CheckedModule:
-    seen: dict[str, ast.Phase] = {}
-    found = []
-    for node in work.all(ast.Phase):
-        name = node.phase.text
-        if name not in PHASES:
-            work.problems.unknown("MIG106", "phase", name, node.phase.span, PHASES)
-            continue
-        if name in seen:
-            header.again(work.problems, node.phase.span, seen[name].phase.span, f"phase {name}", "the migration")
-            continue
-        seen[name] = node
-        for extra in node.afters[1:]:
-            header.again(work.problems, extra.span, node.afters[0].span, "after", f"phase {name}")
-        found += [(name, text.value) for text in node.afters[:1]]
-    return replace(module, phase_after=tuple(found))
+def _policy(work: _Work, module: CheckedModule) -> CheckedModule:
+    if not any(_has_policy(d) for d in work.parsed.module.declarations):
+        return module
+    # Most files leave all of it to the defaults, and then need none of what reads it.
+    from migdsl.semantics.policies import with_policy
+
+    return with_policy(work.problems, module, work.parsed.module.declarations)
+
+
+def _has_policy(node: ast.Declaration) -> bool:
+    if isinstance(node, ast.Migration):
+        return bool(node.slos) or any(s.key in _OF_POLICY for s in node.settings)
+    return isinstance(node, _POLICIES) or (isinstance(node, ast.Cutover) and bool(node.aborts or node.settings))
 
 
 def _twice(problems: Problems, names: list[ast.Name], what: str) -> None:
@@ -161,4 +158,9 @@ def _twice(problems: Problems, names: list[ast.Name], what: str) -> None:
         seen.setdefault(name.text, name)
 
 
-_PASSES = (_header, _databases, _tenants, _tables, _changes, _rollout, _phases)
+_OF_POLICY = frozenset(["prd", "start_on", "due", "dual_write"])
+_POLICIES = (
+    *(ast.Phase, ast.Rollback, ast.Backfill, ast.Validate, ast.Metric, ast.Alert),
+    *(ast.Gate, ast.Accept, ast.Impact, ast.Output),
+)
+_PASSES = (_header, _databases, _tenants, _tables, _changes, _rollout, _policy)

@@ -81,8 +81,12 @@ def _checked(reader: _Reader, node: ast.Condition) -> Condition | None:
 def _held(reader: _Reader, node: ast.Held) -> Condition | None:
     inner = _checked(reader, node.condition)
     seconds = lexis.seconds(node.time.raw)
-    if not seconds:
+    if seconds is None:
         bad_number(reader.problems, node.time, "duration", "24h")
+        return None
+    if seconds < 1:
+        title = "a condition holds for a second at least, or no `for` is needed"
+        reader.problems.error("MIG008", node.time.span, title, "too short to be seen", help="for 5m")
         return None
     if reader.pausing:
         title = "a job pauses at once, and goes on at once"

@@ -108,8 +108,9 @@ def _columns(problems: Problems, sql: ast.Sql, found: Statement, change: Change,
         return True
     at = pgquery.character_offsets(found.text)
     ok = True
+    others = set(_other_names(found))
     for name, offset in _uses(found):
-        if name not in known:
+        if name not in known and name not in others:
             ok = False
             place = _word(sql, found.text, at(offset), name)
             problems.unknown("MIG202", "column", name, place, known, "in the table after the migration")
@@ -133,10 +134,17 @@ def _known(found: Statement, change: Change, around: Surroundings) -> set[str] |
             columns = _columns_of(node["relname"], change.table.database, around)
             if columns is None:
                 return None
-            known |= {*columns, node["relname"], node.get("alias", {}).get("aliasname", "")}
-        elif kind == "ResTarget" and "name" in node:
-            known.add(node["name"])
+            known |= set(columns)
     return known
+
+
+def _other_names(found: Statement) -> Iterator[str]:
+    """What a column's name may stand for besides: a whole row, and a column of the result in ORDER BY."""
+    for kind, node in dialect.walk(found.tree):
+        if kind == "RangeVar":
+            yield node.get("alias", {}).get("aliasname", node["relname"])
+        elif kind == "ResTarget" and "name" in node:
+            yield node["name"]
 
 
 def _columns_of(relation: str, database: str, around: Surroundings) -> Collection[str] | None:

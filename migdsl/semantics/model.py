@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from migdsl.dialect.sql import Expression, Statement
 from migdsl.dialect.types import SqlType
+from migdsl.semantics.policy import NOTHING, Policy
 from migdsl.semantics.shapes import ExcludeShape, IndexShape, Referred
 from migdsl.source import Span
 from migdsl.values import Value
@@ -384,6 +385,7 @@ class CheckedModule(Value):
     switches: tuple[Switch, ...]
     allows: tuple[Allowed, ...]
     phase_after: tuple[tuple[str, str], ...]
+    policy: Policy = NOTHING
 
     def database(self, name: str) -> Database:
         """The database of that name, which is known to be there."""

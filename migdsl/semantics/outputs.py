@@ -97,7 +97,7 @@ def _wrong(kind: str, pattern: str) -> str:
         return "leaves the output folder, or names no file"
     if not pattern.isprintable() or set(pattern) & set('\\:*?"<>|') or any(p[-1] in ". " for p in pattern.split("/")):
         return "can't be written everywhere"
-    if pattern.split("/")[0] in (".git", ".migdsl"):
+    if pattern.split("/", maxsplit=1)[0] in (".git", ".migdsl"):
         return "belongs to something else"
     ending = DEFAULTS[kind].rsplit(".", 1)[-1] if kind != "migrations" else ""
     return f"must end with .{ending}" if ending and not pattern.endswith(f".{ending}") else ""

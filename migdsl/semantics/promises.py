@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from datetime import date
 
 from migdsl.semantics.conditions import watched
-from migdsl.semantics.header import again, bad_number, once
+from migdsl.semantics.header import again, bad_number
 from migdsl.semantics.model import PHASES, Header
 from migdsl.semantics.policy import Accepted, Due, Impact, Metric, Proof, spoken
 from migdsl.semantics.problems import Problems
@@ -56,7 +56,10 @@ def impact(problems: Problems, nodes: list[ast.Impact], header: Header | None) -
     if not nodes:
         return None
     node = nodes[0]
-    once(problems, tuple(s for s in node.settings if s.key.startswith("impact_")), "impact")
+    for key in ("impact_risk", "impact_downtime"):
+        twice = [s for s in node.settings if s.key == key]
+        for second in twice[1:]:
+            again(problems, second.span, twice[0].span, key.removeprefix("impact_"), "the impact")
     risk = next((s.words[0] for s in node.settings if s.key == "impact_risk"), None)
     if risk is not None and risk.text not in RISKS:
         problems.unknown("MIG106", "risk", risk.text, risk.span, RISKS)
@@ -86,7 +89,7 @@ def _downtime(problems: Problems, node: ast.Impact, header: Header | None) -> fl
                 title = "more downtime is expected than the migration allows"
                 help_ = f'downtime window {setting.numbers[0].raw} "Sunday 02:00 UTC"'
                 label = "none is allowed" if not allowed else f"at most {allowed:g} seconds are allowed"
-                problems.error("MIG507", setting.span, title, label, help=help_)
+                problems.error("MIG604", setting.span, title, label, help=help_)
             return seconds
     return 0.0
 

@@ -8,7 +8,7 @@ from migdsl.semantics.conditions import pausing
 from migdsl.semantics.expressions import expression
 from migdsl.semantics.header import again, bad_number, once
 from migdsl.semantics.invariants import Surroundings, columns_after, invariant
-from migdsl.semantics.model import Change
+from migdsl.semantics.model import AddColumn, Change, RequireColumn, RetypeColumn
 from migdsl.semantics.policy import Condition, Invariant, Pace, Sample, Validation
 from migdsl.semantics.problems import Problems, sql_name
 from migdsl.source import Span
@@ -133,7 +133,8 @@ def _pace(problems: Problems, node: ast.Backfill, change: Change) -> Pace:
 def _one_pass(problems: Problems, column: ast.Name, change: Change) -> None:
     """All columns of a table are filled in one pass."""
     name = sql_name(column)
-    filled = [o.column.name for o in change.operations if getattr(o, "source", None) is not None and hasattr(o, "column")]
+    filling = [o for o in change.operations if isinstance(o, AddColumn | RequireColumn | RetypeColumn) and o.source]
+    filled = [o.column.name for o in filling]
     if name not in filled:
         where = f"that is filled in `{change.table.entity}`"
         problems.unknown("MIG102", "column", name, column.span, filled, where)

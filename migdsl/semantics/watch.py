@@ -29,12 +29,13 @@ def metrics(problems: Problems, nodes: list[ast.Metric]) -> Mapping[str, Metric]
         if unit not in UNITS:
             problems.unknown("MIG106", "unit", unit, node.unit.span, UNITS)
         elif BUILT_IN.get(name, unit) != unit:
-            title = f"`{name}` is a {BUILT_IN[name]} wherever it is spoken of"
+            title = f"`{name}` has the unit {BUILT_IN[name]} wherever it is spoken of"
             problems.error("MIG122", node.unit.span, title, "another unit", help=f"unit {BUILT_IN[name]}")
         named(problems, node.name, "metric")
         _promql(problems, node.promql)
         # Also where something is wrong with it: whoever uses it is not to blame.
-        found[name] = Metric(name, unit if unit in UNITS else "count", promql.embedded(node.promql.text))
+        unit = BUILT_IN.get(name, unit if unit in UNITS else "count")
+        found[name] = Metric(name, unit, promql.embedded(node.promql.text))
     return found
 
 
@@ -82,13 +83,6 @@ def _new(problems: Problems, name: ast.Name, seen: dict[str, ast.Name], what: st
 def _alert(problems: Problems, node: ast.Alert, known: Mapping[str, Metric]) -> Alert | None:
     named(problems, node.name, "alert")
     once(problems, node.settings, "alert")
-    if len(node.whens) != 1:
-        if node.whens:
-            again(problems, node.whens[1].span, node.whens[0].span, "when", "the alert")
-        else:
-            title = f"the alert `{node.name.text}` doesn't say when"
-            problems.error("MIG124", node.name.span, title, "never fires", help="when drift_rate > 1% for 10m")
-        return None
     settings = {s.key: s for s in node.settings}
     severity, runbook = settings.get("severity"), settings.get("alert_runbook")
     if severity is not None and severity.words[0].text not in SEVERITIES:
@@ -96,6 +90,13 @@ def _alert(problems: Problems, node: ast.Alert, known: Mapping[str, Metric]) -> 
     if runbook is not None and not _URL.fullmatch(runbook.texts[0].value):
         title = f"`{runbook.texts[0].value}` is no address of a page"
         problems.error("MIG008", runbook.texts[0].span, title, "neither https://… nor a path", help='runbook "docs/oncall.md"')
+    if len(node.whens) != 1:
+        if node.whens:
+            again(problems, node.whens[1].span, node.whens[0].span, "when", "the alert")
+        else:
+            title = f"the alert `{node.name.text}` doesn't say when"
+            problems.error("MIG124", node.name.span, title, "never fires", help="when drift_rate > 1% for 10m")
+        return None
     condition = watched(problems, node.whens[0].condition, known)
     if condition is None:
         return None

@@ -40,18 +40,20 @@ def run(text: str, start: int, end: int) -> Tree:
             action = rows[states[-1]].get(terminal)
             while action is not None and action < 0:
                 origin, data, size, keep, single = rules[~action]
-                begin = begins[-size] if size else at  # What is empty begins where the next thing does.
                 children = _children(values, keep) if keep is not None else values[-size:] if size else []
-                if size:
-                    del values[-size:], begins[-size:], states[-size:]
+                if size > 1:
+                    del values[1 - size :], begins[1 - size :], states[1 - size :]
+                elif not size:  # What is empty begins where the next thing does.
+                    values.append(None)
+                    begins.append(at)
+                    states.append(0)
                 if not data:
-                    values.append(children)
+                    values[-1] = children
                 elif single and len(children) == 1:
-                    values.append(children[0])
+                    values[-1] = children[0]
                 else:
-                    values.append(Tree(data, children, begin, behind))
-                begins.append(begin)
-                states.append(gotos[states[-1]][origin])
+                    values[-1] = Tree(data, children, begins[-1], behind)
+                states[-1] = gotos[states[-2]][origin]
                 action = rows[states[-1]].get(terminal)
             if action is None:
                 raise Unexpected(terminal, piece, at, _accepted(made, states))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from functools import cache
+from types import MappingProxyType
 
 from migdsl.resources import read_resource
 from migdsl.values import Value
@@ -33,7 +34,18 @@ SIGNS: Mapping[str, str] = {
     "array": "[]",
 }
 # Parts that are a small language of their own: named in a line, told of elsewhere.
-PARTS: Mapping[str, str] = {"type": "TYPE", "table": "TABLE", "condition": "CONDITION", "_mark": "MARK"}
+PARTS: Mapping[str, str] = {
+    "type": "TYPE",
+    "table": "TABLE",
+    "_mark": "MARK",
+    "_literal": "VALUE",
+    "index_part": "PART",
+    "condition": "CONDITION",
+    "held": "HELD",
+    "comparison": "COMPARISON",
+}
+
+Places = Mapping[str, Mapping[str, str]]
 
 
 class Item(Value):
@@ -80,7 +92,7 @@ class _Reader:
     """Reads the right side of a definition."""
 
     def __init__(self, text: str) -> None:
-        self._pieces = list(_PIECE.finditer(text.split("%ignore")[0]))
+        self._pieces = list(_PIECE.finditer(text.split("%ignore", maxsplit=1)[0]))
         self._at = 0
 
     def ways(self) -> tuple[Way, ...]:
@@ -123,13 +135,21 @@ def statements(rule: str) -> tuple[str, ...]:
 
 
 def members(rule: str) -> Iterator[str]:
-    """A family (`_setting`) becomes the rules that it stands for, any other rule itself."""
-    if not rule.startswith("_"):
+    """A family (`_setting`, or a rule that is but a choice of others) becomes those others, any other rule itself."""
+    if not is_family(rule):
         yield rule
         return
     for way in rules()[rule]:
         for item in way.items[:1]:
             yield from members(item.rule)
+
+
+def is_family(rule: str) -> bool:
+    """Whether a rule is but a choice of other rules."""
+    ways = rules()[rule]
+    return rule.startswith("_") or (
+        len(ways) > 1 and all(len(w.items) == 1 and w.items[0].rule in rules() and not w.items[0].times for w in ways)
+    )
 
 
 def _block(rule: str) -> tuple[Item, ...] | None:
@@ -165,60 +185,74 @@ def starters(word: str) -> frozenset[str]:
     return frozenset(text for name in found for each in statements(name) for text in first_words(each))
 
 
-def written(rule: str) -> str:
-    """How a rule is written, in one line: `add NAME TYPE[?] [MARK …] [{ … }]`."""
-    return " | ".join(_way(way.items, (rule,)) for way in rules()[rule])
+def written(rule: str, places: Places = MappingProxyType({})) -> str:
+    """How a rule is written, in one line: `add NAME TYPE? [MARK …] [{ … }]`.
+
+    `places`: per rule, what its signs are called instead (`{"after": {"NUMBER": "DURATION"}}`).
+    """
+    return " | ".join(_Writer(places).way(way.items, (rule,)) for way in rules()[rule])
 
 
-def _way(items: tuple[Item, ...], above: tuple[str, ...]) -> str:
-    parts: list[str] = []
-    skip = 0
-    for at, item in enumerate(items):
-        if skip:
-            skip -= 1
-            continue
-        if item.text == "{":
-            parts.append("{ … }")
-            break
-        repeated = items[at + 1] if at + 1 < len(items) else None
-        if repeated is not None and _separated(repeated):
-            parts.append(f"{_item(item, above)}, …")
-            skip = 1
-            continue
-        parts.append(_item(item, above))
-    return _joined(parts)
+class _Writer:
+    """Writes rules; `above` are those on the way down to the present one."""
+
+    def __init__(self, places: Places) -> None:
+        self._places = places
+
+    def way(self, items: tuple[Item, ...], above: tuple[str, ...]) -> str:
+        parts: list[str] = []
+        skip = 0
+        for at, item in enumerate(items):
+            if skip:
+                skip -= 1
+                continue
+            if item.text == "{":
+                parts.append("{ … }")
+                break
+            repeated = items[at + 1] if at + 1 < len(items) else None
+            if repeated is not None and _separated(repeated):
+                parts.append(f"{self.item(item, above)}, …")
+                skip = 1
+                continue
+            parts.append(self.item(item, above))
+        return _joined(parts)
+
+    def item(self, item: Item, above: tuple[str, ...]) -> str:
+        text = item.text or (self.choice(item.ways, above) if item.ways else self.rule(item.rule, above))
+        if item.times == "?":
+            return text if text == "?" else f"[{text}]"
+        if item.times == "*":
+            return f"[{text} …]" if text != "[]" else "[[]]"
+        return f"{text} …" if item.times == "+" else text
+
+    def choice(self, ways: tuple[Way, ...], above: tuple[str, ...]) -> str:
+        if len(ways) == 1:
+            return self.way(ways[0].items, above)
+        return f"({' | '.join(self.way(way.items, above) for way in ways)})"
+
+    def rule(self, rule: str, above: tuple[str, ...]) -> str:
+        if rule in SIGNS:
+            return self.sign(SIGNS[rule], above)
+        if rule in PARTS and above[0] != rule:
+            return PARTS[rule]
+        if rule.endswith("_block"):
+            return "{ … }"
+        if rule in above or rule not in rules():
+            return rule.lstrip("_").upper()
+        return self.choice(rules()[rule], (*above, rule))
+
+    def sign(self, sign: str, above: tuple[str, ...]) -> str:
+        """What stands for a sign in the innermost rule that says so."""
+        bare = sign.strip("`")
+        for rule in reversed(above):
+            if bare in self._places.get(rule, {}):
+                return sign.replace(bare, self._places[rule][bare])
+        return sign
 
 
 def _separated(item: Item) -> bool:
     """`("," x)*`: more of what stands before it."""
     return item.times in ("*", "+") and len(item.ways) == 1 and item.ways[0].items[0].text == ","
-
-
-def _item(item: Item, above: tuple[str, ...]) -> str:
-    text = item.text or (_choice(item.ways, above) if item.ways else _rule(item.rule, above))
-    if item.times == "?":
-        return text if text == "?" else f"[{text}]"
-    if item.times == "*":
-        return f"[{text} …]" if text != "[]" else "[[]]"
-    return f"{text} …" if item.times == "+" else text
-
-
-def _choice(ways: tuple[Way, ...], above: tuple[str, ...]) -> str:
-    if len(ways) == 1:
-        return _way(ways[0].items, above)
-    return f"({' | '.join(_way(way.items, above) for way in ways)})"
-
-
-def _rule(rule: str, above: tuple[str, ...]) -> str:
-    if rule in SIGNS:
-        return SIGNS[rule]
-    if rule in PARTS and above[0] != rule:
-        return PARTS[rule]
-    if rule.endswith("_block"):
-        return "{ … }"
-    if rule in above or rule not in rules():
-        return rule.lstrip("_").upper()
-    return _choice(rules()[rule], (*above, rule))
 
 
 def _joined(parts: list[str]) -> str:

@@ -14,6 +14,7 @@ from migdsl.syntax import ast
 from migdsl.syntax.parser import Parsed, parse
 from migdsl.values import Value
 
+RELATIVE = "a path is relative to the file that says it"
 MOST_FILES = 200  # of one unit; nobody shares more, and a loop of links would never end
 _USES = re.compile(r"[ \t]*use\b")
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
@@ -60,7 +61,7 @@ class Files(Mapping[str, str]):
             raise Refused("MIG015", "leaves the project", help="use a file of this project")
         near = did_you_mean(name, self._texts)
         folder = f"{posixpath.dirname(user)}/" if "/" in user else ""
-        help_ = f'did you mean "{near.removeprefix(folder)}"?' if near else ""
+        help_ = f'did you mean "{near.removeprefix(folder)}"?' if near else RELATIVE
         raise Refused("MIG014", "there is no such file", help=help_)
 
     def parse(self, name: str) -> Parsed:
@@ -78,7 +79,7 @@ def joined(user: str, used: str) -> str:
         raise Refused("MIG014", "is no path", help="folders are parted by `/`, on every system")
     if used.startswith("/") or used[1:2] == ":":
         body = "An absolute path is there on one machine only."
-        raise Refused("MIG015", "is absolute", body=body, help="a path is relative to the file that says it")
+        raise Refused("MIG015", "is absolute", body=body, help=RELATIVE)
     return posixpath.normpath(posixpath.join(posixpath.dirname(user), used))
 
 
@@ -132,11 +133,14 @@ class _Reader:
             self._use(name, use, trail)
         if trail:
             self.whole &= bool(declared) or not parsed.diagnostics
-            self.declarations += self._shared(trail[-1][1], name, declared, bool(done))
+            self.declarations += self._shared(trail[-1][1], declared, bool(done))
         else:
             self.declarations += [d for d in declared if not isinstance(d, ast.Use | ast.Finished)]
 
     def _use(self, user: str, use: ast.Use, trail: tuple[tuple[str, ast.Use], ...]) -> None:
+        if not use.path.value and use.path.span.end - use.path.span.start > 2:
+            self.whole = False  # an escape in it means nothing, which was said
+            return
         try:
             name = self._files.locate(user, use.path.value)
             way = (*trail, (user, use))
@@ -153,19 +157,13 @@ class _Reader:
             self.whole = False
 
     def _circle(self, way: tuple[tuple[str, ast.Use], ...], name: str) -> None:
-        last = way[-1][1]
+        """The way leads from a file to itself; the last `use` of it closes the circle."""
         more = tuple(Label(use.path.span, "which uses this") for _, use in way[:-1])
-        body = " → ".join([*(each for each, _ in way), name])
-        help_ = "put what both need into a file that uses neither"
-        self._problem(
-            "MIG016",
-            "files use each other in a circle",
-            last.path.span,
-            "and this is where it began",
-            more,
-            body,
-            help_,
-        )
+        title = "files use each other in a circle" if more else "this file uses itself"
+        label = "and this is where it began" if more else "is the file itself"
+        body = " → ".join([*(each for each, _ in way), name]) if more else ""
+        help_ = "put what both need into a file that uses neither" if more else "leave the line out"
+        self._problem("MIG016", title, way[-1][1].path.span, label, more, body, help_)
         self.whole = False
 
     def _finished(self, declared: tuple[ast.Declaration, ...]) -> str | None:
@@ -187,9 +185,7 @@ class _Reader:
             return each.date.raw
         return None
 
-    def _shared(
-        self, use: ast.Use, name: str, declared: tuple[ast.Declaration, ...], finished: bool
-    ) -> Iterator[ast.Declaration]:
+    def _shared(self, use: ast.Use, declared: tuple[ast.Declaration, ...], finished: bool) -> Iterator[ast.Declaration]:
         """What a used file brings: all of it; where it is a migration of its own, what is there and not what becomes."""
         migration = next((d for d in declared if isinstance(d, ast.Migration)), None)
         if migration is None:

@@ -50,7 +50,7 @@ def test_a_unique_binds_in_enforce_and_not_before(walk: Walk):
 
 
 def test_an_index_with_all_that_it_may_have(walk: Walk):
-    wanted = "index (tenant_id, lower(nick), `age + 1`) include (org_id) where `age > 0` as \"nick idx\""
+    wanted = 'index (tenant_id, lower(nick), `age + 1`) include (org_id) where `age > 0` as "nick idx"'
     shown = (
         'CREATE INDEX "nick idx" ON public.members USING btree (tenant_id, lower(nick), ((age + 1)))'
         " INCLUDE (org_id) WHERE (age > 0)"
@@ -58,7 +58,10 @@ def test_an_index_with_all_that_it_may_have(walk: Walk):
     walk(
         member(wanted),
         DDL,
-        {"expand": lambda story: [shown] == [row[0] for row in story.rows(INDEXES) if "nick idx" in row[0]] or pytest.fail()},
+        {
+            "expand": lambda story: [shown] == [row[0] for row in story.rows(INDEXES) if "nick idx" in row[0]]
+            or pytest.fail()
+        },
     )
 
 
@@ -70,7 +73,11 @@ def test_a_check_binds_in_enforce(walk: Walk):
         with pytest.raises(psycopg.errors.CheckViolation):
             negative(story)
 
-    walk(member("check `age >= 0` as age_known"), DDL, {"backfill": negative, "enforce": refused, "back enforce": negative})
+    walk(
+        member("check `age >= 0` as age_known"),
+        DDL,
+        {"backfill": negative, "enforce": refused, "back enforce": negative},
+    )
 
 
 def test_a_foreign_key_is_indexed_first_and_binds_in_enforce(walk: Walk):

@@ -15,7 +15,17 @@ __all__ = ["all_codes"]
 def all_codes() -> Mapping[str, Code]:
     """All codes by id, in the order of their ids; read-only. A code defined twice is a ValueError."""
     # Imported here because a command that reports nothing needs none of the prose.
-    from migdsl.diagnostics.catalog import completeness, names, operations, output, rollout, sql, syntax, tenancy, unsafe
+    from migdsl.diagnostics.catalog import (
+        completeness,
+        names,
+        operations,
+        output,
+        rollout,
+        sql,
+        syntax,
+        tenancy,
+        unsafe,
+    )
 
     table: dict[str, Code] = {}
     families = (syntax, names, sql, tenancy, unsafe, operations, rollout, completeness, output)

@@ -37,4 +37,71 @@ entity User in app.users { id bigint key; tenant_id uuid tenant; email text? }
 change User { rename email to address }""",
         fix="none",
     ),
+    Code(
+        id="MIG418",
+        severity=Severity.ERROR,
+        title="this statement takes a stronger lock than it says",
+        why="""\
+A statement of your own runs as it is written, so the file says how much it may block: without `lock` nothing stronger \
+than SHARE UPDATE EXCLUSIVE, which readers and writers don't notice. The lock that a statement really takes is known \
+from its grammar. Declaring a stronger one makes it run with retries of 100 ms, like the compiler's own statements.""",
+        bad="""\
+change User { sql "rows that stay" { up `ALTER TABLE users DISABLE TRIGGER audit`; back `ALTER TABLE users ENABLE TRIGGER audit` } }""",
+        good="""\
+change User {
+  sql "rows that stay" {
+    up   `ALTER TABLE users DISABLE TRIGGER audit`
+    back `ALTER TABLE users ENABLE TRIGGER audit`
+    lock share row exclusive
+  }
+}""",
+        fix="none",
+    ),
+    Code(
+        id="MIG419",
+        severity=Severity.ERROR,
+        title="this statement reads or rewrites a table under its lock",
+        why="""\
+It would hold a lock that writers wait for while it reads every row, rewrites the table or builds an index: minutes on a \
+large table, and everybody who comes after waits behind it. Each of these has an operation that gets there without: \
+`index` builds concurrently, `check`, `require` and foreign keys are validated apart, `retype` goes by a shadow column.""",
+        bad="""\
+change User { sql "faster" { up `CREATE INDEX by_name ON users (username)`; back `DROP INDEX CONCURRENTLY by_name`; lock share } }""",
+        good="""\
+change User { index (username) as by_name }""",
+        fix="none",
+    ),
+    Code(
+        id="MIG420",
+        severity=Severity.ERROR,
+        title="SQL of your own has no way back",
+        why="""\
+The way back of an operation follows from what it does; that of a statement of your own can't be known. `back` says it, \
+and the downgrade runs it. Where there is none, `irreversible because` says why, and the plan counts it as a risk.""",
+        bad="""\
+change User { sql "statistics" { up `CREATE STATISTICS users_st ON tenant_id, username FROM users` } }""",
+        good="""\
+change User {
+  sql "statistics" {
+    up   `CREATE STATISTICS users_st ON tenant_id, username FROM users`
+    back `DROP STATISTICS users_st`
+    lock access exclusive
+  }
+}""",
+        fix="none",
+    ),
+    Code(
+        id="MIG421",
+        severity=Severity.ERROR,
+        title="this statement has no place in a migration",
+        why="""\
+Statements that begin or end a transaction, change the session, run code that can't be read (`DO`, `CALL`), or move rows \
+in and out (`COPY`) would break what a revision relies on: that each step is one transaction, can be run again, and is \
+proven to stay with one tenant.""",
+        bad="""\
+change User { sql "fix" { up `DO $$ BEGIN UPDATE users SET username = ''; END $$`; back `SELECT 1` } }""",
+        good="""\
+change User { require email { from `username || '@example.com'` } }""",
+        fix="none",
+    ),
 )

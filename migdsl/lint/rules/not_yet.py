@@ -11,13 +11,8 @@ from migdsl.semantics.phrases import phrases
 
 LATER: tuple[type, ...] = (
     model.RetypeColumn,
-    model.SetDefault,
     model.DropConstraint,
-    model.ExtendEnum,
     model.RenameTable,
-    model.Comment,
-    model.ReplicaIdentity,
-    model.RawSql,
 )
 
 

@@ -1,0 +1,189 @@
+"""Conditions become SQL: over the ledger for the gates of revisions, over the server's own views for a job's pauses.
+
+A condition holds in SQL where it is known to hold: what was never measured doesn't.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from migdsl.dialect.names import literal
+from migdsl.ops.model import Gate
+from migdsl.semantics.policy import Comparison, Condition, Held, Joined, comparisons, spoken
+from migdsl.values import Value
+
+READINGS = frozenset("drift_rate rows_missing rows_extra rows_mismatched tenants_unlisted".split())
+_SLICES = frozenset(["backfill_progress", "backfill_errors"])
+
+
+class Subjects(Value):
+    """What a migration's metrics are measured of: entities that are reconciled, those that have tenants, backfills."""
+
+    migration: str
+    entities: tuple[str, ...]
+    owned: tuple[str, ...]
+    backfills: tuple[str, ...]
+
+    def of(self, metric: str) -> tuple[str, ...]:
+        """The subjects of a metric; a condition must hold for each."""
+        if metric in _SLICES:
+            return self.backfills
+        return self.owned if metric == "tenants_unlisted" else self.entities
+
+
+def split(condition: Condition) -> tuple[Condition | None, Condition | None]:
+    """The part that the ledger knows, and the rest, which only a monitoring system does."""
+    parts = condition.parts if isinstance(condition, Joined) and not condition.either else (condition,)
+    return _all([p for p in parts if _known(p)]), _all([p for p in parts if not _known(p)])
+
+
+def _all(parts: list[Condition]) -> Condition | None:
+    if len(parts) < 2:
+        return parts[0] if parts else None
+    return Joined(False, tuple(parts))
+
+
+def _known(condition: Condition) -> bool:
+    if isinstance(condition, Held):
+        # Of slices the ledger has the present state alone.
+        return all(c.metric.promql is None and c.metric.name in READINGS for c in comparisons(condition))
+    if isinstance(condition, Comparison):
+        return condition.metric.promql is None and condition.metric.name in READINGS | _SLICES
+    return all(_known(part) for part in condition.parts)
+
+
+def gate(name: str, condition: Condition, subjects: Subjects) -> Gate:
+    """A gate that is met while the condition, of which the ledger knows all, holds."""
+    said = spoken(condition)
+    values = [
+        f"{text(f'{c.metric.name} of {subject} is ')} || {_shown(c, subject, subjects)}"
+        for c in {(c.metric.name): c for c in comparisons(condition)}.values()
+        for subject in subjects.of(c.metric.name)
+    ]
+    now = " || ', ' || ".join(values)
+    return Gate(
+        name,
+        f"{said} holds",
+        f"""SELECT {text(f"{name}: {said} does not hold")}{f" || '; ' || {now}" if now else ""}
+ WHERE NOT ({_holds(condition, subjects)})""",
+    )
+
+
+def _shown(comparison: Comparison, subject: str, subjects: Subjects) -> str:
+    value = _value(comparison.metric.name, subject, subjects)
+    share = comparison.metric.unit == "ratio"
+    printed = f"trim_scale(round({value} * 100, 6))::text || '%'" if share else f"trim_scale({value})::text"
+    return f"coalesce({printed}, 'not measured')"
+
+
+def _holds(condition: Condition, subjects: Subjects) -> str:
+    """Whether a condition holds, as SQL that is never NULL."""
+    if isinstance(condition, Joined):
+        word = "\n    OR " if condition.either else "\n   AND "
+        return "(" + word.join(_holds(part, subjects) for part in condition.parts) + ")"
+    if isinstance(condition, Held):
+        return _held(condition.condition, condition.seconds, subjects)
+    tests = (
+        f"coalesce({_value(condition.metric.name, subject, subjects)} {_compared(condition)}, FALSE)"
+        for subject in subjects.of(condition.metric.name)
+    )
+    return _every(tests)
+
+
+def _every(tests: Iterator[str]) -> str:
+    return "\n   AND ".join(tests) or "TRUE"
+
+
+def _held(condition: Condition, seconds: float, subjects: Subjects) -> str:
+    """Times go to the comparisons; of an `or` one side must have held for all of it, which is the stricter reading."""
+    if isinstance(condition, Held):
+        return _held(condition.condition, condition.seconds + seconds, subjects)
+    if isinstance(condition, Joined):
+        word = "\n    OR " if condition.either else "\n   AND "
+        return "(" + word.join(_held(part, seconds, subjects) for part in condition.parts) + ")"
+    return _every(_window(condition, seconds, subject, subjects) for subject in subjects.of(condition.metric.name))
+
+
+def _window(comparison: Comparison, seconds: float, subject: str, subjects: Subjects) -> str:
+    """Each reading since then, and the one that stood when the time began: two at least."""
+    own = _reading(comparison.metric.name, subject, subjects)
+    since = f"clock_timestamp() - interval '{seconds:g} seconds'"
+    return f"""(SELECT count(*) >= 2 AND coalesce(bool_and(r.value::numeric {_compared(comparison)}), FALSE)
+           FROM migdsl.event AS r
+          WHERE {own}
+            AND r.at >= (SELECT max(r.at) FROM migdsl.event AS r WHERE {own} AND r.at <= {since}))"""
+
+
+def _compared(comparison: Comparison) -> str:
+    return f"{'<>' if comparison.operator == '!=' else comparison.operator} {comparison.value}"
+
+
+def _value(metric: str, subject: str, subjects: Subjects) -> str:
+    """The newest value, NULL where there is none."""
+    if metric not in _SLICES:
+        own = _reading(metric, subject, subjects)
+        return f"(SELECT r.value::numeric FROM migdsl.event AS r WHERE {own} ORDER BY r.id DESC LIMIT 1)"
+    own = f"s.migration = {text(subjects.migration)} AND s.backfill = {text(subject)}"
+    found = (
+        "count(*) FILTER (WHERE s.state = 'failed')::numeric"
+        if metric == "backfill_errors"
+        else "CASE WHEN bool_and(s.state = 'succeeded') THEN 1.0\n"
+        "             ELSE least(sum(s.rows_scanned) / greatest(sum(s.rows_planned), 1), 0.999999) END"
+    )
+    return f"(SELECT {found} FROM migdsl.slice AS s WHERE {own} HAVING count(*) > 0)"
+
+
+def _reading(metric: str, subject: str, subjects: Subjects) -> str:
+    of = text(f"{metric}:{subject}")
+    return f"r.migration = {text(subjects.migration)} AND r.kind = 'reading' AND r.subject = {of}"
+
+
+def invariant(subjects: Subjects, entity: str, said: str) -> Gate:
+    """The newest reconciliation of all tenants found nothing that breaks the invariant."""
+    own = _reading("invariant", f"{entity}:{said}", subjects)
+    return Gate(
+        f"invariant_{entity}_{said}",
+        f"no row of {entity} breaks the invariant: {said}",
+        f"""SELECT CASE WHEN max(r.id) IS NULL THEN {text(f'"{said}" has not been asked of {entity}')}
+            ELSE (SELECT {text(f'"{said}" is broken in {entity} ')} || newest.value || ' times'
+                    FROM migdsl.event AS newest WHERE newest.id = max(r.id) AND newest.value <> '0') END
+  FROM migdsl.event AS r WHERE {own}""",
+    )
+
+
+def text(value: str) -> str:
+    """A text as SQL that may stand between the dollar quotes of a gate."""
+    return literal(value).replace("$g", "$' || 'g") if "\\" not in value else literal(value).replace("$g", "$' || E'g")
+
+
+# ------------------------------------------------------------------------------------------- pauses
+
+_HEALTH = {
+    "replication_lag": (
+        "SELECT coalesce(max(extract(epoch FROM coalesce(r.replay_lag, r.flush_lag, r.write_lag))), 0)"
+        " FROM pg_catalog.pg_stat_replication AS r"
+    ),
+    "lock_wait": (
+        "SELECT coalesce(max(extract(epoch FROM clock_timestamp() - l.waitstart)), 0)"
+        " FROM pg_catalog.pg_locks AS l WHERE NOT l.granted"
+        " AND l.database = (SELECT d.oid FROM pg_catalog.pg_database AS d WHERE d.datname = current_database())"
+    ),
+}
+
+
+def hold(condition: Condition) -> str:
+    """A question that answers why a job must wait, or NULL."""
+    used = dict.fromkeys(c.metric.name for c in comparisons(condition))
+    values = ",\n       ".join(f"({_HEALTH[name]}) AS {name}" for name in used)
+    now = " || ', ' || ".join(f"'{name} is ' || trim_scale(round({name}, 1))::text || ' s'" for name in used)
+    return f"""SELECT CASE WHEN {_unhealthy(condition)}
+            THEN {now} END
+  FROM (SELECT {values}) AS health"""
+
+
+def _unhealthy(condition: Condition) -> str:
+    if isinstance(condition, Comparison):
+        return f"{condition.metric.name} {_compared(condition)}"
+    assert isinstance(condition, Joined)
+    word = " OR " if condition.either else " AND "
+    return "(" + word.join(_unhealthy(part) for part in condition.parts) + ")"

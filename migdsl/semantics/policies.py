@@ -1,0 +1,111 @@
+"""All declarations beside tables and their changes become one checked policy."""
+
+from __future__ import annotations
+
+from migdsl.semantics import outputs, phasing, promises, proving, watch
+from migdsl.semantics.header import again, once
+from migdsl.semantics.invariants import Surroundings
+from migdsl.semantics.model import CheckedModule
+from migdsl.semantics.policy import Policy
+from migdsl.semantics.problems import Problems
+from migdsl.syntax import ast
+from migdsl.values import replace
+
+
+class Declared:
+    """The declarations of a file, by kind."""
+
+    def __init__(self, declarations: tuple[ast.Declaration, ...]) -> None:
+        self.headers = [d for d in declarations if isinstance(d, ast.Migration)]
+        self.cutovers = [d for d in declarations if isinstance(d, ast.Cutover)]
+        self.phases = [d for d in declarations if isinstance(d, ast.Phase)]
+        self.rollbacks = [d for d in declarations if isinstance(d, ast.Rollback)]
+        self.backfills = [d for d in declarations if isinstance(d, ast.Backfill)]
+        self.validates = [d for d in declarations if isinstance(d, ast.Validate)]
+        self.metrics = [d for d in declarations if isinstance(d, ast.Metric)]
+        self.alerts = [d for d in declarations if isinstance(d, ast.Alert)]
+        self.gates = [d for d in declarations if isinstance(d, ast.Gate)]
+        self.accepts = [d for d in declarations if isinstance(d, ast.Accept)]
+        self.impacts = [d for d in declarations if isinstance(d, ast.Impact)]
+        self.outputs = [d for d in declarations if isinstance(d, ast.Output)]
+
+
+def with_policy(problems: Problems, module: CheckedModule, declarations: tuple[ast.Declaration, ...]) -> CheckedModule:
+    """The module with what its file says beside tables and changes."""
+    said = Declared(declarations)
+    changes = {c.table.entity: c for c in module.changes}
+    around = Surroundings((*module.tables, *(c.table for c in module.created)), changes)
+    metrics = watch.metrics(problems, said.metrics)
+    aborts = tuple(a for c in said.cutovers[:1] for a in c.aborts)
+    returns, return_steps, keep = phasing.way_back(problems, said.rollbacks, metrics)
+    validations = proving.validations(problems, said.validates, changes, around)
+    invariants = tuple(" ".join(i.text.value.split()) for v in said.validates for i in v.invariants)
+    start = promises.start(problems, said.headers)
+    _switches(problems, said.cutovers, module)
+    found = Policy(
+        metrics=tuple(metrics.values()),
+        slos=watch.conditions(problems, tuple(s for h in said.headers[:1] for s in h.slos), metrics),
+        aborts=watch.conditions(problems, aborts, metrics),
+        returns=returns,
+        return_steps=return_steps,
+        keep_seconds=keep,
+        alerts=watch.alerts(problems, said.alerts, metrics),
+        gates=watch.gates(problems, said.gates, metrics),
+        validations=validations,
+        paces=proving.paces(problems, said.backfills, changes, around),
+        notes=phasing.notes(problems, said.phases, metrics),
+        accepted=promises.accepted(problems, said.accepts, metrics, invariants),
+        impact=promises.impact(problems, said.impacts, module.header),
+        paths=_paths(problems, said.outputs, module),
+        prd=promises.prd(said.headers),
+        start=start,
+        dues=promises.dues(problems, said.headers, start),
+        one_way=promises.one_way(problems, said.headers),
+    )
+    return replace(module, policy=found, phase_after=phasing.phase_after(said.phases, problems))
+
+
+def _switches(problems: Problems, nodes: list[ast.Cutover], module: CheckedModule) -> None:
+    """`reads` and `writes`: what a table that is changed in place does anyway, and what it can't do."""
+    for node in nodes[:1]:
+        once(problems, node.settings, "cutover")
+        for setting in node.settings:
+            words = [w.text for w in setting.words]
+            if setting.key == "reads":
+                _reads(problems, setting, words, module)
+            elif words[0] == "after":
+                title = "on one table reads and writes are switched at once, in this release"
+                problems.error("MIG007", setting.span, title, "not supported yet", help="writes with reads")
+            elif words[0] != "with":
+                problems.unknown("MIG106", "order", words[0], setting.words[0].span, ("with", "after"))
+
+
+def _reads(problems: Problems, setting: ast.Setting, words: list[str], module: CheckedModule) -> None:
+    known = ("tenant", "request")
+    for word in setting.words:
+        if word.text not in known:
+            problems.unknown("MIG106", "way to switch", word.text, word.span, known)
+            return
+    by = "request" if module.rollout.by_request else "tenant"
+    if words != [by, by]:
+        title = f"the ramp goes {by} by {by}"
+        problems.error("MIG013", setting.span, title, "says otherwise", help=f"reads {by} by {by}")
+
+
+def _paths(problems: Problems, nodes: list[ast.Output], module: CheckedModule) -> tuple[tuple[str, str], ...]:
+    if not nodes:
+        return ()
+    header = module.header
+    used = [d for c in module.changes for d in module.databases if d.name == c.table.database]
+    where = outputs.Where(
+        header.name if header else "migration",
+        used[0].name if used else "database",
+        tuple(c.table.entity for c in module.changes),
+        tuple(t.entity for t in module.tables),
+        next((d.versions_path for d in used if d.versions_path), None) or outputs.DEFAULTS["migrations"],
+    )
+    for node in nodes[:1]:
+        for item in node.paths:
+            if item.kind.text == "migrations" and any(d.versions_path for d in used):
+                again(problems, item.span, used[0].span, "migrations", "the database")
+    return outputs.paths(problems, nodes, where)
