@@ -23,9 +23,16 @@ def check_command(options: Options) -> int:
     """Check every file; 1 where there is an error, or with `--strict` a warning."""
     inputs = read_inputs(options.words)
     loaded = load(inputs, options.root)
+    if options.fix and options.against:
+        output.complain("migdsl: --against goes with no fixes: what differs from a database, a person has to decide\n")
+        return 2
     if options.fix and loaded.files:
         return _fix(options, inputs, loaded)
     found, sources = _look(loaded.files) if loaded.files else ((), {})
+    if options.against and loaded.files:
+        from migdsl.cli.against import differences  # the catalogue's reader, for those who ask
+
+        found = (*found, *differences(options.against, loaded.files))
     return _report(options, inputs, (*loaded.problems, *found), sources)
 
 
@@ -50,6 +57,8 @@ def _report(
         output.complain(_hint(problems))
     else:
         output.say(f"{', '.join(output.shown(each.name) for each in inputs)}: {count(problems)}\n")
+    if any(each.code == "MIG730" for each in problems):
+        return 3
     return 1 if failed(problems, strict=options.strict) else 0
 
 

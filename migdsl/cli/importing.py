@@ -53,15 +53,15 @@ def _declarations(options: Options) -> str | Diagnostic:
 
 
 def driverless(error: ModuleNotFoundError) -> Diagnostic:
-    """MIG720 where there is no driver; whatever else is missing is a mistake of ours."""
+    """MIG730 where there is no driver; whatever else is missing is a mistake of ours."""
     if (error.name or "").split(".")[0] != "psycopg":
         raise error
     return unreadable("no driver for PostgreSQL is installed", "pip install 'migdsl[runtime]'")
 
 
 def unreadable(why: str, help_: str) -> Diagnostic:
-    """MIG720."""
-    return Diagnostic("MIG720", Severity.ERROR, f"the database can't be read: {why}", None, help=help_)
+    """MIG730."""
+    return Diagnostic("MIG730", Severity.ERROR, f"the database can't be read: {why}", None, help=help_)
 
 
 def _in_the_way(path: str) -> Diagnostic:
@@ -80,8 +80,10 @@ def _write(path: str, text: str) -> bool:
         if os.path.exists(target):
             with open(target, "rb") as file:
                 before = file.read()
-        state = "new" if before is None else "changed"
-        write(os.path.dirname(target), [Change(path, target, "source", state, before, text.encode())])
+        write(
+            os.path.dirname(target),
+            [Change(path, target, "source", "new" if before is None else "changed", before, text.encode())],
+        )
     except OSError as error:
         complain([unwritable(error, path)], {})
         return False

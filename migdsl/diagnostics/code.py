@@ -12,8 +12,8 @@ class Code:
     """One code of the catalog; `migdsl explain` and the docs page are made from it.
 
     `id` is `MIG` and three digits, the first of them the family. `title` is one line without a full stop, `why` prose
-    (paragraphs separated by an empty line), `bad` and `good` pieces of `.mig` source. `fix` says whether the compiler
-    has an edit for it: "safe", "unsafe" or "none".
+    (paragraphs separated by an empty line), `bad` and `good` pieces of `.mig` source. `fix` is the best that the compiler
+    can do about it where it can tell what was meant: "safe", "unsafe" or "none".
     """
 
     id: str

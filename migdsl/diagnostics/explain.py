@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
+
 from migdsl.diagnostics.catalog import all_codes
 from migdsl.diagnostics.code import Code
 from migdsl.diagnostics.render_text import Ink, wrap
 
 _WIDTH = 80  # of prose: a page is read, not scanned
 _INDENT = "    "
+# What the compiler can do about a problem, by the catalog's word for it.
+FIXES: Mapping[str, str] = MappingProxyType(
+    {
+        "safe": "`migdsl check --fix` mends it where there is no doubt what was meant",
+        "unsafe": "`migdsl check --unsafe-fixes` can mend it; a person should look at the result",
+    }
+)
 
 
 def explain(code: str, *, colour: bool) -> str | None:
@@ -25,7 +35,8 @@ def _page(code: Code, ink: Ink) -> str:
     head = ink(severity, f"{severity}[{code.id}]") + ink("title", f": {code.title}")
     why = ["\n".join(wrap(paragraph, _WIDTH)) for paragraph in code.why.split("\n\n")]
     examples = [_example("bad", code.bad, ink), _example("good", code.good, ink)]
-    return "\n\n".join([head, *why, *examples]) + "\n"
+    fix = [f"{ink('word', 'fix')}: {FIXES[code.fix]}"] if code.fix in FIXES else []
+    return "\n\n".join([head, *why, *examples, *fix]) + "\n"
 
 
 def _example(name: str, source: str, ink: Ink) -> str:

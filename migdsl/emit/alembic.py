@@ -12,7 +12,7 @@ from migdsl.emit.artifact import Artifact
 from migdsl.emit.context import EmitContext
 from migdsl.emit.python import block, docstring, formatted, names, quoted
 from migdsl.emit.templates import render
-from migdsl.ops.model import Alone, BuildIndex, Gate, Group, Lock, Part, Refill, Step
+from migdsl.ops.model import Alone, BuildIndex, Gate, Group, Lock, Part, Refill, Replay, Step
 from migdsl.planning.model import Revision
 from migdsl.resources import read_resource
 
@@ -45,6 +45,7 @@ def _text(context: EmitContext, revision: Revision) -> str:
             "index": BuildIndex in kinds,
             "statement": Alone in kinds,
             "refill": Refill in kinds,
+            "replay": Replay in kinds,
         },
     }
     if not view["downgrade"]:
@@ -114,7 +115,7 @@ def _group(items: list[tuple[str, Group]]) -> str:
     return _call("atomic", title, f"[{', '.join(locks)}]", *statements)
 
 
-def _locks(group: Group) -> str:
+def _locks(group: Group | Replay) -> str:
     return f"[{', '.join(quoted(f'LOCK TABLE {table} IN {lock.value} MODE') for table, lock in group.tables)}]"
 
 
@@ -125,6 +126,8 @@ def _single(title: str, part: Part) -> str:
     if isinstance(part, Alone):
         undo = [_locks(part.undo), *map(block, part.undo.statements)] if part.undo else []
         return _call("by_itself", title, block(part.statement), *undo)
+    if isinstance(part, Replay):
+        return _call("replay", title, quoted(part.migration), quoted(part.subject), _locks(part))
     assert isinstance(part, Refill)
     tenants = block(part.tenants) if part.tenants else "None"
     statements = [block(_escaped(sql)) for sql in (part.upper, part.bound, part.batch)]

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from migdsl.dialect.names import quote
 from migdsl.emit.artifact import Artifact
 from migdsl.emit.context import EmitContext
 from migdsl.emit.python import block, docstring, formatted, names, quoted
 from migdsl.emit.templates import render
+from migdsl.ops import conditions
 from migdsl.ops import names as objects
 from migdsl.ops.batches import Walk
 from migdsl.ops.demands import backfill_name
 from migdsl.ops.model import Fill, TablePlan
+from migdsl.semantics.policy import Pace
 
 
 def emit(context: EmitContext) -> Iterator[Artifact]:
@@ -42,8 +44,24 @@ def _text(context: EmitContext, plan: TablePlan, path: str) -> str:
         "batch": block(walk.update(_assignments(plan.fills), condition)),
         "count": block(walk.count(walk.after(), walk.upto())),
         "remaining": block(walk.count(condition)),
+        **_pace(context.planned.module.policy.pace(plan.table.entity)),
     }
     return render("backfill/job.py.j2", view)
+
+
+def _pace(said: Pace | None) -> dict[str, object]:
+    """What the file says of the pace, as arguments in Python; empty where the runtime's defaults hold."""
+    if said is None:
+        return {"hold": "", "pace": "", "retry": ""}
+    rows = {"first": said.rows, "floor": said.rows, "ceiling": said.rows}
+    pace = {"target_ms": said.target_ms, "duty": said.duty, "rows_per_second": said.rows_per_second, **rows}
+    retry = {"attempts": said.attempts, "first_s": said.first_s, "longest_s": said.longest_s}
+    hold = block(conditions.hold(said.pause)) if said.pause is not None else ""
+    return {"hold": hold, "pace": _arguments(pace), "retry": _arguments(retry)}
+
+
+def _arguments(values: Mapping[str, float | None]) -> str:
+    return ", ".join(f"{name}={value!r}" for name, value in values.items() if value is not None)
 
 
 def _assignments(fills: tuple[Fill, ...]) -> str:

@@ -15,7 +15,7 @@ from migdsl.emit.artifact import Artifact
 from migdsl.ops import names
 from migdsl.semantics.model import CheckedModule, Table
 
-_NO_SQL = frozenset("migration backfill entity table database_env key".split())
+_NO_SQL = frozenset("migration backfill entity table database_env key pace retry".split())
 # Exempt, and listed in the plan's guardrails: they say which tenants there are, and count rows that belong to none.
 _EXEMPT = frozenset(["tenants", "unlisted"])
 _UNPROVEN = _NO_SQL | _EXEMPT
@@ -29,7 +29,7 @@ class UnprovenError(AssertionError):
 
 def boundary(module: CheckedModule, database: str) -> Boundary:
     """Whose rows are in which table of a database."""
-    tables = [t for t in module.tables if t.database == database]
+    tables = [t for t in module.every if t.database == database]
     columns = {_place(t): t.tenant for t in tables if t.scope == "tenant" and t.tenant}
     return Boundary(columns, frozenset(_place(t) for t in tables if t.scope == "global"), frozenset([names.LEDGER]))
 
@@ -57,7 +57,9 @@ def _statements(tree: ast.Module) -> Iterator[tuple[str, str]]:
         elif name == "refill":
             given = list(zip(_REFILL, call.args, strict=True))
         for argument, value in given:
-            if argument not in _UNPROVEN and not (isinstance(value, ast.Constant) and value.value is None):
+            if argument == "invariants":
+                yield from ((argument, str(sql)) for _, sql in ast.literal_eval(value))
+            elif argument not in _UNPROVEN and not (isinstance(value, ast.Constant) and value.value is None):
                 yield argument, str(ast.literal_eval(value)).replace("\\:", ":")
 
 

@@ -14,6 +14,7 @@ from migdsl.ops import names as objects
 from migdsl.ops.batches import Walk
 from migdsl.ops.model import TablePlan, Violation
 from migdsl.semantics.model import Table
+from migdsl.syntax import lexis
 
 
 def emit(context: EmitContext) -> Iterator[Artifact]:
@@ -42,6 +43,7 @@ def _text(context: EmitContext, plan: TablePlan, path: str) -> str:
         "differing_new": block(sql.differing([c.drifted_new for c in plan.comparisons])),
         "violating": block(sql.violating()) if plan.violations else "",
         "unlisted": block(_unlisted(context, plan.table)) if listed != "None" else "",
+        "invariants": list(_invariants(context, plan)),
         "old_writes": block(_old_writes(plan.counter)) if plan.counter else "",
     }
     return render("reconcile/job.py.j2", view)
@@ -128,6 +130,13 @@ def _unlisted(context: EmitContext, table: Table) -> str:
  WHERE NOT EXISTS (SELECT FROM (
 {declared.listing.text.strip().rstrip(";")}
 ) AS listed (tenant) WHERE listed.tenant = t.{quote(table.tenant)})"""
+
+
+def _invariants(context: EmitContext, plan: TablePlan) -> Iterator[tuple[str, str]]:
+    """Texts and statements, as Python. Of what a user's statement returns only the number of rows leaves the database."""
+    for each in context.planned.module.policy.invariants(plan.table.entity):
+        sql = lexis.dedent(each.statement.text).rstrip().rstrip(";")
+        yield quoted(each.text), block(f"SELECT count(*)\n  FROM (\n{sql}\n) AS broken")
 
 
 def _old_writes(counter: str) -> str:

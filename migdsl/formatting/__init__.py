@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from migdsl.diagnostics import Diagnostic
 from migdsl.formatting.facts import facts_of, same_tree
 from migdsl.formatting.printer import layout
-from migdsl.formatting.scanner import comments, said
+from migdsl.formatting.scanner import Token, comments, said, scan
 from migdsl.source import SourceFile
 from migdsl.syntax import Parsed, parse
+from migdsl.values import Value
 
 __all__ = ["FormatError", "Formatted", "assert_equivalent", "assert_stable", "format_source"]
 
 
-@dataclass(frozen=True, slots=True)
-class Formatted:
+class Formatted(Value):
     """The text laid out; or, where it doesn't parse, the text as it was and what is wrong with it."""
 
     text: str
@@ -35,18 +33,20 @@ def format_source(source: SourceFile) -> Formatted:
     before = parse(source)
     if before.diagnostics:
         return Formatted(source.text, before.diagnostics)
-    text = layout(source.text, facts_of(before.module))
+    old = tuple(scan(source.text))
+    text = layout(old, facts_of(before.module))
     if text != source.text:
-        after = parse(SourceFile(source.path, text))
-        _compare(source.text, before, text, after)
-        if layout(text, facts_of(after.module)) != text:
+        after, new = parse(SourceFile(source.path, text)), tuple(scan(text))
+        _compare(old, before, new, after)
+        if layout(new, facts_of(after.module)) != text:
             raise FormatError("formatting it again would change it again")
     return Formatted(text, ())
 
 
 def assert_equivalent(before: str, after: str) -> None:
     """Raise FormatError unless both texts parse to the same tree and hold the same tokens and comments, in order."""
-    _compare(before, parse(SourceFile("", before)), after, parse(SourceFile("", after)))
+    old, new = (parse(SourceFile("", text)) for text in (before, after))
+    _compare(tuple(scan(before)), old, tuple(scan(after)), new)
 
 
 def assert_stable(text: str) -> None:
@@ -55,7 +55,7 @@ def assert_stable(text: str) -> None:
         raise FormatError("formatting it again would change it again")
 
 
-def _compare(old: str, before: Parsed, new: str, after: Parsed) -> None:
+def _compare(old: tuple[Token, ...], before: Parsed, new: tuple[Token, ...], after: Parsed) -> None:
     if before.diagnostics or after.diagnostics:
         raise FormatError("it would no longer parse")
     if not same_tree(before.module, after.module) or said(old) != said(new):

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 from migdsl.diagnostics.render_text import text_width
 from migdsl.formatting.facts import Facts
-from migdsl.formatting.spacing import joined, placed
+from migdsl.formatting.spacing import Placed, placed
 from migdsl.formatting.tree import Statement, Word
+from migdsl.values import Value
 
 # One cell that is wider than this does not push the others' values to the right; it stands out on its own.
 _WIDEST = 40
@@ -18,20 +18,18 @@ _GAPS = {"column": 2, "setting": 1, "list": 1}
 _OTHER = {"entity": "table", "change": "plain"}
 
 
-@dataclass(frozen=True, slots=True)
-class Stop:
+class Stop(Value):
     """Where a word is to begin: at `column`, or `gap` blanks behind the word before it if that is further on."""
 
     column: int
     gap: int
 
 
-@dataclass(frozen=True, slots=True)
-class _Row:
+class _Row(Value):
     """A statement's cells begin at the words with these indexes; the first one at 0."""
 
     kind: str
-    words: Sequence[Word]
+    placed: Sequence[Placed]
     cells: tuple[int, ...]
 
 
@@ -43,41 +41,48 @@ def style_of(words: Sequence[Word]) -> str:
     return _OTHER.get(words[0].text, "settings") if words else "plain"
 
 
-def stops_of(statements: Sequence[Statement], style: str, indent: int, facts: Facts) -> list[Stops]:
-    """For each statement of a block: index of a word → where it begins."""
+def stops_of(
+    statements: Sequence[Statement], style: str, indent: int, facts: Facts
+) -> list[tuple[Sequence[Placed], Stops]]:
+    """For each statement of a block its words with what stands before each, and: index of a word → where it begins."""
     rows = [_row(statement.words, style, facts) for statement in statements]
     columns: dict[str, list[Stop]] = {}
     for kind, space in _GAPS.items():
         mine = [row for row in rows if row.kind == kind]
         column, found = indent, []
         for cell in range(max((len(row.cells) for row in mine), default=0)):
-            column += max((_width(row, cell, facts) for row in mine if cell < len(row.cells)), default=0) + space
+            column += max((_width(row, cell) for row in mine if cell < len(row.cells)), default=0) + space
             found.append(Stop(column, space))
         columns[kind] = found
-    return [dict(zip(row.cells, columns.get(row.kind, ()), strict=False)) for row in rows]
+    return [(row.placed, dict(zip(row.cells, columns.get(row.kind, ()), strict=False))) for row in rows]
 
 
 def _row(words: Sequence[Word], style: str, facts: Facts) -> _Row:
+    kind, cells = _cells(words, style, facts)
+    return _Row(kind, placed(words, facts), cells)
+
+
+def _cells(words: Sequence[Word], style: str, facts: Facts) -> tuple[str, tuple[int, ...]]:
     end = facts.columns.get(words[0].start) if words else None
     if end is not None:
         marks = next((i for i, word in enumerate(words) if word.start >= end and word.text != "?"), None)
-        return _Row("column", words, (1,) if marks is None else (1, marks))
+        return "column", (1,) if marks is None else (1, marks)
     if style == "settings" and len(words) > 1:
-        return _Row("setting", words, (1,))
+        return "setting", (1,)
     if style == "table" and len(words) > 1 and words[0].kind == "word" and words[1].text == "(":
-        return _Row("list", words, (1,))
-    return _Row("", words, ())
+        return "list", (1,)
+    return "", ()
 
 
-def _width(row: _Row, cell: int, facts: Facts) -> int:
+def _width(row: _Row, cell: int) -> int:
     """The width of what stands before the cell; 0 where that is of several lines or too wide to align by."""
     begin = row.cells[cell - 1] if cell else 0
-    words = row.words[begin : row.cells[cell]]
-    if any(each.turns for each in placed(words, facts)):
+    (first, *_), *others = row.placed[begin : row.cells[cell]]
+    if any(turns for _, _, turns in others):
         return 0
     # Every type has room for a `?`, so that a column that becomes nullable changes one line and no other.
     optional = row.kind == "column" and cell == 1
-    if optional and words[-1].text == "?":
-        words = words[:-1]
-    width = text_width(joined(words, facts)) + optional
+    if optional and others and others[-1][0].text == "?":
+        others.pop()
+    width = text_width("".join([first.text, *(gap + word.text for word, gap, _ in others)])) + optional
     return width if width <= _WIDEST else 0

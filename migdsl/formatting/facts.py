@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 
 from migdsl.source import Span
 from migdsl.syntax import ast
+from migdsl.values import Value
 
 
-@dataclass(frozen=True, slots=True)
-class Facts:
+class Facts(Value):
     """`columns`: where a column's name begins → where its type ends. `starts`, `ends`: those of all types, sorted."""
 
     columns: Mapping[int, int]
@@ -27,14 +26,17 @@ class Facts:
 def facts_of(module: ast.Module) -> Facts:
     """Walk the whole tree."""
     columns: dict[int, int] = {}
-    types: list[Span] = []
-    for node in nodes(module):
+    types: list[tuple[int, int]] = []
+    todo: list[object] = [module]
+    while todo:
+        node = todo.pop()
         if isinstance(node, ast.Column):
             columns[node.name.span.start] = node.type.span.end
         elif isinstance(node, ast.Type):
-            types.append(node.span)
+            types.append((node.span.start, node.span.end))
+        todo += [each for each in _fields(node) if isinstance(each, Value | tuple)]
     types.sort()
-    return Facts(columns, tuple(span.start for span in types), tuple(span.end for span in types))
+    return Facts(columns, tuple(start for start, _ in types), tuple(end for _, end in types))
 
 
 def nodes(root: object) -> Iterator[object]:
@@ -48,22 +50,27 @@ def nodes(root: object) -> Iterator[object]:
 
 def children(node: object) -> list[object]:
     """A tuple's elements or a node's fields without its spans; nothing else has any."""
-    if isinstance(node, tuple):
-        return list(node)
-    # The nodes have slots and no bases, so these are their fields; a string's type has none.
-    values = (getattr(node, name) for name in getattr(type(node), "__slots__", ()))
-    return [value for value in values if not isinstance(value, Span)]
+    return [value for value in _fields(node) if not isinstance(value, Span)]
+
+
+def _fields(node: object) -> tuple[object, ...]:
+    if isinstance(node, Value):
+        return tuple([getattr(node, name) for name in node.FIELDS])
+    return node if isinstance(node, tuple) else ()
 
 
 def same_tree(left: object, right: object) -> bool:
     """Whether two syntax trees say the same, wherever they say it."""
-    todo = [(left, right)]
+    todo = [((left,), (right,))]
     while todo:
-        one, other = todo.pop()
-        if type(one) is not type(other):
+        ours, theirs = todo.pop()
+        if len(ours) != len(theirs):
             return False
-        mine, theirs = children(one), children(other)
-        if len(mine) != len(theirs) or (not mine and one != other and not hasattr(type(one), "__slots__")):
-            return False
-        todo.extend(zip(mine, theirs, strict=True))
+        for one, other in zip(ours, theirs, strict=True):
+            if type(one) is not type(other):
+                return False
+            if isinstance(one, Value | tuple):
+                todo.append((_fields(one), _fields(other)))
+            elif not isinstance(one, Span) and one != other:
+                return False
     return True

@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from itertools import groupby
 
 from migdsl.diagnostics.render_text import text_width
 from migdsl.formatting.align import Stop, Stops
-from migdsl.formatting.facts import Facts
-from migdsl.formatting.spacing import end_column, opens, placed
+from migdsl.formatting.spacing import Placed, end_column, opens
 from migdsl.formatting.tree import Comment, Word
+from migdsl.values import Value
 
 _FURTHEST = 60  # columns; what begins further right has no room for what goes on below it
 _BESIDE = 76  # columns; the comment behind a longer line does not push its neighbours' to the right
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
+class Line(Value):
     """A line (several, where SQL is) of a statement that stands at `indent`, and the comment at its end.
 
     `blank`: an empty line stands before it.
@@ -29,18 +27,18 @@ class Line:
     blank: bool = False
 
 
-def lay(words: Sequence[Word], indent: int, stops: Stops, facts: Facts) -> list[Line]:
+def lay(words: Sequence[Placed], indent: int, stops: Stops) -> list[Line]:
     """A statement's words as lines: its author's breaks (behind `,`, `and`, `or`, inside parentheses) and no others."""
     pen = _Pen(indent)
-    all_placed = list(placed(words, facts))
-    for index, each in enumerate(all_placed):
-        if each.turns:
-            pen.turn(each.word)
+    last = len(words) - 1
+    for index, (word, gap, turns) in enumerate(words):
+        if turns:
+            pen.turn(word)
         elif index in stops:
             pen.move(stops[index])
-        else:
-            pen.write(each.gap)
-        pen.put(each.word, index, follows=index + 1 < len(all_placed) and all_placed[index + 1].turns)
+        elif gap:
+            pen.write(gap)
+        pen.put(word, index, follows=index < last and words[index + 1][2])
     return pen.finish()
 
 
@@ -90,6 +88,8 @@ class _Pen:
         if index == 1 and self.depth == 0 and self._column <= _FURTHEST:
             self._hangs[0] = self._column
         self.write(word.text)
+        if word.kind != "sign":
+            return
         if opens(word) > 0:
             beside = not follows and self._column <= _FURTHEST
             self._hangs.append(self._column if beside else self._margin + 2)

@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 from migdsl.formatting.align import Stops, stops_of, style_of
 from migdsl.formatting.facts import Facts
 from migdsl.formatting.lines import Line, fits, lay, own_line, render
-from migdsl.formatting.scanner import line_end, scan
-from migdsl.formatting.spacing import joined
+from migdsl.formatting.scanner import Token, line_end
+from migdsl.formatting.spacing import Placed, joined
 from migdsl.formatting.tree import Block, Comment, Item, Statement, build
+from migdsl.values import replace
 
 WIDTH = 100  # columns: a block that was written on one line stays there if it fits
 _INDENT = 2
 
 
-def layout(text: str, facts: Facts) -> str:
+def layout(tokens: Sequence[Token], facts: Facts) -> str:
     """A text that parses, laid out; `facts` are of its own syntax tree. Its line ends stay what the first one is."""
-    end = line_end(text)
-    lines = _file(build(scan(text)), facts)
+    end = line_end(tokens)
+    lines = _file(build(tokens), facts)
     return "".join(f"{line}{end}" for line in render(lines))
 
 
@@ -41,7 +41,7 @@ def _file(items: Sequence[Item], facts: Facts) -> list[Line]:
 
 def _unspaced(lines: list[Line]) -> list[Line]:
     """Without an empty line at the start."""
-    return [replace(lines[0], blank=False), *lines[1:]] if lines else lines
+    return [replace(lines[0], blank=False), *lines[1:]] if lines and lines[0].blank else lines
 
 
 def _block(block: Block, style: str, indent: int, facts: Facts) -> list[Line]:
@@ -51,19 +51,20 @@ def _block(block: Block, style: str, indent: int, facts: Facts) -> list[Line]:
 def _lines(items: Sequence[Item], style: str, indent: int, facts: Facts) -> list[list[Line]]:
     """The lines of each item."""
     statements = [item for item in items if isinstance(item, Statement)]
-    stops = iter(stops_of(statements, style, indent, facts))
+    found = iter(stops_of(statements, style, indent, facts))
     return [
-        [own_line(item, indent)] if isinstance(item, Comment) else _statement(item, indent, next(stops), facts)
+        [own_line(item, indent)] if isinstance(item, Comment) else _statement(item, indent, *next(found), facts)
         for item in items
     ]
 
 
-def _statement(statement: Statement, indent: int, stops: Stops, facts: Facts) -> list[Line]:
-    head = lay(statement.words, indent, stops, facts)
-    head[0] = replace(head[0], blank=statement.blank)
+def _statement(statement: Statement, indent: int, words: Sequence[Placed], stops: Stops, facts: Facts) -> list[Line]:
+    head = lay(words, indent, stops)
+    if statement.blank:
+        head[0] = replace(head[0], blank=True)
     block, last = statement.block, head[-1]
     if block is None:
-        return [*head[:-1], replace(last, comment=statement.comment)]
+        return [*head[:-1], replace(last, comment=statement.comment)] if statement.comment else head
     flat = f"{last.text} {_flat(block, facts)}" if block.inline or _is_empty(block) else ""
     if flat and (_is_empty(block) or fits(flat, WIDTH)):
         return [*head[:-1], replace(last, text=flat, comment=statement.comment)]

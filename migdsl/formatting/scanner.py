@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from migdsl.values import Value
 
@@ -46,9 +46,9 @@ def goes_on(text: str) -> bool:
     return text in _GOES_ON
 
 
-def comments(text: str) -> list[str]:
+def comments(tokens: Iterable[Token]) -> list[str]:
     """The comments, in order, without the blanks at their ends."""
-    return [comment_text(token) for token in scan(text) if token.kind == "comment"]
+    return [comment_text(token) for token in tokens if token.kind == "comment"]
 
 
 def comment_text(token: Token) -> str:
@@ -56,15 +56,16 @@ def comment_text(token: Token) -> str:
     return token.text.rstrip(" \t\f\r")
 
 
-def said(text: str) -> list[str]:
+def said(tokens: Iterable[Token]) -> list[str]:
     """All that means something, as written: without layout, comments, and the `;` that a newline can stand for."""
-    return [token.text for token in scan(text) if token.kind not in _LAYOUT and token.text != ";"]
+    return [token.text for token in tokens if token.kind not in _LAYOUT and token.text != ";"]
 
 
-def line_end(text: str) -> str:
+def line_end(tokens: Iterable[Token]) -> str:
     """How the first line outside a string or SQL ends: CRLF or a newline (also where there is only one line)."""
-    for token in scan(text):
+    before = ""
+    for token in tokens:
         if token.kind == "newline":
-            at = token.start + token.text.index("\n")
-            return "\r\n" if text[at - 1 : at] == "\r" else "\n"
+            return "\r\n" if f"{before}{token.text}".partition("\n")[0].endswith("\r") else "\n"
+        before = token.text
     return "\n"

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 from migdsl.diagnostics.render_text import text_width
 from migdsl.formatting.facts import Facts
@@ -13,25 +12,26 @@ _NEVER_BEFORE = frozenset([",", ")", "?", ".", "[", "]"])
 _NEVER_BEHIND = frozenset(["(", ".", "[", "-"])
 
 
-@dataclass(frozen=True, slots=True)
-class Placed:
-    """A word, the blank before it, and whether it begins a line inside its statement instead."""
-
-    word: Word
-    gap: str
-    turns: bool
+# A word, the blank before it, and whether it begins a line inside its statement instead.
+Placed = tuple[Word, str, bool]
 
 
-def placed(words: Sequence[Word], facts: Facts) -> Iterator[Placed]:
-    """The words of a statement, or those from the beginning of one of its cells on, with what stands before each."""
-    depth = 0
-    for index, word in enumerate(words):
-        left = words[index - 1] if index else None
-        space = _gap(left, word, depth, facts) if left else ""
-        # A comma or a dot never begins a line; a comment before it leaves no choice.
-        apart = left is not None and (bool(space) or word.text == ")" or left.text == "(")
-        yield Placed(word, space, left is not None and (bool(word.notes) or (word.breaks and apart)))
-        depth += opens(word)
+def placed(words: Sequence[Word], facts: Facts) -> list[Placed]:
+    """The words of a statement with what stands before each."""
+    found: list[Placed] = []
+    left, depth = None, 0
+    for word in words:
+        if left is None:
+            found.append((word, "", False))
+        else:
+            space = _gap(left, word, depth, facts)
+            # A comma or a dot never begins a line; a comment before it leaves no choice.
+            apart = word.breaks and (bool(space) or word.text == ")" or left.text == "(")
+            found.append((word, space, apart or bool(word.notes)))
+        if word.kind == "sign":
+            depth += opens(word)
+        left = word
+    return found
 
 
 def _gap(left: Word, right: Word, depth: int, facts: Facts) -> str:
@@ -53,7 +53,7 @@ def _is_call(left: Word, depth: int) -> bool:
 
 def joined(words: Sequence[Word], facts: Facts) -> str:
     """All words on one line."""
-    return "".join(each.gap + each.word.text for each in placed(words, facts))
+    return "".join([gap + word.text for word, gap, _ in placed(words, facts)])
 
 
 def opens(word: Word) -> int:
@@ -63,5 +63,7 @@ def opens(word: Word) -> int:
 
 def end_column(column: int, text: str) -> int:
     """The column behind `text` that begins at `column`."""
+    if "\n" not in text:
+        return column + text_width(text)
     start = text.rfind("\n") + 1
     return text_width(text[start:]) + (0 if start else column)

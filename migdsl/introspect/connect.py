@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
@@ -21,7 +21,6 @@ OLDEST = 12  # what the questions to the catalogue need
 _USERINFO = re.compile(r"^[a-z0-9+]+://(?P<info>.*)@[^@]*$", re.IGNORECASE | re.DOTALL)
 _UNSAFE = frozenset("@/?#[] ")
 _VARIABLE = re.compile(r"env:(\w+)")
-T = TypeVar("T")
 
 
 class UnreadableError(Exception):
@@ -50,9 +49,15 @@ class Session:
 
     connection: psycopg.Connection[dict[str, Any]]
 
-    def rows(self, query: str) -> list[dict[str, Any]]:
-        """All rows, by the names of their columns."""
-        return self.connection.execute(query.encode()).fetchall()
+    def rows(self, query: str, values: Sequence[str | int] = ()) -> list[dict[str, Any]]:
+        """All rows, by the names of their columns; `$1` and so on stand for the values."""
+        with psycopg.RawCursor(self.connection, row_factory=dict_row) as cursor:
+            return cursor.execute(query.encode(), values).fetchall()
+
+    def modifier(self, query: str) -> int:
+        """The type modifier (a length, a precision; -1: none) of the first column of a query's result."""
+        result = self.connection.execute(query.encode()).pgresult
+        return result.fmod(0) if result is not None else -1
 
     def one(self, query: str) -> dict[str, Any]:
         """The only row."""

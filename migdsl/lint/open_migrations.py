@@ -52,57 +52,42 @@ def _strongest(module: CheckedModule) -> list[_Claim]:
 
 def _claims(module: CheckedModule) -> Iterator[_Claim]:
     assert module.header is not None
-    migration = module.header.name
     for change in module.changes:
         for operation in change.operations:
-            whole = _TAKES if isinstance(operation, model.RenameTable) else _READS
-            yield _of_table(migration, change.table, operation.span, whole)
-            for kind, name, strength in _wanted(change.table, operation):
-                yield _claim(migration, change.table, kind, name, strength, operation.span)
-    for created in module.created:
-        yield _of_table(migration, created.table, created.table.span, _CHANGES)
-    for dropped in module.dropped:
-        yield _of_table(migration, dropped.table, dropped.span, _TAKES)
+            for table, kind, name, strength in _wanted(change.table, operation):
+                thing, shown = _thing(table, kind, name)
+                yield _Claim(thing, shown, strength, operation.span, module.header.name)
 
 
-def _of_table(migration: str, table: Table, span: Span, strength: int) -> _Claim:
-    return _Claim(
-        (table.database, table.schema, "table", table.name),
-        f"the table `{table.schema}.{table.name}`",
-        strength,
-        span,
-        migration,
-    )
-
-
-def _claim(migration: str, table: Table, kind: str, name: str, strength: int, span: Span) -> _Claim:
+def _thing(table: Table, kind: str, name: str) -> tuple[tuple[str, ...], str]:
+    """What a claim is on: the same in all files, and as people call it."""
+    schema = (table.database, table.schema)
     if kind == "column":
-        return _Claim(
-            (table.database, table.schema, table.name, kind, name),
-            f"`{table.entity}.{name}`",
-            strength,
-            span,
-            migration,
-        )
-    if kind == "name":  # of an index or a constraint: one a schema
-        return _Claim((table.database, table.schema, kind, name), f"the name `{name}`", strength, span, migration)
+        return (*schema, table.name, kind, name), f"`{table.entity}.{name}`"
+    if kind in ("table", "name"):  # a constraint's name; one a schema
+        shown = f"the table `{table.schema}.{name}`" if kind == "table" else f"the name `{name}`"
+        return (*schema, kind, name), shown
     if kind == "type":
-        return _Claim((table.database, kind, name), f"the type `{name}`", strength, span, migration)
-    return _Claim(
-        (table.database, table.schema, table.name, kind), f"the {kind} of `{table.entity}`", strength, span, migration
-    )
+        return (table.database, kind, name), f"the type `{name}`"
+    return (*schema, table.name, kind), f"the {kind} of `{table.entity}`"
 
 
 _Wanted = Iterator[tuple[str, str, int]]
 
 
-def _wanted(table: Table, operation: model.Operation) -> _Wanted:
-    """Kind, name and strength of all that an operation wants; of an unknown kind, the column that it speaks of."""
+def _wanted(table: Table, operation: model.Operation) -> Iterator[tuple[Table, str, str, int]]:
+    """Table, kind, name and strength of all that an operation wants; of an unknown kind, the column that it speaks of."""
+    yield table, "table", table.name, _OF_THE_TABLE.get(type(operation), _READS)
+    if isinstance(operation, model.CreateTable):
+        for source in operation.sources:
+            yield source.table, "table", source.table.name, _READS
+            names = {name for _, value in source.values for name in value.names()}
+            yield from ((source.table, "column", name, _READS) for name in sorted(names))
     rule = _RULES.get(type(operation))
     if rule is not None:
-        yield from rule(table, operation)
+        yield from ((table, *claim) for claim in rule(table, operation))
     elif isinstance(column := getattr(operation, "column", None), model.Column):
-        yield "column", column.name, _CHANGES
+        yield table, "column", column.name, _CHANGES
 
 
 def _add(table: Table, operation: model.AddColumn) -> _Wanted:
@@ -136,6 +121,10 @@ def _enum(_: Table, operation: model.ExtendEnum) -> _Wanted:
     yield "type", operation.type, _CHANGES
 
 
+def _rename(_: Table, operation: model.RenameTable) -> _Wanted:
+    yield "table", operation.to, _CHANGES
+
+
 def _comment(_: Table, operation: model.Comment) -> _Wanted:
     yield f"comment on `{operation.column}`" if operation.column else "comment", "", _CHANGES
 
@@ -144,6 +133,7 @@ def _replica(*_: object) -> _Wanted:
     yield "replica identity", "", _CHANGES
 
 
+_OF_THE_TABLE = {model.CreateTable: _CHANGES, model.DropTable: _TAKES, model.RenameTable: _TAKES}
 _RULES: Mapping[type, Callable[[Table, Any], _Wanted]] = {
     model.AddColumn: _add,
     model.DropColumn: _taken,
@@ -151,6 +141,7 @@ _RULES: Mapping[type, Callable[[Table, Any], _Wanted]] = {
     model.AddConstraint: _constraint,
     model.DropConstraint: _constraint,
     model.ExtendEnum: _enum,
+    model.RenameTable: _rename,
     model.Comment: _comment,
     model.ReplicaIdentity: _replica,
 }

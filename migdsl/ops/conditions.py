@@ -63,8 +63,8 @@ def gate(name: str, condition: Condition, subjects: Subjects) -> Gate:
     now = " || ', ' || ".join(values)
     return Gate(
         name,
-        f"{said} holds",
-        f"""SELECT {text(f"{name}: {said} does not hold")}{f" || '; ' || {now}" if now else ""}
+        f"the condition {name} holds: {said}",
+        f"""SELECT {text(f"{name}: {said} does not hold" + ("; " if now else ""))}{f" || {now}" if now else ""}
  WHERE NOT ({_holds(condition, subjects)})""",
     )
 

@@ -12,7 +12,7 @@ from migdsl.ops.model import Alone, BuildIndex, Cost, Group, Lock, Step, Violati
 from migdsl.ops.pairs import one_line, over
 from migdsl.semantics.model import AddConstraint, Constraint, Table
 from migdsl.semantics.phrases import described
-from migdsl.semantics.shapes import IndexShape
+from migdsl.semantics.shapes import ExcludeShape, IndexShape
 
 ADD, VALIDATE, BUILD, ATTACH = 1, 2, 3, 4  # ranks within a phase
 REFERRING = 5  # the rank of expand's indexes
@@ -63,7 +63,7 @@ def parent_of(context: Context, constraint: Constraint) -> tuple[Table, tuple[st
     """The table that a foreign key points at, and its columns."""
     target = constraint.target
     assert target is not None
-    parent = next(t for t in context.module.tables if t.entity == target.entity)
+    parent = next(t for t in context.module.every if t.entity == target.entity)
     return parent, target.columns or parent.key
 
 
@@ -99,9 +99,9 @@ def unique(context: Context, constraint: Constraint, name: str, phase: str) -> I
 
 def index(context: Context, constraint: Constraint, name: str, phase: str) -> Iterator[Step]:
     """An index built while reads and writes go on."""
-    table, shape = context.table, constraint.index
-    assert shape is not None
-    create = f"CREATE INDEX CONCURRENTLY IF NOT EXISTS {quote(name)} ON {context.sql} {_shape(shape)}"
+    table, found = context.table, constraint.index
+    assert found is not None
+    create = f"CREATE INDEX CONCURRENTLY IF NOT EXISTS {quote(name)} ON {context.sql} {shape(found)}"
     drop = _drop_index(table, name)
     yield Step(
         phase,
@@ -116,13 +116,34 @@ def index(context: Context, constraint: Constraint, name: str, phase: str) -> It
     )
 
 
-def _shape(shape: IndexShape) -> str:
-    parts = [quote(p.column) if p.column else _operand(p.expression) for p in shape.parts]
-    sql = f"USING {quote(shape.method)} " if shape.method else ""
+def shape(of: IndexShape) -> str:
+    """What stands behind the table's name in CREATE INDEX."""
+    parts = [quote(p.column) if p.column else _operand(p.expression) for p in of.parts]
+    sql = f"USING {quote(of.method)} " if of.method else ""
     sql += f"({', '.join(parts)})"
-    if shape.include:
-        sql += f" INCLUDE ({', '.join(quote(c) for c in shape.include)})"
-    return sql + (f" WHERE {one_line(shape.where.text)}" if shape.where else "")
+    if of.include:
+        sql += f" INCLUDE ({', '.join(quote(c) for c in of.include)})"
+    return sql + (f" WHERE {one_line(of.where.text)}" if of.where else "")
+
+
+def definition(context: Context, constraint: Constraint) -> str:
+    """What stands behind a constraint's name."""
+    columns = ", ".join(quote(c) for c in constraint.columns)
+    if constraint.check is not None:
+        return f"CHECK ({one_line(constraint.check.text)})"
+    if constraint.exclude is not None:
+        return _exclusion(constraint.exclude)
+    if constraint.target is None:
+        return f"UNIQUE ({columns})"
+    parent, theirs = parent_of(context, constraint)
+    sql = f"FOREIGN KEY ({columns}) REFERENCES {names.table(parent)} ({', '.join(quote(c) for c in theirs)})"
+    return sql + (f" ON DELETE {constraint.target.on_delete}" if constraint.target.on_delete else "")
+
+
+def _exclusion(of: ExcludeShape) -> str:
+    parts = [f"{quote(p.column) if p.column else _operand(p.expression)} WITH {p.operator}" for p in of.parts]
+    sql = f"EXCLUDE USING {quote(of.method)} ({', '.join(parts)})"
+    return sql + (f" WHERE ({one_line(of.where.text)})" if of.where else "")
 
 
 def _operand(expression: Expression | None) -> str:
@@ -136,32 +157,27 @@ def _drop_index(table: Table, name: str) -> str:
 
 def check(context: Context, constraint: Constraint, name: str, phase: str) -> Iterator[Step]:
     """A CHECK that binds new writes at once, and is proven of the others while reads and writes go on."""
-    assert constraint.check is not None
     exclusive = ((context.sql, Lock.ACCESS_EXCLUSIVE),)
-    definition = f"CHECK ({one_line(constraint.check.text)})"
-    return _validated(context, described(constraint), name, phase, exclusive, definition)
+    return _validated(context, constraint, name, phase, exclusive)
 
 
 def reference(context: Context, constraint: Constraint, name: str, phase: str) -> Iterator[Step]:
     """A foreign key that binds new writes at once, and is proven of the others while reads and writes go on."""
-    parent, theirs = parent_of(context, constraint)
-    assert constraint.target is not None
+    parent, _ = parent_of(context, constraint)
     # Both tables in one order, whichever points at the other: two that lock them crosswise would wait for each other.
     locks = tuple((sql, Lock.SHARE_ROW_EXCLUSIVE) for sql in sorted({context.sql, names.table(parent)}))
-    ours = ", ".join(quote(c) for c in constraint.columns)
-    definition = f"FOREIGN KEY ({ours}) REFERENCES {names.table(parent)} ({', '.join(quote(c) for c in theirs)})"
-    if constraint.target.on_delete:
-        definition += f" ON DELETE {constraint.target.on_delete}"
-    return _validated(context, described(constraint), name, phase, locks, definition)
+    return _validated(context, constraint, name, phase, locks)
 
 
 def _validated(
-    context: Context, shown: str, name: str, phase: str, locks: tuple[tuple[str, Lock], ...], definition: str
+    context: Context, constraint: Constraint, name: str, phase: str, locks: tuple[tuple[str, Lock], ...]
 ) -> Iterator[Step]:
-    table = context.table
+    table, shown = context.table, described(constraint)
     alter = f"ALTER TABLE {context.sql}"
     drop = f"{alter} DROP CONSTRAINT IF EXISTS {quote(name)}"
-    add = unless_there(context.sql, name, f"{alter} ADD CONSTRAINT {quote(name)} {definition} NOT VALID")
+    add = unless_there(
+        context.sql, name, f"{alter} ADD CONSTRAINT {quote(name)} {definition(context, constraint)} NOT VALID"
+    )
     exclusive = tuple((sql, Lock.ACCESS_EXCLUSIVE) for sql, _ in locks)
     yield Step(
         phase,

@@ -10,6 +10,7 @@ from migdsl.ops import (
     add_column,
     attributes,
     constraints,
+    create_table,
     data,
     demands,
     drop_column,
@@ -31,6 +32,7 @@ from migdsl.semantics.model import (
     Change,
     CheckedModule,
     Comment,
+    CreateTable,
     DropColumn,
     ExtendEnum,
     OptionalColumn,
@@ -69,7 +71,7 @@ def _table(migration: str, module: CheckedModule, change: Change) -> TablePlan:
     for operation in change.operations:
         steps += LOWERINGS[type(operation)](context, operation)
     steps += [s for s in around if s.phase != "contract"]
-    if steps:
+    if steps and not _comes(change):
         steps.append(_plain_table(context))
     fills = tuple(data.fills(context))
     if fills and not _walkable(context):
@@ -102,7 +104,13 @@ LOWERINGS: Mapping[type, Callable[[Context, Any], Iterator[Step]]] = {
     ReplicaIdentity: attributes.replica_identity,
     ExtendEnum: enum_label.lower,
     RawSql: raw_sql.lower,
+    CreateTable: create_table.lower,
 }
+
+
+def _comes(change: Change) -> bool:
+    """Whether the table isn't there before."""
+    return any(isinstance(o, CreateTable) for o in change.operations)
 
 
 def _walkable(context: Context) -> bool:

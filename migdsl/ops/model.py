@@ -79,7 +79,18 @@ class Refill(Value):
     key: tuple[str, ...]
 
 
-Part = Group | BuildIndex | Alone | Gate | Refill
+class Replay(Value):
+    """What was dropped and remembered, made again: rows of the ledger's snapshot called `subject`, in their order.
+
+    `tables` are locked for what is instant; an index is built, and a constraint proven, while reads and writes go on.
+    """
+
+    migration: str
+    subject: str
+    tables: tuple[tuple[str, Lock], ...]
+
+
+Part = Group | BuildIndex | Alone | Gate | Refill | Replay
 
 
 class Step(Value):

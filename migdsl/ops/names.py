@@ -54,6 +54,11 @@ def unique(of: Table, columns: tuple[str, ...]) -> str:
     return derived(of.name, *columns, suffix="key")
 
 
+def key(of: Table) -> str:
+    """A primary key, called as PostgreSQL calls one."""
+    return derived(of.name, suffix="pkey")
+
+
 def index(of: Table, columns: tuple[str, ...]) -> str:
     """An index over columns, called as PostgreSQL calls one."""
     return derived(of.name, *columns, suffix="idx")

@@ -43,7 +43,7 @@ def _parts(context: Context, statements: Iterable[Statement]) -> Iterator[Part]:
         if found.alone or statement.kind in DML:
             yield Alone(text)
             continue
-        known = {names.table(t) for t in context.module.tables}
+        known = {names.table(t) for t in context.module.every}
         wanted = {name for table in found.tables for name in (table, f"public.{table}") if name in known}
         lock = Lock(found.lock) if found.lock in _LOCKS else Lock.NONE
         yield Group(tuple((table, lock) for table in sorted(wanted)) if lock is not Lock.NONE else (), (text,))

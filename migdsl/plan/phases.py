@@ -57,7 +57,7 @@ class Truth(Part):
 class Phase(Part):
     """A state of the database on the way."""
 
-    id: PhaseId = Field(description="Which phase it is.")
+    id: str = Field(description="Which phase it is: one of the seven, or one of the file's own.", pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")
     name: str = Field(description="The phase's name for people.")
     flag_stage: StageName = Field(
         description="The stage that tenants may be at most while this phase is the last one reached."

@@ -9,6 +9,7 @@ from migdsl.plan.model import Check, Cutover, RolloutStep, Validation
 from migdsl.planning.facts import Facts, new_side, old_side
 from migdsl.planning.words import duration, listed
 from migdsl.semantics.model import DropColumn
+from migdsl.semantics.policy import spoken
 
 
 def cutover(facts: Facts) -> Cutover:
@@ -24,7 +25,7 @@ def cutover(facts: Facts) -> Cutover:
         downtime_expectation=_downtime(facts),
         steps=tuple(sentences) or (_nothing_moves(facts),),
         rollout=steps,
-        abort_conditions=tuple(aborts(facts)),
+        abort_conditions=(*aborts(facts), *(spoken(c) for c in facts.module.policy.aborts)),
         sequence_resets=(),
     )
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from migdsl.ops.gates import WINDOW_SECONDS
 from migdsl.ops.model import Cost, Gate, Step
 from migdsl.plan.phases import ExitCondition, Phase, PhaseId, StageName, Truth, TypedStep
-from migdsl.planning import estimates, moves
+from migdsl.planning import demands, estimates, moves
 from migdsl.planning.facts import Facts, new_side, old_side
 from migdsl.planning.model import Revision
 from migdsl.planning.release import passed
@@ -36,12 +36,16 @@ _NAMES = {
 
 def phases(facts: Facts, revisions: tuple[Revision, ...]) -> tuple[Phase, ...]:
     """The phases that have a step, in order."""
-    typed = {p: tuple(_numbered(p, [*_people(facts, p), *_revision_steps(p, revisions)])) for p in _AT_MOST}
+    typed = {p: tuple(_numbered(p, _steps(facts, p, revisions))) for p in _AT_MOST}
     names: list[PhaseId] = [phase for phase in _AT_MOST if typed[phase]]
     return tuple(
         _phase(facts, phase, typed[phase], tuple(_conditions(facts, phase, following)))
         for phase, following in zip(names, [*names[1:], None], strict=True)
     )
+
+
+def _steps(facts: Facts, phase: PhaseId, revisions: tuple[Revision, ...]) -> list[TypedStep]:
+    return [*_people(facts, phase), *_revision_steps(phase, revisions), *demands.manual_steps(facts, phase)]
 
 
 def _phase(facts: Facts, phase: PhaseId, typed: tuple[TypedStep, ...], conditions: tuple[ExitCondition, ...]) -> Phase:
@@ -207,6 +211,7 @@ def _conditions(facts: Facts, phase: PhaseId, following: PhaseId | None) -> Iter
             f"Reconciliation of {listed([p.table.entity for p in facts.tables])} has found nothing since the last step"
         )
         yield _metric("drift", text, "= 0")
+    yield from demands.exits(facts, phase)
 
 
 def _gone(facts: Facts) -> str:

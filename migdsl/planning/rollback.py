@@ -6,19 +6,27 @@ from collections.abc import Iterator
 from itertools import pairwise
 
 from migdsl.plan.model import PhaseRollback, Rollback
+from migdsl.planning.demands import sentence
 from migdsl.planning.facts import Facts
 from migdsl.planning.model import Revision
 from migdsl.planning.moves import aborts
 from migdsl.planning.words import listed
 from migdsl.semantics.model import AddColumn, ColumnOperation, DropColumn, OptionalColumn
+from migdsl.semantics.policy import spoken
 
 
 def rollback(facts: Facts, revisions: tuple[Revision, ...], phases: tuple[str, ...]) -> Rollback:
     """The rollback section; `phases` are those that the plan has, in order."""
     ways = tuple(_ways_back(facts, revisions, phases))
     return Rollback(
-        conditions=tuple(aborts(facts)) or (f"A client of {_tables(facts)} fails after expand",),
-        steps=tuple(f"From {w.from_phase} to {w.to_phase}: {'; '.join(w.commands)}" for w in ways if w.commands),
+        conditions=(
+            *(tuple(aborts(facts)) or (f"A client of {_tables(facts)} fails after expand",)),
+            *(spoken(c) for c in facts.module.policy.returns),
+        ),
+        steps=(
+            *(f"From {w.from_phase} to {w.to_phase}: {'; '.join(w.commands)}" for w in ways if w.commands),
+            *(sentence(step) for step in facts.module.policy.return_steps),
+        ),
         data_reconciliation=tuple(_reconciliation(facts)),
         phases=ways,
     )

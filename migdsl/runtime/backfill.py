@@ -105,6 +105,7 @@ class Backfill:
             ("tenants", self.job.tenants),
             ("next bound", self.job.next_bound),
             ("batch", self.job.batch),
+            ("why to wait", self.job.hold),
         ):
             self.out.write("" if sql is None else f"-- {title}\n{dedent(sql).strip()}\n\n")
         self.out.write(_forecast(sizes, self._pace()))
@@ -144,6 +145,7 @@ class Backfill:
             self._worker_name(),
             self.observer.batch,
             self.observer.failure,
+            self.observer.held,
         )
         waiting = False
         while not self.signals.requested:

@@ -11,6 +11,8 @@ from migdsl.runtime.sql import bind_names
 class Pace:
     """How long a batch should take, in milliseconds, which share of the time is work, and batch sizes in rows.
 
+    `rows_per_second` is the most that a lane passes; None: as many as the share of the time allows.
+
     Measured on 500k rows under 500 tps: the length of a batch governs the tail of other clients' latency, the sleeping
     comes second.
     """
@@ -21,6 +23,7 @@ class Pace:
     floor: int = 10
     ceiling: int = 20_000
     growth: float = 1.2
+    rows_per_second: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +61,8 @@ class BackfillJob:
     one. Keys are bound as `:after` and `:upto`, of several columns as `:after_1`, `:after_2` …; `:after` is NULL before
     the first batch. `upper` and `next_bound` return the key's columns in their order; `next_bound` skips `:skip` rows
     after `:after`. `batch` writes the rows of `(after, upto]` that aren't filled yet; `count` counts all rows of that
-    range; `remaining` counts what is left of the tenant. Raises ValueError when a statement's parameters aren't these,
-    and so when one isn't confined to the tenant.
+    range; `remaining` counts what is left of the tenant. `hold`, asked between batches, returns why the job must wait, or
+    NULL. Raises ValueError when a statement's parameters aren't these, and so when one isn't confined to the tenant.
     """
 
     migration: str
@@ -73,6 +76,7 @@ class BackfillJob:
     batch: str
     count: str
     remaining: str
+    hold: str | None = None
     pace: Pace = field(default_factory=Pace)
     retry: Retry = field(default_factory=Retry)
     limits: Limits = field(default_factory=Limits)
@@ -86,6 +90,7 @@ class BackfillJob:
         _check(self.batch, "batch", {*span, *self._tenant()})
         _check(self.count, "count", {*span, *self._tenant()})
         _check(self.remaining, "remaining", self._tenant())
+        _check(self.hold, "hold", set())
 
     def _tenant(self) -> set[str]:
         return set() if self.tenants is None else {"tenant_id"}
@@ -99,7 +104,8 @@ class ReconcileJob:
     `rows`, `hash_left`, `hash_right`, `mismatched`, `violations`, `lossy` and, between two tables, `missing`, `extra`.
     `differing_old`, `differing_new` and `violating` return at most `:limit` rows: the key's columns, then one boolean a
     column or rule, named after it, that is true where the row differs or breaks it; never a value. `unlisted` and
-    `old_writes` return one number each. Raises ValueError when a statement's parameters aren't these.
+    `old_writes` return one number each. `invariants` are texts, each with a statement that counts what breaks it in the
+    tenant's rows. Raises ValueError when a statement's parameters aren't these.
     """
 
     migration: str
@@ -115,6 +121,7 @@ class ReconcileJob:
     violating: str | None = None
     unlisted: str | None = None
     old_writes: str | None = None
+    invariants: tuple[tuple[str, str], ...] = ()
     retry: Retry = field(default_factory=Retry)
     limits: Limits = field(default_factory=lambda: Limits(statement_ms=0))
 
@@ -125,6 +132,9 @@ class ReconcileJob:
         _check(self.differing_old, "differing_old", {*tenant, "limit"})
         _check(self.differing_new, "differing_new", {*tenant, "limit"})
         _check(self.violating, "violating", {*tenant, "limit"})
+        for text, sql in self.invariants:
+            # One that speaks of shared tables alone has no use for the tenant.
+            _check(sql, f"the invariant {text!r}", tenant & set(bind_names(sql)[1]))
         for sql, name in ((self.tenants, "tenants"), (self.unlisted, "unlisted"), (self.old_writes, "old_writes")):
             _check(sql, name, set())
 

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import Enum
+from typing import Final
 
 import psycopg
 
@@ -15,6 +16,10 @@ from migdsl.runtime.jobs import BackfillJob, Pace, parameter_names
 from migdsl.runtime.ledger import Claim, Key, Ledger, Position
 from migdsl.runtime.pace import BatchSize, pause_after
 from migdsl.runtime.sql import Statement, statement
+
+
+# How often to ask whether to wait, and for how long to wait then, in seconds.
+_HOLD_S: Final = 1.0
 
 
 class LaneEnd(Enum):
@@ -45,11 +50,13 @@ class Program:
     batch: Statement
     count: Statement
     remaining: Statement
+    hold: Statement | None = None
 
     @classmethod
     def of(cls, job: BackfillJob) -> Program:
         names = ("upper", "next_bound", "batch", "count", "remaining")
-        return cls(job.key, **{name: statement(getattr(job, name)) for name in names})
+        hold = statement(job.hold) if job.hold is not None else None
+        return cls(job.key, **{name: statement(getattr(job, name)) for name in names}, hold=hold)
 
     def last_key(self, tx: Transaction, tenant: str) -> Key | None:
         """The tenant's greatest key just now; None without rows."""
@@ -70,6 +77,11 @@ class Program:
     def fill(self, tx: Transaction, tenant: str, after: Key | None, upto: Key) -> int:
         """Runs the batch; how many rows it wrote."""
         return tx.run(self.batch, self._span(tenant, after, upto))
+
+    def reason_to_wait(self, tx: Transaction) -> str | None:
+        """Why the job must wait, if it must."""
+        rows = tx.rows(self.hold) if self.hold is not None else []
+        return rows[0][0] if rows else None
 
     def _span(self, tenant: str, after: Key | None, upto: Key) -> dict[str, str | None]:
         lower: tuple[str | None, ...] = (None,) * len(self.key) if after is None else after
@@ -133,8 +145,10 @@ class Worker:
     name: str
     on_batch: Callable[[str, Batch, float, int], None]
     on_failure: Callable[[str, str], None]
+    on_hold: Callable[[str], None] = lambda _reason: None
     program: Program = field(init=False)
     size: BatchSize = field(init=False)
+    _asked: float = 0.0
 
     def __post_init__(self) -> None:
         self.program = Program.of(self.job)
@@ -147,6 +161,7 @@ class Worker:
         """
         claimed = False
         while not self.database.stop.requested:
+            self._wait()
             claim = self._claim(tenant)
             if claim is None:
                 return LaneEnd.DONE if claimed else LaneEnd.HELD
@@ -170,6 +185,10 @@ class Worker:
         try:
             while not self.database.stop.requested:
                 if self._run_batch(claim):
+                    return LaneEnd.DONE
+                if self._held() is not None:
+                    # Whoever waits holds no lease: the slice goes on from its watermark, here or with another worker.
+                    self._settle(lambda tx: self.ledger.release(tx, claim))
                     return LaneEnd.DONE
         except FenceLostError:
             return LaneEnd.HELD
@@ -202,8 +221,24 @@ class Worker:
         seconds = time.monotonic() - started
         self.on_batch(claim.tenant, batch, seconds, self.size.rows)
         self.size = self.size.after(self.pace, batch.scanned, seconds)
-        self.database.stop.sleep(pause_after(self.pace, seconds))
+        self.database.stop.sleep(pause_after(self.pace, seconds, batch.scanned))
         return batch.last
+
+    def _wait(self) -> None:
+        """Returns once there is no reason to wait any more, or a stop was asked for."""
+        while not self.database.stop.requested:
+            reason = self._held(always=True)
+            if reason is None:
+                return
+            self.on_hold(reason)
+            self.database.stop.sleep(_HOLD_S)
+
+    def _held(self, *, always: bool = False) -> str | None:
+        """Why to wait; asked once in a while, since the question costs more than a small batch."""
+        if self.program.hold is None or (not always and time.monotonic() - self._asked < _HOLD_S):
+            return None
+        self._asked = time.monotonic()
+        return self.database.perform(self.program.reason_to_wait, snapshot=True)
 
     def _fail(self, claim: Claim, error: psycopg.Error) -> LaneEnd:
         reason = error_class(error)

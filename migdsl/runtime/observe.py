@@ -42,6 +42,7 @@ class Observer:
     _began: float = field(default_factory=time.monotonic)
     _shown: float = 0.0
     _exported: float = 0.0
+    _told: float = -_LOG_EVERY_S
 
     def start(self, planned: int, passed: int) -> None:
         """The ledger's rows as the work begins; the rate counts from here."""
@@ -68,6 +69,13 @@ class Observer:
         """A slice that failed, with the class of its error."""
         self.batches["failed"] += 1
         self.log("slice_failed", tenant=tenant, error=reason)
+
+    def held(self, reason: str) -> None:
+        """Why the work waits; said when it begins to, and now and then."""
+        now = time.monotonic()
+        if now - self._told >= _LOG_EVERY_S:
+            self._told = now
+            self.log("held", why=reason)
 
     def log(self, event: str, **fields: object) -> None:
         """One structured line on stderr."""

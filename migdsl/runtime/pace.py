@@ -35,9 +35,11 @@ class BatchSize:
         return replace(self, rows=max(pace.floor, self.rows // 4), rate=self.rate / 4)
 
 
-def pause_after(pace: Pace, seconds: float) -> float:
-    """Seconds to sleep after a batch of `seconds`, so that work is `duty` of the time."""
-    return seconds * (1 - pace.duty) / pace.duty
+def pause_after(pace: Pace, seconds: float, rows: int = 0) -> float:
+    """Seconds to sleep after a batch of `seconds` over `rows`, so that work is `duty` of the time, and rows come no faster
+    than they may."""
+    share = seconds * (1 - pace.duty) / pace.duty
+    return share if pace.rows_per_second is None else max(share, rows / pace.rows_per_second - seconds)
 
 
 def backoff(retry: Retry, attempt: int, random: Random) -> float:

@@ -85,7 +85,7 @@ def _compare_all(work: _Reconciliation, signals: Signals, on_progress: Callable[
     )
     if whole:
         # What the gates of enforce and contract look at: one number for all tenants that are listed now.
-        work.event("reading", f"problems:{work.job.entity}", str(report.problems))
+        work.readings(report)
     work.event("job", work.job.entity, "finished" if report.clean else "differences")
     if work.options.metrics_path is not None and whole:
         write_textfile(work.options.metrics_path, samples(report, time.time()))
@@ -122,8 +122,22 @@ class _Reconciliation:
             )
         if found.violations and self.job.violating is not None:
             found = replace(found, violating=self._keys(tenant, self.job.violating))
+        broken = self._broken(tenant)
+        found = replace(found, violations=found.violations + sum(n for _, n in broken), invariants=broken)
         self.database.perform(lambda tx: self._record(tx, found))
         return found
+
+    def _broken(self, tenant: str) -> tuple[tuple[str, int], ...]:
+        """How many of the tenant's rows break each invariant."""
+
+        def count(sql: str) -> int:
+            question = statement(sql)
+            rows = self.database.perform(
+                lambda tx: tx.rows(question, {"tenant_id": tenant}), patient=True, snapshot=True
+            )
+            return int(rows[0][0] or 0)
+
+        return tuple((text, count(sql)) for text, sql in self.job.invariants)
 
     def reading(self, subject: str, sql: str | None) -> int | None:
         """A number for the gates, recorded as an event; None when the job has no such statement."""
@@ -135,6 +149,16 @@ class _Reconciliation:
         # A migration may change several entities, and each has its own reading.
         self.event("reading", f"{subject}:{self.job.entity}", str(value))
         return value
+
+    def readings(self, report: Report) -> None:
+        """What gates look at: one number each for all tenants."""
+        entity = self.job.entity
+        self.event("reading", f"problems:{entity}", str(report.problems))
+        self.event("reading", f"drift_rate:{entity}", f"{report.drift:.12f}")
+        for column in ("mismatched", "missing", "extra"):
+            self.event("reading", f"rows_{column}:{entity}", str(report.total(column)))
+        for text, _ in self.job.invariants:
+            self.event("reading", f"invariant:{entity}:{text}", str(report.broken(text)))
 
     def event(self, kind: str, subject: str, value: str) -> None:
         self.database.perform(lambda tx: record_event(tx, self.job.migration, kind, subject, value))

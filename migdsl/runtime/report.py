@@ -24,7 +24,10 @@ class DifferingRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Comparison:
-    """One tenant's result. `hash_left` and `hash_right` are sums over all rows; equal sums mean equal sides."""
+    """One tenant's result. `hash_left` and `hash_right` are sums over all rows; equal sums mean equal sides.
+
+    `invariants` are those that were asked, with how many rows break each; `violations` counts these too.
+    """
 
     tenant: str
     truth: str
@@ -38,6 +41,7 @@ class Comparison:
     extra: int
     differing: tuple[DifferingRow, ...] = ()
     violating: tuple[DifferingRow, ...] = ()
+    invariants: tuple[tuple[str, int], ...] = ()
 
     @property
     def differences(self) -> int:
@@ -91,6 +95,10 @@ class Report:
         """How many differences and violations there are; 0 is what gates want. Unlisted tenants have a gate of their own."""
         return self.total("differences") + self.total("violations")
 
+    def broken(self, invariant: str) -> int:
+        """How many rows break an invariant, in all tenants."""
+        return sum(n for tenant in self.tenants for text, n in tenant.invariants if text == invariant)
+
     def total(self, column: str) -> int:
         """The sum of a number over all tenants."""
         return sum(int(getattr(tenant, column)) for tenant in self.tenants)
@@ -130,6 +138,7 @@ class Report:
         for tenant in unclean[:_SHOWN_TENANTS]:
             lines += _keys(tenant.tenant, "differs in", tenant.differing)
             lines += _keys(tenant.tenant, "breaks", tenant.violating)
+            lines += [f"  tenant {tenant.tenant!r} breaks {text!r}: {n:,} rows" for text, n in tenant.invariants if n]
         lines += [] if self.unlisted is None else [f"tenants unlisted: {self.unlisted:,}"]
         lines += [] if self.old_writes is None else [f"old-code writes so far: {self.old_writes:,}"]
         lines.append("clean" if self.clean else "not clean")

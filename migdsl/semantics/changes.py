@@ -30,8 +30,13 @@ from migdsl.syntax import ast
 _LATER_MARKS = {"key": "key", "tenant": "tenant", "identity": "identity", "generated": "generated"}
 
 
-def change(problems: Problems, node: ast.Change, entities: Mapping[str, Table]) -> Change | None:
-    """All operations on one table, or None where the table isn't known (and that was reported)."""
+def change(
+    problems: Problems, node: ast.Change, entities: Mapping[str, Table], targets: Mapping[str, Table]
+) -> Change | None:
+    """All operations on one table, or None where the table isn't known (and that was reported).
+
+    `targets` are the entities that a foreign key may point at: those that this migration creates, too.
+    """
     table = entities.get(node.entity.text)
     if table is None:
         problems.unknown("MIG101", "entity", node.entity.text, node.entity.span, entities)
@@ -41,7 +46,7 @@ def change(problems: Problems, node: ast.Change, entities: Mapping[str, Table]) 
         problems.error("MIG007", node.entity.span, title, "changing such a table is not supported by this release")
         return None
     before = {c.name for c in table.columns} if table.complete else None
-    scene = Scene(problems, table, before, _names_after(node, table), entities)
+    scene = Scene(problems, table, before, _names_after(node, table), targets)
     operations = [found for item in node.operations for found in _OPERATIONS[type(item)](scene, item)]
     return Change(table, tuple(operations), node.span)
 
@@ -172,7 +177,9 @@ def _unique(
                 title,
                 "so nothing can be unique per tenant",
                 help=f"unique ({column.name})",
-                fix=fixes.replacing(node.span, f"unique ({written(column.name, folds=True)})", "unique in all", safe=False),
+                fix=fixes.replacing(
+                    node.span, f"unique ({written(column.name, folds=True)})", "unique in all", safe=False
+                ),
             )
             return None
         return UniqueSet((table.tenant, column.name), None, node.span)

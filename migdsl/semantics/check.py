@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from migdsl.diagnostics import Diagnostic
-from migdsl.semantics import changes, header, relations, rollout, tables
+from migdsl.semantics import changes, creation, header, relations, rollout, tables
 from migdsl.semantics.model import Change, CheckedModule, Rollout
 from migdsl.semantics.problems import Problems
 from migdsl.syntax import ast
@@ -37,8 +37,6 @@ def check(parsed: Parsed) -> tuple[CheckedModule, tuple[Diagnostic, ...]]:
         tenants=None,
         tables=(),
         changes=(),
-        created=(),
-        dropped=(),
         rollout=Rollout((), rollout.DEFAULT_STEPS, rollout.DEFAULT_EVERY, False),
         stages=(),
         switches=(),
@@ -75,12 +73,13 @@ def _tenants(work: _Work, module: CheckedModule) -> CheckedModule:
     if found:
         names = tuple(d.name for d in module.databases)
         return replace(module, tenants=header.tenants(work.problems, found[0], names))
-    changed = work.all(ast.Change)
+    changed = [*(c.entity for c in work.all(ast.Change)), *(c.entity.name for c in work.all(ast.Create))]
+    changed += [d.entity for d in work.all(ast.DropEntity)]
     if changed:
         title = "the file doesn't say what a tenant is"
         body = "Every batch, check and gate works tenant by tenant; without the boundary one query could touch everybody's rows."
         help_ = 'tenants { key tenant_id uuid; list `SELECT id FROM tenants ORDER BY id` }, or tenants none because "…"'
-        work.problems.error("MIG301", changed[0].entity.span, title, "is changed", body=body, help=help_)
+        work.problems.error("MIG301", changed[0].span, title, "is changed", body=body, help=help_)
     return module
 
 
@@ -95,6 +94,9 @@ def _tables(work: _Work, module: CheckedModule) -> CheckedModule:
 
 def _changes(work: _Work, module: CheckedModule) -> CheckedModule:
     entities = {t.entity: t for t in reversed(module.tables)}  # of two with one name, the first
+    databases = {d.name: d for d in module.databases}
+    created = creation.created(work.problems, work.all(ast.Create), entities, databases, module.tenants)
+    targets = {**{c.table.entity: c.table for c in created}, **entities}
     seen: dict[str, ast.Change] = {}
     found = []
     declared = {d.name for d in module.databases}
@@ -104,14 +106,20 @@ def _changes(work: _Work, module: CheckedModule) -> CheckedModule:
             header.again(work.problems, node.entity.span, first, f"change {node.entity.text}", "the migration")
             continue
         seen[node.entity.text] = node
-        change = changes.change(work.problems, node, entities)
+        change = changes.change(work.problems, node, entities, targets)
         if change is not None:
             found.append(change)
             # An unknown database was reported; that its tables are elsewhere would be a guess.
             placed = [c for c in found if c.table.database in declared]
             if change in placed:
                 _one_database(work.problems, placed[0], change)
-    return replace(module, changes=tuple(found))
+    changed = {c.table.entity: c for c in found}
+    dropped = creation.dropped(work.problems, work.all(ast.DropEntity), entities, changed)
+    every = (*created, *found, *dropped)
+    for change in every:
+        if change.table.database in declared and change not in found:
+            _one_database(work.problems, every[0], change)
+    return replace(module, changes=every)
 
 
 def _one_database(problems: Problems, first: Change, change: Change) -> None:

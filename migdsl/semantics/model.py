@@ -291,20 +291,6 @@ class RawSql(Value):
     span: Span
 
 
-ColumnOperation = AddColumn | DropColumn | RequireColumn | OptionalColumn | RetypeColumn | SetDefault
-Operation = (
-    ColumnOperation | AddConstraint | DropConstraint | ExtendEnum | RenameTable | Comment | ReplicaIdentity | RawSql
-)
-
-
-class Change(Value):
-    """All operations on one table."""
-
-    table: Table
-    operations: tuple[Operation, ...]
-    span: Span
-
-
 class Source(Value):
     """Where rows of a new table come from: per column an expression over the row of `table`, and which rows."""
 
@@ -314,7 +300,7 @@ class Source(Value):
     span: Span
 
 
-class Create(Value):
+class CreateTable(Value):
     """A new table, and where its first rows come from."""
 
     table: Table
@@ -328,6 +314,29 @@ class DropTable(Value):
     table: Table
     soak_seconds: int
     irreversible: str | None
+    span: Span
+
+
+ColumnOperation = AddColumn | DropColumn | RequireColumn | OptionalColumn | RetypeColumn | SetDefault
+Operation = (
+    ColumnOperation
+    | AddConstraint
+    | DropConstraint
+    | ExtendEnum
+    | RenameTable
+    | Comment
+    | ReplicaIdentity
+    | RawSql
+    | CreateTable
+    | DropTable
+)
+
+
+class Change(Value):
+    """All operations on one table."""
+
+    table: Table
+    operations: tuple[Operation, ...]
     span: Span
 
 
@@ -378,8 +387,6 @@ class CheckedModule(Value):
     tenants: Tenants | None
     tables: tuple[Table, ...]
     changes: tuple[Change, ...]
-    created: tuple[Create, ...]
-    dropped: tuple[DropTable, ...]
     rollout: Rollout
     stages: tuple[StageLine, ...]
     switches: tuple[Switch, ...]
@@ -390,3 +397,18 @@ class CheckedModule(Value):
     def database(self, name: str) -> Database:
         """The database of that name, which is known to be there."""
         return next(d for d in self.databases if d.name == name)
+
+    @property
+    def created(self) -> tuple[CreateTable, ...]:
+        """The tables that this migration makes."""
+        return tuple(o for change in self.changes for o in change.operations if isinstance(o, CreateTable))
+
+    @property
+    def dropped(self) -> tuple[DropTable, ...]:
+        """The tables that this migration takes away."""
+        return tuple(o for change in self.changes for o in change.operations if isinstance(o, DropTable))
+
+    @property
+    def every(self) -> tuple[Table, ...]:
+        """The tables that are there before, and those that come."""
+        return (*self.tables, *(o.table for o in self.created))

@@ -130,7 +130,7 @@ def _rendered(where: Where, patterns: Mapping[str, str]) -> Iterator[tuple[str, 
 
 def fill(pattern: str, values: Mapping[str, str]) -> str:
     """A pattern with its placeholders filled."""
-    return _PLACEHOLDER.sub(lambda found: values[found[1]], pattern)
+    return _PLACEHOLDER.sub(lambda found: values.get(found[1], found[0]), pattern)
 
 
 def file_name(entity: str, entities: tuple[str, ...]) -> str:

@@ -47,6 +47,9 @@ def _other(operation: Operation) -> str:
         return f"comment on {operation.column or 'the table'}"
     if isinstance(operation, model.ReplicaIdentity):
         return f"replica identity {operation.kind.lower()}"
+    if isinstance(operation, model.CreateTable | model.DropTable):
+        verb = "create" if isinstance(operation, model.CreateTable) else "drop"
+        return f"{verb} the table {operation.table.name}"
     assert isinstance(operation, model.RawSql)
     return operation.why
 

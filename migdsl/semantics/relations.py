@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from migdsl.semantics.model import Constraint, Table, Tenants
 from migdsl.semantics.problems import Problems, sql_name
@@ -14,7 +14,15 @@ Pair = tuple[ast.Entity, Table]
 
 def check(problems: Problems, pairs: list[Pair], tenants: Tenants | None) -> None:
     """Check references, ways to the tenant, the type of tenant columns, and that no table is declared twice."""
-    tables = {table.entity: table for _, table in pairs}
+    _check(problems, pairs, {table.entity: table for _, table in pairs}, tenants)
+
+
+def check_created(problems: Problems, pairs: list[Pair], known: Mapping[str, Table], tenants: Tenants | None) -> None:
+    """The same of tables to come, which may point at those that are there."""
+    _check(problems, pairs, known, tenants)
+
+
+def _check(problems: Problems, pairs: list[Pair], tables: Mapping[str, Table], tenants: Tenants | None) -> None:
     for node, table in pairs:
         _tenant_type(problems, node, table, tenants)
         for target in _targets(node):
@@ -55,7 +63,7 @@ def _targets(node: ast.Entity) -> Iterator[ast.Target]:
             yield from (mark.target for mark in item.marks if mark.target is not None)
 
 
-def _target(problems: Problems, target: ast.Target, tables: dict[str, Table]) -> None:
+def _target(problems: Problems, target: ast.Target, tables: Mapping[str, Table]) -> None:
     table = tables.get(target.entity.text)
     if table is None:
         problems.unknown("MIG101", "entity", target.entity.text, target.entity.span, tables)

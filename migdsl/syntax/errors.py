@@ -35,7 +35,22 @@ def unexpected(source: SourceFile, error: Unexpected, start: int, top: bool) -> 
         return _directive_as_column(source.path, column)
     if _WORD.fullmatch(found) and keywords >= _MARKS:
         return _no_mark(span, found, keywords)
+    if first and block not in ("", "entity") and (misspelt := _misspelt(source.path, first, block)):
+        return misspelt
     return _plain(span, found, accepted, keywords, first[1] if first else "")
+
+
+def _misspelt(path: str, first: re.Match[str], block: str) -> Diagnostic | None:
+    """The first word of a statement, where a name could stand as well: it was read as one, and nothing came of that."""
+    from migdsl.syntax.notation import starters  # the grammar's own text, for mistakes only
+
+    known = starters(block)
+    near = None if first[1] in known else did_you_mean(first[1], known)
+    if near is None:
+        return None
+    span = Span(path, first.start(1), first.end(1))
+    title, fix = f"`{first[1]}` is no {_kind(block)}", fixes.respelling(span, first[1], known)
+    return Diagnostic("MIG012", Severity.ERROR, title, Label(span, "unknown"), help=f"did you mean `{near}`?", fix=fix)
 
 
 @cache

@@ -10,7 +10,7 @@ _PERCENT = re.compile(r"(\d+(?:\.\d+)?)%")
 _DURATION = re.compile(r"(\d+)(ms|s|m|h|d|w)")
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 _WITH_UNIT = re.compile(r"(\d[\d_]*(?:\.\d+)?)([^\W\d_]+)")
-_UNITS = {
+_SPELT_OUT = {
     **dict.fromkeys("millis millisecond milliseconds msec".split(), "ms"),
     **dict.fromkeys("s sec secs second seconds".split(), "s"),
     **dict.fromkeys("min mins minute minutes".split(), "m"),
@@ -18,8 +18,8 @@ _UNITS = {
     **dict.fromkeys("d day days".split(), "d"),
     **dict.fromkeys("w week weeks".split(), "w"),
 }
-_SECONDS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
-_MULTIPLES = {None: 1, "k": 1000, "M": 1_000_000, "G": 1_000_000_000}
+UNITS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
+MULTIPLES = {None: 1, "k": 1000, "M": 1_000_000, "G": 1_000_000_000}
 
 
 def count(raw: str) -> int | None:
@@ -27,9 +27,9 @@ def count(raw: str) -> int | None:
     match = _COUNT.fullmatch(raw)
     if match is None:
         return None
-    value = float(match[1].replace("_", "")) * _MULTIPLES[match[2]]
+    value = float(match[1].replace("_", "")) * MULTIPLES[match[2]]
     if "." not in match[1]:
-        return int(match[1].replace("_", "")) * _MULTIPLES[match[2]]
+        return int(match[1].replace("_", "")) * MULTIPLES[match[2]]
     return int(value) if value.is_integer() else None
 
 
@@ -45,7 +45,7 @@ def seconds(raw: str) -> float | None:
     """`30d` → 2592000.0 seconds; None where the text is no duration."""
     match = _DURATION.fullmatch(raw)
     # Beyond 10 digits nothing is meant, and an interval of PostgreSQL would overflow.
-    return int(match[1]) * _SECONDS[match[2]] if match and len(match[1]) <= 10 else None
+    return int(match[1]) * UNITS[match[2]] if match and len(match[1]) <= 10 else None
 
 
 def respelt(raw: str, example: str) -> str | None:
@@ -56,7 +56,7 @@ def respelt(raw: str, example: str) -> str | None:
         return None
     whole, unit = match[1], match[2]
     if seconds(example) is not None and "." not in whole:
-        unit = _UNITS.get(unit.lower(), "")
+        unit = _SPELT_OUT.get(unit.lower(), "")
         return f"{whole.replace('_', '')}{unit}" if unit else None
     if count(example) is not None:
         unit = {"K": "k", "g": "G", "mio": "M", "m": "M"}.get(unit, "")

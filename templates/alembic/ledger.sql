@@ -123,7 +123,10 @@ CREATE TABLE IF NOT EXISTS migdsl.snapshot (
     revision  text   NOT NULL,
     seq       bigint NOT NULL,
     sql       text   NOT NULL,
+    before    text,
+    undo      text,
     PRIMARY KEY (migration, revision, seq)
 );
 -- ;
-COMMENT ON TABLE migdsl.snapshot IS 'DDL that a downgrade replays, saved when its upgrade ran.';
+COMMENT ON TABLE migdsl.snapshot IS
+    'DDL that a downgrade replays, saved when its upgrade ran. What takes long runs by itself, after "before"; "undo" clears a failed try.';

@@ -18,7 +18,7 @@ def shared(project: Path) -> Path:
     text = (project / "users.mig").read_text(encoding="utf-8")
     begin, end = text.index("database app"), text.index("change User")
     (project / "shared").mkdir()
-    (project / "shared/schema.mig").write_text(text[begin:end], encoding="utf-8")
+    (project / "shared/schema.mig").write_text(text[begin:end].rstrip() + "\n", encoding="utf-8")
     (project / "users.mig").write_text('use "shared/schema.mig"\n\n' + text[:begin] + text[end:], encoding="utf-8")
     return project
 

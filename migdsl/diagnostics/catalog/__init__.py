@@ -8,7 +8,21 @@ from types import MappingProxyType
 
 from migdsl.diagnostics.code import Code
 
-__all__ = ["all_codes"]
+__all__ = ["FAMILIES", "all_codes"]
+
+# By the first digit of a code: what the family is called, and what it is about.
+FAMILIES: Mapping[str, tuple[str, str]] = MappingProxyType(
+    {
+        "0": ("Syntax", "what can be wrong before any name has a meaning"),
+        "1": ("Names and types", "what can be wrong with what a word stands for"),
+        "2": ("SQL", "what can be wrong between backticks"),
+        "3": ("Tenancy and personal data", "what could let data, or a secret, end up where it doesn't belong"),
+        "4": ("Unsafe operations", "what would break running code or lose data"),
+        "5": ("Rollout and rollback", "what could reach everybody at once, or nobody"),
+        "6": ("Completeness", "what is missing before others can rely on the plan"),
+        "7": ("Output", "what can go wrong between the plan and the disk"),
+    }
+)
 
 
 @cache

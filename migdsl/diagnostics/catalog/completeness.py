@@ -22,7 +22,7 @@ migration users_email {
   ticket   "MIG-77"
   downtime none
 }""",
-        fix="none",
+        fix="unsafe",
     ),
     Code(
         id="MIG602",

@@ -20,7 +20,7 @@ change Users { drop email after 30d }""",
         good="""\
 entity User in app.users { id bigint key; tenant_id uuid tenant; email text? pii }
 change User { drop email after 30d { irreversible because "never filled" } }""",
-        fix="none",
+        fix="unsafe",
     ),
     Code(
         id="MIG102",
@@ -38,7 +38,7 @@ change User { drop e_mail after 30d { irreversible because "never filled" } }"""
         good="""\
 entity User in app.users { id bigint key; tenant_id uuid tenant; email text? pii }
 change User { drop email after 30d { irreversible because "never filled" } }""",
-        fix="none",
+        fix="unsafe",
     ),
     Code(
         id="MIG103",
@@ -53,7 +53,7 @@ entity User in public.users { id bigint key; tenant_id uuid tenant }""",
         good="""\
 database app { engine postgresql 15; url env DATABASE_URL }
 entity User in app.public.users { id bigint key; tenant_id uuid tenant }""",
-        fix="none",
+        fix="unsafe",
     ),
     Code(
         id="MIG104",
@@ -94,7 +94,7 @@ change User {
 change User {
   add nickname text?
 }""",
-        fix="none",
+        fix="safe",
     ),
     Code(
         id="MIG106",
@@ -112,7 +112,7 @@ flag users_email {
 flag users_email {
   stage dualwrite for all
 }""",
-        fix="none",
+        fix="safe",
     ),
     Code(
         id="MIG107",
@@ -128,7 +128,7 @@ flag user_mail { stage off for all }""",
         good="""\
 migration users_email { ticket "MIG-77" }
 flag users_email { stage off for all }""",
-        fix="none",
+        fix="unsafe",
     ),
     Code(
         id="MIG108",
@@ -154,7 +154,7 @@ entity Reading in app.readings {
   taken_at   timestamptz
   key (sensor_id, taken_at)
 }""",
-        fix="none",
+        fix="safe",
     ),
     Code(
         id="MIG109",
@@ -178,7 +178,7 @@ change User {
     back old_settings = `settings::text`
   }
 }""",
-        fix="none",
+        fix="unsafe",
     ),
     Code(
         id="MIG110",

@@ -20,7 +20,7 @@ change User { drop index email_idx }""",
         good="""\
 entity User in app.users { id bigint key; tenant_id uuid tenant; email text?; index (email) as users_email_idx }
 change User { drop index users_email_idx }""",
-        fix="none",
+        fix="unsafe",
     ),
     Code(
         id="MIG414",

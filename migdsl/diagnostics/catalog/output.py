@@ -26,7 +26,7 @@ database app {
   url        env DATABASE_URL
   migrations "db/versions"
 }""",
-        fix="none",
+        fix="safe",
     ),
     Code(
         id="MIG702",

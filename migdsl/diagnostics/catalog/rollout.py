@@ -22,7 +22,7 @@ cutover {
 cutover {
   ramp 1%, 10%, 50%, 100% every 24h
 }""",
-        fix="none",
+        fix="unsafe",
     ),
     Code(
         id="MIG502",
@@ -40,7 +40,7 @@ cutover {
 cutover {
   ramp 5%, 10%, 50%, 100% every 24h
 }""",
-        fix="none",
+        fix="unsafe",
     ),
     Code(
         id="MIG503",
@@ -115,7 +115,7 @@ flag users_email {
   stage dualwrite for all
   stage shadow    for canary
 }""",
-        fix="none",
+        fix="safe",
     ),
     Code(
         id="MIG507",

@@ -48,7 +48,7 @@ change User {
     from `coalesce(email, username)`
   }
 }""",
-        fix="none",
+        fix="unsafe",
     ),
     Code(
         id="MIG203",
@@ -72,7 +72,7 @@ change Invoice {
     from `CASE country WHEN 'GB' THEN 'GBP' ELSE 'EUR' END`
   }
 }""",
-        fix="none",
+        fix="unsafe",
     ),
     Code(
         id="MIG204",
@@ -142,6 +142,6 @@ change User {
     from `length(email) - length(replace(email, '@', ''))`
   }
 }""",
-        fix="none",
+        fix="safe",
     ),
 )

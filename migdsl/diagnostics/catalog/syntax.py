@@ -24,7 +24,7 @@ change User {
 change User {
   add contact_email text?
 }""",
-        fix="none",
+        fix="safe",
     ),
     Code(
         id="MIG002",
@@ -188,7 +188,7 @@ change User {
 change User {
   drop email after 30d
 }""",
-        fix="none",
+        fix="safe",
     ),
     Code(
         id="MIG009",
@@ -244,7 +244,7 @@ entity Page in app.pages {
   id       bigint key
   "index"  integer
 }""",
-        fix="none",
+        fix="safe",
     ),
     Code(
         id="MIG012",
@@ -265,7 +265,7 @@ migration users_email {
 cutover {
   canary   "7f1f9a52-53f0-4d0e-9f0a-0d8f4a1f3c11"
 }""",
-        fix="none",
+        fix="safe",
     ),
     Code(
         id="MIG013",
@@ -285,7 +285,7 @@ migration users_email {
   ticket   "MIG-77"
   downtime none
 }""",
-        fix="none",
+        fix="safe",
     ),
     Code(
         id="MIG014",

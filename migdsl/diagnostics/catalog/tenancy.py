@@ -48,7 +48,7 @@ entity OrderLine in app.order_lines {
   sku       text
   tenant via order_id -> Order
 }""",
-        fix="none",
+        fix="unsafe",
     ),
     Code(
         id="MIG303",
@@ -90,7 +90,7 @@ entity User in app.users {
   id         bigint key
   tenant_id  uuid   tenant
 }""",
-        fix="none",
+        fix="unsafe",
     ),
     Code(
         id="MIG311",
@@ -111,7 +111,7 @@ database app {
   engine postgresql 15
   url    env DATABASE_URL
 }""",
-        fix="none",
+        fix="unsafe",
     ),
     Code(
         id="MIG305",

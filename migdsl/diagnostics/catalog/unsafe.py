@@ -25,7 +25,7 @@ change User {
     back email = `contact_email`
   }
 }""",
-        fix="none",
+        fix="unsafe",
     ),
     Code(
         id="MIG402",
@@ -107,7 +107,7 @@ change User {
   }
   drop email after 30d
 }""",
-        fix="none",
+        fix="unsafe",
     ),
     Code(
         id="MIG405",
@@ -135,7 +135,7 @@ change User {
     back email = `contact_email`
   }
 }""",
-        fix="none",
+        fix="unsafe",
     ),
     Code(
         id="MIG407",
@@ -154,7 +154,7 @@ change User {
 change User {
   drop email after 30d
 }""",
-        fix="none",
+        fix="unsafe",
     ),
     Code(
         id="MIG408",
@@ -174,7 +174,7 @@ change User {
 change User {
   add public_id uuid?
 }""",
-        fix="none",
+        fix="unsafe",
     ),
     Code(
         id="MIG409",
@@ -213,7 +213,7 @@ change User { optional email }""",
         good="""\
 entity User in app.users { id bigint key; tenant_id uuid tenant; email text? pii }
 change User { require email { from `coalesce(email, 'none@example.com')` } }""",
-        fix="none",
+        fix="unsafe",
     ),
     Code(
         id="MIG412",

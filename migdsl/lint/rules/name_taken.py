@@ -13,7 +13,7 @@ from migdsl.source import Span
 def check(module: CheckedModule) -> Iterator[Diagnostic]:
     """Indexes share their schema's names with each other, and with tables."""
     taken: dict[tuple[str, str, str], Span] = {}
-    for table in module.tables:
+    for table in module.every:
         taken.setdefault((table.database, table.schema, table.name), table.span)
         for constraint in table.constraints:
             name = _name(table, constraint)

@@ -13,6 +13,7 @@ LATER: tuple[type, ...] = (
     model.RetypeColumn,
     model.DropConstraint,
     model.RenameTable,
+    model.DropTable,
 )
 
 

@@ -17,7 +17,7 @@ DEFAULT_LOCK = "SHARE UPDATE EXCLUSIVE"
 def check(module: CheckedModule) -> Iterator[Diagnostic]:
     """Every statement, and whether there is a way back."""
     for change in module.changes:
-        tables = [t for t in module.tables if t.database == change.table.database]
+        tables = [t for t in module.every if t.database == change.table.database]
         columns = {(t.schema, t.name): t.tenant for t in tables if t.tenant}
         shared = frozenset((t.schema, t.name) for t in tables if t.scope == "global")
         boundary = Boundary(columns, shared, frozenset())

@@ -1,0 +1,51 @@
+"""`migdsl check --against`: checked files and a live database become diagnostics of what differs."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from migdsl.cli.importing import driverless, unreadable
+from migdsl.diagnostics import Diagnostic, Severity
+from migdsl.semantics.model import CheckedModule, Database
+
+_NAMED = re.compile(r"(\w+)=(.+)", re.DOTALL)
+
+
+def differences(where: str, files: Mapping[str, str]) -> tuple[Diagnostic, ...]:
+    """What differs, for all files that are free of errors; what keeps the database from being read is a MIG730."""
+    from migdsl.workspace import check  # as late as the driver
+
+    modules = [
+        found.module for found in (check(files, name) for name in files) if found.ok and found.module is not None
+    ]
+    try:
+        from migdsl.introspect.compare import compare  # the driver is an optional extra
+        from migdsl.introspect.connect import UnreadableError, address, reading
+        from migdsl.introspect.read import read
+    except ModuleNotFoundError as error:
+        return (driverless(error),)
+    chosen = [_choice(where, module) for module in modules if module.databases]
+    problems = tuple(each for each in chosen if isinstance(each, Diagnostic))
+    pairs = [each for each in chosen if not isinstance(each, Diagnostic)]
+    if problems or not pairs:
+        return problems
+    try:
+        with reading(address(pairs[0][2])) as session:
+            catalog = read(session)
+            return tuple(d for module, database, _ in pairs for d in compare(module, database, catalog, session))
+    except UnreadableError as error:
+        return (unreadable(error.why, error.help),)
+
+
+def _choice(where: str, module: CheckedModule) -> tuple[CheckedModule, Database, str] | Diagnostic:
+    """Which of a file's databases is meant, and its URL: the only one, or the one named in `NAME=URL`."""
+    match = _NAMED.fullmatch(where)
+    named = {database.name: database for database in module.databases}
+    if match is not None and match[1] in named:
+        return module, named[match[1]], match[2]
+    if len(named) == 1:
+        return module, module.databases[0], where
+    title = "the file declares several databases, and `--against` doesn't say which one this is"
+    help_ = f"say it: --against {module.databases[0].name}=URL (there is: {', '.join(sorted(named))})"
+    return Diagnostic("MIG730", Severity.ERROR, title, None, help=help_)

@@ -1,0 +1,89 @@
+"""`create`: a new table with all that stands on it, in one short transaction, since nobody uses it yet."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from migdsl.dialect.names import dollar_tag, literal, quote
+from migdsl.ops import constraints, memory, names
+from migdsl.ops.add_column import EXPAND_TABLE
+from migdsl.ops.context import Context
+from migdsl.ops.model import Group, Lock, Step
+from migdsl.ops.pairs import one_line
+from migdsl.semantics.model import Column, Constraint, CreateTable
+
+
+def lower(context: Context, operation: CreateTable) -> Iterator[Step]:
+    """The steps of a `create`."""
+    table = operation.table
+    own = [c for c in table.constraints if c.kind != "generated"]
+    subject = f"create {context.sql}"
+    statements = (
+        _refuse_another(context, subject),
+        memory.remember(context, subject, "'SELECT 1'", "(VALUES (1)) AS made"),
+        _definition(context, table.columns, [c for c in own if c.kind != "index"]),
+        *(_index(context, c) for c in own if c.kind == "index"),
+    )
+    drop = f"-- squawk-ignore ban-drop-table\nDROP TABLE IF EXISTS {context.sql}"
+    parents = sorted({_parent(context, c) for c in own if c.kind == "reference"} - {context.sql})
+    yield Step(
+        "expand",
+        "create_table",
+        f"Create the table {table.name} ({table.entity}), which nobody uses yet",
+        table,
+        Lock.SHARE_ROW_EXCLUSIVE if parents else Lock.NONE,
+        rank=EXPAND_TABLE,
+        up=(Group(tuple((p, Lock.SHARE_ROW_EXCLUSIVE) for p in parents), statements),),
+        down=(Group(tuple((p, Lock.ACCESS_EXCLUSIVE) for p in parents), (drop, memory.restore(context, subject))),),
+    )
+
+
+def _parent(context: Context, constraint: Constraint) -> str:
+    return names.table(constraints.parent_of(context, constraint)[0])
+
+
+def _refuse_another(context: Context, subject: str) -> str:
+    """A table that is there already, and not by this migration, would be taken for the one that is meant."""
+    own = f"migration = {literal(context.migration)} AND revision = {literal(subject)}"
+    body = f"""
+BEGIN
+  IF to_regclass({literal(context.sql)}) IS NOT NULL AND NOT EXISTS (SELECT FROM migdsl.snapshot WHERE {own}) THEN
+    RAISE EXCEPTION 'there is a table % already', {literal(context.sql)}
+      USING ERRCODE = '55000', HINT = 'give the new one another name, or declare the one that is there as an entity';
+  END IF;
+END"""
+    tag = dollar_tag(body, "guard")
+    return f"DO {tag}{body}\n{tag}"
+
+
+def _definition(context: Context, columns: tuple[Column, ...], own: list[Constraint]) -> str:
+    lines = [_column(column) for column in columns]
+    table = context.table
+    if table.key:
+        key = ", ".join(quote(c) for c in table.key)
+        lines.append(f"CONSTRAINT {quote(names.key(table))} PRIMARY KEY ({key})")
+    lines += [_constraint(context, c) for c in own if c.kind != "key"]
+    body = ",\n  ".join(lines)
+    return f"CREATE TABLE IF NOT EXISTS {context.sql} (\n  {body}\n)"
+
+
+def _column(column: Column) -> str:
+    sql = f"{quote(column.name)} {column.type.sql}"
+    if column.generated is not None:
+        sql += f" GENERATED ALWAYS AS ({one_line(column.generated.text)}) STORED"
+    elif column.identity is not None:
+        sql += f" GENERATED {column.identity.upper()} AS IDENTITY"
+    elif column.default is not None:
+        sql += f" DEFAULT {column.default}"
+    return sql if column.nullable else f"{sql} NOT NULL"
+
+
+def _constraint(context: Context, constraint: Constraint) -> str:
+    name = quote(names.constraint(context.table, constraint))
+    return f"CONSTRAINT {name} {constraints.definition(context, constraint)}"
+
+
+def _index(context: Context, constraint: Constraint) -> str:
+    assert constraint.index is not None
+    name = quote(names.constraint(context.table, constraint))
+    return f"CREATE INDEX IF NOT EXISTS {name} ON {context.sql} {constraints.shape(constraint.index)}"

@@ -1,0 +1,85 @@
+"""`create` and `drop entity` become changes of whole tables."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from migdsl.dialect.sql import Expression
+from migdsl.semantics import relations, tables
+from migdsl.semantics.expressions import expression
+from migdsl.semantics.model import Change, CreateTable, Database, DropTable, Source, Table, Tenants
+from migdsl.semantics.problems import Problems, sql_name
+from migdsl.semantics.scene import Scene, said
+from migdsl.syntax import ast
+
+
+def created(
+    problems: Problems,
+    nodes: list[ast.Create],
+    entities: Mapping[str, Table],
+    databases: Mapping[str, Database],
+    tenants: Tenants | None,
+) -> tuple[Change, ...]:
+    """New tables, each a change of its own."""
+    made = [(node.entity, tables.table(problems, node.entity, databases, tenants)) for node in nodes]
+    for item, table in made:
+        twin = next((t for t in entities.values() if t.entity == table.entity or _place(t) == _place(table)), None)
+        if twin is not None:
+            title = (
+                f"there is an entity `{table.entity}` already"
+                if twin.entity == table.entity
+                else (f"there is a table `{table.name}` already")
+            )
+            problems.error("MIG104", item.name.span, title, "can't be created", more=[(twin.span, "declared here")])
+    known = {**{t.entity: t for _, t in reversed(made)}, **entities}
+    relations.check_created(problems, made, known, tenants)
+    return tuple(_creation(problems, node, table, entities) for node, (_, table) in zip(nodes, made, strict=True))
+
+
+def _place(table: Table) -> tuple[str, str, str]:
+    return table.database, table.schema, table.name
+
+
+def _creation(problems: Problems, node: ast.Create, table: Table, entities: Mapping[str, Table]) -> Change:
+    sources = tuple(s for item in node.sources if (s := _source(problems, item, table, entities)) is not None)
+    return Change(table, (CreateTable(table, sources, node.entity.name.span),), node.span)
+
+
+def _source(problems: Problems, node: ast.Filled, table: Table, entities: Mapping[str, Table]) -> Source | None:
+    source = entities.get(node.entity.text)
+    if source is None:
+        problems.unknown("MIG101", "entity", node.entity.text, node.entity.span, entities)
+        return None
+    columns = {c.name for c in source.columns} if source.complete else None
+    values: list[tuple[str, Expression]] = []
+    for item in node.values:
+        name = sql_name(item.column)
+        if table.column(name) is None:
+            known = [c.name for c in table.columns]
+            problems.unknown("MIG102", "column", name, item.column.span, known, f"in `{table.entity}`")
+        found = expression(problems, item.sql, "from", columns)
+        if found is not None:
+            values.append((name, found))
+    where = expression(problems, node.where, "from", columns) if node.where else None
+    return Source(source, tuple(values), where, node.span)
+
+
+def dropped(
+    problems: Problems, nodes: list[ast.DropEntity], entities: Mapping[str, Table], changed: Mapping[str, Change]
+) -> tuple[Change, ...]:
+    """Tables that go away, each a change of its own."""
+    found = []
+    for node in nodes:
+        table = entities.get(node.entity.text)
+        if table is None:
+            problems.unknown("MIG101", "entity", node.entity.text, node.entity.span, entities)
+            continue
+        other = changed.get(table.entity)
+        if other is not None:
+            title = f"`{table.entity}` is changed and dropped"
+            more = [(other.span, "changed here")]
+            problems.error("MIG403", node.span, title, "dropped here", more=more, help="leave one of the two out")
+            continue
+        soak = Scene(problems, table, None, None, entities).soak(node.after)
+        found.append(Change(table, (DropTable(table, soak, said(node.irreversible), node.span),), node.span))
+    return tuple(found)

@@ -1,0 +1,297 @@
+"""Each operation, and the entity as the table is afterwards."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from typing import get_args
+
+import pytest
+
+from migdsl.folding import Unfoldable
+from migdsl.folding.operations import FOLDS
+from migdsl.syntax import ast
+from migdsl.workspace import check
+from tests.folding.support import HEAD, folded
+
+USER = """# People who may log in.
+entity User in app.users {
+  id         bigint        key   # never reused
+  tenant_id  uuid          tenant
+  name       text
+  # where to reach them
+  email      text?         pii   default "none"
+  age        integer?
+  state      enum mood("sad", "ok")
+  legacy age unclear "may be a guess"
+  unique (tenant_id, name) as users_name_uq
+  index  (tenant_id, lower(name)) where `name <> '' AND age > 1`
+  check  `age > 0`
+  rows 500k
+}
+
+# untouched   as it is
+entity Post in app.posts { id bigint key; tenant_id uuid tenant; author text? -> User.name; mood enum mood("sad", "ok") }
+"""
+SPARE = USER.replace("  index  (tenant_id, lower(name)) where `name <> '' AND age > 1`\n  check  `age > 0`\n", "")
+
+
+def lines(before: str, after: str) -> tuple[list[str], list[str]]:
+    """The lines that are gone, and those that have come; the others have to be in their order."""
+    old, new = before.splitlines(), after.splitlines()
+    gone, come = [line for line in old if line not in new], [line for line in new if line not in old]
+    assert [line for line in old if line in new] == [line for line in new if line in old]
+    return gone, come
+
+
+CASES = [
+    ("add phone text? pii", [], ["  phone text? pii"]),
+    ('add region text default "eu" { allow MIG407 because "x" }', [], ['  region text default "eu"']),
+    (
+        "add nick text { from `name`; unique per tenant }",
+        [],
+        ["  nick text", "  unique (tenant_id, nick)"],
+    ),
+    ("add nick text? unique", [], ["  nick text? unique"]),
+    (
+        "add nick text? { unique (tenant_id, nick) as nick_uq; unique (nick, name) }",
+        [],
+        ["  nick text?", "  unique (tenant_id, nick) as nick_uq", "  unique (nick, name)"],
+    ),
+    ("add index integer?", [], ['  "index" integer?']),
+    ('add "Rows" integer?', [], ['  "Rows" integer?']),
+    ("add length numeric(12, 2)?", [], ["  length numeric(12, 2)?"]),
+    (
+        'drop email after 30d irreversible because "x"',
+        ['  email      text?         pii   default "none"'],
+        [],
+    ),
+    (
+        "require email { from `'x'` }",
+        ['  email      text?         pii   default "none"'],
+        ['  email      text          pii   default "none"'],
+    ),
+    ("require age { from `1` }", ["  age        integer?"], ["  age        integer"]),
+    ("optional name", ["  name       text"], ["  name       text?"]),
+    ("retype age bigint", ["  age        integer?"], ["  age        bigint?"]),
+    (
+        "retype id numeric(20)",
+        ["  id         bigint        key   # never reused"],
+        ["  id         numeric(20)        key   # never reused"],
+    ),
+    ("default age 3", ["  age        integer?"], ["  age        integer? default 3"]),
+    (
+        "default id `nextval('s')`",
+        ["  id         bigint        key   # never reused"],
+        ["  id         bigint        key default `nextval('s')`   # never reused"],
+    ),
+    (
+        'default email "some"',
+        ['  email      text?         pii   default "none"'],
+        ['  email      text?         pii   default "some"'],
+    ),
+    (
+        "drop default email",
+        ['  email      text?         pii   default "none"'],
+        ["  email      text?         pii"],
+    ),
+    ("unique (tenant_id, email) as mail_uq", [], ["  unique (tenant_id, email) as mail_uq"]),
+    ("index (tenant_id, email) where `email <> ''`", [], ["  index (tenant_id, email) where `email <> ''`"]),
+    ("check `email <> ''` as mail_ck { complies because \"x\" }", [], ["  check `email <> ''` as mail_ck"]),
+    ("name -> User.name on delete set null", [], ["  (name) -> User (name) on delete set null"]),
+    ("(tenant_id, name) -> User (tenant_id, name)", [], ["  (tenant_id, name) -> User (tenant_id, name)"]),
+    ("drop constraint users_name_uq", ["  unique (tenant_id, name) as users_name_uq"], []),
+    ("drop constraint users_age_check", ["  check  `age > 0`"], []),
+    (
+        'enum mood add "fine" after "sad"',
+        ['  state      enum mood("sad", "ok")', POST := USER.splitlines()[-1]],
+        ['  state      enum mood("sad", "fine", "ok")', POST.replace('"sad", ', '"sad", "fine", ')],
+    ),
+    (
+        'enum state add "bad" before "sad"',
+        ['  state      enum mood("sad", "ok")', POST],
+        ['  state      enum mood("bad", "sad", "ok")', POST.replace('"sad"', '"bad", "sad"')],
+    ),
+    (
+        'enum mood add "great"',
+        ['  state      enum mood("sad", "ok")', POST],
+        ['  state      enum mood("sad", "ok", "great")', POST.replace('"ok"', '"ok", "great"')],
+    ),
+    ("rename table to people", ["entity User in app.users {"], ["entity User in app.people {"]),
+    ('comment "people"', [], []),
+    ('comment age "years"', [], []),
+    ("replica identity full", [], []),
+    (
+        "rename name to full_name",
+        [
+            "  name       text",
+            "  unique (tenant_id, name) as users_name_uq",
+            "  index  (tenant_id, lower(name)) where `name <> '' AND age > 1`",
+            POST,
+        ],
+        [
+            "  full_name       text",
+            "  unique (tenant_id, full_name)",
+            "  index  (tenant_id, lower(full_name)) where `full_name <> '' AND age > 1`",
+            POST.replace("User.name", "User.full_name"),
+        ],
+    ),
+    (
+        'rename age to "Age in years"',
+        [
+            "  age        integer?",
+            '  legacy age unclear "may be a guess"',
+            "  index  (tenant_id, lower(name)) where `name <> '' AND age > 1`",
+            "  check  `age > 0`",
+        ],
+        [
+            '  "Age in years"        integer?',
+            '  legacy "Age in years" unclear "may be a guess"',
+            "  index  (tenant_id, lower(name)) where `name <> '' AND \"Age in years\" > 1`",
+            '  check  `"Age in years" > 0`',
+        ],
+    ),
+    (
+        "rename state to key",
+        ['  state      enum mood("sad", "ok")'],
+        ['  "key"      enum mood("sad", "ok")'],
+    ),
+]
+
+
+@pytest.mark.parametrize(("operation", "gone", "come"), CASES, ids=[case[0].split("{")[0] for case in CASES])
+def test_what_an_operation_makes_of_the_entity(operation: str, gone: list[str], come: list[str]):
+    after = folded(USER, f"change User {{\n  {operation}\n}}\n")
+    assert lines(USER, after) == (gone, come)
+
+
+SPARED = [
+    (
+        "split name into first text pii, last text? { first = `name`; last = `name`; back `first || last` }",
+        ["  name       text"],
+        ["  first text pii", "  last text?"],
+    ),
+    (
+        "merge name, age into label text { from `name || age`; back name = `label`, age = `1` }",
+        ["  name       text", "  age        integer?", '  legacy age unclear "may be a guess"'],
+        ["  label text"],
+    ),
+    (
+        'drop age after 30d irreversible because "x"',
+        ["  age        integer?", '  legacy age unclear "may be a guess"'],
+        [],
+    ),
+    (
+        "key (tenant_id, id)",
+        ["  id         bigint        key   # never reused"],
+        ["  id         bigint   # never reused", "  key (tenant_id, id)"],
+    ),
+]
+
+
+@pytest.mark.parametrize(("operation", "gone", "come"), SPARED, ids=[case[0].split("{")[0] for case in SPARED])
+def test_what_an_operation_makes_of_columns_that_nothing_uses(operation: str, gone: list[str], come: list[str]):
+    spare = SPARE.replace("  unique (tenant_id, name) as users_name_uq\n", "").replace(" -> User.name", "")
+    after = folded(spare, f"change User {{\n  {operation}\n}}\n")
+    assert lines(spare, after) == (gone, come)
+
+
+def test_operations_fold_in_their_order():
+    change = 'change User {\n  add a text?\n  add b text? { unique (a, b) }\n  drop email irreversible because "x"\n}\n'
+    after = folded(USER, change)
+    assert re.findall(r"^  (\w+) ", after.split("legacy")[0], re.M) == [
+        "id",
+        "tenant_id",
+        "name",
+        "age",
+        "state",
+        "a",
+        "b",
+    ]
+    assert after.index("users_name_uq") < after.index("unique (a, b)") < after.index("index ")
+
+
+@pytest.mark.parametrize(
+    ("before", "operation", "after"),
+    [
+        (
+            "{ id bigint key; tenant_id uuid tenant; a text?; b text? }",
+            'drop a irreversible because "x"',
+            "{ id bigint key; tenant_id uuid tenant; b text? }",
+        ),
+        (
+            "{ id bigint key; tenant_id uuid tenant; a text?; b text? }",
+            'drop b irreversible because "x"',
+            "{ id bigint key; tenant_id uuid tenant; a text? }",
+        ),
+        (
+            "{ a text?; id bigint key; tenant_id uuid tenant }",
+            'drop a irreversible because "x"',
+            "{ id bigint key; tenant_id uuid tenant }",
+        ),
+        (
+            "{ id bigint key; tenant_id uuid tenant }",
+            "add a text?",
+            "{ id bigint key; tenant_id uuid tenant; a text? }",
+        ),
+        (
+            "{ id bigint key; tenant_id uuid tenant; a text?; }",
+            "require a { from `'x'` }",
+            "{ id bigint key; tenant_id uuid tenant; a text; }",
+        ),
+        (
+            "{ # all\n  id bigint key\n  tenant_id uuid tenant; a text? # why\n\n}",
+            "add b text?",
+            "{ # all\n  id bigint key\n  tenant_id uuid tenant; a text?; b text? # why\n\n}",
+        ),
+        (
+            "{\r\n\tid bigint key\r\n\ttenant_id uuid tenant ; # t\r\n}",
+            "add a text?",
+            "{\r\n\tid bigint key\r\n\ttenant_id uuid tenant ; # t\r\n\ta text?\r\n}",
+        ),
+        (
+            "{\n  id bigint key\n  tenant_id uuid tenant\n  a text? }",
+            'drop a irreversible because "x"',
+            "{\n  id bigint key\n  tenant_id uuid tenant\n   }",
+        ),
+    ],
+)
+def test_other_layouts(before: str, operation: str, after: str):
+    head = "entity User in app.users "
+    assert folded(f"{head}{before}\n", f"change User {{ {operation} }}\n") == f"{head}{after}\n"
+
+
+def test_sql_of_one_s_own_can_t_be_folded_but_be_passed_over():
+    change = 'change User {\n  sql "tidy up" { up `VACUUM`; irreversible because "x" }\n  add a text?\n}\n'
+    with pytest.raises(Unfoldable, match="tidy up"):
+        folded(USER, change)
+    assert lines(USER, folded(USER, change, force=True)) == ([], ["  a text?"])
+
+
+def test_every_operation_of_the_language_has_a_fold():
+    assert set(FOLDS) == set(get_args(ast.Operation))
+
+
+def test_every_fold_is_tried_here():
+    words = {case[0].split()[0] for case in CASES + SPARED} | {"sql"}
+    heads = {"Add": "add", "SetDefault": "default", "Constrain": "unique", "DropNamed": "drop", "ExtendEnum": "enum"}
+    heads |= {"RenameTable": "rename", "ReplicaIdentity": "replica", "RawSql": "sql"}
+    assert {heads.get(kind.__name__, kind.__name__.lower()) for kind in FOLDS} <= words
+
+
+def test_an_operation_without_a_fold_is_a_clear_error(monkeypatch: pytest.MonkeyPatch):
+    module = inspect.getmodule(FOLDS[ast.Add])
+    assert module is not None
+    monkeypatch.delitem(FOLDS, ast.Add)  # type: ignore[arg-type]
+    with pytest.raises(Unfoldable, match="what `add` makes of an entity is not known"):
+        folded(USER, "change User { add a text? }\n")
+
+
+@pytest.mark.parametrize("operation", [case[0] for case in CASES + SPARED])
+def test_the_entity_afterwards_checks(operation: str):
+    schema = SPARE.replace("  unique (tenant_id, name) as users_name_uq\n", "").replace(" -> User.name", "")
+    change = f"change User {{\n  {operation}\n}}\n"
+    if "drop constraint" in operation:
+        return
+    after = check({"schema.mig": HEAD + folded(schema, change)}, "schema.mig")
+    assert [d.code for d in after.diagnostics if d.severity.value == "error"] == []
