@@ -55,7 +55,9 @@ change Order{n} {{
 }}
 """
 # A column that goes may not be in use, so that these tables have no index on it.
-_USES_EMAIL = "  index  (tenant_id, lower(email)) as orders_{n}_email_idx where `email IS NOT NULL AND status <> 'void'`\n"
+_USES_EMAIL = (
+    "  index  (tenant_id, lower(email)) as orders_{n}_email_idx where `email IS NOT NULL AND status <> 'void'`\n"
+)
 _TAIL = """
 cutover {
   canary "7f1f9a52-53f0-4d0e-9f0a-0d8f4a1f3c11"

@@ -14,11 +14,13 @@ from migdsl.source import SourceFile
 from migdsl.syntax import ast
 from migdsl.syntax.errors import parser_keywords
 from migdsl.syntax.parser import parse as parse_mig
+from tools import refresh_docs
 
 ROOT = Path(__file__).resolve().parents[1]
 EXAMPLE = (ROOT / "examples/users.mig").read_text(encoding="utf-8")
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 LANGUAGE = (ROOT / "docs/language.md").read_text(encoding="utf-8")
+REFERENCE = (ROOT / "docs/reference.md").read_text(encoding="utf-8")
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 SNIPPET = re.compile(r"^```mig\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 SNIPPETS = SNIPPET.findall(LANGUAGE)
@@ -42,14 +44,17 @@ def completed(snippet: str) -> str:
     return "\n".join([*(text for key, text in declarations(EXAMPLE) if key not in taken), *(text for _, text in mine)])
 
 
-def test_the_reference_has_examples() -> None:
-    assert len(SNIPPETS) >= 10
+def test_the_introduction_has_examples() -> None:
     kinds = {key[0] for snippet in SNIPPETS for key, _ in declarations(snippet)}  # type: ignore[index]
     assert {ast.Migration, ast.Database, ast.Tenants, ast.Entity, ast.Change, ast.Cutover, ast.Flag} < kinds
 
 
+def test_the_introduction_leaves_the_details_to_the_reference() -> None:
+    assert "| --- |" not in LANGUAGE, "a table of settings has its place in grammar/words.toml"
+
+
 @pytest.mark.parametrize("snippet", SNIPPETS, ids=lambda text: " ".join(text.split()[:2]))
-def test_examples_of_the_reference_check(
+def test_examples_of_the_introduction_check(
     snippet: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -60,8 +65,43 @@ def test_examples_of_the_reference_check(
 
 
 def test_every_keyword_is_in_the_reference() -> None:
-    code = " ".join(re.findall(r"`+[^`]+`+", LANGUAGE)) + " ".join(SNIPPETS)
-    assert {word for word in parser_keywords() if not re.search(rf"\b{word}\b", code)} == set()
+    assert {word for word in parser_keywords() if not re.search(rf"\b{word}\b", REFERENCE)} == set()
+
+
+def test_made_pages_are_fresh() -> None:
+    assert refresh_docs.stale() == [], "python tools/refresh_docs.py"
+
+
+def test_a_stale_page_is_found_and_made_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(refresh_docs, "DOCS", tmp_path)
+    assert refresh_docs.main(["--check"]) == 2
+    assert refresh_docs.main([]) == 0
+    assert refresh_docs.main(["--check"]) == 0
+    page, extra = tmp_path / "rules/MIG401.md", tmp_path / "rules/MIG999.md"
+    page.write_text(page.read_text(encoding="utf-8").replace("NULL", "null"), encoding="utf-8")
+    extra.write_text("# nothing\n", encoding="utf-8")
+    assert [path.name for path in refresh_docs.stale()] == ["MIG401.md", "MIG999.md"]
+    assert refresh_docs.main([]) == 0
+    assert not extra.exists()
+    assert refresh_docs.stale() == []
+
+
+def anchors(page: Path) -> set[str]:
+    """The anchors of a page's headings, as GitHub makes them."""
+    heads = re.findall(r"^#+ (.*)$", re.sub(r"^```.*?^```$", "", page.read_text("utf-8"), flags=re.M | re.S), re.M)
+    return {re.sub(r"[^\w -]", "", head.lower()).replace(" ", "-") for head in heads}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_links_lead_somewhere(page: Path) -> None:
+    text = re.sub(r"^```.*?^```$", "", page.read_text("utf-8"), flags=re.M | re.S)
+    for target in re.findall(r"\]\(([^)\s]+)\)", text):
+        if "://" in target:
+            continue
+        path, _, anchor = target.partition("#")
+        found = (page.parent / path).resolve() if path else page
+        assert found.exists(), target
+        assert not anchor or anchor in anchors(found), target
 
 
 def test_the_readme_shows_the_example() -> None:

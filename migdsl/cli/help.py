@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 USAGE = {
-    "check": "migdsl check FILE... [--against URL|env:NAME] [--fix | --unsafe-fixes] [--diff] [--root DIR] [--format text|json] [--strict]",
+    "check": "migdsl check FILE... [--against URL] [--fix | --unsafe-fixes] [--diff] [--root DIR] [--format ...] [--strict]",
     "compile": "migdsl compile FILE... [--out DIR] [--root DIR] [--check] [--force] [--through PHASE] [--format ...] [--strict]",
     "diff": "migdsl diff OLD NEW [--sql] [--out DIR] [--root DIR] [--json]",
     "explain": "migdsl explain [CODE]",

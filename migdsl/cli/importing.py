@@ -46,10 +46,11 @@ def _declarations(options: Options) -> str | Diagnostic:
     try:
         where = address(options.words[0])
         with reading(where) as session:
-            found = selected(read(session), options.schemas, options.tables)
+            whole = read(session)
+        found = selected(whole, options.schemas, options.tables)
     except UnreadableError as error:
         return unreadable(error.why, error.help)
-    return render(found, where.variable)
+    return render(found, where.variable, whole)
 
 
 def driverless(error: ModuleNotFoundError) -> Diagnostic:

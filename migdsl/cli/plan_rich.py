@@ -24,7 +24,9 @@ _STATES = {"has run": "green", "written": "cyan", "later": "dim"}
 
 def render_plan(plan: DataMigrationPlan, *, colour: bool, width: int) -> str:
     """The plan for a terminal of `width` columns; ends with a newline."""
-    console = Console(width=width, force_terminal=True, no_color=not colour, color_system="standard", legacy_windows=False)
+    console = Console(
+        width=width, force_terminal=True, no_color=not colour, color_system="standard", legacy_windows=False
+    )
     with console.capture() as captured:
         for part in _parts(view(plan)):
             console.print(part)

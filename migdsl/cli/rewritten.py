@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ast
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 from migdsl.cli import manifest as manifests
 from migdsl.cli.changes import MANIFEST, REVISION, Change, Comparison
@@ -35,8 +35,11 @@ def rewritten(
             said = list(_differences(change))
             phase = phases.get(change.path)
             if said and phase is not None:
-                where = _line(module), _written_by(root, comparison, version)
-                found.append((_refused if phase.passed else _warned)(phase.id, change.path, said, *where))
+                body = "\n".join(f"  {each}" for each in said) + _written_by(root, comparison, version)
+                refused = phase.passed
+                found.append(
+                    _refused(phase.id, change.path, body, module) if refused else _warned(phase.id, change.path, body)
+                )
     return tuple(found)
 
 
@@ -72,23 +75,22 @@ def _differences(change: Change) -> Iterator[str]:
             yield f"{way}: {plural(gone.total(), 'statement')} would go, {new.total()} would be new"
 
 
-def _refused(phase: str, path: str, said: Sequence[str], line: tuple[str, Label | None], older: str) -> Diagnostic:
-    stage, label = line
+def _refused(phase: str, path: str, said: str, module: CheckedModule) -> Diagnostic:
+    stage, label = _line(module)
     title = f"{phase} has run, and `{path}` would do something else"
-    body = f"The flag stands at {stage}, which rests on {phase}. A database never runs a revision twice.\n"
-    body += "\n".join(f"  {each}" for each in said)
+    body = f"The flag stands at {stage}, which rests on {phase}. A database never runs a revision twice.\n{said}"
     help_ = (
         "leave it as it was and put what is new into a migration of its own (migdsl diff OLD NEW shows the steps); "
         "where every database was downgraded below it, --force writes it anew"
     )
-    return Diagnostic("MIG707", Severity.ERROR, title, label, body=f"{body}{older}", help=help_)
+    return Diagnostic("MIG707", Severity.ERROR, title, label, body=body, help=help_)
 
 
-def _warned(phase: str, path: str, said: Sequence[str], line: tuple[str, Label | None], older: str) -> Diagnostic:
+def _warned(phase: str, path: str, said: str) -> Diagnostic:
     title = f"`{path}` was written before, and does something else now"
-    body = f"A database that has run {phase} already keeps what it has.\n" + "\n".join(f"  {each}" for each in said)
+    body = f"A database that has run {phase} already keeps what it has.\n{said}"
     help_ = "nothing, while no database has run it; else downgrade below it first, and upgrade again"
-    return Diagnostic("MIG708", Severity.WARNING, title, None, body=f"{body}{older}", help=help_)
+    return Diagnostic("MIG708", Severity.WARNING, title, None, body=body, help=help_)
 
 
 def _line(module: CheckedModule) -> tuple[str, Label | None]:

@@ -55,38 +55,17 @@ def _dispatch(words: list[str]) -> int:
 
 
 def _command(options: Options) -> int:
-    # Each command imports what it needs and no more: see "Cost" in the architecture.
-    if options.command == "compile":
-        from migdsl.cli.compile import compile_command  # as little as a look at the digests takes
+    from importlib import (
+        import_module,
+    )  # each command imports what it needs and no more: see "Cost" in the architecture
 
-        return compile_command(options)
-    if options.command == "check":
-        from migdsl.cli.check import check_command  # the front end
+    module = import_module(f"migdsl.cli.{_MODULES.get(options.command, options.command)}")
+    code: int = getattr(module, f"{options.command}_command")(options)
+    return code
 
-        return check_command(options)
-    if options.command == "plan":
-        from migdsl.cli.plan import plan_command  # the whole compiler
 
-        return plan_command(options)
-    if options.command == "diff":
-        from migdsl.cli.diffing import diff_command  # the compiler up to the plan
-
-        return diff_command(options)
-    if options.command == "finish":
-        from migdsl.cli.finishing import finish_command  # the front end, the formatter and the writer
-
-        return finish_command(options)
-    if options.command == "import":
-        from migdsl.cli.importing import import_command  # the driver, once it is needed
-
-        return import_command(options)
-    if options.command == "fmt":
-        from migdsl.cli.fmt import fmt_command  # the parser, and nothing behind it
-
-        return fmt_command(options)
-    from migdsl.cli.explain import explain_command  # the catalog
-
-    return explain_command(options)
+# Where a command's name can't be its module's.
+_MODULES = {"diff": "diffing", "finish": "finishing", "import": "importing"}
 
 
 def _internal(error: Exception) -> None:

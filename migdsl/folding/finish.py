@@ -58,7 +58,7 @@ def finish(what: Finishing) -> Mapping[str, str]:
     }
     texts = dict(_shared(what, before, after, touched))
     own = [name for name, sheet in before.sheets.items() if sheet.path == what.main]
-    if any(name in touched for name in own):
+    if touched & set(own) or _created(what, before, after):
         texts |= _moved(what, before, after, own, texts)
     return texts | {what.main: _closed(what)}
 
@@ -118,10 +118,14 @@ def _moved(
     text = texts.get(what.into_name) or (what.into.sources[what.into_name].text if what.into else _uses(what))
     pieces = [text.rstrip("\n")] if text.strip() else []
     pieces += [piece for node in _declaring(what, known) if (piece := _piece(what, node, after))]
-    created = [n for n, s in after.sheets.items() if n not in before.sheets and s.path == what.into_name]
-    if what.into_name not in texts:
-        pieces += [after.sheets[name].text for name in created]
+    pieces += [after.sheets[name].text for name in _created(what, before, after)]
     return {what.into_name: "\n\n".join(pieces) + "\n"}
+
+
+def _created(what: Finishing, before: Schema, after: Schema) -> list[str]:
+    """New entities that no file of the unit has a place for."""
+    new = (name for name in after.sheets if name not in before.sheets)
+    return [name for name in new if after.sheets[name].path not in what.unit.sources]
 
 
 def _entities(what: Finishing) -> list[ast.Entity]:

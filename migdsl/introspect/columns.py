@@ -6,8 +6,8 @@ from collections.abc import Collection, Iterator, Mapping
 
 from migdsl.diagnostics import Diagnostic, Label, Severity
 from migdsl.diagnostics.suggest import did_you_mean
-from migdsl.dialect.sameness import same
 from migdsl.introspect import lines
+from migdsl.introspect.matching import same_sql
 from migdsl.introspect.model import Column, Table
 from migdsl.introspect.words import WordlessError, is_null
 from migdsl.semantics import model
@@ -20,7 +20,7 @@ def differences(table: model.Table, found: Table, types: Types, coming: Collecti
     for column in table.columns:
         actual = found.column(column.name)
         if actual is None:
-            yield _missing(table, column, found)
+            yield _missing(column, found)
         else:
             yield from _one(table, column, actual, types)
     declared = {column.name for column in table.columns}
@@ -29,7 +29,7 @@ def differences(table: model.Table, found: Table, types: Types, coming: Collecti
             yield _unknown(table, actual)
 
 
-def _missing(table: model.Table, column: model.Column, found: Table) -> Diagnostic:
+def _missing(column: model.Column, found: Table) -> Diagnostic:
     names = [c.name for c in found.columns]
     near = did_you_mean(column.name, names)
     help_ = f"did you mean `{near}`?" if near else f"it has: {', '.join(names[:12])}"
@@ -43,7 +43,7 @@ def _missing(table: model.Table, column: model.Column, found: Table) -> Diagnost
 
 
 def _unknown(table: model.Table, actual: Column) -> Diagnostic:
-    title = f"the database has a column that `{table.entity}` doesn't declare: {actual.name}"
+    title = f"`{table.entity}` doesn't declare this column of the database: {actual.name}"
     return Diagnostic("MIG734", Severity.WARNING, title, Label(table.span, "says nothing of it"), help=pasted(actual))
 
 
@@ -73,16 +73,14 @@ def _value(table: model.Table, column: model.Column, actual: Column) -> Iterator
     """Where a row gets its value from, if nobody gives one."""
     generated = column.generated.text if column.generated else None
     real = actual.default if actual.default is not None and not is_null(actual.default) else None
-    if (generated is None) != (actual.generated is None):
-        yield _differs(table, column, actual, _generated(generated), _generated(actual.generated))
-    elif generated is not None and actual.generated is not None and not same(generated, actual.generated):
+    if not same_sql(generated, actual.generated):
         yield _differs(table, column, actual, _generated(generated), _generated(actual.generated))
     if column.identity != actual.identity:
         ways = [f"identity ({each})" if each else "no identity" for each in (column.identity, actual.identity)]
         yield _differs(table, column, actual, *ways, minor=column.identity is None)
     if column.default is None and real is not None:
         yield _differs(table, column, actual, "without a default", f"default {real}", minor=True)
-    elif column.default is not None and (real is None or not same(column.default, real)):
+    elif not same_sql(column.default, real):
         ways = [f"default {each}" if each is not None else "without a default" for each in (column.default, real)]
         yield _differs(table, column, actual, *ways)
 

@@ -9,7 +9,7 @@ from migdsl.diagnostics import Diagnostic, Label, Severity
 from migdsl.diagnostics.suggest import did_you_mean
 from migdsl.introspect import columns, constraints
 from migdsl.introspect.connect import Session
-from migdsl.introspect.model import Catalog, Table, Trigger
+from migdsl.introspect.model import Catalog, Trigger
 from migdsl.introspect.normal import type_texts
 from migdsl.semantics import model
 from migdsl.semantics.model import AddColumn, CheckedModule, Database

@@ -86,20 +86,26 @@ def _nearest(declared: Item, actual: Collection[Item]) -> Item | None:
 
 
 def _unknown(table: model.Table, found: Table, actual: Item, entities: Entities) -> Diagnostic:
-    title = f"the database has {_article(_kind(actual))} that `{table.entity}` doesn't declare: {actual.name}"
+    title = f"`{table.entity}` doesn't declare this {_kind(actual)} of the database: {actual.name}"
     label = Label(table.span, "says nothing of it")
-    return Diagnostic("MIG734", Severity.WARNING, title, label, help=_written(found, actual, entities))
-
-
-def _article(kind: str) -> str:
-    return f"an {kind}" if kind[0] in "aeiou" else f"a {kind}"
+    help_ = _written(found, actual, entities)
+    if isinstance(actual, Index) and not actual.valid:
+        help_ = f"it is not valid: drop {actual.name} and make it anew, unless CREATE INDEX CONCURRENTLY is at work"
+    return Diagnostic("MIG734", Severity.WARNING, title, label, help=help_)
 
 
 def _kind(item: Item) -> str:
     if isinstance(item, Index):
         return "unique index" if item.unique else "index"
-    names = {Key: "unique constraint", Check: "check", ForeignKey: "foreign key", Exclusion: "exclusion constraint"}
-    return names[type(item)]
+    return _KINDS[type(item)]
+
+
+_KINDS: dict[type, str] = {
+    Key: "unique constraint",
+    Check: "check",
+    ForeignKey: "foreign key",
+    Exclusion: "exclusion constraint",
+}
 
 
 def _columns(item: Item) -> frozenset[str]:

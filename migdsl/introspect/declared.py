@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from migdsl.dialect.sql import Expression
 from migdsl.introspect.model import Check, Exclusion, ForeignKey, Index, Key, Part
 from migdsl.semantics.model import Constraint, Table
-from migdsl.semantics.shapes import IndexPart
+from migdsl.semantics.shapes import Referred
 from migdsl.source import Span
 
 Item = Key | Check | ForeignKey | Index | Exclusion
@@ -31,30 +31,25 @@ def constraints(table: Table, entities: Mapping[str, Table]) -> Iterator[Declare
 
 
 def _item(of: Constraint, entities: Mapping[str, Table]) -> Item | None:
-    if of.kind == "unique":
-        return Key(of.name, of.columns)
     if of.check is not None:
         return Check(of.name, of.check.text)
     if of.target is not None:
-        target = entities.get(of.target.entity)
-        if target is None:
-            return None
-        columns = of.target.columns or target.key
-        deleting = (of.target.on_delete or "").lower()
-        acting = None if deleting in ("", "no action") else deleting
-        return ForeignKey(of.name, of.columns, target.schema, target.name, columns, acting)
+        return _reference(of, of.target, entities.get(of.target.entity))
     if of.index is not None:
-        shape = of.index
-        parts = tuple(map(_part, shape.parts))
+        shape, parts = of.index, tuple(Part(p.column, _text(p.expression)) for p in of.index.parts)
         return Index(of.name, parts, shape.method or "btree", False, shape.include, _text(shape.where))
     if of.exclude is not None:
         pairs = tuple((Part(p.column, _text(p.expression)), p.operator) for p in of.exclude.parts)
         return Exclusion(of.name, of.exclude.method, pairs, _text(of.exclude.where))
-    return None
+    return Key(of.name, of.columns) if of.kind == "unique" else None
 
 
-def _part(of: IndexPart) -> Part:
-    return Part(of.column, _text(of.expression))
+def _reference(of: Constraint, to: Referred, target: Table | None) -> ForeignKey | None:
+    if target is None:
+        return None
+    deleting = (to.on_delete or "").lower()
+    acting = None if deleting in ("", "no action") else deleting
+    return ForeignKey(of.name, of.columns, target.schema, target.name, to.columns or target.key, acting)
 
 
 def _text(of: Expression | None) -> str | None:

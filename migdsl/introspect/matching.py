@@ -56,7 +56,7 @@ def _serves(declared: Index, actual: Item) -> bool:
         and declared.method == actual.method
         and set(declared.include) == set(actual.include)
         and _same_parts(declared.parts, actual.parts)
-        and _same_sql(declared.where, actual.where)
+        and same_sql(declared.where, actual.where)
     )
 
 
@@ -64,14 +64,15 @@ def _excludes_alike(one: Exclusion, other: Exclusion) -> bool:
     operators = [[operator for _, operator in each.parts] for each in (one, other)]
     parts = [[part for part, _ in each.parts] for each in (one, other)]
     alike = one.method == other.method and operators[0] == operators[1]
-    return alike and _same_parts(*parts) and _same_sql(one.where, other.where)
+    return alike and _same_parts(*parts) and same_sql(one.where, other.where)
 
 
 def _same_parts(one: Sequence[Part], other: Sequence[Part]) -> bool:
     return len(one) == len(other) and all(
-        a.column == b.column and _same_sql(a.expression, b.expression) for a, b in zip(one, other, strict=True)
+        a.column == b.column and same_sql(a.expression, b.expression) for a, b in zip(one, other, strict=True)
     )
 
 
-def _same_sql(one: str | None, other: str | None) -> bool:
+def same_sql(one: str | None, other: str | None) -> bool:
+    """Whether two expressions mean the same, or neither is there."""
     return one == other if one is None or other is None else same(one, other)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from migdsl.formatting import format_source
 from migdsl.introspect import guess
@@ -19,10 +19,15 @@ OLDEST, NEWEST = 14, 18  # of the engines that the language knows
 _WORD = re.compile(r"[a-z_][a-z0-9_]*")
 
 
-def render(catalog: Catalog, variable: str | None) -> str:
-    """The declarations of all tables. `variable` is the environment variable with the URL, which is in no output."""
-    tenancy = guess.tenancy(catalog)
-    sections = [*_head(catalog, variable, tenancy), *_entities(catalog, tenancy), *_others(catalog)]
+def render(catalog: Catalog, variable: str | None, whole: Catalog | None = None) -> str:
+    """The declarations of all tables. `variable` is the environment variable with the URL, which is in no output.
+
+    `whole` is all of the database, where the catalogue is a part of it: names and guesses go by all tables.
+    """
+    whole = whole or catalog
+    tenancy = guess.tenancy(whole)
+    entities = _entities(catalog, tenancy, guess.entity_names(whole.tables))
+    sections = [*_head(catalog, variable, tenancy), *entities, *_others(catalog)]
     text = settled("\n\n".join(sections) + "\n")
     return format_source(SourceFile("", text)).text
 
@@ -66,8 +71,7 @@ def _writable(text: str) -> bool:
         return False
 
 
-def _entities(catalog: Catalog, tenancy: Tenancy | None) -> Iterator[str]:
-    every = guess.entity_names(catalog.tables)
+def _entities(catalog: Catalog, tenancy: Tenancy | None, every: Mapping[tuple[str, str], str]) -> Iterator[str]:
     declared = {table.place: every[table.place] for table in catalog.tables if undeclarable(table) is None}
     for table in catalog.tables:
         scope = tenancy.scopes[table.place] if tenancy is not None else None

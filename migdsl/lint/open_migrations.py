@@ -92,7 +92,7 @@ def _wanted(table: Table, operation: model.Operation) -> Iterator[tuple[Table, s
 
 def _add(table: Table, operation: model.AddColumn) -> _Wanted:
     yield "column", operation.column.name, _CHANGES
-    for name in operation.source.names() if operation.source else ():
+    for name in sorted(operation.source.names()) if operation.source else ():
         yield "column", name, _READS
     for back in operation.backs:
         yield "column", back.column, _CHANGES
@@ -113,7 +113,7 @@ def _constraint(table: Table, operation: model.AddConstraint | model.DropConstra
         yield "name", name, _CHANGES
     if constraint.kind == "key":
         yield "key", "", _CHANGES
-    for column in constraint.uses:
+    for column in sorted(constraint.uses):
         yield "column", column, _READS
 
 

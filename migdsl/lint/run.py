@@ -22,6 +22,7 @@ from migdsl.lint.rules import (
     nullability_already_so,
     private_key,
     raw_sql,
+    rename_alone,
     required_without_value,
     short_soak,
 )
@@ -47,6 +48,7 @@ RULES: tuple[tuple[str, Rule], ...] = (
     ("MIG412", back_without_input.check),
     ("MIG413", may_fail.check),
     ("MIG418", raw_sql.check),
+    ("MIG425", rename_alone.check),
     ("MIG501", big_bang.check),
     ("MIG601", no_ticket.check),
     ("MIG602", nothing_changes.check),

@@ -158,25 +158,26 @@ def text(value: str) -> str:
 
 # ------------------------------------------------------------------------------------------- pauses
 
+# A role without pg_read_all_stats sees that there are replicas, and nothing of them: NULL, and so a reason to wait.
 _HEALTH = {
-    "replication_lag": (
-        "SELECT coalesce(max(extract(epoch FROM coalesce(r.replay_lag, r.flush_lag, r.write_lag))), 0)"
-        " FROM pg_catalog.pg_stat_replication AS r"
-    ),
-    "lock_wait": (
-        "SELECT coalesce(max(extract(epoch FROM clock_timestamp() - l.waitstart)), 0)"
-        " FROM pg_catalog.pg_locks AS l WHERE NOT l.granted"
-        " AND l.database = (SELECT d.oid FROM pg_catalog.pg_database AS d WHERE d.datname = current_database())"
-    ),
+    "replication_lag": """CASE WHEN bool_or(r.state IS NULL) THEN NULL
+              ELSE coalesce(max(extract(epoch FROM coalesce(r.replay_lag, r.flush_lag, r.write_lag))), 0) END
+          FROM pg_catalog.pg_stat_replication AS r""",
+    "lock_wait": """coalesce(max(extract(epoch FROM clock_timestamp() - l.waitstart)), 0)
+          FROM pg_catalog.pg_locks AS l
+         WHERE NOT l.granted
+           AND coalesce(l.database, 0) IN (0, (SELECT d.oid FROM pg_catalog.pg_database AS d
+                                                WHERE d.datname = current_database()))""",
 }
+_HIDDEN = "'hidden from this role, which needs pg_read_all_stats'"
 
 
 def hold(condition: Condition) -> str:
     """A question that answers why a job must wait, or NULL."""
     used = dict.fromkeys(c.metric.name for c in comparisons(condition))
-    values = ",\n       ".join(f"({_HEALTH[name]}) AS {name}" for name in used)
-    now = " || ', ' || ".join(f"'{name} is ' || trim_scale(round({name}, 1))::text || ' s'" for name in used)
-    return f"""SELECT CASE WHEN {_unhealthy(condition)}
+    values = ",\n               ".join(f"(SELECT {_HEALTH[name]}) AS {name}" for name in used)
+    now = " || ', ' || ".join(f"'{n} is ' || coalesce(trim_scale(round({n}, 1))::text || ' s', {_HIDDEN})" for n in used)
+    return f"""SELECT CASE WHEN coalesce({_unhealthy(condition)}, TRUE)
             THEN {now} END
   FROM (SELECT {values}) AS health"""
 

@@ -6,20 +6,24 @@ from collections.abc import Iterator
 
 from migdsl.dialect.names import dollar_tag, literal, quote
 from migdsl.dialect.sql import Expression
-from migdsl.ops import not_null
+from migdsl.ops import dependents, not_null
 from migdsl.ops.add_column import EXPAND_TABLE
 from migdsl.ops.batches import Walk
 from migdsl.ops.context import Context
 from migdsl.ops.model import Cost, Group, Lock, Part, Refill, Step
 from migdsl.ops.pairs import assigned, compared, over
-from migdsl.semantics.model import Column, DropColumn
+from migdsl.semantics.model import Column, Constraint, DropColumn
+from migdsl.semantics.phrases import called
 
-REFILL = 0  # undone last of all, since ways back run from the highest rank down
+# Undone after all that stands under the table's lock, since ways back run from the highest rank down.
+REFILL = 0
+FIRST = 0  # in expand: before anything has changed
 
 
 def lower(context: Context, operation: DropColumn) -> Iterator[Step]:
     """The steps of a `drop`."""
     column = operation.column
+    yield _guard(context, column.name)
     kept = context.is_target(column.name) is not None or operation.back is not None
     if not column.nullable and not kept:
         title = f"Let new code leave {context.table.entity}.{column.name} out: it may be NULL from now on"
@@ -30,14 +34,28 @@ def lower(context: Context, operation: DropColumn) -> Iterator[Step]:
         yield _way_home(context, column, back)
 
 
+def _guard(context: Context, column: str) -> Step:
+    """Nobody should learn only when the soak is over that something still needs the column."""
+    return Step(
+        "expand",
+        "check_dependents",
+        f"Refuse where anything that the entity doesn't declare depends on {context.table.entity}.{column}",
+        context.table,
+        rank=FIRST,
+        up=(Group((), (dependents.refuse(context, column),)),),
+    )
+
+
 def _drop(context: Context, operation: DropColumn) -> Step:
     column = operation.column
-    lock = ((context.sql, Lock.ACCESS_EXCLUSIVE),)
-    up = (_refuse_dependents(context, column.name), _remember(context, column.name))
+    gone = dependents.replaced(context, column.name)
+    lock = dependents.locks(context, gone)
+    keep = f"  {_remember(context, column.name)};\n{dependents.remember(context, gone)}"
+    up = (dependents.refuse(context, column.name), dependents.qualifying(keep))
     return Step(
         "contract",
         "drop_column",
-        f"Drop {context.table.entity}.{column.name}; refused while anything still depends on it",
+        _title(context, column.name, gone),
         context.table,
         Lock.ACCESS_EXCLUSIVE,
         reversible=_back(context, operation) is not None,
@@ -47,6 +65,12 @@ def _drop(context: Context, operation: DropColumn) -> Step:
         precondition="explicit column lists, or pools reconnect: prepared SELECT * and COPY without columns"
         " miss a column",
     )
+
+
+def _title(context: Context, column: str, gone: tuple[Constraint, ...]) -> str:
+    along = ", ".join(called(context.table, c) for c in gone)
+    with_ = f"; {along} {'goes' if len(gone) == 1 else 'go'} with it" if gone else ""
+    return f"Drop {context.table.entity}.{column}{with_}; refused while anything{' else' if gone else ''} still depends on it"
 
 
 def _way_home(context: Context, column: Column, back: Expression) -> Step:
@@ -63,33 +87,6 @@ def _back(context: Context, operation: DropColumn) -> Expression | None:
         return operation.back.expression
     pair = context.is_target(operation.column.name)
     return next((b.expression for b in pair.backs if b.column == operation.column.name), None) if pair else None
-
-
-def _attribute(context: Context, column: str) -> str:
-    return f"a.attrelid = {literal(context.sql)}::regclass AND a.attname = {literal(column)} AND NOT a.attisdropped"
-
-
-def _refuse_dependents(context: Context, column: str) -> str:
-    """DROP COLUMN takes indexes, constraints and statistics along without a word: they must be refused first."""
-    body = f"""
-DECLARE
-  dependents text;
-BEGIN
-  SELECT string_agg(DISTINCT pg_describe_object(d.classid, d.objid, d.objsubid), ', ') INTO dependents
-    FROM pg_attribute AS a JOIN pg_depend AS d
-      ON d.refclassid = 'pg_class'::regclass AND d.refobjid = a.attrelid AND d.refobjsubid = a.attnum
-   WHERE {_attribute(context, column)}
-     AND NOT EXISTS (SELECT FROM pg_attrdef AS f WHERE d.classid = 'pg_attrdef'::regclass
-                        AND f.oid = d.objid AND f.adrelid = a.attrelid AND f.adnum = a.attnum)
-     AND NOT EXISTS (SELECT FROM pg_constraint AS c WHERE d.classid = 'pg_constraint'::regclass
-                        AND c.oid = d.objid AND c.contype = 'n');
-  IF dependents IS NOT NULL THEN
-    RAISE EXCEPTION 'column % of % is still used by: %', {literal(column)}, {literal(context.sql)}, dependents
-      USING ERRCODE = '55000', HINT = 'drop or change what is named first: DROP COLUMN would take it along without a word';
-  END IF;
-END"""
-    tag = dollar_tag(body, "guard")
-    return f"DO {tag}{body}\n{tag}"
 
 
 def _remember(context: Context, column: str) -> str:
@@ -121,7 +118,7 @@ SELECT {literal(context.migration)}, {_remembered(context)}, a.attnum * 100 + pa
                   WHEN 'm' THEN 'MAIN' ELSE 'EXTENDED' END) END),
        (7, format('ALTER TABLE %s ALTER COLUMN %I SET (', a.attrelid::regclass, a.attname)
            || array_to_string(a.attoptions, ', ') || ')')) AS part (seq, sql)
- WHERE {_attribute(context, column)} AND part.sql IS NOT NULL
+ WHERE {dependents.attribute(context, column)} AND part.sql IS NOT NULL
     ON CONFLICT (migration, revision, seq) DO UPDATE SET sql = excluded.sql"""
 
 

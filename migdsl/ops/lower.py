@@ -13,14 +13,18 @@ from migdsl.ops import (
     create_table,
     data,
     demands,
+    dependents,
     drop_column,
+    drop_constraint,
     enum_label,
     gates,
     names,
     nullability,
     pairs,
     raw_sql,
+    rename_table,
     sync,
+    twins,
 )
 from migdsl.ops.context import Context
 from migdsl.ops.demands import backfill_name
@@ -34,11 +38,15 @@ from migdsl.semantics.model import (
     Comment,
     CreateTable,
     DropColumn,
+    DropConstraint,
+    DropTable,
     ExtendEnum,
     OptionalColumn,
     RawSql,
+    RenameTable,
     ReplicaIdentity,
     RequireColumn,
+    RetypeColumn,
     SetDefault,
 )
 
@@ -76,9 +84,9 @@ def _table(migration: str, module: CheckedModule, change: Change) -> TablePlan:
     fills = tuple(data.fills(context))
     if fills and not _walkable(context):
         steps += _batch_index(context)
-    drops = [o for o in change.operations if isinstance(o, DropColumn)]
     gone = any(s.phase == "contract" for s in steps)
-    soak = max((o.soak_seconds for o in drops), default=DEFAULT_SOAK) if gone else None
+    soaks = [o.soak_seconds for o in change.operations if isinstance(o, _SOAKED)]
+    soak = max(soaks, default=DEFAULT_SOAK) if gone else None
     if soak is not None and module.policy.keep_seconds is not None:
         soak = max(soak, module.policy.keep_seconds)
     return TablePlan(
@@ -89,22 +97,30 @@ def _table(migration: str, module: CheckedModule, change: Change) -> TablePlan:
         tuple(data.violations(context)),
         names.counter(migration, change.table) if context.pairs or context.kept else None,
         soak,
-        tuple(o.irreversible for o in drops if o.irreversible),
+        tuple(o.irreversible for o in change.operations if isinstance(o, _FINAL) and o.irreversible),
     )
 
 
+def _constrain(context: Context, operation: AddConstraint) -> Iterator[Step]:
+    return (twins if operation.replaces is not None else constraints).lower(context, operation)
+
+
+_SOAKED = (DropColumn, RetypeColumn, RenameTable, DropTable)
+_FINAL = (DropColumn, RetypeColumn, DropTable, DropConstraint, RawSql)
 LOWERINGS: Mapping[type, Callable[[Context, Any], Iterator[Step]]] = {
     AddColumn: add_column.lower,
     DropColumn: drop_column.lower,
     RequireColumn: nullability.require,
     OptionalColumn: nullability.optional,
-    AddConstraint: constraints.lower,
+    AddConstraint: _constrain,
+    DropConstraint: drop_constraint.lower,
     SetDefault: attributes.default,
     Comment: attributes.comment,
     ReplicaIdentity: attributes.replica_identity,
     ExtendEnum: enum_label.lower,
     RawSql: raw_sql.lower,
     CreateTable: create_table.lower,
+    RenameTable: rename_table.lower,
 }
 
 
@@ -117,7 +133,9 @@ def _walkable(context: Context) -> bool:
     """Whether an index begins with the tenant and the key, so that a batch reads only its own rows."""
     table = context.table
     wanted = (*([table.tenant] if table.scope == "tenant" and table.tenant else []), *table.key)
-    own = [table.key, *(c.columns for c in table.constraints if c.kind in ("index", "unique"))]
+    gone = {c.span for c in dependents.dropped(context)}  # the way back walks before it is there again
+    kept = [c for c in table.constraints if c.kind in ("index", "unique") and c.span not in gone]
+    own = [table.key, *(c.columns for c in kept)]
     return any(columns[: len(wanted)] == wanted for columns in own)
 
 
@@ -206,7 +224,7 @@ def _gates(migration: str, phase: str, plans: tuple[TablePlan, ...], asked: Mapp
         if plan.fills or plan.comparisons or plan.violations:
             if plan.table.scope == "tenant":
                 found.append(gates.listed(migration, entity))
-            if plan.fills:
+            if plan.fills or plan.violations:
                 found.append(gates.clean(migration, entity))
         if phase == "contract" and plan.counter:
             found.append(gates.silent(migration, entity, plan.counter, max(soaks)))

@@ -22,13 +22,16 @@ class StepChange(Part):
     subject: str = Field(description="What tells it from other steps of the same operation on that table.")
     title: str = Field(description="The step as a sentence, of the newer version where it is there.")
     aspects: tuple[str, ...] = Field(
-        description="What is different: statements, way back, questions (of gates and comparisons), lock, cost, precondition, reversible."
+        description="What is different: statements, way back, questions (what gates and comparisons ask), lock, cost, "
+        "precondition, reversible."
     )
     binding: bool = Field(
         description="Whether it leaves something else behind; gates, locks and comparisons only decide whether and how."
     )
     ran: bool = Field(description="Whether its phase has run.")
-    before: tuple[str, ...] = Field(description="The SQL of the older version, `-- way back` before that of the way back; empty where it wasn't there.")
+    before: tuple[str, ...] = Field(
+        description="The SQL of the older version, `-- way back` before that of the way back; empty where it wasn't there."
+    )
     after: tuple[str, ...] = Field(description="The SQL of the newer version, likewise; empty where it is gone.")
 
 

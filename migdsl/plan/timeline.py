@@ -7,7 +7,6 @@ from typing import Literal
 from pydantic import Field
 
 from migdsl.plan.base import Part
-from migdsl.plan.phases import PhaseId
 
 
 class Deploy(Part):
@@ -16,7 +15,7 @@ class Deploy(Part):
     kind: Literal["application", "revision"] = Field(
         description="application: code of the users' own; revision: one that Alembic runs."
     )
-    phase: PhaseId = Field(description="The phase that it belongs to; code comes before the phase's own steps.")
+    phase: str = Field(description="The phase that it belongs to; code comes before the phase's own steps.")
     text: str = Field(description="What is deployed, as a sentence.")
     artifact: str | None = Field(description="The path of the revision, or null for the application.")
 
@@ -24,7 +23,7 @@ class Deploy(Part):
 class Wait(Part):
     """Time in which nothing is done but watch."""
 
-    phase: PhaseId = Field(description="The phase that begins, or ends, only afterwards.")
+    phase: str = Field(description="The phase that begins, or ends, only afterwards.")
     text: str = Field(description="What is waited for, as a sentence.")
     seconds: int = Field(description="For how long at least, in seconds.")
 

@@ -102,7 +102,9 @@ def _rollout(planned: Planned) -> Said:
 def _flags(planned: Planned) -> Said:
     found: Said = {}
     for switch in planned.module.switches:
-        scopes = [", ".join(line.tenants) or (f"{line.percent}%" if line.percent else line.scope) for line in switch.lines]
+        scopes = [
+            ", ".join(line.tenants) or (f"{line.percent}%" if line.percent else line.scope) for line in switch.lines
+        ]
         found[switch.name] = "on for " + ("; ".join(scopes) or "nobody")
     return found
 

@@ -42,7 +42,7 @@ def assumptions() -> tuple[str, ...]:
     """What the estimates rest on, as sentences."""
     return (
         f"A scan reads {SCANNED:,} rows a second, an index is built from {INDEXED:,}, a rewrite copies {REWRITTEN:,}",
-        f"Batches fill {FILLED:,} rows a second: 20 ms each, half of the time at rest, sizes adapt; each tenant takes at least one",
+        f"Batches fill {FILLED:,} rows a second: 20 ms each, half of the time at rest; each tenant takes at least one",
         "Waiting for locks and for transactions that are older isn't counted",
     )
 

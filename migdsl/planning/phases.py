@@ -45,7 +45,7 @@ def phases(facts: Facts, revisions: tuple[Revision, ...]) -> tuple[Phase, ...]:
 
 
 def _steps(facts: Facts, phase: PhaseId, revisions: tuple[Revision, ...]) -> list[TypedStep]:
-    return [*_people(facts, phase), *_revision_steps(phase, revisions), *demands.manual_steps(facts, phase)]
+    return [*_people(facts, phase), *_revision_steps(phase, revisions), *(_estimated(facts, step) for step in demands.manual_steps(facts, phase))]
 
 
 def _phase(facts: Facts, phase: PhaseId, typed: tuple[TypedStep, ...], conditions: tuple[ExitCondition, ...]) -> Phase:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from migdsl.dialect.canonical import canonical
-from migdsl.ops.model import Alone, BuildIndex, Gate, Group, Part, Step, TablePlan
+from migdsl.ops.model import Alone, BuildIndex, Gate, Group, Part, Refill, Step, TablePlan
 from migdsl.planning.model import Planned
 from migdsl.semantics.model import PHASES, Table
 from migdsl.values import Value, replace
@@ -89,7 +89,8 @@ def _effects(part: Part) -> tuple[str, ...]:
         return (part.create,)
     if isinstance(part, Alone):
         return (part.statement,)
-    return (part.batch,)
+    # What a replay makes again stands in the ledger: where from is all that a file can say.
+    return (part.batch,) if isinstance(part, Refill) else (f"-- made again, as remembered in {part.subject}",)
 
 
 def _subject(step: Step) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from migdsl.plan.model import Cutover
-from migdsl.plan.phases import Phase, PhaseId
+from migdsl.plan.phases import Phase
 from migdsl.plan.timeline import Deploy, Timeline, Wait
 from migdsl.planning import estimates
 from migdsl.planning.facts import Facts, new_side
@@ -54,7 +54,7 @@ def _last_waits(phases: tuple[Phase, ...], pauses: list[int]) -> Iterator[Wait]:
     if soak:
         text = f"The old stays for {duration(soak)} after everybody has switched"
         yield Wait(phase="contract", text=text, seconds=soak)
-    late: PhaseId | None = next((p.id for p in phases if p.id in _LATE), None)
+    late = next((p.id for p in phases if p.id in _LATE), None)
     window = max((c.window_seconds or 0 for p in phases for c in p.exit_conditions), default=0)
     if late and window:
         text = f"Reconciliations are clean for {duration(window)} after the switch"
@@ -80,7 +80,7 @@ def _deploys(facts: Facts, revisions: tuple[Revision, ...], phases: tuple[Phase,
         yield Deploy(kind="application", phase=phases[-1].id, text=text, artifact=None)
 
 
-def _code(facts: Facts, phases: tuple[PhaseId, ...]) -> Iterator[tuple[PhaseId, str]]:
+def _code(facts: Facts, phases: tuple[str, ...]) -> Iterator[tuple[str, str]]:
     """Versions of the application that must be out before a phase begins."""
     pairs = [p for p in facts.tables if p.comparisons]
     if "cutover" in phases and pairs:

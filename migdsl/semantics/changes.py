@@ -46,7 +46,7 @@ def change(
         problems.error("MIG007", node.entity.span, title, "changing such a table is not supported by this release")
         return None
     before = {c.name for c in table.columns} if table.complete else None
-    scene = Scene(problems, table, before, _names_after(node, table), targets)
+    scene = Scene(problems, table, before, _names_after(node, table), targets, _renamed(node))
     operations = [found for item in node.operations for found in _OPERATIONS[type(item)](scene, item)]
     return Change(table, tuple(operations), node.span)
 
@@ -62,6 +62,12 @@ def _names_after(node: ast.Change, table: Table) -> Collection[str] | None:
         added |= {sql_name(name) for name in come}
         dropped |= {sql_name(name) for name in gone}
     return ({c.name for c in table.columns} | added) - dropped
+
+
+def _renamed(node: ast.Change) -> Mapping[str, str]:
+    """The columns that get another name, and which."""
+    renames = (item for item in node.operations if isinstance(item, ast.Rename))
+    return {sql_name(item.column): sql_name(item.to) for item in renames}
 
 
 def _moved(item: ast.Operation) -> tuple[tuple[ast.Name, ...], tuple[ast.Name, ...]]:

@@ -17,7 +17,7 @@ def created(
     problems: Problems,
     nodes: list[ast.Create],
     entities: Mapping[str, Table],
-    databases: Mapping[str, Database],
+    databases: dict[str, Database],
     tenants: Tenants | None,
 ) -> tuple[Change, ...]:
     """New tables, each a change of its own."""

@@ -163,7 +163,7 @@ class UniqueSet(Value):
 class AddColumn(Value):
     """A new column, how rows get its value, and how that goes back.
 
-    `said`: what the file says, where that is a `rename`, a `split` or a `merge`.
+    `said`: what the file says, where that is a `rename`, a `split` or a `merge`. `like`: the column whose new name it is.
     """
 
     column: Column
@@ -173,6 +173,7 @@ class AddColumn(Value):
     complies: str | None
     span: Span
     said: str | None = None
+    like: str | None = None
 
 
 class DropColumn(Value):

@@ -41,8 +41,8 @@ def rename(scene: Scene, item: ast.Rename) -> Iterator[Operation]:
     added = replace(column, name=to, span=item.to.span, key=False, tenant=False, unique=False)
     words = f"rename {column.name} to {to}"
     back = Back(column.name, just(to), item.span)
-    yield AddColumn(added, just(column.name), (back,), (), None, item.span, words)
-    yield from twins(scene.table, {column.name: to})
+    yield AddColumn(added, just(column.name), (back,), (), None, item.span, words, column.name)
+    yield from twins(scene.table, scene.renamed, column.name)
     yield DropColumn(column, scene.soak(item.after), None, None, item.span, words)
 
 
@@ -123,10 +123,12 @@ def _movable(scene: Scene, name: ast.Name, column: Column, verb: str) -> bool:
     return False
 
 
-def twins(table: Table, new: Mapping[str, str]) -> Iterator[AddConstraint]:
-    """What stands on columns that others take the place of, over the new ones."""
+def twins(table: Table, new: Mapping[str, str], column: str) -> Iterator[AddConstraint]:
+    """What stands on a column that another takes the place of, over the new ones: each once, whichever columns it has."""
     for constraint in table.constraints:
-        if constraint.kind != "generated" and constraint.uses & set(new):
+        if constraint.kind in ("key", "generated"):
+            continue
+        if column == next((name for name in new if name in constraint.uses), None):
             yield AddConstraint(over(constraint, new), None, constraint, constraint.span)
 
 

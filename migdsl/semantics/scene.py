@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from types import MappingProxyType
 
 from migdsl.dialect import sql as dialect
 from migdsl.dialect.names import quote
@@ -18,13 +19,17 @@ DEFAULT_SOAK = 14 * 86400
 
 
 class Scene(Value):
-    """One table's change. `before` and `after` are its columns, None where they aren't all known."""
+    """One table's change. `before` and `after` are its columns, None where they aren't all known.
+
+    `renamed`: columns that are only called something else from now on, with their new names.
+    """
 
     problems: Problems
     table: Table
     before: Collection[str] | None
     after: Collection[str] | None
     entities: Mapping[str, Table]
+    renamed: Mapping[str, str] = MappingProxyType({})
 
     def existing(self, name: ast.Name) -> Column | None:
         """The column of that name, or None where there is none (and that was reported)."""

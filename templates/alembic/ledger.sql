@@ -129,4 +129,4 @@ CREATE TABLE IF NOT EXISTS migdsl.snapshot (
 );
 -- ;
 COMMENT ON TABLE migdsl.snapshot IS
-    'DDL that a downgrade replays, saved when its upgrade ran. What takes long runs by itself, after "before"; "undo" clears a failed try.';
+    'DDL that a downgrade replays, saved when its upgrade ran; what takes long runs after "before", and "undo" clears a failed try.';

@@ -155,7 +155,7 @@ def test_only_what_is_of_a_later_release_shows_it(code: Code) -> None:
 
 # What a text could advise and nobody could follow.
 ABSENT = re.compile(
-    r"--fix|--unsafe|`migdsl (?!compile|check|fmt|plan|diff|explain)\w+|`use`|`output|`rename|`retype|`create|`metric"
+    r"--fix|--unsafe|`migdsl (?!compile|check|fmt|plan|diff|explain|import|finish)\w+|`use`|`output|`rename|`retype|`create|`metric"
 )
 
 

@@ -282,7 +282,7 @@ def test_every_fold_is_tried_here():
 def test_an_operation_without_a_fold_is_a_clear_error(monkeypatch: pytest.MonkeyPatch):
     module = inspect.getmodule(FOLDS[ast.Add])
     assert module is not None
-    monkeypatch.delitem(FOLDS, ast.Add)  # type: ignore[arg-type]
+    monkeypatch.delitem(FOLDS, ast.Add)
     with pytest.raises(Unfoldable, match="what `add` makes of an entity is not known"):
         folded(USER, "change User { add a text? }\n")
 

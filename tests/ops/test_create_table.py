@@ -25,5 +25,5 @@ create Room in app."ro""om" {
 
 def test_a_table_comes_with_all_that_stands_on_it(walk: Walk):
     shown = "SELECT conname::text FROM pg_constraint WHERE conrelid = '\"ro\"\"om\"'::regclass AND contype <> 'n' ORDER BY 1"
-    names = ['area known', 'ro"om_area_during_excl', 'ro"om_org_id_fkey', 'ro"om_pkey', 'ro"om_tenant_id_order_key']
+    names = ["area known", 'ro"om_area_during_excl', 'ro"om_org_id_fkey', 'ro"om_pkey', 'ro"om_tenant_id_order_key']
     walk(mig(ENTITIES, NEW), DDL, {"expand": sees(shown, *((name,) for name in names))})

@@ -22,7 +22,11 @@ entity Account in app.accounts {
   rows 10k
 }
 """
-BOTH = USERS + ACCOUNT + "change Account { add kind text default \"plain\"; require label { from `coalesce(label, 'none')` } }\n"
+BOTH = (
+    USERS
+    + ACCOUNT
+    + "change Account { add kind text default \"plain\"; require label { from `coalesce(label, 'none')` } }\n"
+)
 
 
 def planned(text: str) -> Planned:

@@ -99,5 +99,7 @@ def test_released_and_passed_follow_the_flag():
 
 
 def test_what_is_not_released_has_not_been_passed():
-    found = planned(("downtime none", "downtime none\n  through expand"), ("stage off for all", "stage rampdown for all"))
+    found = planned(
+        ("downtime none", "downtime none\n  through expand"), ("stage off for all", "stage rampdown for all")
+    )
     assert {p.id: p.passed for p in found.phases}["enforce"] is False

@@ -61,7 +61,7 @@ def test_a_stale_file_is_found(tmp_path, monkeypatch, capsys):
     assert refresh_schemas.main(["--check"]) == 0
 
 
-@pytest.mark.parametrize("name", (*SCHEMAS, "plan_diff.schema.json"))
+@pytest.mark.parametrize("name", [*SCHEMAS, "plan_diff.schema.json"])
 def test_each_is_a_schema(name):
     Draft202012Validator.check_schema(schema(name))
     assert schema(name)["$schema"] == "https://json-schema.org/draft/2020-12/schema"
@@ -100,7 +100,7 @@ def test_what_is_missing_too_much_or_wrong_does_not_fit(plans):
         assert not validator.is_valid({key: value for key, value in plan.items() if key != field}), field
     assert not validator.is_valid({**plan, "surprise": 1})
     assert not validator.is_valid({**plan, "migration_type": "api_migration"})
-    assert not validator.is_valid({**plan, "phases": [{**plan["phases"][0], "id": "cleanup"}]})
+    assert not validator.is_valid({**plan, "phases": [{**plan["phases"][0], "id": "clean up"}]})
 
 
 def test_a_plan_file_reads_back_as_the_same_plan(plans):

@@ -39,7 +39,12 @@ def test_every_move_of_all(before: str, after: str):
 
 @pytest.mark.parametrize(
     ("before", "after", "verdict"),
-    [("off", "live", "forward"), ("live", "complete", "forward"), ("off", "complete", "skips"), ("live", "off", "back")],
+    [
+        ("off", "live", "forward"),
+        ("live", "complete", "forward"),
+        ("off", "complete", "skips"),
+        ("live", "off", "back"),
+    ],
 )
 def test_without_two_sides_most_stages_have_nothing_to_prove(before: str, after: str, verdict: str):
     (found,) = between_flags((f"{before} for all",), (f"{after} for all",), pairs=False)

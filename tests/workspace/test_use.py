@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import pytest
 
 from migdsl.diagnostics.render_text import render_text
+from migdsl.lint.open_migrations import overlapping
 from migdsl.syntax import unit as units
 from migdsl.workspace import Compilation, check, compile_files, overlaps, source_digest
 
@@ -239,16 +240,45 @@ PAIR = "add address text pii { from `coalesce(email, 'x')`; back email = `addres
             "add b text? { unique (tenant_id, b) as one_uq }",
             "the name `one_uq`",
         ),
+        ("retype email varchar(90)", "index (tenant_id, email)", "`User.email`"),
+        ("default name 'x'".replace("'", '"'), 'default name "y"', "`User.name`"),
+        ('comment "a"', 'comment "b"', "the comment of `User`"),
+        ("rename table to people", ADD, "the table `public.users`"),
+        ("drop constraint name_uq", "drop constraint name_uq", "the name `name_uq`"),
     ],
 )
 def test_two_open_migrations_that_want_the_same_are_shown_with_both_places(one: str, two: str, shown: str):
-    files = {"a.mig": migration("a", one), "b.mig": migration("b", two), "shared/schema.mig": SCHEMA}
+    schema = SCHEMA.replace("  index", "  unique (tenant_id, name) as name_uq\n  index")
+    files = {"a.mig": migration("a", one), "b.mig": migration("b", two), "shared/schema.mig": schema}
     checked = [check(files, name) for name in ("a.mig", "b.mig")]
-    assert [codes(found) for found in checked] == [[], []]
-    (problem,) = overlaps(checked)
+    (problem,) = overlapping([found.module for found in checked if found.module])
     assert (problem.code, problem.title.startswith(shown)) == ("MIG430", True)
     assert problem.primary is not None
     assert [problem.primary.span.path, *(label.span.path for label in problem.secondary)] == ["b.mig", "a.mig"]
+
+
+CREATE = "create Note in app.notes { id bigint key; tenant_id uuid tenant; body text?; from User { id = id; body = email } }\n"
+
+
+@pytest.mark.parametrize(
+    ("one", "two", "shown"),
+    [
+        (CREATE, CREATE, "the table `public.notes`"),
+        (
+            'drop entity User after 30d irreversible because "x"\n',
+            "change User { add a text? }\n",
+            "the table `public.users`",
+        ),
+        (CREATE, 'change User { drop email irreversible because "x" }\n', "`User.email`"),
+        (CREATE, "change User { rename table to notes }\n", "the table `public.notes`"),
+    ],
+)
+def test_tables_that_come_and_go_are_compared_too(one: str, two: str, shown: str):
+    head, tail = MAIN.split("change User", 1)[0], MAIN[MAIN.index("cutover") :]
+    texts = {f"{n}.mig": head.replace("users_phone", n) + each + tail for n, each in (("a", one), ("b", two))}
+    checked = [check({**texts, "shared/schema.mig": SCHEMA}, name) for name in texts]
+    found = overlapping([each.module for each in checked if each.module])
+    assert [problem.code for problem in found if problem.title.startswith(shown)] == ["MIG430"]
 
 
 @pytest.mark.parametrize(

@@ -104,4 +104,21 @@ change User { sql "fix" { up `DO $$ BEGIN UPDATE users SET username = ''; END $$
 change User { require email { from `username || '@example.com'` } }""",
         fix="none",
     ),
+    Code(
+        id="MIG425",
+        severity=Severity.ERROR,
+        title="a table is renamed and changed at once",
+        why="""\
+A rename takes effect in one moment, and a view answers to the old name. Backfills, triggers and the revisions of later \
+phases go by the table's name: with both in one migration they would have to follow the table from one name to the \
+other, and back. Two migrations, one after the other, need no such thing.""",
+        bad="""\
+change User {
+  rename table to people
+  index (username)
+}""",
+        good="""\
+change User { rename table to people }""",
+        fix="none",
+    ),
 )

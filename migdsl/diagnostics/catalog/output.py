@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from migdsl.diagnostics.catalog.database import CODES as DATABASE
 from migdsl.diagnostics.code import Code
 from migdsl.diagnostics.model import Severity
 
@@ -205,4 +206,5 @@ flag users_index { stage complete for all }
 finished 2027-02-01""",
         fix="none",
     ),
+    *DATABASE,
 )

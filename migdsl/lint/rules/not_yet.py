@@ -11,8 +11,6 @@ from migdsl.semantics.phrases import phrases
 
 LATER: tuple[type, ...] = (
     model.RetypeColumn,
-    model.DropConstraint,
-    model.RenameTable,
     model.DropTable,
 )
 

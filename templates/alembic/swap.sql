@@ -1,0 +1,307 @@
+-- Procedures of a swap: a column's name, and all that stands on it, goes to another column of its table.
+-- Each can be run again after a kill. Names between @ are replaced by the migration's own.
+CREATE OR REPLACE PROCEDURE @numbers@(rel regclass, giver name, taker name, kept text, converted text)
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $body$
+-- A default, an identity or an owned sequence goes along. `converted`: a default as one of the new type; NULL on the way back.
+DECLARE
+  tops CONSTANT jsonb := '{"21": 32767, "23": 2147483647, "20": 9223372036854775807}';  -- by type: int2, int4, int8
+  old pg_attribute;
+  wanted oid := (SELECT atttypid FROM pg_attribute WHERE attrelid = rel AND attname = taker AND NOT attisdropped);
+  expression text;
+  saved text;
+  seq record;
+  spot record;
+  top numeric;
+  bottom numeric;
+BEGIN
+  SELECT a.* INTO old FROM pg_attribute AS a WHERE a.attrelid = rel AND a.attname = giver AND NOT a.attisdropped;
+  SELECT pg_get_expr(d.adbin, d.adrelid) INTO expression
+    FROM pg_attrdef AS d WHERE d.adrelid = rel AND d.adnum = old.attnum;
+  SELECT s.*, c.relname, n.nspname, c.relacl, c.relowner, obj_description(c.oid, 'pg_class') AS said INTO seq
+    FROM pg_depend AS d
+    JOIN pg_class AS c ON c.oid = d.objid AND c.relkind = 'S'
+    JOIN pg_namespace AS n ON n.oid = c.relnamespace
+    JOIN pg_sequence AS s ON s.seqrelid = c.oid
+   WHERE d.classid = 'pg_class'::regclass AND d.refclassid = 'pg_class'::regclass
+     AND d.refobjid = rel AND d.refobjsubid = old.attnum AND d.deptype IN ('a', 'i');
+  IF seq.seqrelid IS NOT NULL THEN
+    top := seq.seqmax;
+    bottom := seq.seqmin;
+    IF seq.seqtypid = old.atttypid AND tops ? wanted::text THEN
+      -- The old type's own bounds become the new type's; bounds that somebody has set stay.
+      top := CASE WHEN top = (tops ->> seq.seqtypid::text)::numeric THEN (tops ->> wanted::text)::numeric ELSE top END;
+      IF bottom = -(tops ->> seq.seqtypid::text)::numeric - 1 THEN
+        bottom := -(tops ->> wanted::text)::numeric - 1;
+      END IF;
+    ELSE
+      wanted := seq.seqtypid;
+    END IF;
+    -- The sequence's own lock: nobody draws a number after its state was read.
+    EXECUTE format('ALTER SEQUENCE %s CACHE %s', seq.seqrelid::regclass, seq.seqcache);
+    EXECUTE format('SELECT last_value, is_called FROM %s', seq.seqrelid::regclass) INTO spot;
+    IF spot.last_value NOT BETWEEN -(tops ->> wanted::text)::numeric - 1 AND (tops ->> wanted::text)::numeric
+       OR spot.last_value NOT BETWEEN bottom AND top THEN
+      RAISE EXCEPTION 'the sequence % stands at %, which % can not hold',
+        seq.seqrelid::regclass, spot.last_value, format_type(wanted, NULL) USING ERRCODE = '55000';
+    END IF;
+  END IF;
+  IF old.attidentity <> '' THEN
+    EXECUTE format('ALTER TABLE %s ALTER COLUMN %I DROP IDENTITY', rel, giver);
+    EXECUTE format('ALTER TABLE %s ALTER COLUMN %I ADD GENERATED %s AS IDENTITY (SEQUENCE NAME %I.%I INCREMENT BY %s '
+                   'MINVALUE %s MAXVALUE %s START WITH %s CACHE %s %s)', rel, taker,
+                   CASE old.attidentity WHEN 'a' THEN 'ALWAYS' ELSE 'BY DEFAULT' END, seq.nspname, seq.relname,
+                   seq.seqincrement, bottom, top, seq.seqstart, seq.seqcache,
+                   CASE WHEN seq.seqcycle THEN 'CYCLE' ELSE 'NO CYCLE' END);
+    -- Not from max(id): that would hand out again what was handed out and deleted.
+    PERFORM setval(format('%I.%I', seq.nspname, seq.relname)::regclass, spot.last_value, spot.is_called);
+    FOR saved IN SELECT format('GRANT %s ON SEQUENCE %I.%I TO %s%s', g.privilege_type, seq.nspname, seq.relname,
+                   CASE WHEN g.grantee = 0 THEN 'PUBLIC' ELSE g.grantee::regrole::text END,
+                   CASE WHEN g.is_grantable THEN ' WITH GRANT OPTION' ELSE '' END)
+                   FROM aclexplode(seq.relacl) AS g WHERE g.grantee <> seq.relowner LOOP
+      EXECUTE saved;
+    END LOOP;
+    IF seq.said IS NOT NULL THEN
+      EXECUTE format('COMMENT ON SEQUENCE %I.%I IS %L', seq.nspname, seq.relname, seq.said);
+    END IF;
+    RETURN;
+  END IF;
+  IF seq.seqrelid IS NOT NULL THEN
+    EXECUTE format('ALTER SEQUENCE %s AS %s MINVALUE %s MAXVALUE %s OWNED BY %s.%I', seq.seqrelid::regclass,
+                   format_type(wanted, NULL), bottom, top, rel, taker);
+  END IF;
+  IF expression IS NULL THEN
+    RETURN;
+  END IF;
+  EXECUTE format('ALTER TABLE %s ALTER COLUMN %I DROP DEFAULT', rel, giver);
+  IF converted IS NULL THEN
+    DELETE FROM migdsl.snapshot AS s WHERE s.migration = kept AND s.revision = format('default %s.%I', rel, giver)
+    RETURNING s.sql INTO saved;
+    saved := coalesce(saved, expression);
+  ELSE
+    INSERT INTO migdsl.snapshot (migration, revision, seq, sql)
+    VALUES (kept, format('default %s.%I', rel, giver), 1, expression)
+        ON CONFLICT (migration, revision, seq) DO UPDATE SET sql = excluded.sql;
+    saved := CASE WHEN seq.seqrelid IS NULL THEN format(converted, expression) ELSE expression END;
+  END IF;
+  EXECUTE format('ALTER TABLE %s ALTER COLUMN %I SET DEFAULT %s', rel, taker, saved);
+END
+$body$
+-- ;
+CREATE OR REPLACE PROCEDURE @column@(rel regclass, col name, incoming name, outgoing name, kept text, converted text)
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $body$
+-- `incoming` takes the name and all that belongs to the column; what had the name is left bare, as `outgoing`.
+DECLARE
+  old pg_attribute;
+  new pg_attribute;
+  bound name;
+  own name;
+  said text;
+  part text;
+  left_over text;
+BEGIN
+  SELECT a.* INTO new FROM pg_attribute AS a WHERE a.attrelid = rel AND a.attname = incoming AND NOT a.attisdropped;
+  IF new.attnum IS NULL THEN
+    RETURN;
+  END IF;
+  SELECT a.* INTO old FROM pg_attribute AS a WHERE a.attrelid = rel AND a.attname = col AND NOT a.attisdropped;
+  CALL @numbers@(rel, col, incoming, kept, converted);
+  -- From PostgreSQL 18 on a NOT NULL has a name, which stays the column's.
+  SELECT c.conname INTO bound FROM pg_constraint AS c
+   WHERE c.conrelid = rel AND c.contype = 'n' AND c.conkey = ARRAY[old.attnum];
+  SELECT c.conname INTO own FROM pg_constraint AS c
+   WHERE c.conrelid = rel AND c.contype = 'n' AND c.conkey = ARRAY[new.attnum];
+  IF old.attnotnull AND NOT new.attnotnull THEN
+    RAISE EXCEPTION 'column % of % is not proven to be filled', incoming, rel USING ERRCODE = '55000';
+  END IF;
+  EXECUTE format('ALTER TABLE %s ALTER COLUMN %I DROP NOT NULL', rel, col);
+  EXECUTE format('ALTER TABLE %s RENAME COLUMN %I TO %I', rel, col, outgoing);
+  EXECUTE format('ALTER TABLE %s RENAME COLUMN %I TO %I', rel, incoming, col);
+  IF bound <> own THEN
+    EXECUTE format('ALTER TABLE %s RENAME CONSTRAINT %I TO %I', rel, own, bound);
+  END IF;
+  said := col_description(rel, old.attnum);
+  EXECUTE format('COMMENT ON COLUMN %s.%I IS NULL', rel, outgoing);
+  EXECUTE format('COMMENT ON COLUMN %s.%I IS %s', rel, col, coalesce(quote_literal(said), 'NULL'));
+  FOR part IN
+    SELECT unnest(ARRAY[
+             format('REVOKE %s (%I) ON %s FROM %s', g.privilege_type, outgoing, rel, g.who),
+             format('GRANT %s (%I) ON %s TO %s%s', g.privilege_type, col, rel, g.who,
+                    CASE WHEN g.is_grantable THEN ' WITH GRANT OPTION' ELSE '' END)])
+      FROM (SELECT x.*, CASE WHEN x.grantee = 0 THEN 'PUBLIC' ELSE x.grantee::regrole::text END AS who
+              FROM aclexplode(old.attacl) AS x) AS g
+     UNION ALL
+    SELECT format('ALTER TABLE %s ALTER COLUMN %I SET STATISTICS %s', rel, col, old.attstattarget)
+     WHERE old.attstattarget >= 0
+     UNION ALL
+    SELECT format('ALTER TABLE %s ALTER COLUMN %I SET (%s)', rel, col, array_to_string(old.attoptions, ', '))
+     WHERE old.attoptions IS NOT NULL
+     UNION ALL
+    SELECT format('ALTER TABLE %s ALTER COLUMN %I SET COMPRESSION %s', rel, col,
+                  CASE old.attcompression WHEN 'p' THEN 'pglz' ELSE 'lz4' END)
+     WHERE old.attcompression <> '' AND new.attlen = -1
+     UNION ALL
+    SELECT format('ALTER TABLE %s ALTER COLUMN %I SET STORAGE %s', rel, col,
+                  CASE old.attstorage WHEN 'p' THEN 'PLAIN' WHEN 'e' THEN 'EXTERNAL' WHEN 'm' THEN 'MAIN' ELSE 'EXTENDED' END)
+      FROM pg_type AS y
+     WHERE y.oid = old.atttypid AND old.attstorage <> y.typstorage AND new.attlen = -1
+  LOOP
+    EXECUTE part;
+  END LOOP;
+  SELECT string_agg(DISTINCT pg_describe_object(d.classid, d.objid, d.objsubid), ', ') INTO left_over
+    FROM pg_depend AS d
+   WHERE d.refclassid = 'pg_class'::regclass AND d.refobjid = rel AND d.refobjsubid = old.attnum
+     AND NOT (d.classid = 'pg_proc'::regclass
+              AND d.objid IN (SELECT p.oid FROM pg_proc AS p WHERE p.pronamespace = 'migdsl'::regnamespace));
+  IF left_over IS NOT NULL THEN
+    RAISE EXCEPTION 'what uses column % of % would stay behind: %', col, rel, left_over USING ERRCODE = '55000';
+  END IF;
+END
+$body$
+-- ;
+CREATE OR REPLACE PROCEDURE @stand_in@(rel regclass, called name, incoming name)
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $body$
+-- The index or constraint `incoming` takes the place and the name of `called`, which goes.
+DECLARE
+  old pg_constraint;
+  space text := (SELECT n.nspname FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace WHERE c.oid = rel);
+  index_ oid := (SELECT i.indexrelid FROM pg_index AS i JOIN pg_class AS c ON c.oid = i.indexrelid
+                  WHERE i.indrelid = rel AND c.relname = called);
+  traits pg_index;
+  said text;
+  of_index text;
+BEGIN
+  SELECT c.* INTO old FROM pg_constraint AS c WHERE c.conrelid = rel AND c.conname = called AND c.contype <> 'n';
+  IF NOT EXISTS (SELECT FROM pg_constraint AS c WHERE c.conrelid = rel AND c.conname = incoming)
+     AND to_regclass(format('%I.%I', space, incoming)) IS NULL THEN
+    IF old.oid IS NULL AND index_ IS NULL THEN
+      RAISE EXCEPTION '% of % is gone, and so is what was to take its place', called, rel USING ERRCODE = '55000';
+    END IF;
+    RETURN;
+  END IF;
+  said := obj_description(old.oid, 'pg_constraint');
+  of_index := obj_description(index_, 'pg_class');
+  SELECT i.* INTO traits FROM pg_index AS i WHERE i.indexrelid = index_;
+  IF old.oid IS NOT NULL THEN
+    EXECUTE format('ALTER TABLE %s DROP CONSTRAINT %I', rel, called);
+    IF old.contype IN ('p', 'u') THEN
+      EXECUTE format('ALTER TABLE %s ADD CONSTRAINT %I %s USING INDEX %I%s', rel, called,
+                     CASE old.contype WHEN 'p' THEN 'PRIMARY KEY' ELSE 'UNIQUE' END, incoming,
+                     CASE WHEN old.condeferred THEN ' DEFERRABLE INITIALLY DEFERRED'
+                          WHEN old.condeferrable THEN ' DEFERRABLE' ELSE '' END);
+    ELSE
+      EXECUTE format('ALTER TABLE %s RENAME CONSTRAINT %I TO %I', rel, incoming, called);
+    END IF;
+    IF said IS NOT NULL THEN
+      EXECUTE format('COMMENT ON CONSTRAINT %I ON %s IS %L', called, rel, said);
+    END IF;
+  ELSE
+    IF index_ IS NOT NULL THEN
+      EXECUTE format('DROP INDEX %s', index_::regclass);
+    END IF;
+    EXECUTE format('ALTER INDEX %I.%I RENAME TO %I', space, incoming, called);
+  END IF;
+  IF of_index IS NOT NULL THEN
+    EXECUTE format('COMMENT ON INDEX %I.%I IS %L', space, called, of_index);
+  END IF;
+  IF traits.indisclustered THEN
+    EXECUTE format('ALTER TABLE %s CLUSTER ON %I', rel, called);
+  END IF;
+  IF traits.indisreplident THEN
+    EXECUTE format('ALTER TABLE %s REPLICA IDENTITY USING INDEX %I', rel, called);
+  END IF;
+END
+$body$
+-- ;
+CREATE OR REPLACE PROCEDURE @set_aside@(kept text, rels regclass[], cols name[])
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $body$
+-- Views, policies and statistics that read the columns hold on to the column itself, not to its name: they go, and what
+-- makes them again stands in the snapshot until @put_back@.
+DECLARE
+  one record;
+BEGIN
+  CREATE TEMPORARY TABLE IF NOT EXISTS migdsl_swapped (class oid, id oid, level int, wanted text) ON COMMIT DROP;
+  DELETE FROM migdsl_swapped;
+  INSERT INTO migdsl_swapped
+  WITH RECURSIVE reads (id, level) AS (
+    SELECT r.ev_class, 1
+      FROM unnest(rels, cols) AS u (rel, col)
+      JOIN pg_attribute AS a ON a.attrelid = u.rel AND a.attname = u.col AND NOT a.attisdropped
+      JOIN pg_depend AS d ON d.refclassid = 'pg_class'::regclass AND d.refobjid = a.attrelid AND d.refobjsubid = a.attnum
+      JOIN pg_rewrite AS r ON d.classid = 'pg_rewrite'::regclass AND r.oid = d.objid AND r.ev_class <> a.attrelid
+     UNION
+    SELECT r.ev_class, v.level + 1
+      FROM reads AS v
+      JOIN pg_depend AS d ON d.refclassid = 'pg_class'::regclass AND d.refobjid = v.id
+      JOIN pg_rewrite AS r ON d.classid = 'pg_rewrite'::regclass AND r.oid = d.objid AND r.ev_class <> v.id)
+  SELECT 'pg_class'::regclass, id, max(level) FROM reads GROUP BY id
+   UNION ALL
+  SELECT DISTINCT d.classid, d.objid, 1000
+    FROM unnest(rels, cols) AS u (rel, col)
+    JOIN pg_attribute AS a ON a.attrelid = u.rel AND a.attname = u.col AND NOT a.attisdropped
+    JOIN pg_depend AS d ON d.refclassid = 'pg_class'::regclass AND d.refobjid = a.attrelid AND d.refobjsubid = a.attnum
+   WHERE d.classid IN ('pg_policy'::regclass, 'pg_statistic_ext'::regclass);
+  FOR one IN SELECT * FROM migdsl_swapped WHERE class = 'pg_class'::regclass LOOP
+    UPDATE migdsl_swapped SET wanted = (
+      SELECT format('CREATE VIEW %s%s AS %s; ALTER VIEW %1$s OWNER TO %4$s', c.oid::regclass,
+                    ' WITH (' || array_to_string(c.reloptions, ', ') || ')', rtrim(pg_get_viewdef(c.oid), ';'),
+                    c.relowner::regrole)
+             || coalesce((SELECT string_agg(format('; GRANT %s%s ON %s TO %s%s', g.privilege_type, g.part, c.oid::regclass,
+                                 CASE WHEN g.grantee = 0 THEN 'PUBLIC' ELSE g.grantee::regrole::text END,
+                                 CASE WHEN g.is_grantable THEN ' WITH GRANT OPTION' ELSE '' END), '')
+                            FROM (SELECT '' AS part, x.* FROM aclexplode(c.relacl) AS x
+                                   UNION ALL
+                                  SELECT format(' (%I)', a.attname), x.* FROM pg_attribute AS a, aclexplode(a.attacl) AS x
+                                   WHERE a.attrelid = c.oid) AS g
+                           WHERE g.grantee <> c.relowner), '')
+             || coalesce(format('; COMMENT ON VIEW %s IS %L', c.oid::regclass, obj_description(c.oid, 'pg_class')), '')
+             || coalesce((SELECT string_agg(format('; COMMENT ON COLUMN %s.%I IS %L', c.oid::regclass, a.attname,
+                                 col_description(c.oid, a.attnum)), '')
+                            FROM pg_attribute AS a
+                           WHERE a.attrelid = c.oid AND col_description(c.oid, a.attnum) IS NOT NULL), '')
+        FROM pg_class AS c WHERE c.oid = one.id) WHERE id = one.id;
+  END LOOP;
+  UPDATE migdsl_swapped AS m SET wanted = format('CREATE POLICY %I ON %s AS %s FOR %s TO %s', p.polname, p.polrelid::regclass,
+           CASE WHEN p.polpermissive THEN 'PERMISSIVE' ELSE 'RESTRICTIVE' END,
+           CASE p.polcmd WHEN 'r' THEN 'SELECT' WHEN 'a' THEN 'INSERT' WHEN 'w' THEN 'UPDATE' WHEN 'd' THEN 'DELETE' ELSE 'ALL' END,
+           (SELECT string_agg(CASE WHEN o = 0 THEN 'PUBLIC' ELSE o::regrole::text END, ', ') FROM unnest(p.polroles) AS o))
+         || coalesce(' USING (' || pg_get_expr(p.polqual, p.polrelid) || ')', '')
+         || coalesce(' WITH CHECK (' || pg_get_expr(p.polwithcheck, p.polrelid) || ')', '')
+         || coalesce(format('; COMMENT ON POLICY %I ON %s IS %L', p.polname, p.polrelid::regclass,
+                            obj_description(p.oid, 'pg_policy')), '')
+    FROM pg_policy AS p WHERE m.class = 'pg_policy'::regclass AND p.oid = m.id;
+  UPDATE migdsl_swapped AS m SET wanted = pg_get_statisticsobjdef(s.oid)
+         || format('; ALTER STATISTICS %I.%I OWNER TO %s', n.nspname, s.stxname, s.stxowner::regrole)
+         || CASE WHEN s.stxstattarget >= 0
+                 THEN format('; ALTER STATISTICS %I.%I SET STATISTICS %s', n.nspname, s.stxname, s.stxstattarget) ELSE '' END
+         || coalesce(format('; COMMENT ON STATISTICS %I.%I IS %L', n.nspname, s.stxname,
+                            obj_description(s.oid, 'pg_statistic_ext')), '')
+    FROM pg_statistic_ext AS s JOIN pg_namespace AS n ON n.oid = s.stxnamespace
+   WHERE m.class = 'pg_statistic_ext'::regclass AND s.oid = m.id;
+  INSERT INTO migdsl.snapshot (migration, revision, seq, sql)
+  SELECT kept, 'set aside', row_number() OVER (ORDER BY level, class, id), wanted FROM migdsl_swapped
+      ON CONFLICT (migration, revision, seq) DO UPDATE SET sql = excluded.sql;
+  FOR one IN SELECT m.class, m.id, p.polname, p.polrelid, n.nspname, s.stxname
+               FROM migdsl_swapped AS m
+               LEFT JOIN pg_policy AS p ON m.class = 'pg_policy'::regclass AND p.oid = m.id
+               LEFT JOIN pg_statistic_ext AS s ON m.class = 'pg_statistic_ext'::regclass AND s.oid = m.id
+               LEFT JOIN pg_namespace AS n ON n.oid = s.stxnamespace
+              ORDER BY m.level DESC, m.id DESC LOOP
+    EXECUTE CASE WHEN one.polname IS NOT NULL THEN format('DROP POLICY %I ON %s', one.polname, one.polrelid::regclass)
+                 WHEN one.stxname IS NOT NULL THEN format('DROP STATISTICS %I.%I', one.nspname, one.stxname)
+                 ELSE format('DROP VIEW %s', one.id::regclass) END;
+  END LOOP;
+END
+$body$
+-- ;
+CREATE OR REPLACE PROCEDURE @put_back@(kept text)
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $body$
+-- Makes again what was set aside: the definitions name the columns, and so mean the ones that have the names now.
+DECLARE
+  saved text;
+BEGIN
+  FOR saved IN SELECT s.sql FROM migdsl.snapshot AS s WHERE s.migration = kept AND s.revision = 'set aside' ORDER BY s.seq LOOP
+    EXECUTE saved;
+  END LOOP;
+  DELETE FROM migdsl.snapshot AS s WHERE s.migration = kept AND s.revision = 'set aside';
+END
+$body$
