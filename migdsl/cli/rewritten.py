@@ -19,7 +19,6 @@ from migdsl.plan import DataMigrationPlan
 from migdsl.semantics.model import STAGES, CheckedModule
 from migdsl.source import Span
 
-_ASKING = "require"  # the runner's function that asks gates; all others act
 Statements = dict[str, Counter[str]]
 
 
@@ -53,9 +52,9 @@ def statements(text: str) -> Statements:
 
 def _of(function: ast.FunctionDef) -> Iterator[str]:
     for node in ast.walk(function):
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id != _ASKING:
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
             for argument in node.args:
-                # Lists are locks, a tuple is a key, a starred name the ledger: statements stand by themselves.
+                # Lists are locks, tuples gates and keys, a starred name is the ledger: statements stand by themselves.
                 if isinstance(argument, ast.Constant) and isinstance(argument.value, str):
                     yield canonical(argument.value)
 

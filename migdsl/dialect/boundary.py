@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 from migdsl.dialect.pgquery import Tree
 
@@ -26,7 +27,7 @@ class Unconfined:
     offset: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Boundary:
     """Which tables belong to tenants: (schema, table) → tenant column. `shared` tables and `schemas` hold nobody's rows.
 
@@ -41,16 +42,33 @@ class Boundary:
     def column(self, relation: Tree) -> str | None:
         """The tenant column of a relation; None also where it can't be told which table is meant."""
         schema, name = relation.get("schemaname"), relation["relname"]
-        found = {c for (s, n), c in self.columns.items() if n == name and schema in (None, s)}
+        found = {self.columns[s, name] for s in self._confined.get(name, ()) if schema in (None, s)}
         return found.pop() if len(found) == 1 else None
 
     def harmless(self, relation: Tree) -> bool:
         """Whether nobody's rows are in a relation: shared, or of the catalogue."""
         schema, name = relation.get("schemaname"), relation["relname"]
-        if any(n == name and schema in (None, s) for s, n in self.columns):
+        if any(schema in (None, s) for s in self._confined.get(name, ())):
             return False
         if schema is None and name.startswith("pg_"):
             schema = "pg_catalog"  # always searched first
         if schema in ("pg_catalog", "information_schema"):
             return name not in _TELLING
-        return schema in self.schemas or any(n == name and schema in (None, s) for s, n in self.shared)
+        return schema in self.schemas or any(schema in (None, s) for s in self._free.get(name, ()))
+
+    # By name: a statement has few relations, and a file may have a thousand tables.
+    @cached_property
+    def _confined(self) -> Mapping[str, list[str]]:
+        return _by_name(self.columns)
+
+    @cached_property
+    def _free(self) -> Mapping[str, list[str]]:
+        return _by_name(self.shared)
+
+
+def _by_name(places: Iterable[tuple[str, str]]) -> Mapping[str, list[str]]:
+    """The schemas in which there is a table of a name."""
+    found: dict[str, list[str]] = {}
+    for schema, name in places:
+        found.setdefault(name, []).append(schema)
+    return found

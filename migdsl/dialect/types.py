@@ -119,9 +119,12 @@ def _spell(base: str, arguments: str) -> str:
 
 
 def in_place(old: SqlType, new: SqlType) -> bool:
-    """Whether PostgreSQL changes the type of a column without rewriting its table, nor its indexes."""
-    if old.array != new.array or not (old.known and new.known):
-        return False
+    """Whether PostgreSQL changes the type of a column without rewriting its table, nor its indexes.
+
+    Of arrays it converts each element, and so rewrites.
+    """
+    if old.array or new.array or not (old.known and new.known):
+        return old.sql == new.sql
     if (old.base, new.base) == ("character varying", "text"):
         return True
     if old.base != new.base:
@@ -132,6 +135,41 @@ def in_place(old: SqlType, new: SqlType) -> bool:
     if old.base in ("character varying", "bit varying", "numeric"):
         return not after or (len(before) == len(after) == 1 and after >= before)
     return before == after
+
+
+def lossless(old: SqlType, new: SqlType) -> bool:
+    """Whether a cast takes every value, no two of them to the same one, under any settings of the session."""
+    if old.sql == new.sql or in_place(old, new):
+        return True
+    if old.array or new.array or not (old.known and new.known):
+        return False
+    if old.base in WHOLE and new.base in WHOLE:
+        return WHOLE.index(old.base) < WHOLE.index(new.base)
+    if new.base == "numeric" and (old.base in WHOLE or old.base == "numeric"):
+        return _digits_fit(old, new)
+    if new.base == "timestamp" and old.base == "timestamp":
+        return (_numbers(old.sql) or [6]) <= (_numbers(new.sql) or [6])
+    return (old.base, new.sql) in _WIDER
+
+
+WHOLE = ("smallint", "integer", "bigint")
+_DIGITS_OF = {"smallint": [5, 0], "integer": [10, 0], "bigint": [19, 0]}
+_WIDER = frozenset(
+    [("real", "double precision"), ("date", "timestamp"), ("jsonb", "text"), ("uuid", "text"), ("boolean", "text")]
+    + [(whole, "text") for whole in WHOLE]
+)
+
+
+def _digits_fit(old: SqlType, new: SqlType) -> bool:
+    """Whether all digits before and behind the point have room."""
+    room = _numbers(new.sql)
+    if not room:
+        return True
+    needed = _DIGITS_OF.get(old.base) or _numbers(old.sql)
+    if not needed:
+        return False
+    before, after = ([*numbers, 0][:2] for numbers in (needed, room))
+    return after[1] >= before[1] and after[0] - after[1] >= before[0] - before[1]
 
 
 def _numbers(sql: str) -> list[int]:

@@ -8,7 +8,8 @@ from typing import cast
 from migdsl.emit import flags, grafana, prometheus
 from migdsl.emit.artifact import Artifact
 from migdsl.emit.context import EmitContext
-from migdsl.emit.telemetry import TelemetryView, standard_alerts
+from migdsl.emit.declared import declared_alerts
+from migdsl.emit.telemetry import AlertSpec, TelemetryView, standard_alerts
 from migdsl.ops.demands import backfill_name
 from migdsl.planning.release import stage_of_all
 from migdsl.semantics.model import StageLine
@@ -59,10 +60,15 @@ def spoken(line: StageLine) -> str:
     return f"{line.stage} for {whom.get(line.scope) or 'tenants ' + ', '.join(line.tenants)}"
 
 
+def all_alerts(context: EmitContext, view: TelemetryView) -> tuple[AlertSpec, ...]:
+    """The standard alerts, then those that the file asks for."""
+    return (*standard_alerts(view), *declared_alerts(context, view))
+
+
 def emit_alerts(context: EmitContext) -> Iterator[Artifact]:
     """Alert rules and dashboard for Grafana, the same rules for Prometheus, and their tests."""
     paths, view = context.planned.paths, telemetry(context)
-    alerts = standard_alerts(view)
+    alerts = all_alerts(context, view)
     yield grafana.alert_rules(view, alerts, paths.alerts)
     yield grafana.dashboard(view, paths.dashboard)
     yield prometheus.rules(view, alerts, paths.rules)

@@ -25,9 +25,9 @@ def emit(context: EmitContext) -> Iterator[Artifact]:
 
 
 def _text(context: EmitContext, plan: TablePlan, path: str) -> str:
-    sql = Comparing(plan)
+    sql = Nothing(plan) if plan.leaves else Comparing(plan)
     database = context.planned.module.database(plan.table.database)
-    listed = tenants(context, plan)
+    listed = "None" if plan.leaves else tenants(context, plan)
     view: dict[str, object] = {
         "marker": context.marker,
         "docstring": docstring(_docstring(context, plan, path)),
@@ -112,6 +112,20 @@ class Comparing:
         return f"sum(hash_record_extended({row}, 1)::numeric * 18446744073709551616 + hash_record_extended({row}, 2))"
 
 
+class Nothing(Comparing):
+    """A table that goes away as a whole has no rows to compare, and is not there in the end: the counter is all."""
+
+    def compare(self, _: list[str]) -> str:
+        """One row of zeros."""
+        numbers = ", ".join(f"0 AS {name}" for name in ("rows", "mismatched", "violations", "lossy"))
+        return f"SELECT {numbers}, NULL AS hash_left, NULL AS hash_right"
+
+    def differing(self, _: list[str]) -> str:
+        """No row."""
+        keys = ", ".join(f"NULL AS {quote(c)}" for c in self.plan.table.key)
+        return f"SELECT {keys} WHERE FALSE LIMIT :limit"
+
+
 def _alike(number: int) -> str:
     return f"migdsl_alike_{number}"
 
@@ -146,6 +160,8 @@ def _old_writes(counter: str) -> str:
 def _docstring(context: EmitContext, plan: TablePlan, path: str) -> str:
     what = ", ".join(c.column for c in plan.comparisons)
     compares = f"Compares {what} of" if what else "Counts the rows of"
+    if plan.leaves:
+        compares = "Counts who still writes"
     return f"""{compares} {objects.table(plan.table)} for migration {context.planned.plan.migration}.
 
     python {path}          compare, record the result in the ledger

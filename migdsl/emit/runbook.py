@@ -9,12 +9,15 @@ from itertools import pairwise
 from migdsl.dialect.names import literal
 from migdsl.emit.artifact import Artifact
 from migdsl.emit.context import EmitContext
-from migdsl.emit.observability import spoken, telemetry
-from migdsl.emit.telemetry import runbook_heading, standard_alerts
+from migdsl.emit.observability import all_alerts, spoken, telemetry
+from migdsl.emit.telemetry import runbook_heading
 from migdsl.emit.templates import render
 from migdsl.plan.phases import Phase
+from migdsl.planning import demands
+from migdsl.planning.demands import sentence
 from migdsl.planning.words import listed
 from migdsl.semantics.model import StageLine
+from migdsl.semantics.policy import spoken as spoken_condition
 
 _SPECIAL = re.compile(r"([\\`*_{}\[\]<>|#])")
 _NOTES = {
@@ -30,7 +33,7 @@ def emit(context: EmitContext) -> Iterator[Artifact]:
     plan, planned = context.planned.plan, context.planned
     header = planned.module.header
     assert header is not None
-    alerts = standard_alerts(telemetry(context))
+    alerts = all_alerts(context, telemetry(context))
     view: dict[str, object] = {
         "marker": context.marker,
         "title": plain(plan.title),
@@ -58,6 +61,11 @@ def emit(context: EmitContext) -> Iterator[Artifact]:
         "rollback": [
             {"start": w.from_phase, "end": w.to_phase, "keeps": plain(w.keeps), "commands": w.commands}
             for w in plan.rollback.phases
+        ],
+        "return_when": [plain(spoken_condition(c)) for c in planned.module.policy.returns],
+        "return_steps": [plain(sentence(step)) for step in planned.module.policy.return_steps],
+        "acceptance": [
+            {"criterion": plain(a.criterion), "proofs": plain(listed(a.proven_by)) or "nothing yet"} for a in plan.acceptance
         ],
         "alerts": [
             {"heading": runbook_heading(a), "summary": plain(a.summary), "action": plain(a.what_to_do)} for a in alerts
@@ -96,7 +104,7 @@ def _phase(context: EmitContext, phase: Phase) -> dict[str, object]:
     for step in phase.typed_steps:
         lock = f", {step.lock}" if step.lock else ""
         steps.append(
-            plain(step.title) + (f" *({step.cost}{lock})*" if step.operation not in ("stage", "characterize") else "")
+            plain(step.title) + (f" *({step.cost}{lock})*" if step.operation not in ("stage", "characterize", "manual") else "")
         )
     return {
         "title": plain(phase.name),
@@ -123,6 +131,7 @@ def _commands(context: EmitContext, phase: str) -> Iterator[str]:
         yield from (f"python {planned.paths.backfill(p.table)}" for p in filled)
     if phase == "validate":
         yield from (f"python {planned.paths.reconcile(p.table)}" for p in tables)
+    yield from demands.commands(context.planned.module.policy, phase)
 
 
 def _record(context: EmitContext) -> str:

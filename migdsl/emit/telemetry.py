@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
-Severity = Literal["page", "ticket"]
+Severity = Literal["page", "ticket", "info"]
+SEVERITIES: tuple[Severity, ...] = ("page", "ticket", "info")
 Labels = tuple[tuple[str, str], ...]
 
 STALLED_SECONDS = 600
@@ -119,6 +120,11 @@ class AlertSpec:
     def static_labels(self) -> dict[str, str]:
         """The labels that every instance of this alert carries."""
         return {"phase": self.phase, "severity": self.severity}
+
+
+def elsewhere(alert: AlertSpec, runbook: str) -> AlertSpec:
+    """The same alert, which is explained on another page."""
+    return replace(alert, runbook=runbook)
 
 
 def runbook_anchor(alert_id: str) -> str:

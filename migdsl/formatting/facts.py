@@ -61,7 +61,7 @@ def _fields(node: object) -> tuple[object, ...]:
 
 def same_tree(left: object, right: object) -> bool:
     """Whether two syntax trees say the same, wherever they say it."""
-    todo = [((left,), (right,))]
+    todo: list[tuple[tuple[object, ...], tuple[object, ...]]] = [((left,), (right,))]
     while todo:
         ours, theirs = todo.pop()
         if len(ours) != len(theirs):

@@ -67,6 +67,8 @@ def selected(catalog: Catalog, schemas: Collection[str], tables: Collection[str]
         for t in catalog.tables
         if (not schemas or t.schema in schemas) and (not tables or {t.name, f"{t.schema}.{t.name}"} & set(tables))
     )
+    if not found and catalog.tables:
+        raise UnreadableError("none of these tables is in one of these schemas", "leave --schema or --table out")
     everything = not schemas and not tables
     return Catalog(catalog.database, catalog.version, found, catalog.others if everything else ())
 

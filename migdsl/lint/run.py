@@ -19,12 +19,17 @@ from migdsl.lint.rules import (
     not_unique,
     not_yet,
     nothing_changes,
+    nothing_to_fill,
     nullability_already_so,
     private_key,
     raw_sql,
     rename_alone,
     required_without_value,
+    risk_lowered,
     short_soak,
+    too_late,
+    unknown_gate,
+    written_twice,
 )
 from migdsl.semantics.model import Allowed, Change, CheckedModule
 from migdsl.source import Span
@@ -53,6 +58,13 @@ RULES: tuple[tuple[str, Rule], ...] = (
     ("MIG601", no_ticket.check),
     ("MIG602", nothing_changes.check),
 )
+PLANNED: tuple[Rule, ...] = (
+    written_twice.check,
+    too_late.check,
+    unknown_gate.check,
+    risk_lowered.check,
+    nothing_to_fill.check,
+)
 # They speak of the file as a whole, which is not known while some of it can't be read.
 _OF_THE_WHOLE = frozenset(["MIG501", "MIG602"])
 # The rest says that something can't work or would lose data: no reason makes that right.
@@ -65,6 +77,9 @@ def lint(module: CheckedModule, errors: tuple[Span, ...] = ()) -> tuple[Diagnost
     sound = replace(module, changes=tuple(c for c in module.changes if not _touched(c, errors)))
     rules = [rule for code, rule in RULES if not errors or code not in _OF_THE_WHOLE]
     found = [d for rule in rules for d in rule(sound)]
+    if not errors and not any(d.severity is Severity.ERROR for d in found):
+        # They look at what the file is lowered to, which only a file without errors can be.
+        found += [d for rule in PLANNED for d in rule(module)]
     return (*(d for d in found if not _lifted(d, module.allows)), *_bad_allows(module))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from migdsl.dialect.names import quote
-from migdsl.ops import constraints, names, not_null
+from migdsl.ops import constraints, names, not_null, standing
 from migdsl.ops.context import Context
 from migdsl.ops.model import Group, Lock, Step
 from migdsl.semantics.model import AddColumn, Constraint
@@ -19,6 +19,8 @@ def lower(context: Context, operation: AddColumn) -> Iterator[Step]:
     # Old code knows none of the new constraints; only one that it is known to keep may bind it before it is gone.
     phase = "validate" if operation.complies else "enforce"
     yield _add(context, operation, filled)
+    if operation.like is not None:
+        yield _copy(context, operation.like, operation.column.name)
     if filled and not operation.column.nullable:
         yield from not_null.steps(context, operation.column.name, phase)
     for unique in operation.uniques:
@@ -53,6 +55,14 @@ def _add(context: Context, operation: AddColumn, filled: bool) -> Step:
         down=(Group(lock, (f"ALTER TABLE {context.sql} DROP COLUMN IF EXISTS {quote(column.name)}",)),),
         precondition="explicit column lists, or pools reconnect: prepared SELECT * and COPY without columns see a new column",
     )
+
+
+def _copy(context: Context, old: str, new: str) -> Step:
+    """What the file doesn't say of a column that only gets another name."""
+    lock = ((context.sql, Lock.ACCESS_EXCLUSIVE),)
+    title = f"Copy collation, comment, grants, storage and statistics of {context.table.entity}.{old} to {new}"
+    up = (Group(lock, (standing.call("copy_column", context.sql, old, new),)),)
+    return Step("expand", "copy_column", title, context.table, Lock.ACCESS_EXCLUSIVE, rank=EXPAND_TABLE, up=up)
 
 
 def _default(context: Context, operation: AddColumn) -> Step:

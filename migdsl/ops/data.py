@@ -84,7 +84,8 @@ def violations(context: Context) -> Iterator[Violation]:
         if isinstance(operation, AddColumn):
             for unique in operation.uniques:
                 yield Violation(f"{', '.join(unique.columns)} twice", None, unique.columns)
-        if isinstance(operation, AddConstraint):
+        # What the old one keeps, its twin over equal values keeps too.
+        if isinstance(operation, AddConstraint) and operation.replaces is None:
             found = constraints.violation(context, operation.constraint)
             if found is not None:
                 yield found

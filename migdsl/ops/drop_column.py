@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from migdsl.dialect.names import dollar_tag, literal, quote
 from migdsl.dialect.sql import Expression
-from migdsl.ops import dependents, not_null
+from migdsl.ops import dependents, not_null, standing
 from migdsl.ops.add_column import EXPAND_TABLE
 from migdsl.ops.batches import Walk
 from migdsl.ops.context import Context
@@ -17,7 +17,6 @@ from migdsl.semantics.phrases import called
 
 # Undone after all that stands under the table's lock, since ways back run from the highest rank down.
 REFILL = 0
-FIRST = 0  # in expand: before anything has changed
 
 
 def lower(context: Context, operation: DropColumn) -> Iterator[Step]:
@@ -41,7 +40,7 @@ def _guard(context: Context, column: str) -> Step:
         "check_dependents",
         f"Refuse where anything that the entity doesn't declare depends on {context.table.entity}.{column}",
         context.table,
-        rank=FIRST,
+        rank=dependents.FIRST,
         up=(Group((), (dependents.refuse(context, column),)),),
     )
 
@@ -50,8 +49,8 @@ def _drop(context: Context, operation: DropColumn) -> Step:
     column = operation.column
     gone = dependents.replaced(context, column.name)
     lock = dependents.locks(context, gone)
-    keep = f"  {_remember(context, column.name)};\n{dependents.remember(context, gone)}"
-    up = (dependents.refuse(context, column.name), dependents.qualifying(keep))
+    keep = standing.call("keep_column", context.migration, _subject(context), context.sql, column.name)
+    up = (dependents.refuse(context, column.name), keep, *(dependents.keep(context, c) for c in gone))
     return Step(
         "contract",
         "drop_column",
@@ -89,56 +88,23 @@ def _back(context: Context, operation: DropColumn) -> Expression | None:
     return next((b.expression for b in pair.backs if b.column == operation.column.name), None) if pair else None
 
 
-def _remember(context: Context, column: str) -> str:
-    """What DROP COLUMN forgets and ADD COLUMN must restore.
-
-    Type, collation, default, comment, grants, and how the column is stored and analysed.
-    """
-    return f"""INSERT INTO migdsl.snapshot (migration, revision, seq, sql)
-SELECT {literal(context.migration)}, {_remembered(context)}, a.attnum * 100 + part.seq, part.sql
-  FROM pg_attribute AS a
-  JOIN pg_type AS y ON y.oid = a.atttypid
-  LEFT JOIN pg_attrdef AS f ON f.adrelid = a.attrelid AND f.adnum = a.attnum AND a.attgenerated = ''
-  LEFT JOIN pg_collation AS l ON l.oid = a.attcollation AND l.oid <> y.typcollation
- CROSS JOIN LATERAL (VALUES
-       (1, format('ALTER TABLE %s ADD COLUMN IF NOT EXISTS %I %s%s', a.attrelid::regclass, a.attname,
-                  format_type(a.atttypid, a.atttypmod), ' COLLATE ' || l.oid::regcollation)),
-       (2, format('ALTER TABLE %s ALTER COLUMN %I SET DEFAULT ', a.attrelid::regclass, a.attname)
-           || pg_get_expr(f.adbin, f.adrelid)),
-       (3, format('COMMENT ON COLUMN %s.%I IS ', a.attrelid::regclass, a.attname)
-           || quote_literal(col_description(a.attrelid, a.attnum))),
-       (4, (SELECT string_agg(format('GRANT %s (%I) ON %s TO %s%s', g.privilege_type, a.attname, a.attrelid::regclass,
-                   CASE WHEN g.grantee = 0 THEN 'PUBLIC' ELSE g.grantee::regrole::text END,
-                   CASE WHEN g.is_grantable THEN ' WITH GRANT OPTION' ELSE '' END), '; ')
-              FROM aclexplode(a.attacl) AS g)),
-       (5, CASE WHEN a.attstattarget >= 0 THEN format('ALTER TABLE %s ALTER COLUMN %I SET STATISTICS %s',
-                  a.attrelid::regclass, a.attname, a.attstattarget) END),
-       (6, CASE WHEN a.attstorage <> y.typstorage THEN format('ALTER TABLE %s ALTER COLUMN %I SET STORAGE %s',
-                  a.attrelid::regclass, a.attname, CASE a.attstorage WHEN 'p' THEN 'PLAIN' WHEN 'e' THEN 'EXTERNAL'
-                  WHEN 'm' THEN 'MAIN' ELSE 'EXTENDED' END) END),
-       (7, format('ALTER TABLE %s ALTER COLUMN %I SET (', a.attrelid::regclass, a.attname)
-           || array_to_string(a.attoptions, ', ') || ')')) AS part (seq, sql)
- WHERE {dependents.attribute(context, column)} AND part.sql IS NOT NULL
-    ON CONFLICT (migration, revision, seq) DO UPDATE SET sql = excluded.sql"""
-
-
-def _remembered(context: Context) -> str:
+def _subject(context: Context) -> str:
     """The name of a table's own part of the snapshot: columns are numbered per table."""
-    return literal(f"contract {context.sql}")
+    return f"contract {context.sql}"
 
 
 def _restore(context: Context, operation: DropColumn) -> str:
     """Replays what was remembered; where nothing was, the column comes back as the entity declares it."""
-    column = operation.column
+    column, subject = operation.column, literal(_subject(context))
     body = f"""
 DECLARE
   saved text;
 BEGIN
   FOR saved IN SELECT sql FROM migdsl.snapshot
-                WHERE migration = {literal(context.migration)} AND revision = {_remembered(context)} ORDER BY seq LOOP
+                WHERE migration = {literal(context.migration)} AND revision = {subject} ORDER BY seq LOOP
     EXECUTE saved;
   END LOOP;
-  DELETE FROM migdsl.snapshot WHERE migration = {literal(context.migration)} AND revision = {_remembered(context)};
+  DELETE FROM migdsl.snapshot WHERE migration = {literal(context.migration)} AND revision = {subject};
   ALTER TABLE {context.sql} ADD COLUMN IF NOT EXISTS {quote(column.name)} {column.type.sql};
 END"""
     tag = dollar_tag(body, "restore")

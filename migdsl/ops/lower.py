@@ -16,6 +16,7 @@ from migdsl.ops import (
     dependents,
     drop_column,
     drop_constraint,
+    drop_table,
     enum_label,
     gates,
     names,
@@ -64,6 +65,8 @@ def lower(module: CheckedModule) -> Lowered:
     extra: list[Step] = []
     if used or any(plan.fills for plan in plans):
         extra.append(_ledger(migration))
+    if any(isinstance(o, _STANDING) for change in module.changes for o in change.operations):
+        extra.append(dependents.step())
     asked = demands.gates(module, plans, frozenset(used))
     extra += [_gates(migration, phase, plans, asked) for phase in ("enforce", "contract") if phase in used]
     extra += [demands.step(phase, asked[phase]) for phase in ("backfill", "validate", "cutover") if phase in asked]
@@ -78,6 +81,7 @@ def _table(migration: str, module: CheckedModule, change: Change) -> TablePlan:
     steps = [s for s in around if s.phase == "contract"]
     for operation in change.operations:
         steps += LOWERINGS[type(operation)](context, operation)
+    steps += dependents.rebuild(context)
     steps += [s for s in around if s.phase != "contract"]
     if steps and not _comes(change):
         steps.append(_plain_table(context))
@@ -95,9 +99,10 @@ def _table(migration: str, module: CheckedModule, change: Change) -> TablePlan:
         fills,
         tuple(data.comparisons(context)),
         tuple(data.violations(context)),
-        names.counter(migration, change.table) if context.pairs or context.kept else None,
+        names.counter(migration, change.table) if _counted(context) else None,
         soak,
         tuple(o.irreversible for o in change.operations if isinstance(o, _FINAL) and o.irreversible),
+        leaves=_leaves(change),
     )
 
 
@@ -105,6 +110,16 @@ def _constrain(context: Context, operation: AddConstraint) -> Iterator[Step]:
     return (twins if operation.replaces is not None else constraints).lower(context, operation)
 
 
+def _counted(context: Context) -> bool:
+    """Whether writes of old code are counted."""
+    return bool(context.pairs or context.kept or _leaves(context.change))
+
+
+def _leaves(change: Change) -> bool:
+    return any(isinstance(o, DropTable) for o in change.operations)
+
+
+_STANDING = (DropColumn, DropConstraint)  # a rename and the like drop a column too
 _SOAKED = (DropColumn, RetypeColumn, RenameTable, DropTable)
 _FINAL = (DropColumn, RetypeColumn, DropTable, DropConstraint, RawSql)
 LOWERINGS: Mapping[type, Callable[[Context, Any], Iterator[Step]]] = {
@@ -121,6 +136,7 @@ LOWERINGS: Mapping[type, Callable[[Context, Any], Iterator[Step]]] = {
     RawSql: raw_sql.lower,
     CreateTable: create_table.lower,
     RenameTable: rename_table.lower,
+    DropTable: drop_table.lower,
 }
 
 

@@ -146,7 +146,7 @@ class Violation(Value):
 
 
 class TablePlan(Value):
-    """All that happens to one table."""
+    """All that happens to one table. `leaves`: it goes away as a whole, so that only the counter of writes can be read."""
 
     table: Table
     steps: tuple[Step, ...]
@@ -156,6 +156,7 @@ class TablePlan(Value):
     counter: str | None
     soak_seconds: int | None
     irreversible: tuple[str, ...]
+    leaves: bool = False
 
 
 class Lowered(Value):

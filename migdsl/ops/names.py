@@ -59,6 +59,36 @@ def key(of: Table) -> str:
     return derived(of.name, suffix="pkey")
 
 
+def aside(migration: str, of: Table) -> str:
+    """What a table is called between the moment when nobody uses it and the end of its soak."""
+    return derived(*_owner(migration, of), suffix="aside")
+
+
+def incoming(name: str) -> str:
+    """What will take the place of a column, an index or a constraint in the swap."""
+    return derived(name, suffix="migdsl_new")
+
+
+def outgoing(name: str) -> str:
+    """What had the name before the swap."""
+    return derived(name, suffix="migdsl_old")
+
+
+def helper(migration: str, what: str) -> str:
+    """A function or procedure of the migration's own, as SQL."""
+    return qualified(LEDGER, derived(migration, suffix=what))
+
+
+def retyping(migration: str, of: Table, *parts: str) -> str:
+    """A function that serves a table's retyped columns, or one of them, as SQL."""
+    return qualified(LEDGER, derived(*_owner(migration, of), *parts[:-1], suffix=parts[-1]))
+
+
+def retype_trigger(migration: str) -> str:
+    """The trigger that keeps a retyped column and its shadow equal; bare."""
+    return derived("~migdsl", migration, suffix="retype")
+
+
 def index(of: Table, columns: tuple[str, ...]) -> str:
     """An index over columns, called as PostgreSQL calls one."""
     return derived(of.name, *columns, suffix="idx")

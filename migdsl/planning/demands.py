@@ -9,9 +9,9 @@ from migdsl.ops.demands import demanded, derived
 from migdsl.plan.model import Acceptance, ModernizationGate
 from migdsl.plan.phases import ExitCondition, Phase, TypedStep
 from migdsl.planning.facts import Facts
-from migdsl.planning.words import duration, listed
+from migdsl.planning.words import listed
 from migdsl.semantics.model import PHASES
-from migdsl.semantics.policy import Condition, Held, ManualStep, PhaseNote, comparisons, spoken
+from migdsl.semantics.policy import Condition, Held, ManualStep, PhaseNote, Policy, comparisons, spoken
 
 
 def constraints(facts: Facts) -> Iterator[str]:
@@ -43,8 +43,8 @@ def modernization_gates(facts: Facts) -> Iterator[ModernizationGate]:
     named = [("slo", slo) for slo in policy.slos] + [(g.name, g.condition) for g in policy.gates]
     for name, condition in named:
         rest = outside.get(name)
-        parts = [] if rest is condition else [f"the revision of {_late(facts)}, which refuses before it holds"]
-        parts += [f"people, who look at {spoken(rest)} before they go on"] if rest is not None else []
+        parts = [] if rest is condition else [f"the revisions of {_late(facts)}, which refuse until it holds"]
+        parts += [f"people, who look at it before they go on: {spoken(rest)}"] if rest is not None else []
         yield ModernizationGate(id=f"gate.{name}", text=f"{spoken(condition)} holds", met_by=listed(parts))
     for validation in policy.validations:
         for invariant in validation.invariants:
@@ -75,11 +75,12 @@ def exits(facts: Facts, phase: str) -> Iterator[ExitCondition]:
 
 
 def exit_condition(name: str, condition: Condition) -> ExitCondition:
-    """A condition that monitoring answers."""
+    """A condition that monitoring answers; also the ledger, as far as it knows."""
+    inside = conditions.split(condition)[1] is None
     first = comparisons(condition)[0]
     return ExitCondition(
         id=name,
-        text=f"{spoken(condition)}",
+        text=spoken(condition) if inside else f"{spoken(condition)} (your monitoring tells; no revision can)",
         kind="metric",
         metric=first.metric.name,
         threshold=f"{first.operator} {first.written}",
@@ -112,9 +113,9 @@ def sentence(step: ManualStep) -> str:
     return f"{step.text}: {step.run}" if step.run else step.text
 
 
-def commands(facts: Facts, phase: str) -> list[str]:
+def commands(policy: Policy, phase: str) -> list[str]:
     """The commands of a phase's own steps."""
-    return [step.run for note in _notes(facts, phase) for step in note.steps if step.run]
+    return [step.run for note in policy.notes if note.name == phase for step in note.steps if step.run]
 
 
 def with_own(facts: Facts, found: tuple[Phase, ...]) -> tuple[Phase, ...]:
@@ -151,7 +152,13 @@ def _own(facts: Facts, note: PhaseNote, before: Phase) -> Phase:
     )
 
 
-def kept(facts: Facts) -> str | None:
-    """For how long the way back must stay open, where the file says so."""
-    seconds = facts.module.policy.keep_seconds
-    return None if seconds is None else f"The way back stays open for {duration(seconds)} after the last switch"
+def pace(facts: Facts, entity: str) -> str:
+    """How fast an entity's rows are carried over."""
+    said = facts.module.policy.pace(entity)
+    if said is None:
+        return "about 20 ms a batch"
+    parts = [f"{said.rows:,} rows a batch" if said.rows else f"about {said.target_ms or 20:g} ms a batch"]
+    parts += [f"working {said.duty:.0%} of the time"] if said.duty else []
+    parts += [f"at most {said.rows_per_second:,} rows per second"] if said.rows_per_second else []
+    parts += [f"waiting while {spoken(said.pause)}"] if said.pause is not None else []
+    return ", ".join(parts)

@@ -39,8 +39,9 @@ def domains(facts: Facts) -> Iterator[DataDomain]:
             rows=table.rows,
             tenant_scope=scope,
             pii_columns=tuple(c.name for c in private),
-            invariants=tuple(
-                f"{', '.join(c.columns)} are unique together" for c in table.constraints if c.kind == "unique"
+            invariants=(
+                *(f"{', '.join(c.columns)} are unique together" for c in table.constraints if c.kind == "unique"),
+                *(i.text for i in facts.module.policy.invariants(table.entity)),
             ),
         )
 
@@ -65,7 +66,7 @@ def strategy(facts: Facts) -> Iterator[str]:
         if plan.fills:
             yield (
                 f"A resumable backfill fills {listed([f'{table.entity}.{f.column}' for f in plan.fills])} where NULL, "
-                "about 20 ms a batch; it never overwrites a value."
+                f"{demands.pace(facts, table.entity)}; it never overwrites a value."
             )
         if plan.violations:
             yield (

@@ -101,12 +101,21 @@ def validation(facts: Facts) -> Validation:
     return Validation(
         checks=tuple(c.text for c in checks),
         metrics=tuple(metrics),
-        sampling=tuple(
-            f"{p.table.entity}: every row{' of every tenant' if p.table.scope == 'tenant' else ''} is compared; none is sampled"
-            for p in facts.tables
-        ),
+        sampling=tuple(_sampling(facts, plan) for plan in facts.tables),
         typed_checks=tuple(checks),
     )
+
+
+def _sampling(facts: Facts, plan: TablePlan) -> str:
+    """Every row is compared, so that whatever sample is asked for is among them."""
+    entity, said = plan.table.entity, facts.module.policy.validation(plan.table.entity)
+    every = f"{entity}: every row{' of every tenant' if plan.table.scope == 'tenant' else ''} is compared"
+    sample = said.sample if said else None
+    if sample is None:
+        return f"{every}; none is sampled"
+    parts = [f"{sample.share} of the rows"] if sample.share else []
+    parts += [f"the top {count} by {by}" for count, by in sample.tops]
+    return f"{every}, and so the sample that is asked for: {listed(parts)}"
 
 
 def _checks(facts: Facts, plan: TablePlan) -> Iterator[Check]:
@@ -134,6 +143,8 @@ def _checks(facts: Facts, plan: TablePlan) -> Iterator[Check]:
             f"constraint.{violation.title}",
             f"No row of {entity} breaks the rule to come: {violation.title}",
         )
+    for number, invariant in enumerate(facts.module.policy.invariants(entity), 1):
+        yield check("invariant", f"invariant.{number}", invariant.text)
     if plan.table.scope == "tenant":
         yield check(
             "coverage", "tenants", f"No row of {entity} belongs to a tenant that the list leaves out, or to none"

@@ -132,9 +132,9 @@ class ReconcileJob:
         _check(self.differing_old, "differing_old", {*tenant, "limit"})
         _check(self.differing_new, "differing_new", {*tenant, "limit"})
         _check(self.violating, "violating", {*tenant, "limit"})
-        for text, sql in self.invariants:
+        for text, question in self.invariants:
             # One that speaks of shared tables alone has no use for the tenant.
-            _check(sql, f"the invariant {text!r}", tenant & set(bind_names(sql)[1]))
+            _check(question, f"the invariant {text!r}", tenant & set(bind_names(question)[1]))
         for sql, name in ((self.tenants, "tenants"), (self.unlisted, "unlisted"), (self.old_writes, "old_writes")):
             _check(sql, name, set())
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from migdsl.diagnostics import Diagnostic
-from migdsl.semantics import changes, creation, header, relations, rollout, tables
+from migdsl.semantics import changes, creation, header, relations, retypes, rollout, tables
 from migdsl.semantics.model import Change, CheckedModule, Rollout
 from migdsl.semantics.problems import Problems
 from migdsl.syntax import ast
@@ -119,7 +119,7 @@ def _changes(work: _Work, module: CheckedModule) -> CheckedModule:
     for change in every:
         if change.table.database in declared and change not in found:
             _one_database(work.problems, every[0], change)
-    return replace(module, changes=every)
+    return replace(module, changes=retypes.follow(every, module.tables))
 
 
 def _one_database(problems: Problems, first: Change, change: Change) -> None:

@@ -23,7 +23,7 @@ _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,62}")
 
 def header(problems: Problems, node: ast.Migration) -> Header:
     """The migration's header."""
-    once(problems, node.settings, "migration", repeatable=("assume", "risk"))
+    once(problems, node.settings, "migration", repeatable=("assume", "risk", "due"))
     _file_name(problems, node.name)
     _ticket_file(problems, node)
     downtime, seconds, window = _downtime(problems, node)

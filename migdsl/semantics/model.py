@@ -208,7 +208,8 @@ class OptionalColumn(Value):
 class RetypeColumn(Value):
     """A column that gets the type of `to`. `source` reads the column of old type, `back` the one of new type.
 
-    `in_place`: PostgreSQL changes the type without rewriting the table.
+    `in_place`: PostgreSQL changes the type without rewriting the table. `plain`: by a cast, since the file gives no `from`.
+    `follows`: the column that this one references, where its own `retype` brings this one along.
     """
 
     column: Column
@@ -219,6 +220,8 @@ class RetypeColumn(Value):
     irreversible: str | None
     in_place: bool
     span: Span
+    plain: bool = True
+    follows: str | None = None
 
 
 class SetDefault(Value):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from types import MappingProxyType
 
 from migdsl.semantics.header import again
@@ -136,10 +137,15 @@ def fill(pattern: str, values: Mapping[str, str]) -> str:
 def file_name(entity: str, entities: tuple[str, ...]) -> str:
     """A file's name for an entity; with a digest where two entities, or none at all, would be left of their names."""
     name = _slug(entity)
-    twins = [other for other in entities if _slug(other) == name]
-    if name and len(twins) == 1 and len(name) <= 60:
+    if name and _slugs(entities).count(name) == 1 and len(name) <= 60:
         return name
     return f"{name[:50]}_{hashlib.sha256(entity.encode()).hexdigest()[:8]}".lstrip("_")
+
+
+@lru_cache(maxsize=8)
+def _slugs(entities: tuple[str, ...]) -> tuple[str, ...]:
+    # Each file of each entity asks for them.
+    return tuple(_slug(each) for each in entities)
 
 
 def _slug(entity: str) -> str:

@@ -138,6 +138,7 @@ class Pace(Value):
     attempts: int | None
     first_s: float | None
     longest_s: float | None
+    span: Span
 
 
 class PhaseNote(Value):

@@ -127,6 +127,7 @@ def _pace(problems: Problems, node: ast.Backfill, change: Change) -> Pace:
         attempts,
         first,
         longest,
+        node.entity.span,
     )
 
 

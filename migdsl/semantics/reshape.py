@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from migdsl.dialect import sql as dialect
 from migdsl.dialect.names import qualified, quote
 from migdsl.dialect.sql import Expression
-from migdsl.dialect.types import in_place
+from migdsl.dialect.types import SqlType, in_place
 from migdsl.semantics import tables
 from migdsl.semantics.defaults import default
 from migdsl.semantics.model import (
@@ -24,9 +24,10 @@ from migdsl.semantics.model import (
     Table,
 )
 from migdsl.semantics.problems import sql_name
-from migdsl.semantics.scene import Scene, cast, just, said
+from migdsl.semantics.scene import DEFAULT_SOAK, Scene, cast, just, said
 from migdsl.semantics.shapes import ExcludePart, ExcludeShape, IndexPart, IndexShape
 from migdsl.semantics.types import column_type
+from migdsl.source import Span
 from migdsl.syntax import ast
 from migdsl.values import replace
 
@@ -168,16 +169,32 @@ def retype(scene: Scene, item: ast.Retype) -> Iterator[Operation]:
     source, back = scene.source(item.source), scene.own_back(item.back, column) if column else None
     if column is None:
         return
-    yield RetypeColumn(
-        column,
-        replace(column, type=type_, span=item.type.span),
-        source or cast(column.name, type_.sql),
-        back.expression if back else cast(column.name, column.type.sql),
-        scene.soak(item.after),
-        said(item.irreversible),
-        source is None and in_place(column.type, type_),
-        item.span,
+    found = retyped(scene.table, column, type_, item.span)
+    yield replace(
+        found,
+        to=replace(found.to, span=item.type.span),
+        source=source or found.source,
+        back=back.expression if back else None if item.irreversible else found.back,
+        soak_seconds=scene.soak(item.after),
+        irreversible=said(item.irreversible),
+        in_place=found.in_place and source is None,
+        plain=source is None,
     )
+
+
+def retyped(table: Table, column: Column, type_: SqlType, span: Span) -> RetypeColumn:
+    """A column's retype by casts there and back."""
+    source = just(column.name) if column.type.sql == type_.sql else cast(column.name, type_.sql)
+    back = cast(column.name, column.type.sql)
+    kept = in_place(column.type, type_) and not any(_rebuilt(c, column.name) for c in table.constraints)
+    return RetypeColumn(column, replace(column, type=type_), source, back, DEFAULT_SOAK, None, kept, span)
+
+
+def _rebuilt(constraint: Constraint, column: str) -> bool:
+    """Whether PostgreSQL would build it again under the lock: it compares no expressions, and so builds anew."""
+    index = constraint.index
+    computed = index is not None and (index.where is not None or any(p.expression for p in index.parts))
+    return column in constraint.uses and (computed or constraint.kind == "exclude")
 
 
 def set_default(scene: Scene, item: ast.SetDefault) -> Iterator[Operation]:

@@ -12,6 +12,14 @@ from migdsl.semantics.policy import Alert, Condition, Gate, Metric
 from migdsl.semantics.problems import Problems, inside
 from migdsl.syntax import ast
 
+# Names that migdsl gives itself.
+_ALERTS = re.compile(
+    r"(backfill_?stalled|backfill_?errors|drift|constraint_?violations|reconcile_?stale|tenants_?unlisted|old_?writes"
+    r"|(slo|abort|roll_?back)(_?\d+)?)_?"
+)
+_GATES = re.compile(
+    r"stage_live|stage_complete|soak|(slo)(_\d+)?|(backfilled|tenants_unlisted|reconciled|old_writes|exit|invariant)_.*"
+)
 SEVERITIES = ("page", "ticket", "info")
 _PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,62}")
 _URL = re.compile(r"https?://[^\s\"<>{}$`]+|[\w./-]+(#[\w-]+)?")
@@ -65,8 +73,15 @@ def conditions(
 def alerts(problems: Problems, nodes: list[ast.Alert], known: Mapping[str, Metric]) -> tuple[Alert, ...]:
     """The user's alerts."""
     seen: dict[str, ast.Name] = {}
+    for node in nodes:
+        _free(problems, node.name, _ALERTS, "an alert")
     found = (_alert(problems, node, known) for node in nodes if _new(problems, node.name, seen, "alerts"))
     return tuple(alert for alert in found if alert is not None)
+
+
+def _free(problems: Problems, name: ast.Name, taken: re.Pattern[str], what: str) -> None:
+    if taken.fullmatch(name.text.lower()):
+        problems.error("MIG104", name.span, f"`{name.text}` is {what} that is derived", "taken", help="call it otherwise")
 
 
 def _new(problems: Problems, name: ast.Name, seen: dict[str, ast.Name], what: str) -> bool:
@@ -115,6 +130,7 @@ def gates(problems: Problems, nodes: list[ast.Gate], known: Mapping[str, Metric]
     found = []
     for node in nodes:
         named(problems, node.name, "gate")
+        _free(problems, node.name, _GATES, "a gate")
         condition = watched(problems, node.condition, known)
         if _new(problems, node.name, seen, "gates") and condition is not None:
             found.append(Gate(node.name.text, condition))

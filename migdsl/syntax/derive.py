@@ -39,8 +39,8 @@ def lark_parser(text: str, **options: Any) -> lark.Lark:
 
 def derive(text: str) -> Tables:
     """The tables of a grammar."""
-    made = lark_parser(text)
-    table: Any = made.parser.parser._parse_table
+    made: Any = lark_parser(text)
+    table: Any = made.parser.parser._parse_table  # noqa: SLF001 - Lark's own `save` reads it too
     numbers = {rule: number for number, rule in enumerate(made.rules)}
     rows: list[dict[str, Any]] = [table.states[state] for state in range(len(table.states))]
     last = table.end_states["start"]
@@ -76,7 +76,7 @@ def _rule(rule: Any) -> Rule:
     return Rule(str(rule.origin.name), "" if data.startswith("_") else data, size, None if as_it_is else keep, single)
 
 
-def _terminals(made: lark.Lark) -> tuple[Terminal, ...]:
+def _terminals(made: Any) -> tuple[Terminal, ...]:
     """In the order in which Lark's lexer tries them."""
     every = sorted(made.terminals, key=lambda t: (-t.priority, -t.pattern.max_width, -len(t.pattern.value), t.name))
     return tuple(_terminal(each, every) for each in every)

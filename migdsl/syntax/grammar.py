@@ -61,6 +61,11 @@ class Tables(Value):
     first: int
 
     @property
+    def names(self) -> tuple[str, ...]:
+        """All terminals."""
+        return tuple(each.name for each in self.terminals)
+
+    @property
     def literals(self) -> dict[str, str]:
         """Terminals that are always the same text, by name."""
         return {each.name: each.literal for each in self.terminals if each.literal}
@@ -84,7 +89,10 @@ def tables() -> Tables:
 
 
 def _kept(path: str, text: str) -> Tables | None:
-    """What the file holds, if it was made of the same grammar by the same Python; the folder is one that nobody else can write."""
+    """What the file holds, if it was made of the same grammar by the same Python.
+
+    The folder is one that nobody else can write; a file that was cut short is none.
+    """
     try:
         with open(path, "rb") as file:
             held = marshal.load(file)  # noqa: S302 - see above

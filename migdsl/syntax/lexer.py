@@ -12,6 +12,7 @@ from migdsl.values import Value
 
 Found = tuple[str, str, int, int]  # terminal, text, first character, character behind the last
 _OTHER = "OTHER_CHARACTER"  # what no terminal begins with
+_PARENTHESES = frozenset("()")
 
 
 class Stumble(Exception):  # noqa: N818 - it ends the parse, and becomes a diagnostic
@@ -74,7 +75,7 @@ def lex(text: str, start: int, end: int, states: list[int]) -> Iterator[Found]:
     """
     made, whole = tables(), _whole()
     rows = made.actions
-    words = {name: None if name in made.ignored else whole.words.get(name, {}) for name in (*whole.names, _OTHER)}
+    words = {name: None if name in made.ignored else whole.words.get(name, {}) for name in (*made.names, _OTHER)}
     depth, previous, at, behind = 0, "{", 0, 0
     matches = whole.pattern.finditer(text, start, end)
     while (match := next(matches, None)) is not None:
@@ -97,7 +98,7 @@ def lex(text: str, start: int, end: int, states: list[int]) -> Iterator[Found]:
                 continue
             previous = ";"
         else:
-            if piece == "(" or piece == ")":
+            if piece in _PARENTHESES:
                 depth += 1 if piece == "(" else -1
             previous = piece
         at, behind = match.span()

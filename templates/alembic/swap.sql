@@ -215,36 +215,32 @@ $body$
 CREATE OR REPLACE PROCEDURE @set_aside@(kept text, rels regclass[], cols name[])
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $body$
 -- Views, policies and statistics that read the columns hold on to the column itself, not to its name: they go, and what
--- makes them again stands in the snapshot until @put_back@.
+-- makes them again stands in the snapshot until they are put back.
 DECLARE
   one record;
+  gone text[] := '{}';
 BEGIN
-  CREATE TEMPORARY TABLE IF NOT EXISTS migdsl_swapped (class oid, id oid, level int, wanted text) ON COMMIT DROP;
-  DELETE FROM migdsl_swapped;
-  INSERT INTO migdsl_swapped
-  WITH RECURSIVE reads (id, level) AS (
-    SELECT r.ev_class, 1
-      FROM unnest(rels, cols) AS u (rel, col)
-      JOIN pg_attribute AS a ON a.attrelid = u.rel AND a.attname = u.col AND NOT a.attisdropped
-      JOIN pg_depend AS d ON d.refclassid = 'pg_class'::regclass AND d.refobjid = a.attrelid AND d.refobjsubid = a.attnum
-      JOIN pg_rewrite AS r ON d.classid = 'pg_rewrite'::regclass AND r.oid = d.objid AND r.ev_class <> a.attrelid
-     UNION
-    SELECT r.ev_class, v.level + 1
-      FROM reads AS v
-      JOIN pg_depend AS d ON d.refclassid = 'pg_class'::regclass AND d.refobjid = v.id
-      JOIN pg_rewrite AS r ON d.classid = 'pg_rewrite'::regclass AND r.oid = d.objid AND r.ev_class <> v.id)
-  SELECT 'pg_class'::regclass, id, max(level) FROM reads GROUP BY id
-   UNION ALL
-  SELECT DISTINCT d.classid, d.objid, 1000
-    FROM unnest(rels, cols) AS u (rel, col)
-    JOIN pg_attribute AS a ON a.attrelid = u.rel AND a.attname = u.col AND NOT a.attisdropped
-    JOIN pg_depend AS d ON d.refclassid = 'pg_class'::regclass AND d.refobjid = a.attrelid AND d.refobjsubid = a.attnum
-   WHERE d.classid IN ('pg_policy'::regclass, 'pg_statistic_ext'::regclass);
-  FOR one IN SELECT * FROM migdsl_swapped WHERE class = 'pg_class'::regclass LOOP
-    UPDATE migdsl_swapped SET wanted = (
-      SELECT format('CREATE VIEW %s%s AS %s; ALTER VIEW %1$s OWNER TO %4$s', c.oid::regclass,
+  FOR one IN
+    WITH RECURSIVE used AS (
+      SELECT d.classid, d.objid
+        FROM unnest(rels, cols) AS u (rel, col)
+        JOIN pg_attribute AS a ON a.attrelid = u.rel AND a.attname = u.col AND NOT a.attisdropped
+        JOIN pg_depend AS d
+          ON d.refclassid = 'pg_class'::regclass AND d.refobjid = a.attrelid AND d.refobjsubid = a.attnum
+    ), readers (id, level) AS (
+      SELECT r.ev_class, 1
+        FROM used AS u JOIN pg_rewrite AS r ON u.classid = 'pg_rewrite'::regclass AND r.oid = u.objid
+       WHERE r.ev_class <> ALL (rels::oid[])
+       UNION
+      SELECT r.ev_class, v.level + 1
+        FROM readers AS v
+        JOIN pg_depend AS d ON d.refclassid = 'pg_class'::regclass AND d.refobjid = v.id
+        JOIN pg_rewrite AS r ON d.classid = 'pg_rewrite'::regclass AND r.oid = d.objid AND r.ev_class <> v.id
+    ), things (level, id, gone, wanted) AS (
+      SELECT v.level, c.oid, format('DROP VIEW %s', c.oid::regclass),
+             format('CREATE VIEW %s%s AS %s; ALTER VIEW %s OWNER TO %s', c.oid::regclass,
                     ' WITH (' || array_to_string(c.reloptions, ', ') || ')', rtrim(pg_get_viewdef(c.oid), ';'),
-                    c.relowner::regrole)
+                    c.oid::regclass, c.relowner::regrole)
              || coalesce((SELECT string_agg(format('; GRANT %s%s ON %s TO %s%s', g.privilege_type, g.part, c.oid::regclass,
                                  CASE WHEN g.grantee = 0 THEN 'PUBLIC' ELSE g.grantee::regrole::text END,
                                  CASE WHEN g.is_grantable THEN ' WITH GRANT OPTION' ELSE '' END), '')
@@ -253,42 +249,48 @@ BEGIN
                                   SELECT format(' (%I)', a.attname), x.* FROM pg_attribute AS a, aclexplode(a.attacl) AS x
                                    WHERE a.attrelid = c.oid) AS g
                            WHERE g.grantee <> c.relowner), '')
-             || coalesce(format('; COMMENT ON VIEW %s IS %L', c.oid::regclass, obj_description(c.oid, 'pg_class')), '')
+             || CASE WHEN obj_description(c.oid, 'pg_class') IS NULL THEN '' ELSE
+                  format('; COMMENT ON VIEW %s IS %L', c.oid::regclass, obj_description(c.oid, 'pg_class')) END
              || coalesce((SELECT string_agg(format('; COMMENT ON COLUMN %s.%I IS %L', c.oid::regclass, a.attname,
                                  col_description(c.oid, a.attnum)), '')
                             FROM pg_attribute AS a
                            WHERE a.attrelid = c.oid AND col_description(c.oid, a.attnum) IS NOT NULL), '')
-        FROM pg_class AS c WHERE c.oid = one.id) WHERE id = one.id;
+        FROM (SELECT id, max(level) AS level FROM readers GROUP BY id) AS v JOIN pg_class AS c ON c.oid = v.id
+       UNION ALL
+      SELECT 1000, p.oid, format('DROP POLICY %I ON %s', p.polname, p.polrelid::regclass),
+             format('CREATE POLICY %I ON %s AS %s FOR %s TO %s', p.polname, p.polrelid::regclass,
+                    CASE WHEN p.polpermissive THEN 'PERMISSIVE' ELSE 'RESTRICTIVE' END,
+                    CASE p.polcmd WHEN 'r' THEN 'SELECT' WHEN 'a' THEN 'INSERT' WHEN 'w' THEN 'UPDATE'
+                                  WHEN 'd' THEN 'DELETE' ELSE 'ALL' END,
+                    (SELECT string_agg(CASE WHEN o = 0 THEN 'PUBLIC' ELSE o::regrole::text END, ', ')
+                       FROM unnest(p.polroles) AS o))
+             || coalesce(' USING (' || pg_get_expr(p.polqual, p.polrelid) || ')', '')
+             || coalesce(' WITH CHECK (' || pg_get_expr(p.polwithcheck, p.polrelid) || ')', '')
+             || CASE WHEN obj_description(p.oid, 'pg_policy') IS NULL THEN '' ELSE
+                  format('; COMMENT ON POLICY %I ON %s IS %L', p.polname, p.polrelid::regclass,
+                         obj_description(p.oid, 'pg_policy')) END
+        FROM pg_policy AS p WHERE p.oid IN (SELECT objid FROM used WHERE classid = 'pg_policy'::regclass)
+       UNION ALL
+      SELECT 1000, s.oid, format('DROP STATISTICS %I.%I', n.nspname, s.stxname),
+             pg_get_statisticsobjdef(s.oid)
+             || format('; ALTER STATISTICS %I.%I OWNER TO %s', n.nspname, s.stxname, s.stxowner::regrole)
+             || CASE WHEN s.stxstattarget >= 0
+                     THEN format('; ALTER STATISTICS %I.%I SET STATISTICS %s', n.nspname, s.stxname, s.stxstattarget)
+                     ELSE '' END
+             || CASE WHEN obj_description(s.oid, 'pg_statistic_ext') IS NULL THEN '' ELSE
+                  format('; COMMENT ON STATISTICS %I.%I IS %L', n.nspname, s.stxname,
+                         obj_description(s.oid, 'pg_statistic_ext')) END
+        FROM pg_statistic_ext AS s JOIN pg_namespace AS n ON n.oid = s.stxnamespace
+       WHERE s.oid IN (SELECT objid FROM used WHERE classid = 'pg_statistic_ext'::regclass)
+    )
+    SELECT t.gone, t.wanted, row_number() OVER (ORDER BY t.level, t.id) AS place FROM things AS t ORDER BY t.level, t.id
+  LOOP
+    INSERT INTO migdsl.snapshot (migration, revision, seq, sql) VALUES (kept, 'set aside', one.place, one.wanted)
+        ON CONFLICT (migration, revision, seq) DO UPDATE SET sql = excluded.sql;
+    gone := one.gone || gone;
   END LOOP;
-  UPDATE migdsl_swapped AS m SET wanted = format('CREATE POLICY %I ON %s AS %s FOR %s TO %s', p.polname, p.polrelid::regclass,
-           CASE WHEN p.polpermissive THEN 'PERMISSIVE' ELSE 'RESTRICTIVE' END,
-           CASE p.polcmd WHEN 'r' THEN 'SELECT' WHEN 'a' THEN 'INSERT' WHEN 'w' THEN 'UPDATE' WHEN 'd' THEN 'DELETE' ELSE 'ALL' END,
-           (SELECT string_agg(CASE WHEN o = 0 THEN 'PUBLIC' ELSE o::regrole::text END, ', ') FROM unnest(p.polroles) AS o))
-         || coalesce(' USING (' || pg_get_expr(p.polqual, p.polrelid) || ')', '')
-         || coalesce(' WITH CHECK (' || pg_get_expr(p.polwithcheck, p.polrelid) || ')', '')
-         || coalesce(format('; COMMENT ON POLICY %I ON %s IS %L', p.polname, p.polrelid::regclass,
-                            obj_description(p.oid, 'pg_policy')), '')
-    FROM pg_policy AS p WHERE m.class = 'pg_policy'::regclass AND p.oid = m.id;
-  UPDATE migdsl_swapped AS m SET wanted = pg_get_statisticsobjdef(s.oid)
-         || format('; ALTER STATISTICS %I.%I OWNER TO %s', n.nspname, s.stxname, s.stxowner::regrole)
-         || CASE WHEN s.stxstattarget >= 0
-                 THEN format('; ALTER STATISTICS %I.%I SET STATISTICS %s', n.nspname, s.stxname, s.stxstattarget) ELSE '' END
-         || coalesce(format('; COMMENT ON STATISTICS %I.%I IS %L', n.nspname, s.stxname,
-                            obj_description(s.oid, 'pg_statistic_ext')), '')
-    FROM pg_statistic_ext AS s JOIN pg_namespace AS n ON n.oid = s.stxnamespace
-   WHERE m.class = 'pg_statistic_ext'::regclass AND s.oid = m.id;
-  INSERT INTO migdsl.snapshot (migration, revision, seq, sql)
-  SELECT kept, 'set aside', row_number() OVER (ORDER BY level, class, id), wanted FROM migdsl_swapped
-      ON CONFLICT (migration, revision, seq) DO UPDATE SET sql = excluded.sql;
-  FOR one IN SELECT m.class, m.id, p.polname, p.polrelid, n.nspname, s.stxname
-               FROM migdsl_swapped AS m
-               LEFT JOIN pg_policy AS p ON m.class = 'pg_policy'::regclass AND p.oid = m.id
-               LEFT JOIN pg_statistic_ext AS s ON m.class = 'pg_statistic_ext'::regclass AND s.oid = m.id
-               LEFT JOIN pg_namespace AS n ON n.oid = s.stxnamespace
-              ORDER BY m.level DESC, m.id DESC LOOP
-    EXECUTE CASE WHEN one.polname IS NOT NULL THEN format('DROP POLICY %I ON %s', one.polname, one.polrelid::regclass)
-                 WHEN one.stxname IS NOT NULL THEN format('DROP STATISTICS %I.%I', one.nspname, one.stxname)
-                 ELSE format('DROP VIEW %s', one.id::regclass) END;
+  FOR place IN 1 .. cardinality(gone) LOOP
+    EXECUTE gone[place];
   END LOOP;
 END
 $body$

@@ -52,6 +52,10 @@ def test_a_table_that_agrees_is_clean(filled: Users, tmp_path: Path):
         ("tenants_unlisted:User", "0"),
         ("old_writes:User", "0"),
         ("problems:User", "0"),
+        ("drift_rate:User", "0.000000000000"),
+        ("rows_mismatched:User", "0"),
+        ("rows_missing:User", "0"),
+        ("rows_extra:User", "0"),
     ]
     assert (
         'migdsl_reconcile_rows_mismatched{migration="users_email",entity="User"} 0\n'

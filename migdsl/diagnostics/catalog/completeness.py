@@ -62,4 +62,37 @@ validate User {
 }""",
         fix="none",
     ),
+    Code(
+        id="MIG604",
+        severity=Severity.ERROR,
+        title="the impact is said to be smaller than it is",
+        why="""\
+Risk and downtime are derived from the operations, and people who know more may raise them: a table may matter more \
+than its size tells. They can't be lowered, and more downtime can't be expected than the header allows; whoever \
+approves the plan would be told less than is known. Change the operations, or allow the downtime in the header.""",
+        bad="""\
+migration users_email { downtime none }
+impact { downtime 10m }""",
+        good="""\
+migration users_email { downtime window 10m "Sunday 02:00 UTC" }
+impact { downtime 10m }""",
+        fix="none",
+    ),
+
+    Code(
+        id="MIG605",
+        severity=Severity.WARNING,
+        title="this sets the pace of a backfill that there isn't",
+        why="""\
+No operation of this migration gives rows from before a new value, so there is no backfill job of the entity that \
+could be slowed down or paused. Either a `from` is missing, and then rows that exist stay without a value, or the \
+block is a leftover.""",
+        bad="""\
+backfill User { batch 500 rows }
+change User { add nickname text? }""",
+        good="""\
+backfill User { batch 500 rows }
+change User { add nickname text { from `username` } }""",
+        fix="none",
+    ),
 )

@@ -196,4 +196,74 @@ entity User in app.users { id bigint key; tenant_id uuid tenant }
 change User { add phone text? pii }""",
         fix="none",
     ),
+    Code(
+        id="MIG121",
+        severity=Severity.ERROR,
+        title="there is no metric of this name",
+        why="""\
+Conditions speak of what the jobs measure (progress and errors of the backfill, differences between old and new) and \
+of what the file itself declares with its PromQL. A name that is neither would make an alert that never fires and a \
+gate that never opens. Built in are backfill_progress, backfill_errors, backfill_rate, drift_rate, rows_missing, \
+rows_extra, rows_mismatched and tenants_unlisted.""",
+        bad="""\
+gate clean when drift_rat < 0.1% for 24h""",
+        good="""\
+gate clean when drift_rate < 0.1% for 24h""",
+        fix="none",
+    ),
+
+    Code(
+        id="MIG122",
+        severity=Severity.ERROR,
+        title="this number has another unit than the metric",
+        why="""\
+Each metric has a unit: ratios are compared with percentages, counts with plain numbers, times with durations. A \
+comparison across units is true or false by accident: `drift_rate < 5` would always hold. Zero is zero in every \
+unit and needs none. A metric of your own says its unit itself; one with the name of a built-in metric keeps that one's.""",
+        bad="""\
+gate clean when drift_rate < 5s""",
+        good="""\
+gate clean when drift_rate < 0.1%""",
+        fix="none",
+    ),
+
+    Code(
+        id="MIG123",
+        severity=Severity.ERROR,
+        title="there is no proof of this name",
+        why="""\
+A criterion is accepted when what it is tied to holds: an invariant of the file, a gate of the file's own, or one of \
+the gates that are derived from its operations. This name is none of them, so the plan would say that the criterion is \
+proven while nothing proves it. Names of invariants are their whole text.""",
+        bad="""\
+accept "every user has an address" by invariant "no adress is empty"
+validate User {
+  invariant "no address is empty" `SELECT id FROM users WHERE tenant_id = :tenant_id AND username = ''`
+}""",
+        good="""\
+accept "every user has an address" by invariant "no address is empty"
+validate User {
+  invariant "no address is empty" `SELECT id FROM users WHERE tenant_id = :tenant_id AND username = ''`
+}
+change User { add nickname text? }""",
+        fix="none",
+    ),
+
+    Code(
+        id="MIG124",
+        severity=Severity.ERROR,
+        title="this alert doesn't say when it fires",
+        why="""\
+An alert is a condition that is watched from prepare until contract. Without `when` there is nothing to watch, and an \
+alert that can't fire is worse than none: people rely on it. One condition belongs to one alert; several are joined by \
+`and` or `or`, or get an alert each.""",
+        bad="""\
+alert too_many_differences { severity page }""",
+        good="""\
+alert too_many_differences {
+  when     drift_rate > 1% for 10m
+  severity page
+}""",
+        fix="none",
+    ),
 )

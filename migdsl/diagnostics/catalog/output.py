@@ -206,5 +206,18 @@ flag users_index { stage complete for all }
 finished 2027-02-01""",
         fix="none",
     ),
+    Code(
+        id="MIG709",
+        severity=Severity.ERROR,
+        title="this placeholder stands for nothing",
+        why="""\
+Paths may hold {migration}, {database} and, for the files of one entity, {entity}. Any other name in braces would \
+stand in the path as it is, and two migrations would write the same file.""",
+        bad="""\
+output { plan "plans/{ticket}.json" }""",
+        good="""\
+output { plan "plans/{migration}.json" }""",
+        fix="none",
+    ),
     *DATABASE,
 )

@@ -178,4 +178,43 @@ flag users_email { stage live for all }""",
 flag users_email { stage dualwrite for all }""",
         fix="none",
     ),
+    Code(
+        id="MIG510",
+        severity=Severity.ERROR,
+        title="there is not time enough until the day that is promised",
+        why="""\
+The steps of the ramp, the day of clean reconciliations before enforce and the soak before contract take their time, \
+however fast the rest is. Counted from `start` they end after the promised day. No clock is read: only the two dates \
+of the file are compared. Start earlier, promise a later day, or, with a reason, take shorter steps.""",
+        bad="""\
+migration users_email {
+  start 2026-12-01
+  due contract 2026-12-10
+}
+change User { drop old_settings after 14d irreversible because "unread for years" }""",
+        good="""\
+migration users_email {
+  start 2026-12-01
+  due contract 2027-02-01
+}
+change User { drop old_settings after 14d irreversible because "unread for years" }""",
+        fix="none",
+    ),
+
+    Code(
+        id="MIG511",
+        severity=Severity.ERROR,
+        title="this phase can't be there",
+        why="""\
+The seven derived phases follow one another in a fixed order, and a phase of your own stands behind one of them or \
+behind another of your own. It has steps for people and conditions, but no revision, so no other revision can be \
+followed by it; and phases that follow each other in a circle would never begin.""",
+        bad="""\
+phase smoke_test after load_test { step "click through the checkout" }
+phase load_test after smoke_test { step "replay an hour of traffic" }""",
+        good="""\
+phase smoke_test after expand { step "click through the checkout" }
+phase load_test after smoke_test { step "replay an hour of traffic" }""",
+        fix="none",
+    ),
 )

@@ -144,4 +144,18 @@ change User {
 }""",
         fix="safe",
     ),
+    Code(
+        id="MIG221",
+        severity=Severity.ERROR,
+        title="this is not PromQL that can be put into a rule",
+        why="""\
+The text between the backticks becomes part of alerting rules, so it must be complete: every bracket and every string \
+closed. `$name` and `[[name]]` are Grafana's variables; where they stand outside of strings nobody would replace them. \
+Whether the metrics in it exist only your Prometheus knows; `promtool check rules` reads the generated file.""",
+        bad="""\
+metric checkout_errors = `sum(rate(http_errors_total[5m])` unit per_second""",
+        good="""\
+metric checkout_errors = `sum(rate(http_errors_total[5m]))` unit per_second""",
+        fix="none",
+    ),
 )

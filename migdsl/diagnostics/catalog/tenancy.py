@@ -58,9 +58,7 @@ entity OrderLine in app.order_lines {
 The statement is run once per tenant, with that tenant bound as `:tenant_id`. Each table in it that belongs to \
 tenants must be held to that tenant, by a condition on its own tenant column or by an equality with one that is. \
 Without it, tenant A's run reads or writes tenant B's rows. A condition under `OR`, in an outer join's `ON` or on \
-another table only doesn't confine this one.
-
-Queries of your own, such as `validate` in the example, are of a later release.""",
+another table only doesn't confine this one.""",
         bad="""\
 validate Order {
   invariant "no negative totals" `SELECT id FROM orders WHERE total < 0`

@@ -279,4 +279,28 @@ change User { require email { from `coalesce(email, username)` } }""",
 change User { require username { from `coalesce(username, 'unknown')` } }""",
         fix="none",
     ),
+    Code(
+        id="MIG431",
+        severity=Severity.ERROR,
+        title="this operation writes everything twice, which the file forbids",
+        why="""\
+Old and new columns stand side by side while code moves from one to the other, and a trigger carries each write to the \
+other side. `dual_write forbidden` rules that out, so nothing would keep the two in step and rolling back would lose \
+writes. Either two-way writes are fine after all, or the change is made in two migrations: a column that is added empty \
+and written by new code alone, and, when no code uses it any more, the drop of the old one.""",
+        bad="""\
+migration users_email { dual_write forbidden }
+change User {
+  add contact_email text {
+    from `coalesce(email, username)`
+    back email = `contact_email`
+  }
+}""",
+        good="""\
+migration users_email { dual_write forbidden }
+change User {
+  add contact_email text?
+}""",
+        fix="none",
+    ),
 )

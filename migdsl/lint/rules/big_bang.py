@@ -24,5 +24,9 @@ def check(module: CheckedModule) -> Iterator[Diagnostic]:
             Label(module.header.span, "its ramp is 100% at once"),
             body="If the new code is wrong, every tenant sees it at the same time, and rollback is a race.",
             help="cutover { ramp 1%, 10%, 50%, 100% every 24h }",
-            fix=fixes.replacing(place, "1%, 10%, 50%, 100%", "the default: 1%, 10%, 50%, 100%", safe=False) if place else None,
+            fix=(
+                fixes.replacing(place, "1%, 10%, 50%, 100%", "the default: 1%, 10%, 50%, 100%", safe=False)
+                if place
+                else None
+            ),
         )

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from migdsl.diagnostics import Diagnostic, Fix, Label, Severity, fixes
 from migdsl.dialect.names import quote
-from migdsl.semantics.model import AddColumn, Change, CheckedModule, Column, DropColumn
+from migdsl.semantics.model import AddColumn, Change, CheckedModule, Column, DropColumn, DropTable
 from migdsl.semantics.problems import written
 from migdsl.source import Span
 
@@ -16,6 +16,8 @@ def check(module: CheckedModule) -> Iterator[Diagnostic]:
     for change in module.changes:
         returned = {b.column for o in change.operations if isinstance(o, AddColumn) for b in o.backs}
         for operation in change.operations:
+            if isinstance(operation, DropTable) and not operation.irreversible:
+                yield _table(change, operation)
             if not isinstance(operation, DropColumn) or operation.back or operation.irreversible:
                 continue
             name = operation.column.name
@@ -30,6 +32,17 @@ def check(module: CheckedModule) -> Iterator[Diagnostic]:
                     f'or drop {name} irreversible because "…"',
                     fix=_back(change, operation.column),
                 )
+
+
+def _table(change: Change, operation: DropTable) -> Diagnostic:
+    return Diagnostic(
+        "MIG404",
+        Severity.ERROR,
+        f"the table of `{change.table.entity}` is dropped, and there is no way back for its rows",
+        Label(operation.span, "nothing brings the rows back"),
+        body="The way back makes the table again as it was, without a row in it.",
+        help=f'say why they may go: drop entity {change.table.entity} irreversible because "…"',
+    )
 
 
 def _back(change: Change, old: Column) -> Fix | None:

@@ -9,10 +9,7 @@ from migdsl.semantics import model
 from migdsl.semantics.model import CheckedModule
 from migdsl.semantics.phrases import phrases
 
-LATER: tuple[type, ...] = (
-    model.RetypeColumn,
-    model.DropTable,
-)
+LATER: tuple[type, ...] = (model.RetypeColumn,)
 
 
 def check(module: CheckedModule) -> Iterator[Diagnostic]:

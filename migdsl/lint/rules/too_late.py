@@ -1,0 +1,59 @@
+"""MIG510: a phase can't be over by the day that is promised."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from migdsl.diagnostics import Diagnostic, Label, Severity
+from migdsl.semantics.model import PHASES, CheckedModule, Rollout
+
+_DAY = 86_400
+
+
+def check(module: CheckedModule) -> Iterator[Diagnostic]:
+    """Dates between which the pauses of the rollout, windows and soaks don't fit."""
+    dues = [due for due in module.policy.dues if due.days is not None]
+    if not dues or module.header is None:
+        return
+    # Few files ask for it, and the others are spared the import.
+    from migdsl.ops.gates import WINDOW_SECONDS
+    from migdsl.ops.lower import lower
+
+    plans = lower(module).tables
+    soak = max((p.soak_seconds for p in plans if p.soak_seconds is not None), default=0)
+    window = WINDOW_SECONDS if any(p.fills for p in plans) else 0
+    waits = _waits(module.rollout if any(p.comparisons for p in plans) else None, window, soak)
+    for due in dues:
+        parts = [(what, s) for phase, what, s in waits if PHASES.index(phase) <= PHASES.index(due.phase) and s]
+        needed = sum(seconds for _, seconds in parts)
+        if due.days is not None and needed > due.days * _DAY:
+            yield Diagnostic(
+                "MIG510",
+                Severity.ERROR,
+                f"{due.phase} can't be over by {due.date}",
+                Label(due.span, f"{_days(due.days * _DAY)} after the start" if due.days >= 0 else "before the start"),
+                body=(
+                    "It waits "
+                    + " + ".join(f"{_days(s)} ({what})" for what, s in parts)
+                    + f" = {_days(needed)} at least."
+                    if parts
+                    else ""
+                ),
+                help="start earlier, promise a later day, or take shorter steps",
+            )
+
+
+def _waits(rollout: Rollout | None, window: int, soak: int) -> list[tuple[str, str, int]]:
+    """Per phase: what it waits for, and how many seconds at least. What follows counts from the last step on."""
+    steps = 0 if rollout is None else len(rollout.steps) + (bool(rollout.canary) and None not in rollout.steps)
+    every = 0 if rollout is None else rollout.every_seconds
+    return [
+        ("cutover", f"{steps} steps of the ramp", max(0, steps - 1) * every),
+        ("enforce", "clean reconciliations after the last switch", window),
+        ("contract", "the rest of the soak", max(0, soak - window)),
+    ]
+
+
+def _days(seconds: float) -> str:
+    days = seconds / _DAY
+    return f"{days:g} day{'s' if days != 1 else ''}" if seconds >= _DAY or not seconds else f"{seconds / 3600:g} hours"

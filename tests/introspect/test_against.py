@@ -1,0 +1,248 @@
+"""A file is held against a database: every way in which they can differ is found, said at its place, and has a way out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import psycopg
+import pytest
+
+from migdsl.diagnostics import Diagnostic, Severity
+from migdsl.introspect.compare import compare
+from migdsl.introspect.connect import address, reading
+from migdsl.introspect.read import read
+from migdsl.source import SourceFile
+from migdsl.workspace import check
+
+SCHEMA = """
+CREATE SCHEMA app;
+CREATE TYPE app.state AS ENUM ('open', 'closed');
+CREATE DOMAIN app.email AS text;
+CREATE TABLE app.teams (id bigint PRIMARY KEY, tenant_id uuid NOT NULL, UNIQUE (tenant_id, id));
+CREATE TABLE app.users (
+  id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, tenant_id uuid NOT NULL, username varchar(40) NOT NULL,
+  email app.email, state app.state NOT NULL DEFAULT 'open', score numeric(12,2) DEFAULT 0, tags text[],
+  at timestamptz(3) NOT NULL DEFAULT now(), gone interval day to second, label text GENERATED ALWAYS AS (upper(username)) STORED,
+  team bigint REFERENCES app.teams ON DELETE SET NULL, number bigserial, room int4range,
+  UNIQUE (tenant_id, username), CHECK (score BETWEEN 0 AND 10 AND username IN ('a', 'b')),
+  EXCLUDE USING gist (room WITH &&)
+);
+CREATE INDEX users_lower ON app.users (tenant_id, lower(username)) INCLUDE (score) WHERE email <> '';
+CREATE INDEX users_tags ON app.users USING gin (tags);
+"""
+FILE = """\
+database app {
+  engine postgresql VERSION
+  url    env DATABASE_URL
+  schema app
+}
+
+tenants {
+  key  tenant_id uuid
+  list `SELECT id FROM tenants`
+}
+
+entity Team in app.teams {
+  id         bigint  key
+  tenant_id  uuid    tenant
+  unique (id, tenant_id)
+}
+
+entity User in app.users {
+  id         bigint  key identity always
+  tenant_id  uuid    tenant
+  username   character varying(40)
+  email      "email"?
+  state      "state" default "open"
+  score      decimal(12, 2)? default 0.0
+  tags       text[]?
+  at         timestamp(3) with time zone default `CURRENT_TIMESTAMP`
+  gone       interval day to second?
+  label      text? generated `UPPER(username)`
+  team       int8? -> Team.id on delete set null
+  number     bigint default `nextval('app.users_number_seq')`
+  room       int4range?
+  unique  (tenant_id, username) as another_name
+  check   `score >= 0 and score <= 10 and username in ('a','b')`
+  index   (tenant_id, lower(username)) include (score) where `email != ''`
+  index   (tags) using gin
+  index   (tenant_id, username)
+  exclude using gist (room with "&&")
+}
+"""
+
+
+@pytest.fixture
+def made(database: str) -> Iterator[psycopg.Connection]:
+    with psycopg.connect(database, autocommit=True) as connection:
+        connection.execute(SCHEMA.encode())
+        yield connection
+
+
+def differences(connection: psycopg.Connection, text: str = FILE) -> list[Diagnostic]:
+    version = connection.info.server_version // 10000
+    source = text.replace("VERSION", str(version))
+    found = check({"x.mig": source}, "x.mig")
+    assert found.diagnostics == ()
+    assert found.module is not None
+    with reading(address(connection.info.dsn)) as session:
+        return list(compare(found.module, found.module.databases[0], read(session), session))
+
+
+def shown(diagnostic: Diagnostic, text: str = FILE) -> str:
+    """What stands at the diagnostic's place."""
+    assert diagnostic.primary is not None
+    return SourceFile("x.mig", text.replace("VERSION", "18")).slice(diagnostic.primary.span)
+
+
+def test_the_same_said_otherwise_is_no_difference(made: psycopg.Connection) -> None:
+    assert differences(made) == []
+
+
+@pytest.mark.parametrize(
+    ("change", "code", "place", "said"),
+    [
+        ("ALTER TABLE app.users RENAME username TO user_name", "MIG731", "username", "did you mean `user_name`?"),
+        ("ALTER TABLE app.teams RENAME TO squads", "MIG731", "Team", "no table app.teams"),
+        ("ALTER TABLE app.teams SET SCHEMA public", "MIG731", "Team", "did you mean public.teams?"),
+        ("ALTER TABLE app.users ALTER username TYPE varchar(41)", "MIG732", "username", "character varying(41)"),
+        ("ALTER TABLE app.users ALTER score TYPE numeric(12,3)", "MIG732", "score", "of type numeric(12,2)"),
+        ("ALTER TABLE app.users ALTER at TYPE timestamp(3)", "MIG732", "at", "timestamp(3) without time zone"),
+        ("ALTER TABLE app.users ALTER at TYPE timestamptz(2)", "MIG732", "at", "timestamp(2) with time zone"),
+        ("ALTER TABLE app.users ALTER gone TYPE interval", "MIG732", "gone", "says: interval"),
+        ("ALTER TABLE app.users ALTER email TYPE text", "MIG732", "email", "of type app.email"),
+        ("ALTER TYPE app.state RENAME TO status", "MIG732", "state", "which the server doesn't have"),
+        ("ALTER TABLE app.users ALTER username DROP NOT NULL", "MIG732", "username", "username varchar(40)?"),
+        ("ALTER TABLE app.users ALTER tags SET NOT NULL", "MIG732", "tags", "The database says: NOT NULL"),
+        ("ALTER TABLE app.users ALTER tenant_id DROP NOT NULL", "MIG732", "tenant_id", "no batch would reach them"),
+        ("ALTER TABLE app.users ALTER state SET DEFAULT 'closed'", "MIG732", "state", 'default "closed"'),
+        ("ALTER TABLE app.users ALTER score DROP DEFAULT", "MIG732", "score", "without a default"),
+        ("ALTER TABLE app.users ALTER tags SET DEFAULT '{}'", "MIG734", "tags", 'tags text[]? default "{}"'),
+        ("ALTER TABLE app.users ALTER id SET GENERATED BY DEFAULT", "MIG732", "id", "identity (by default)"),
+        ("ALTER TABLE app.users ALTER label DROP EXPRESSION", "MIG732", "label", "not generated"),
+        ("ALTER TABLE app.users ADD extra text DEFAULT 'x'", "MIG734", "User", 'extra text? default "x"'),
+        ('ALTER TABLE app.users ADD "index" int NOT NULL', "MIG734", "User", '"index" integer'),
+        (
+            "ALTER TABLE app.users DROP CONSTRAINT users_pkey, ADD PRIMARY KEY (id, tenant_id)",
+            "MIG733",
+            "id",
+            "key (id, tenant_id)",
+        ),
+        ("ALTER TABLE app.users DROP CONSTRAINT users_pkey", "MIG733", "id", "no primary key"),
+        (
+            "ALTER TABLE app.users DROP CONSTRAINT users_team_fkey, ADD FOREIGN KEY (team) REFERENCES app.teams ON DELETE CASCADE",
+            "MIG733",
+            "-> Team.id on delete set null",
+            "(team) -> Team (id) on delete cascade",
+        ),
+        (
+            "ALTER TABLE app.users DROP CONSTRAINT users_team_fkey",
+            "MIG733",
+            "-> Team.id on delete set null",
+            "Nothing in",
+        ),
+        (
+            "DROP INDEX app.users_lower; CREATE INDEX ON app.users (tenant_id, lower(username)) INCLUDE (score)",
+            "MIG733",
+            "index   (tenant_id, lower(username)) include (score) where `email != ''`",
+            "The database says: index",
+        ),
+        ("DROP INDEX app.users_tags", "MIG733", "index   (tags) using gin", "Nothing in the database does that"),
+        ("CREATE INDEX more ON app.users (score)", "MIG734", "User", "index (score) as more"),
+        (
+            "CREATE UNIQUE INDEX more ON app.users (lower(username))",
+            "MIG734",
+            "User",
+            "unique index of the database: more",
+        ),
+        ("ALTER TABLE app.users ADD CONSTRAINT more CHECK (score <> 5)", "MIG734", "User", "score <> 5"),
+        (
+            "ALTER TABLE app.teams ADD up bigint, ADD CONSTRAINT f FOREIGN KEY (up) REFERENCES app.teams",
+            "MIG734",
+            "Team",
+            "up",
+        ),
+    ],
+)
+def test_each_difference_is_found(made: psycopg.Connection, change: str, code: str, place: str, said: str) -> None:
+    made.execute(change.encode())
+    found = differences(made)
+    matching = [d for d in found if d.code == code and shown(d) == place and said in f"{d.title} {d.body} {d.help}"]
+    assert matching, [(d.code, shown(d), d.title, d.body, d.help) for d in found]
+    assert {d.severity for d in matching} == {Severity.WARNING if code == "MIG734" else Severity.ERROR}
+    assert all(d.help for d in found)
+
+
+@pytest.mark.parametrize(
+    ("change", "count"),
+    [
+        ("ALTER TABLE app.users DROP CONSTRAINT users_tenant_id_username_key", 2),  # the index that it served as, too
+        (
+            "ALTER TABLE app.users DROP CONSTRAINT users_tenant_id_username_key;"
+            "CREATE UNIQUE INDEX ON app.users (tenant_id, username)",
+            0,
+        ),
+        (
+            "ALTER TABLE app.users DROP CONSTRAINT users_tenant_id_username_key;"
+            "CREATE UNIQUE INDEX ON app.users (tenant_id, username) WHERE score > 0",
+            3,
+        ),
+        ("ALTER TABLE app.users DROP CONSTRAINT users_check, DROP CONSTRAINT users_room_excl", 2),
+        (
+            "ALTER INDEX app.users_tags RENAME TO other; ALTER TABLE app.users RENAME CONSTRAINT users_check TO other_",
+            0,
+        ),
+    ],
+)
+def test_what_counts_is_what_it_does(made: psycopg.Connection, change: str, count: int) -> None:
+    made.execute(change.encode())
+    assert len(differences(made)) == count
+
+
+def test_triggers_are_told_with_what_they_set(made: psycopg.Connection) -> None:
+    made.execute(
+        b"CREATE FUNCTION app.touch() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN new.updated_at := now(); RETURN new; END';"
+        b"CREATE TRIGGER touch BEFORE UPDATE ON app.users FOR EACH ROW EXECUTE FUNCTION app.touch();"
+        b'CREATE TRIGGER "~migdsl_users_email" BEFORE UPDATE ON app.users FOR EACH ROW EXECUTE FUNCTION app.touch();'
+    )
+    (found,) = differences(made)
+    assert (found.code, found.severity, shown(found)) == ("MIG735", Severity.WARNING, "User")
+    assert "It runs before update, each row, and calls app.touch. It sets updated_at." in found.body
+    assert "stamp updated_at" in found.help
+
+
+@pytest.mark.parametrize(("step", "severity"), [(1, Severity.ERROR), (-1, Severity.WARNING)])
+def test_another_version(made: psycopg.Connection, step: int, severity: Severity) -> None:
+    version = made.info.server_version // 10000
+    said = version + step
+    if not 14 <= said <= 18:
+        said, severity = version - 1, Severity.WARNING
+    found = differences(made, FILE.replace("VERSION", str(said)))
+    assert [(d.code, d.severity) for d in found] == [("MIG736", severity)]
+    assert found[0].help == f"engine postgresql {version}"
+
+
+def test_what_the_migration_itself_adds_is_no_difference(made: psycopg.Connection) -> None:
+    text = FILE + ('migration m { ticket "X-1" }\nchange User {\n  add nick text? {\n    unique per tenant\n  }\n}\n')
+    made.execute(b"ALTER TABLE app.users ADD nick text, ADD UNIQUE (tenant_id, nick)")
+    made.execute(b"CREATE INDEX m_app_users_batch_idx ON app.users (tenant_id, id)")
+    assert differences(made, text) == []
+    assert {d.code for d in differences(made)} == {"MIG734"}
+
+
+def test_a_view_is_no_table(made: psycopg.Connection) -> None:
+    made.execute(b"DROP TABLE app.users CASCADE; CREATE VIEW app.users AS SELECT 1 AS id")
+    (found,) = differences(made)
+    assert found.code == "MIG731"
+    assert "There is a view app.users" in found.body
+
+
+def test_a_fresh_import_has_no_error_against_its_own_database(nasty: str, text: str) -> None:
+    found = check({"x.mig": text}, "x.mig")
+    assert found.module is not None
+    with reading(address(nasty)) as session:
+        problems = compare(found.module, found.module.databases[0], read(session), session)
+    assert [(d.title, d.body) for d in problems if d.severity is Severity.ERROR] == []
+    # What the language can't say stays a warning: names with line breaks, a CHECK of the clock, an invalid index, a trigger.
+    assert {d.code for d in problems} == {"MIG734", "MIG735"}
+    assert len(problems) < 12
