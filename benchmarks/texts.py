@@ -36,18 +36,18 @@ entity Order{n} in app.orders_{n} {{
   updated_at  timestamptz?
   tags        text[]             default `'{{}}'`
   note        character varying(200)?
-  total       numeric(12,2)      generated `amount + coalesce(tax, 0)`
+  total       numeric(12,2)      generated `amount + coalesce(tax, {n})`
   unique (tenant_id, number) as orders_{n}_number_key
   index  (tenant_id, placed_at, id)
-  index  (tenant_id, lower(email)) as orders_{n}_email_idx where `email IS NOT NULL AND status <> 'void'`
-  check  `amount >= 0 AND tax IS DISTINCT FROM -1` as orders_{n}_amount_check
+  index  (tenant_id, lower(email)) as orders_{n}_email_idx where `email IS NOT NULL AND status <> 'void{n}'`
+  check  `amount >= 0 AND tax IS DISTINCT FROM -{n}` as orders_{n}_amount_check
   rows {rows}k
 }}
 """
 _CHANGE = """
 change Order{n} {{
   add contact text pii {{
-    from   `coalesce(email, number || '@example.com')`
+    from   `coalesce(email, number || '@{n}.example.com')`
     back   email = `contact`
     unique per tenant
   }}
@@ -56,7 +56,7 @@ change Order{n} {{
 """
 # A column that goes may not be in use, so that these tables have no index on it.
 _USES_EMAIL = (
-    "  index  (tenant_id, lower(email)) as orders_{n}_email_idx where `email IS NOT NULL AND status <> 'void'`\n"
+    "  index  (tenant_id, lower(email)) as orders_{n}_email_idx where `email IS NOT NULL AND status <> 'void{n}'`\n"
 )
 _TAIL = """
 cutover {

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import re
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from migdsl.diagnostics.catalog import FAMILIES, all_codes
@@ -246,16 +246,11 @@ def _capital(text: str) -> str:
 # ---------------------------------------------------------------- command
 
 
-def stale() -> list[Path]:
+def stale(made: Mapping[Path, str]) -> list[Path]:
     """Pages that are missing, not fresh, or of no code any more."""
-    made = pages()
     wrong = [path for path, text in made.items() if not (DOCS / path).is_file() or _read(DOCS / path) != text]
-    return wrong + [path for path in orphans() if path not in made]
-
-
-def orphans() -> list[Path]:
-    """Pages of rules on the disk that no code has."""
-    return sorted(path.relative_to(DOCS) for path in (DOCS / "rules").glob("*.md") if path.relative_to(DOCS) not in pages())
+    there = sorted(path.relative_to(DOCS) for path in (DOCS / "rules").glob("*.md"))
+    return wrong + [path for path in there if path not in made]
 
 
 def _read(path: Path) -> str:
@@ -268,7 +263,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--check", action="store_true", help="write nothing; exit 2 where a page is not fresh")
     check = parser.parse_args(argv).check
     made = pages()
-    wrong = stale()
+    wrong = stale(made)
     for path in wrong:
         sys.stderr.write(f"docs/{path}: {'not fresh' if check else 'rewritten' if path in made else 'removed'}\n")
         if check:

@@ -26,6 +26,12 @@ def same(one: str, other: str) -> bool:
     return left is not None and left == right
 
 
+def is_constant(text: str) -> bool:
+    """Whether an expression is one value, written out."""
+    found = form(text)
+    return found is not None and found[:1] == ("constant",)
+
+
 def form(text: str) -> Form | None:
     """The form of an expression, or None where it can't be parsed."""
     try:

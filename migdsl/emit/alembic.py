@@ -122,16 +122,20 @@ def _locks(group: Group | Replay) -> str:
 def _single(title: str, part: Part) -> str:
     if isinstance(part, BuildIndex):
         arguments = quoted(part.schema), quoted(part.name), block(part.create), block(part.drop)
-        return _call("build_index", title, *arguments)
+        return _call("build_index", title, *arguments, *_when(part))
     if isinstance(part, Alone):
         undo = [_locks(part.undo), *map(block, part.undo.statements)] if part.undo else []
-        return _call("by_itself", title, block(part.statement), *undo)
+        return _call("by_itself", title, block(part.statement), *undo, *_when(part))
     if isinstance(part, Replay):
         return _call("replay", title, quoted(part.migration), quoted(part.subject), _locks(part))
     assert isinstance(part, Refill)
     tenants = block(part.tenants) if part.tenants else "None"
     statements = [block(_escaped(sql)) for sql in (part.upper, part.bound, part.batch)]
     return _call("refill", title, tenants, names(part.key), *statements)
+
+
+def _when(part: BuildIndex | Alone) -> list[str]:
+    return [f"when={block(part.when)}"] if part.when else []
 
 
 def _escaped(sql: str) -> str:

@@ -4,29 +4,30 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 from contextlib import suppress
 from pathlib import Path
 
 from migdsl.resources import cache_folder
 
+_ODD = re.compile(r"[^\n\t -\[\]-~]")  # all but what is surely printable, and no backslash
 _ESCAPES = {"\\": "\\\\", "\r": "\\r", "\x0b": "\\x0b", "\x0c": "\\x0c"}
 
 
 def quoted(text: str) -> str:
     """A text as a one-line Python string in double quotes."""
-    plain = "".join(_escape(c) if c != "\n" else "\\n" for c in text)
-    return '"' + plain.replace('"', '\\"') + '"'
+    return '"' + _escaped(text).replace("\n", "\\n").replace('"', '\\"') + '"'
 
 
 def block(text: str) -> str:
     """A text of several lines as a triple-quoted Python string, each line as it is."""
-    body = "".join(_escape(c) for c in text.strip("\n")).replace('"""', '\\"\\"\\"')
+    body = _escaped(text.strip("\n")).replace('"""', '\\"\\"\\"')
     return f'"""\n{body}\n"""'
 
 
 def docstring(text: str) -> str:
     """A text as a module's docstring."""
-    body = "".join(_escape(c) for c in text.strip()).replace('"""', '\\"\\"\\"')
+    body = _escaped(text.strip()).replace('"""', '\\"\\"\\"')
     if "\n" not in body:
         return f'"""{body}"""' if not body.endswith('"') else f'"""{body} """'
     return f'"""{body}\n"""'
@@ -35,6 +36,10 @@ def docstring(text: str) -> str:
 def names(values: tuple[str, ...]) -> str:
     """A tuple of texts as Python."""
     return "(" + "".join(f"{quoted(v)}, " for v in values) + ")"
+
+
+def _escaped(text: str) -> str:
+    return _ODD.sub(lambda found: _escape(found[0]), text)
 
 
 def _escape(char: str) -> str:

@@ -2,27 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator
 
 from migdsl.diagnostics import Diagnostic, Label, Severity
 from migdsl.diagnostics.suggest import did_you_mean
 from migdsl.introspect import lines
 from migdsl.introspect.matching import same_sql
 from migdsl.introspect.model import Column, Table
+from migdsl.introspect.normal import Server
 from migdsl.introspect.words import WordlessError, is_null
 from migdsl.semantics import model
 
-Types = Mapping[str, str | None]
 
-
-def differences(table: model.Table, found: Table, types: Types, coming: Collection[str]) -> Iterator[Diagnostic]:
+def differences(table: model.Table, found: Table, server: Server, coming: Collection[str]) -> Iterator[Diagnostic]:
     """Of all columns; those in `coming` may be there already."""
     for column in table.columns:
         actual = found.column(column.name)
         if actual is None:
             yield _missing(column, found)
         else:
-            yield from _one(table, column, actual, types)
+            yield from _one(table, column, actual, server)
     declared = {column.name for column in table.columns}
     for actual in found.columns:
         if actual.name not in declared and actual.name not in coming:
@@ -55,8 +54,8 @@ def pasted(actual: Column) -> str:
         return f"it can't be declared: {error}"
 
 
-def _one(table: model.Table, column: model.Column, actual: Column, types: Types) -> Iterator[Diagnostic]:
-    said = types[column.type.sql]
+def _one(table: model.Table, column: model.Column, actual: Column, server: Server) -> Iterator[Diagnostic]:
+    said = server.types[column.type.sql]
     if said is None:
         yield _differs(
             table, column, actual, f"of type {column.type.sql}, which the server doesn't have", actual.type.text
@@ -66,10 +65,10 @@ def _one(table: model.Table, column: model.Column, actual: Column, types: Types)
     if column.nullable != actual.nullable:
         ways = ("NOT NULL", "nullable")
         yield _differs(table, column, actual, ways[column.nullable], ways[actual.nullable])
-    yield from _value(table, column, actual)
+    yield from _value(table, column, actual, server)
 
 
-def _value(table: model.Table, column: model.Column, actual: Column) -> Iterator[Diagnostic]:
+def _value(table: model.Table, column: model.Column, actual: Column, server: Server) -> Iterator[Diagnostic]:
     """Where a row gets its value from, if nobody gives one."""
     generated = column.generated.text if column.generated else None
     real = actual.default if actual.default is not None and not is_null(actual.default) else None
@@ -80,7 +79,7 @@ def _value(table: model.Table, column: model.Column, actual: Column) -> Iterator
         yield _differs(table, column, actual, *ways, minor=column.identity is None)
     if column.default is None and real is not None:
         yield _differs(table, column, actual, "without a default", f"default {real}", minor=True)
-    elif not same_sql(column.default, real):
+    elif column.default is not None and (real is None or not server.same_value(column.default, real, actual.type.text)):
         ways = [f"default {each}" if each is not None else "without a default" for each in (column.default, real)]
         yield _differs(table, column, actual, *ways)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from migdsl.diagnostics import Diagnostic, Label, Severity
@@ -10,7 +10,7 @@ from migdsl.diagnostics.suggest import did_you_mean
 from migdsl.introspect import columns, constraints
 from migdsl.introspect.connect import Session
 from migdsl.introspect.model import Catalog, Trigger
-from migdsl.introspect.normal import type_texts
+from migdsl.introspect.normal import Server, type_texts
 from migdsl.semantics import model
 from migdsl.semantics.model import AddColumn, CheckedModule, Database
 
@@ -23,7 +23,7 @@ class Comparison:
 
     module: CheckedModule
     catalog: Catalog
-    types: Mapping[str, str | None]
+    server: Server
 
 
 def compare(module: CheckedModule, database: Database, catalog: Catalog, session: Session) -> tuple[Diagnostic, ...]:
@@ -31,7 +31,7 @@ def compare(module: CheckedModule, database: Database, catalog: Catalog, session
     tables = [t for t in module.tables if t.database == database.name]
     written = (c.type.sql for t in tables for c in t.columns)
     types = type_texts(session, written, (database.schema, "public"))
-    context = Comparison(module, catalog, types)
+    context = Comparison(module, catalog, Server(session, types))
     return (*_version(database, catalog), *(found for table in tables for found in _table(context, table)))
 
 
@@ -62,7 +62,7 @@ def _table(context: Comparison, table: model.Table) -> Iterator[Diagnostic]:
         return
     entities = {t.entity: t for t in context.module.tables}
     coming = added(context.module, table)
-    yield from columns.differences(table, found, context.types, coming)
+    yield from columns.differences(table, found, context.server, coming)
     yield from constraints.differences(table, found, entities, context.module, coming)
     for trigger in found.triggers:
         if not trigger.name.startswith(_OURS):

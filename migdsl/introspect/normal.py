@@ -1,13 +1,37 @@
-"""Types as a file writes them become the text that the server itself has for them."""
+"""Types and constants as a file writes them become what the server itself makes of them."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 import psycopg
 
 from migdsl.dialect.names import quote
+from migdsl.dialect.sameness import is_constant, same
 from migdsl.introspect.connect import Session
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """What the server says of the file's types: each with its text, None for one that it doesn't have."""
+
+    session: Session
+    types: Mapping[str, str | None]
+
+    def same_value(self, one: str, other: str, of: str) -> bool:
+        """Whether two expressions give the same value of the type `of` (as format_type writes it)."""
+        if same(one, other):
+            return True
+        if not (is_constant(one) and is_constant(other)):
+            return False
+        try:
+            with self.session.attempt():
+                # As text: not every type has an equality. '2 hours' and '02:00' are the same interval.
+                row = self.session.one(f"SELECT CAST(({one}) AS {of})::text = CAST(({other}) AS {of})::text AS equal")
+        except psycopg.Error:
+            return False
+        return bool(row["equal"])
 
 
 def type_texts(session: Session, types: Iterable[str], schemas: Sequence[str]) -> Mapping[str, str | None]:

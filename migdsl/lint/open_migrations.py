@@ -34,7 +34,8 @@ def overlapping(modules: Sequence[CheckedModule]) -> Iterator[Diagnostic]:
         mine = _strongest(module)
         for claim in mine:
             for other in earlier.get(claim.thing, ()):
-                if claim.strength + other.strength > _MOST:
+                # Two files of one migration are told of where they would write the same files.
+                if claim.strength + other.strength > _MOST and claim.migration != other.migration:
                     yield _diagnostic(claim, other)
         for claim in mine:
             earlier.setdefault(claim.thing, []).append(claim)

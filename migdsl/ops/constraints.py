@@ -45,17 +45,19 @@ def violation(context: Context, constraint: Constraint) -> Violation | None:
         return Violation(title, f"({over(context.table, constraint.check, 't')}) IS FALSE", ())
     if constraint.kind == "reference":
         parent, theirs = parent_of(context, constraint)
+        if parent.scope == "via" or (parent.tenant and not context.table.tenant):
+            return None  # No question could be confined to one tenant; VALIDATE asks for all.
         title = f"{', '.join(constraint.columns)} points at no {parent.entity}"
-        return Violation(title, _orphan(context.table, constraint.columns, parent, theirs), ())
+        return Violation(title, _orphan(constraint.columns, parent, theirs), ())
     return None
 
 
-def _orphan(table: Table, ours: tuple[str, ...], parent: Table, theirs: tuple[str, ...]) -> str:
+def _orphan(ours: tuple[str, ...], parent: Table, theirs: tuple[str, ...]) -> str:
     """Of another tenant's parents nothing is known here: a row that points at one counts as an orphan too."""
     given = " AND ".join(f"t.{quote(c)} IS NOT NULL" for c in ours)
     pairs = [f"p.{quote(b)} = t.{quote(a)}" for a, b in zip(ours, theirs, strict=True)]
-    if parent.tenant and table.tenant:
-        pairs.append(f"p.{quote(parent.tenant)} = t.{quote(table.tenant)}")
+    if parent.tenant:
+        pairs.append(f"p.{quote(parent.tenant)} = :tenant_id")
     return f"({given} AND NOT EXISTS (SELECT FROM {names.table(parent)} AS p WHERE {' AND '.join(pairs)}))"
 
 
@@ -165,7 +167,9 @@ def reference(context: Context, constraint: Constraint, name: str, phase: str) -
     """A foreign key that binds new writes at once, and is proven of the others while reads and writes go on."""
     parent, _ = parent_of(context, constraint)
     # Both tables in one order, whichever points at the other: two that lock them crosswise would wait for each other.
-    locks = tuple((sql, Lock.SHARE_ROW_EXCLUSIVE) for sql in sorted({context.sql, names.table(parent)}))
+    weak = Lock.SHARE_ROW_EXCLUSIVE
+    both = sorted({context.sql, names.table(parent)})
+    locks = tuple((sql, Lock.ACCESS_EXCLUSIVE if sql == context.sql else weak) for sql in both)
     return _validated(context, constraint, name, phase, locks)
 
 
@@ -175,9 +179,8 @@ def _validated(
     table, shown = context.table, described(constraint)
     alter = f"ALTER TABLE {context.sql}"
     drop = f"{alter} DROP CONSTRAINT IF EXISTS {quote(name)}"
-    add = unless_there(
-        context.sql, name, f"{alter} ADD CONSTRAINT {quote(name)} {definition(context, constraint)} NOT VALID"
-    )
+    # Run again after a kill, one that is there gives way.
+    add = drop, f"{alter} ADD CONSTRAINT {quote(name)} {definition(context, constraint)} NOT VALID"
     exclusive = tuple((sql, Lock.ACCESS_EXCLUSIVE) for sql, _ in locks)
     yield Step(
         phase,
@@ -186,7 +189,7 @@ def _validated(
         table,
         max((lock for _, lock in locks), key=lambda lock: lock.strength),
         rank=ADD,
-        up=(Group(locks, (add,)),),
+        up=(Group(locks, add),),
         down=(Group(exclusive, (drop,)),),
     )
     yield Step(

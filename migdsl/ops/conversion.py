@@ -41,23 +41,26 @@ def drop(context: Context, operation: RetypeColumn) -> tuple[str, ...]:
 
 def into(context: Context, operation: RetypeColumn, row: str, old: str | None = None) -> str:
     """The new value, from the row `row` whose old column is called `old`."""
-    return _call(context, operation, "into", operation.source, row, old or operation.column.name)
+    return _call(context, operation, "into", row, old or operation.column.name)
 
 
 def back(context: Context, operation: RetypeColumn, row: str, new: str | None = None) -> str:
     """The old value, NULL where the old type has none that leads to the new one."""
     if operation.back is None:
         return "NULL"
-    return _call(context, operation, "back", operation.back, row, new or operation.column.name)
+    return _call(context, operation, "back", row, new or operation.column.name)
 
 
 def side(context: Context, operation: RetypeColumn, what: str, row: str = "t") -> str:
-    """`was`: what the new value should be; `is`: what it is; `strays`: the old one isn't what leads back; `unfit`."""
+    """`was`: what the new value should be; `is`: what it is; `strays`: the old one isn't what leads back.
+
+    `lost`: the old type can't hold the new value. `unfit`: the new type can't hold the old one.
+    """
     return f"{_name(context, operation, what)}({row})"
 
 
 def _over_rows(operation: RetypeColumn) -> tuple[str, ...]:
-    return ("was", "is", "strays") if operation.plain else ("was", "is", "strays", "unfit")
+    return ("was", "is", "strays", "lost") if operation.plain else ("was", "is", "strays", "lost", "unfit")
 
 
 def _name(context: Context, operation: RetypeColumn, what: str) -> str:
@@ -84,11 +87,12 @@ def _back_types(table: Table, operation: RetypeColumn) -> list[str]:
     return [operation.to.type.sql, *(table.type_of(c).sql for c in others)]
 
 
-def _call(context: Context, operation: RetypeColumn, what: str, of: Expression, row: str, called: str) -> str:
+def _call(context: Context, operation: RetypeColumn, what: str, row: str, called: str) -> str:
     found = _inputs if what in ("into", "fails") else _back_inputs
     own = operation.column.name
     given = (called if c == own else c for c in found(context.table, operation))
-    return f"{_name(context, operation, what)}({', '.join(f'{row}.{column_name(c)}' for c in given)})"
+    prefix = f"{row}." if row else ""
+    return f"{_name(context, operation, what)}({', '.join(prefix + column_name(c) for c in given)})"
 
 
 def _spelled(table: Table, of: Expression, spell: Callable[[str], str]) -> str:
@@ -169,17 +173,18 @@ def _sides(context: Context, operation: RetypeColumn, old: str, new: str) -> lis
     table, type_ = context.table, operation.to.type
     row = "($1)"
     was = into(context, operation, row, old)
-    home = _call(context, operation, "back", operation.source, row, new) if operation.back else "NULL"
-    before = f"{row}.{column_name(old)}"
+    home = back(context, operation, row, new)
+    before, now = f"{row}.{column_name(old)}", f"{row}.{column_name(new)}"
     as_text = not operation.column.type.comparable  # json has no equality
     strays = f"CAST({before} AS text) IS DISTINCT FROM CAST({home} AS text)" if as_text else f"{before} IS DISTINCT FROM {home}"
     made = [
         ("was", type_.sql, was),
-        ("is", type_.sql, f"{row}.{column_name(new)}"),
+        ("is", type_.sql, now),
         ("strays", "boolean", f"({strays})"),
+        ("lost", "boolean", f"({now} IS NOT NULL AND {before} IS NULL AND {now} IS DISTINCT FROM {was})"),
     ]
     if not operation.plain:
-        fails = _call(context, operation, "fails", operation.source, row, old)
+        fails = _call(context, operation, "fails", row, old)
         empty = "" if operation.column.nullable else f" OR {was} IS NULL"
         made.append(("unfit", "boolean", f"({fails}{empty})"))
     return [_function(_name(context, operation, what), [context.sql], of, f"{body}") for what, of, body in made]

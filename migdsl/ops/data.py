@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from migdsl.dialect.names import quote
 from migdsl.dialect.sql import Expression
 from migdsl.dialect.types import SqlType
-from migdsl.ops import constraints
+from migdsl.ops import constraints, retype
 from migdsl.ops.context import Context
 from migdsl.ops.model import Comparison, Fill, Violation
 from migdsl.ops.pairs import Pair, assigned, compared, one_line, over
@@ -27,10 +27,12 @@ def fills(context: Context) -> Iterator[Fill]:
             if operation.column.nullable and isinstance(operation, AddColumn):
                 wanted = f"({wanted} AND ({source}) IS NOT NULL)"
             yield Fill(operation.column.name, source, wanted)
+    yield from retype.fills(context)
 
 
 def comparisons(context: Context) -> Iterator[Comparison]:
     """Each pair, held against its `from` and `back`."""
+    yield from retype.comparisons(context)
     for operation in context.change.operations:
         pair = context.pair(operation.column.name) if isinstance(operation, AddColumn) else None
         if pair is not None and isinstance(operation, AddColumn):
@@ -76,6 +78,7 @@ def there_and_back(table: Table, source: Expression, backs: Mapping[str, str]) -
 
 def violations(context: Context) -> Iterator[Violation]:
     """The constraints to come, as questions to the rows of today."""
+    yield from retype.violations(context)
     for operation in context.change.operations:
         filled = isinstance(operation, AddColumn) and operation.source is not None and not operation.column.nullable
         if isinstance(operation, AddColumn | RequireColumn) and (filled or isinstance(operation, RequireColumn)):

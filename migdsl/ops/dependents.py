@@ -33,28 +33,28 @@ def named(table: Table, constraint: Constraint) -> Constraint:
     return replace(constraint, name=called(table, constraint))
 
 
-def referring(context: Context) -> Iterator[tuple[str, Constraint]]:
-    """Foreign keys of other tables that point here and are dropped by this migration, with their tables as SQL."""
+def referring(context: Context) -> Iterator[tuple[Table, Constraint]]:
+    """Foreign keys of other tables that point here and are dropped by this migration, with their tables."""
     for change in context.module.changes:
         for operation in change.operations:
             if not isinstance(operation, DropConstraint) or change is context.change:
                 continue
             target = operation.constraint.target
             if target is not None and target.entity == context.table.entity:
-                yield names.table(change.table), named(change.table, operation.constraint)
+                yield change.table, named(change.table, operation.constraint)
 
 
 def refuse(context: Context, column: str) -> str:
     """DROP COLUMN takes indexes, constraints and statistics along without a word: what nobody declared is refused."""
     declared = (c for c in (*dropped(context), *replaced(context)) if column in c.uses)
-    expected = [standing.said(context.sql, c) for c in declared]
+    expected = [standing.said(context.table, c) for c in declared]
     expected += [standing.said(table, c) for table, c in referring(context)]
     return standing.call("refuse_dependents", context.sql, column, expected)
 
 
 def keep(context: Context, constraint: Constraint) -> str:
     """Keeps, in the snapshot, what makes a constraint or an index again."""
-    return standing.call("keep", context.migration, standing.said(context.sql, constraint))
+    return standing.call("keep", context.migration, standing.said(context.table, constraint))
 
 
 def subject(context: Context, constraint: Constraint) -> str:

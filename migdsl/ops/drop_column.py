@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from migdsl.dialect.names import dollar_tag, literal, quote
 from migdsl.dialect.sql import Expression
-from migdsl.ops import dependents, not_null, standing
+from migdsl.ops import dependents, not_null, standing, twins
 from migdsl.ops.add_column import EXPAND_TABLE
 from migdsl.ops.batches import Walk
 from migdsl.ops.context import Context
@@ -50,7 +50,8 @@ def _drop(context: Context, operation: DropColumn) -> Step:
     gone = dependents.replaced(context, column.name)
     lock = dependents.locks(context, gone)
     keep = standing.call("keep_column", context.migration, _subject(context), context.sql, column.name)
-    up = (dependents.refuse(context, column.name), keep, *(dependents.keep(context, c) for c in gone))
+    up = [dependents.refuse(context, column.name), keep, *(dependents.keep(context, c) for c in gone)]
+    up += [statement for c in gone for statement in twins.hand_over(context, c)]
     return Step(
         "contract",
         "drop_column",

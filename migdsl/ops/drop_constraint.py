@@ -62,7 +62,7 @@ def _drop(context: Context, found: Constraint, *, remembered: bool) -> Step:
 
 def _refuse(context: Context, found: Constraint, *, there: bool) -> str:
     """Who else needs it: others' foreign keys, but for those that this migration drops too, and replication."""
-    own = [standing.said(context.sql, c) for c in dependents.dropped(context) if c.kind == "reference"]
+    own = [standing.said(context.table, c) for c in dependents.dropped(context) if c.kind == "reference"]
     others = [standing.said(table, c) for table, c in dependents.referring(context)]
     stays = not any(isinstance(o, ReplicaIdentity) for o in context.change.operations)
-    return standing.call("refuse_needed", standing.said(context.sql, found), [*own, *others], stays, there)
+    return standing.call("refuse_needed", standing.said(context.table, found), [*own, *others], stays, there)

@@ -74,6 +74,35 @@ def clean(migration: str, entity: str) -> Gate:
     )
 
 
+def agreed(migration: str, entity: str) -> Gate:
+    """The last two whole reconciliations found nothing, and the newest is not older than the window."""
+    own = f"r.migration = {literal(migration)} AND r.kind = 'reading' AND r.subject = {literal('problems:' + entity)}"
+    hours = WINDOW_SECONDS // 3600
+    return Gate(
+        f"agreed_{entity}",
+        f"the last two reconciliations of {entity} found no difference and no violation",
+        f"""SELECT 'the last two reconciliations of {_inner(entity)} must have found nothing, the newest within {hours} hours'
+  FROM (SELECT r.value, r.at FROM migdsl.event AS r WHERE {own} ORDER BY r.id DESC LIMIT 2) AS last
+HAVING count(*) FILTER (WHERE last.value = '0') < 2
+    OR max(last.at) < clock_timestamp() - interval '{WINDOW_SECONDS} seconds'""",
+    )
+
+
+def swapped(migration: str, seconds: int) -> Gate:
+    """The columns were swapped that long ago, and stayed so."""
+    own = f"e.migration = {literal(migration)} AND e.kind = 'swap' AND e.subject = 'columns'"
+    return Gate(
+        "swapped",
+        f"{_days(seconds)} have passed since the swap",
+        f"""SELECT CASE WHEN max(e.id) IS NULL OR (SELECT n.value FROM migdsl.event AS n WHERE n.id = max(e.id)) <> 'new'
+            THEN 'the columns have not been swapped'
+            WHEN max(e.at) > clock_timestamp() - interval '{seconds} seconds'
+            THEN 'the soak of {_days(seconds)} since the swap lasts until '
+                 || to_char(max(e.at) + interval '{seconds} seconds', 'YYYY-MM-DD HH24:MI TZ') END
+  FROM migdsl.event AS e WHERE {own}""",
+    )
+
+
 def soaked(migration: str, seconds: int) -> Gate:
     """All tenants have been live for the soak."""
     return Gate(

@@ -24,6 +24,8 @@ from migdsl.ops import (
     pairs,
     raw_sql,
     rename_table,
+    retype,
+    swap,
     sync,
     twins,
 )
@@ -60,13 +62,15 @@ def lower(module: CheckedModule) -> Lowered:
     assert module.header is not None
     migration = module.header.name
     plans = tuple(_table(migration, module, change) for change in module.changes if change.operations)
-    steps = [step for plan in plans for step in plan.steps]
+    steps = [*swap.steps(migration, module), *(step for plan in plans for step in plan.steps)]
     used = {step.phase for step in steps if step.up or step.down}
     extra: list[Step] = []
     if used or any(plan.fills for plan in plans):
         extra.append(_ledger(migration))
     if any(isinstance(o, _STANDING) for change in module.changes for o in change.operations):
         extra.append(dependents.step())
+    if any(isinstance(o, RetypeColumn) for change in module.changes for o in change.operations):
+        extra.append(swap.procedures())
     asked = demands.gates(module, plans, frozenset(used))
     extra += [_gates(migration, phase, plans, asked) for phase in ("enforce", "contract") if phase in used]
     extra += [demands.step(phase, asked[phase]) for phase in ("backfill", "validate", "cutover") if phase in asked]
@@ -76,12 +80,12 @@ def lower(module: CheckedModule) -> Lowered:
 
 def _table(migration: str, module: CheckedModule, change: Change) -> TablePlan:
     context = Context(migration, change, module, pairs.pairs(change), pairs.kept(change))
-    around = list(sync.lower(context))
+    around = [*sync.lower(context), *retype.around(context)]
     # The trigger goes before the columns that it writes go, and comes after those that it writes have come.
     steps = [s for s in around if s.phase == "contract"]
     for operation in change.operations:
         steps += LOWERINGS[type(operation)](context, operation)
-    steps += dependents.rebuild(context)
+    steps += [*dependents.rebuild(context), *retype.way_home(context)]
     steps += [s for s in around if s.phase != "contract"]
     if steps and not _comes(change):
         steps.append(_plain_table(context))
@@ -119,7 +123,7 @@ def _leaves(change: Change) -> bool:
     return any(isinstance(o, DropTable) for o in change.operations)
 
 
-_STANDING = (DropColumn, DropConstraint)  # a rename and the like drop a column too
+_STANDING = (DropColumn, DropConstraint, RetypeColumn)  # a rename and the like drop a column too
 _SOAKED = (DropColumn, RetypeColumn, RenameTable, DropTable)
 _FINAL = (DropColumn, RetypeColumn, DropTable, DropConstraint, RawSql)
 LOWERINGS: Mapping[type, Callable[[Context, Any], Iterator[Step]]] = {
@@ -137,6 +141,7 @@ LOWERINGS: Mapping[type, Callable[[Context, Any], Iterator[Step]]] = {
     CreateTable: create_table.lower,
     RenameTable: rename_table.lower,
     DropTable: drop_table.lower,
+    RetypeColumn: retype.lower,
 }
 
 
@@ -242,6 +247,8 @@ def _gates(migration: str, phase: str, plans: tuple[TablePlan, ...], asked: Mapp
                 found.append(gates.listed(migration, entity))
             if plan.fills or plan.violations:
                 found.append(gates.clean(migration, entity))
+        if phase == "contract" and any(c.swapped for c in plan.comparisons):
+            found.append(gates.swapped(migration, max(soaks)))
         if phase == "contract" and plan.counter:
             found.append(gates.silent(migration, entity, plan.counter, max(soaks)))
     return demands.step(phase, (*found, *asked.get(phase, ())))

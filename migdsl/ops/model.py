@@ -42,22 +42,27 @@ class Group(Value):
 
 
 class BuildIndex(Value):
-    """An index built CONCURRENTLY; what an earlier try left INVALID goes first."""
+    """An index built CONCURRENTLY; what an earlier try left INVALID goes first.
+
+    `when` is a question: where it is not answered, what the index is for has been done already.
+    """
 
     schema: str
     name: str
     create: str
     drop: str
+    when: str | None = None
 
 
 class Alone(Value):
     """A statement that must be its own transaction and may take long (VALIDATE, DROP INDEX CONCURRENTLY).
 
-    Where it fails, `undo` is run: a CHECK that can't be validated would go on binding writes.
+    Where it fails, `undo` is run: a CHECK that can't be validated would go on binding writes. `when` as with an index.
     """
 
     statement: str
     undo: Group | None = None
+    when: str | None = None
 
 
 class Gate(Value):
@@ -124,7 +129,8 @@ class Comparison(Value):
     """A new column and its way from and back, as SQL over the row `t`.
 
     `drifted_old`: differs while the old is the truth. `drifted_new`: differs once the new is. `lossy`: from(back(x)) ≠ x.
-    `left` and `right` are what the hashes cover: what should be there, and what is.
+    `left` and `right` are what the hashes cover: what should be there, and what is. `swapped`: the two change names at
+    once, for everybody, so that no code ever sees both.
     """
 
     column: str
@@ -134,6 +140,7 @@ class Comparison(Value):
     drifted_old: str
     drifted_new: str
     lossy: str | None
+    swapped: bool = False
 
 
 class Violation(Value):

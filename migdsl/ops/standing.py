@@ -7,8 +7,10 @@ import re
 from collections.abc import Iterable, Mapping
 
 from migdsl.dialect.names import literal
+from migdsl.ops import names
 from migdsl.resources import read_resource
-from migdsl.semantics.model import Constraint
+from migdsl.semantics.model import Constraint, Table
+from migdsl.semantics.phrases import called
 
 _SEPARATOR = re.compile(r"^-- ;$", re.MULTILINE)
 _DELETES = {"CASCADE": "c", "SET NULL": "n", "SET DEFAULT": "d", "RESTRICT": "r"}
@@ -21,20 +23,26 @@ def procedures() -> tuple[str, ...]:
     return tuple(statement.strip().rstrip(";") for statement in found)
 
 
-def said(table: str, of: Constraint) -> Said:
-    """A constraint or an index of `table` (as SQL): found by its columns, and by its name where the entity gives one."""
-    return {"of": table, "kind": of.kind, "columns": sorted(of.uses), "name": of.name}
+def said(table: Table, of: Constraint) -> Said:
+    """A constraint or an index of a table: found by its columns, and by its name where the entity gives one."""
+    name = {"name": of.name} if of.name is not None else {"usual": called(table, of)}
+    return {"of": names.table(table), "kind": of.kind, "columns": sorted(of.uses), **name}
 
 
-def said_whole(table: str, of: Constraint, shown: str) -> Said:
-    """The same with what else a twin of it would be made from; `shown` is what messages call it."""
+def said_whole(table: Table, of: Constraint) -> Said:
+    """The same with what else a twin of it would be made from."""
     deletes = _DELETES.get(of.target.on_delete or "", "a") if of.target else "a"
-    return {**said(table, of), "shown": shown, "deletes": deletes}
+    return {**said(table, of), "deletes": deletes}
 
 
 def call(procedure: str, *arguments: str | bool | Said | Iterable[Said]) -> str:
     """A CALL of one of the procedures."""
     return f"CALL migdsl.{procedure}({', '.join(map(_argument, arguments))})"
+
+
+def jsonb(value: Said | Iterable[Said]) -> str:
+    """What procedures of other modules are given."""
+    return _argument(value)
 
 
 def _argument(value: str | bool | Said | Iterable[Said]) -> str:

@@ -12,7 +12,7 @@ from migdsl.semantics.model import AddConstraint, CheckedModule, Constraint, Tab
 from migdsl.semantics.phrases import called
 from migdsl.values import replace
 
-HAND_OVER, RENAME = 1, 4  # in contract: before the old one goes with its column, and after
+RENAME = 4  # in contract: when the old one has gone with its column
 CARRY = 5  # when the twin stands
 
 
@@ -24,8 +24,6 @@ def lower(context: Context, operation: AddConstraint) -> Iterator[Step]:
     yield _plain(context, old)
     yield from constraints.build(context, operation.constraint, name, phase)
     yield _carry(context, old, name, phase)
-    if old.kind in ("unique", "index"):
-        yield _hand_over(context, old, name)
     if old.name is not None:
         yield _rename(context, old, name)
 
@@ -33,12 +31,13 @@ def lower(context: Context, operation: AddConstraint) -> Iterator[Step]:
 def temporary(context: Context, operation: AddConstraint) -> str:
     """What a twin is called while both stand: as PostgreSQL would call it, with a number where that is taken."""
     taken = _taken(context.module, context.table)
-    for other in context.change.operations:
-        if isinstance(other, AddConstraint) and other.replaces is not None:
-            name = _free(called(context.table, replace(other.constraint, name=None)), taken)
-            if other is operation:
-                return name
-            taken.add(name)
+    twins = [(o, o.replaces) for o in context.change.operations if isinstance(o, AddConstraint) and o.replaces]
+    # Those that keep the name choose first.
+    for other, _ in sorted(twins, key=lambda twin: twin[1].name is not None):
+        name = _free(called(context.table, replace(other.constraint, name=None)), taken)
+        if other is operation:
+            return name
+        taken.add(name)
     raise AssertionError("a twin of another change")
 
 
@@ -66,7 +65,7 @@ def _plain(context: Context, old: Constraint) -> Step:
         f"Refuse where {shown} of {context.table.entity} is more than the entity says: its twin would be less",
         context.table,
         rank=dependents.FIRST,
-        up=(Group((), (standing.call("refuse_odd", standing.said_whole(context.sql, old, shown)),)),),
+        up=(Group((), (standing.call("refuse_odd", standing.said_whole(context.table, old)),)),),
     )
 
 
@@ -74,16 +73,16 @@ def _carry(context: Context, old: Constraint, name: str, phase: str) -> Step:
     """Comments, and how expressions are analysed, are said of the twin too; they go with it on the way back."""
     lock = ((context.sql, Lock.SHARE_UPDATE_EXCLUSIVE),)
     title = f"Say of {name} what is said of {called(context.table, old)}: comments, statistics"
-    up = (Group(lock, (standing.call("carry_over", standing.said(context.sql, old), name),)),)
+    up = (Group(lock, (standing.call("carry_over", standing.said(context.table, old), name),)),)
     return Step(phase, "carry_over", title, context.table, Lock.SHARE_UPDATE_EXCLUSIVE, rank=CARRY, up=up)
 
 
-def _hand_over(context: Context, old: Constraint, name: str) -> Step:
-    """On the way back the old one takes over again, when it is made again."""
-    lock = ((context.sql, Lock.ACCESS_EXCLUSIVE),)
-    title = f"Let {name} take over from {called(context.table, old)}, where replication or CLUSTER goes by it"
-    up = (Group(lock, (standing.call("hand_over", standing.said(context.sql, old), name),)),)
-    return Step("contract", "hand_over", title, context.table, Lock.ACCESS_EXCLUSIVE, rank=HAND_OVER, up=up)
+def hand_over(context: Context, old: Constraint) -> Iterator[str]:
+    """Logical replication and CLUSTER go on by the twin, just before the old one goes; back, it takes over again."""
+    for operation in context.change.operations:
+        if isinstance(operation, AddConstraint) and operation.replaces is old and old.kind in ("unique", "index"):
+            name = temporary(context, operation)
+            yield standing.call("hand_over", standing.said(context.table, old), name)
 
 
 def _rename(context: Context, old: Constraint, name: str) -> Step:

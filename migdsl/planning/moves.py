@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from migdsl.ops.model import TablePlan
 from migdsl.plan.model import Check, Cutover, RolloutStep, Validation
 from migdsl.planning.facts import Facts, new_side, old_side
+from migdsl.planning.habits import unlearnt
 from migdsl.planning.words import duration, listed
-from migdsl.semantics.model import DropColumn
 from migdsl.semantics.policy import spoken
 
 
@@ -56,17 +56,10 @@ def _approach(facts: Facts, steps: int) -> str:
 
 
 def _nothing_moves(facts: Facts) -> str:
-    dropped = [
-        f"{p.table.entity}.{o.column.name}"
-        for p in facts.tables
-        for o in facts.change(p).operations
-        if isinstance(o, DropColumn)
-    ]
-    if dropped:
-        return f"Stop using {listed(dropped)} in all code, then move all tenants to live: the soak begins."
-    if "enforce" in facts.phases:
-        return "Stop writing NULLs in all code, then move all tenants to live: enforce may follow."
-    return f"New code may use the change of {listed([p.table.entity for p in facts.tables])} as soon as expand has run."
+    if not {"enforce", "contract"} & set(facts.phases):
+        return f"New code may use the change of {listed([p.table.entity for p in facts.tables])} as soon as expand has run."
+    then = "enforce may follow" if "enforce" in facts.phases else "the soak begins"
+    return f"See that no running code {unlearnt(facts)}, then move all tenants to live: {then}."
 
 
 def _downtime(facts: Facts) -> str:

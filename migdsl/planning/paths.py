@@ -29,7 +29,7 @@ class Paths:
         versions = next((d.versions_path for d in used if d.versions_path), None) or DEFAULTS["migrations"]
         patterns = {**DEFAULTS, "migrations": versions, **dict(module.policy.paths)}
         database = used[0].name if used else ""
-        return cls(module.header.name, database, patterns, tuple(t.entity for t in module.tables))
+        return cls(module.header.name, database, patterns, tuple(t.entity for t in module.every))
 
     def _fill(self, kind: str, entity: str = "") -> str:
         where = Where(self.migration, self.database, (), self.entities, "")

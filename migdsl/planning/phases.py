@@ -9,10 +9,10 @@ from migdsl.ops.model import Cost, Gate, Step
 from migdsl.plan.phases import ExitCondition, Phase, PhaseId, StageName, Truth, TypedStep
 from migdsl.planning import demands, estimates, moves
 from migdsl.planning.facts import Facts, new_side, old_side
+from migdsl.planning.habits import gone, unlearnt
 from migdsl.planning.model import Revision
 from migdsl.planning.release import passed
 from migdsl.planning.words import duration, listed
-from migdsl.semantics.model import DropColumn, RequireColumn
 
 _AT_MOST: dict[PhaseId, StageName] = {
     "prepare": "off",
@@ -45,7 +45,11 @@ def phases(facts: Facts, revisions: tuple[Revision, ...]) -> tuple[Phase, ...]:
 
 
 def _steps(facts: Facts, phase: PhaseId, revisions: tuple[Revision, ...]) -> list[TypedStep]:
-    return [*_people(facts, phase), *_revision_steps(phase, revisions), *(_estimated(facts, step) for step in demands.manual_steps(facts, phase))]
+    return [
+        *_people(facts, phase),
+        *_revision_steps(phase, revisions),
+        *(_estimated(facts, step) for step in demands.manual_steps(facts, phase)),
+    ]
 
 
 def _phase(facts: Facts, phase: PhaseId, typed: tuple[TypedStep, ...], conditions: tuple[ExitCondition, ...]) -> Phase:
@@ -146,7 +150,7 @@ def _cutover(facts: Facts) -> Iterator[TypedStep]:
     flag = facts.paths.flags
     if not facts.pairs:
         if facts.soak_seconds is not None or "enforce" in facts.phases:
-            yield _step("stage", f"Once no running code {_old_habit(facts)}, move all tenants to live", flag)
+            yield _step("stage", f"Once no running code {unlearnt(facts)}, move all tenants to live", flag)
         return
     through = "through dualwrite and shadow to live"
     if rollout.canary:
@@ -166,19 +170,6 @@ def _contract(facts: Facts) -> Iterator[TypedStep]:
 
 def _new_names(facts: Facts) -> str:
     return listed([new_side(p) for p in facts.tables if p.comparisons])
-
-
-def _old_habit(facts: Facts) -> str:
-    """What code must have stopped doing where no new column takes the place of an old one."""
-    habits = []
-    for plan in facts.tables:
-        for operation in facts.column_operations(plan):
-            name = f"{plan.table.entity}.{operation.column.name}"
-            if isinstance(operation, DropColumn):
-                habits.append(f"reads or writes {name}")
-            elif isinstance(operation, RequireColumn):
-                habits.append(f"writes NULL into {name}")
-    return listed(habits, "or") or f"depends on the old shape of {listed([p.table.entity for p in facts.tables])}"
 
 
 _PEOPLE: dict[PhaseId, Callable[[Facts], Iterator[TypedStep]]] = {
@@ -215,12 +206,8 @@ def _conditions(facts: Facts, phase: PhaseId, following: PhaseId | None) -> Iter
 
 
 def _gone(facts: Facts) -> str:
-    """What contract takes away: columns, or where there are none the trigger."""
-    pairs = [(p.table.entity, facts.change(p)) for p in facts.tables]
-    dropped = [
-        f"{entity}.{o.column.name}" for entity, change in pairs for o in change.operations if isinstance(o, DropColumn)
-    ]
-    return listed(dropped) if dropped else f"the trigger of {listed([entity for entity, _ in pairs])}"
+    """What contract takes away: what was asked for, or where nothing was the trigger."""
+    return listed(list(gone(facts))) or f"the trigger of {listed([p.table.entity for p in facts.tables])}"
 
 
 def _early(facts: Facts, phase: str) -> Iterator[ExitCondition]:

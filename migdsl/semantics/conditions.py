@@ -130,7 +130,7 @@ def _metric(reader: _Reader, node: ast.Comparison) -> Metric | None:
 
 def _wrong_unit(problems: Problems, node: ast.Comparison, metric: Metric) -> None:
     others = [unit for unit in UNITS if amount(node.number.raw, unit) is not None]
-    example = _EXAMPLES[metric.unit]
+    example = "100%" if metric.name == "backfill_progress" else _EXAMPLES[metric.unit]
     if not others:
         bad_number(problems, node.number, "number", example)
         return

@@ -101,7 +101,7 @@ def _paths(problems: Problems, nodes: list[ast.Output], module: CheckedModule) -
         header.name if header else "migration",
         used[0].name if used else "database",
         tuple(c.table.entity for c in module.changes),
-        tuple(t.entity for t in module.tables),
+        tuple(t.entity for t in module.every),
         next((d.versions_path for d in used if d.versions_path), None) or outputs.DEFAULTS["migrations"],
     )
     for node in nodes[:1]:

@@ -45,8 +45,13 @@ def _proofs(
         elif proof.text is not None:
             text = " ".join(proof.text.value.split())
             if proof.kind == "invariant" and text not in invariants:
-                problems.unknown("MIG123", "invariant", text, proof.text.span, invariants)
+                problems.unknown("MIG123", "invariant", text, proof.text.span, invariants, spell=_string)
             yield Proof(proof.kind, text, proof.text.span)
+
+
+def _string(text: str) -> str:
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'
 
 
 def impact(problems: Problems, nodes: list[ast.Impact], header: Header | None) -> Impact | None:

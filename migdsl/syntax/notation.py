@@ -126,6 +126,7 @@ class _Reader:
         return Item("", "", inner, "?" if piece["sign"] == "[" else closing["times"])
 
 
+@cache
 def statements(rule: str) -> tuple[str, ...]:
     """The rules of the statements that the block of a rule may hold; none where it has no block."""
     for item in _block(rule) or ():
@@ -163,6 +164,7 @@ def _block(rule: str) -> tuple[Item, ...] | None:
     return None
 
 
+@cache
 def first_words(rule: str) -> frozenset[str]:
     """The keywords that a rule may begin with."""
     return frozenset(_first(rule, ()))

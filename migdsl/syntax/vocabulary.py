@@ -46,6 +46,7 @@ def needed() -> frozenset[str]:
     return frozenset(found)
 
 
+@cache
 def construct(rule: str) -> Construct:
     """All that there is to say of a rule; KeyError where `grammar/words.toml` says nothing of it."""
     text = texts()[rule]

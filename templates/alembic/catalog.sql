@@ -1,5 +1,5 @@
--- A constraint or an index as its entity says it, {"of", "kind", "columns", "name"}, found in the catalog: by its columns, and by
--- the name where there is one. Nothing where none or several fit.
+-- A constraint or an index as its entity says it, {"of", "kind", "columns", "name", "usual"}, found in the catalog: by its columns
+-- and its name; without one by its columns alone, and, where several fit, by the name that PostgreSQL would have given it.
 CREATE OR REPLACE FUNCTION migdsl.standing(declared jsonb)
 RETURNS TABLE (class_id oid, object_id oid, index_id oid)
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $body$
@@ -8,7 +8,7 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $body$
                ARRAY(SELECT c FROM jsonb_array_elements_text(declared -> 'columns') AS c ORDER BY c COLLATE "C") AS columns
     ), found AS (
         SELECT 'pg_constraint'::regclass::oid AS class_id, c.oid AS object_id,
-               CASE c.contype WHEN 'u' THEN c.conindid END AS index_id
+               CASE c.contype WHEN 'u' THEN c.conindid END AS index_id, c.conname::text AS name
           FROM wanted AS w JOIN pg_constraint AS c ON c.conrelid = w.relation
          WHERE c.contype::text = CASE w.kind WHEN 'unique' THEN 'u' WHEN 'check' THEN 'c' WHEN 'reference' THEN 'f' END
            AND c.conname = coalesce(w.name, c.conname)
@@ -17,7 +17,7 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $body$
                 WHERE k.attrelid = c.conrelid AND k.attnum = ANY (c.conkey) ORDER BY k.attname::text COLLATE "C")
          UNION ALL
         -- A unique index with a condition or an expression is more than any unique, and more than an index too.
-        SELECT 'pg_class'::regclass::oid, i.indexrelid, i.indexrelid
+        SELECT 'pg_class'::regclass::oid, i.indexrelid, i.indexrelid, x.relname::text
           FROM wanted AS w
           JOIN pg_index AS i ON i.indrelid = w.relation
           JOIN pg_class AS x ON x.oid = i.indexrelid
@@ -35,7 +35,8 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $body$
                                       AND d.refclassid = 'pg_class'::regclass AND d.refobjid = i.indrelid)
                 ORDER BY k.attname::text COLLATE "C")
     )
-    SELECT f.class_id, f.object_id, f.index_id FROM found AS f WHERE (SELECT count(*) FROM found) = 1
+    SELECT f.class_id, f.object_id, f.index_id FROM found AS f
+     WHERE (SELECT count(*) FROM found) = 1 OR f.name = declared ->> 'usual'
 $body$;
 -- ;
 -- DROP COLUMN takes indexes, constraints and statistics along without a word: what isn't expected is refused.
@@ -135,7 +136,7 @@ BEGIN
            ) AS part (said, is_so)
      WHERE part.is_so;
     IF odd <> '' THEN
-        RAISE EXCEPTION '% of % is more than its entity says: %', declared ->> 'shown', declared ->> 'of', odd
+        RAISE EXCEPTION '% of % is more than its entity says: %', coalesce(declared ->> 'name', declared ->> 'usual'), declared ->> 'of', odd
             USING ERRCODE = '55000', HINT = 'drop it in a migration of its own, and make it again when this one is done';
     END IF;
 END

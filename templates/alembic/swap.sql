@@ -1,6 +1,6 @@
 -- Procedures of a swap: a column's name, and all that stands on it, goes to another column of its table.
--- Each can be run again after a kill. Names between @ are replaced by the migration's own.
-CREATE OR REPLACE PROCEDURE @numbers@(rel regclass, giver name, taker name, kept text, converted text)
+-- Each can be run again after a kill.
+CREATE OR REPLACE PROCEDURE migdsl.swap_numbers(rel regclass, giver name, taker name, kept text, converted text)
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $body$
 -- A default, an identity or an owned sequence goes along. `converted`: a default as one of the new type; NULL on the way back.
 DECLARE
@@ -73,6 +73,9 @@ BEGIN
     RETURN;
   END IF;
   EXECUTE format('ALTER TABLE %s ALTER COLUMN %I DROP DEFAULT', rel, giver);
+  -- A conversion names types and functions as the file does.
+  PERFORM set_config('search_path', (SELECT format('pg_catalog, %I, public', n.nspname) FROM pg_class AS c
+                                       JOIN pg_namespace AS n ON n.oid = c.relnamespace WHERE c.oid = rel), true);
   IF converted IS NULL THEN
     DELETE FROM migdsl.snapshot AS s WHERE s.migration = kept AND s.revision = format('default %s.%I', rel, giver)
     RETURNING s.sql INTO saved;
@@ -87,7 +90,7 @@ BEGIN
 END
 $body$
 -- ;
-CREATE OR REPLACE PROCEDURE @column@(rel regclass, col name, incoming name, outgoing name, kept text, converted text)
+CREATE OR REPLACE PROCEDURE migdsl.swap_column(rel regclass, col name, incoming name, outgoing name, kept text, converted text)
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $body$
 -- `incoming` takes the name and all that belongs to the column; what had the name is left bare, as `outgoing`.
 DECLARE
@@ -104,7 +107,7 @@ BEGIN
     RETURN;
   END IF;
   SELECT a.* INTO old FROM pg_attribute AS a WHERE a.attrelid = rel AND a.attname = col AND NOT a.attisdropped;
-  CALL @numbers@(rel, col, incoming, kept, converted);
+  CALL migdsl.swap_numbers(rel, col, incoming, kept, converted);
   -- From PostgreSQL 18 on a NOT NULL has a name, which stays the column's.
   SELECT c.conname INTO bound FROM pg_constraint AS c
    WHERE c.conrelid = rel AND c.contype = 'n' AND c.conkey = ARRAY[old.attnum];
@@ -158,30 +161,42 @@ BEGIN
 END
 $body$
 -- ;
-CREATE OR REPLACE PROCEDURE @stand_in@(rel regclass, called name, incoming name)
+CREATE OR REPLACE PROCEDURE migdsl.swap_standing(declared jsonb, incoming text)
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $body$
--- The index or constraint `incoming` takes the place and the name of `called`, which goes.
+-- The index or constraint `incoming` takes the place and the name of what is declared, which goes.
 DECLARE
-  old pg_constraint;
+  rel regclass := (declared ->> 'of')::regclass;
   space text := (SELECT n.nspname FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace WHERE c.oid = rel);
-  index_ oid := (SELECT i.indexrelid FROM pg_index AS i JOIN pg_class AS c ON c.oid = i.indexrelid
-                  WHERE i.indrelid = rel AND c.relname = called);
+  old pg_constraint;
   traits pg_index;
+  called text;
   said text;
   of_index text;
 BEGIN
-  SELECT c.* INTO old FROM pg_constraint AS c WHERE c.conrelid = rel AND c.conname = called AND c.contype <> 'n';
   IF NOT EXISTS (SELECT FROM pg_constraint AS c WHERE c.conrelid = rel AND c.conname = incoming)
      AND to_regclass(format('%I.%I', space, incoming)) IS NULL THEN
-    IF old.oid IS NULL AND index_ IS NULL THEN
-      RAISE EXCEPTION '% of % is gone, and so is what was to take its place', called, rel USING ERRCODE = '55000';
-    END IF;
     RETURN;
   END IF;
+  IF declared ->> 'kind' = 'key' THEN
+    SELECT c.* INTO old FROM pg_constraint AS c WHERE c.conrelid = rel AND c.contype = 'p';
+  ELSE
+    SELECT c.* INTO old FROM migdsl.standing(declared) AS s
+      JOIN pg_constraint AS c ON s.class_id = 'pg_constraint'::regclass AND c.oid = s.object_id;
+  END IF;
+  SELECT i.* INTO traits FROM pg_index AS i
+   WHERE i.indexrelid = CASE WHEN old.oid IS NULL THEN (SELECT s.index_id FROM migdsl.standing(declared) AS s)
+                             WHEN old.contype IN ('p', 'u') THEN old.conindid END;
+  IF old.oid IS NULL AND traits.indexrelid IS NULL THEN
+    RAISE EXCEPTION '% has no % % any more, whose place % was to take', rel, declared ->> 'kind',
+      coalesce(declared ->> 'name', declared ->> 'usual'), incoming USING ERRCODE = '55000';
+  END IF;
+  called := coalesce(old.conname, (SELECT c.relname FROM pg_class AS c WHERE c.oid = traits.indexrelid));
   said := obj_description(old.oid, 'pg_constraint');
-  of_index := obj_description(index_, 'pg_class');
-  SELECT i.* INTO traits FROM pg_index AS i WHERE i.indexrelid = index_;
-  IF old.oid IS NOT NULL THEN
+  of_index := obj_description(traits.indexrelid, 'pg_class');
+  IF old.oid IS NULL THEN
+    EXECUTE format('DROP INDEX %s', traits.indexrelid::regclass);
+    EXECUTE format('ALTER INDEX %I.%I RENAME TO %I', space, incoming, called);
+  ELSE
     EXECUTE format('ALTER TABLE %s DROP CONSTRAINT %I', rel, called);
     IF old.contype IN ('p', 'u') THEN
       EXECUTE format('ALTER TABLE %s ADD CONSTRAINT %I %s USING INDEX %I%s', rel, called,
@@ -194,11 +209,6 @@ BEGIN
     IF said IS NOT NULL THEN
       EXECUTE format('COMMENT ON CONSTRAINT %I ON %s IS %L', called, rel, said);
     END IF;
-  ELSE
-    IF index_ IS NOT NULL THEN
-      EXECUTE format('DROP INDEX %s', index_::regclass);
-    END IF;
-    EXECUTE format('ALTER INDEX %I.%I RENAME TO %I', space, incoming, called);
   END IF;
   IF of_index IS NOT NULL THEN
     EXECUTE format('COMMENT ON INDEX %I.%I IS %L', space, called, of_index);
@@ -212,7 +222,93 @@ BEGIN
 END
 $body$
 -- ;
-CREATE OR REPLACE PROCEDURE @set_aside@(kept text, rels regclass[], cols name[])
+CREATE OR REPLACE PROCEDURE migdsl.swap_refer(declared jsonb, incoming text, ours text[], parent text, theirs text[])
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $body$
+-- A foreign key like the one that is declared, over other columns; it binds new rows, and is not yet proven of the others.
+DECLARE
+  rel regclass := (declared ->> 'of')::regclass;
+  old pg_constraint;
+BEGIN
+  SELECT c.* INTO old FROM migdsl.standing(declared) AS s JOIN pg_constraint AS c ON c.oid = s.object_id;
+  IF old.oid IS NULL THEN
+    RAISE EXCEPTION '% has no foreign key % any more', rel, coalesce(declared ->> 'name', declared ->> 'usual')
+      USING ERRCODE = '55000';
+  END IF;
+  IF EXISTS (SELECT FROM pg_constraint AS c WHERE c.conrelid = rel AND c.conname = incoming) THEN
+    RETURN;
+  END IF;
+  EXECUTE format('ALTER TABLE %s ADD CONSTRAINT %I FOREIGN KEY (%s) REFERENCES %s (%s)%s ON UPDATE %s ON DELETE %s%s NOT VALID',
+    rel, incoming, (SELECT string_agg(quote_ident(c), ', ' ORDER BY n) FROM unnest(ours) WITH ORDINALITY AS u (c, n)),
+    parent::regclass, (SELECT string_agg(quote_ident(c), ', ' ORDER BY n) FROM unnest(theirs) WITH ORDINALITY AS u (c, n)),
+    CASE old.confmatchtype WHEN 'f' THEN ' MATCH FULL' ELSE '' END,
+    (SELECT w FROM (VALUES ('a', 'NO ACTION'), ('r', 'RESTRICT'), ('c', 'CASCADE'), ('n', 'SET NULL'), ('d', 'SET DEFAULT'))
+       AS k (letter, w) WHERE letter = old.confupdtype::text),
+    (SELECT w FROM (VALUES ('a', 'NO ACTION'), ('r', 'RESTRICT'), ('c', 'CASCADE'), ('n', 'SET NULL'), ('d', 'SET DEFAULT'))
+       AS k (letter, w) WHERE letter = old.confdeltype::text),
+    CASE WHEN old.condeferred THEN ' DEFERRABLE INITIALLY DEFERRED' WHEN old.condeferrable THEN ' DEFERRABLE' ELSE '' END);
+END
+$body$
+-- ;
+CREATE OR REPLACE PROCEDURE migdsl.swap_refuse(rel regclass, col name, type_ text, expected jsonb, in_place boolean)
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $body$
+-- Before anything changes: the column is what the file says, and whatever stands on it can go along to the other column.
+-- In place PostgreSQL changes indexes and constraints itself, and nothing else.
+DECLARE
+  old pg_attribute;
+  found text;
+BEGIN
+  SELECT a.* INTO old FROM pg_attribute AS a WHERE a.attrelid = rel AND a.attname = col AND NOT a.attisdropped;
+  IF old.attnum IS NULL THEN
+    RAISE EXCEPTION '% has no column %', rel, col USING ERRCODE = '55000';
+  END IF;
+  IF format_type(old.atttypid, NULL) <> format_type(type_::regtype, NULL) THEN
+    RAISE EXCEPTION 'column % of % is of type %, and not %', col, rel, format_type(old.atttypid, old.atttypmod), type_
+      USING ERRCODE = '55000', HINT = 'the entity says what is there before the migration';
+  END IF;
+  IF old.attinhcount > 0 OR EXISTS (SELECT FROM pg_inherits AS i WHERE i.inhparent = rel) THEN
+    RAISE EXCEPTION 'column % of % is inherited, which retype can not follow', col, rel USING ERRCODE = '55000';
+  END IF;
+  SELECT string_agg(DISTINCT pg_describe_object(d.classid, d.objid, d.objsubid), ', ') INTO found
+    FROM pg_depend AS d
+    LEFT JOIN pg_constraint AS c ON d.classid = 'pg_constraint'::regclass AND c.oid = d.objid
+    LEFT JOIN pg_rewrite AS r ON d.classid = 'pg_rewrite'::regclass AND r.oid = d.objid
+   WHERE d.refclassid = 'pg_class'::regclass AND d.refobjid = rel AND d.refobjsubid = old.attnum
+     AND NOT (d.classid = 'pg_class'::regclass AND d.objid = rel)
+     AND NOT EXISTS (SELECT FROM pg_attrdef AS f WHERE d.classid = 'pg_attrdef'::regclass
+                        AND f.oid = d.objid AND f.adrelid = rel AND f.adnum = old.attnum)
+     AND NOT EXISTS (SELECT FROM pg_class AS s WHERE d.classid = 'pg_class'::regclass AND s.oid = d.objid AND s.relkind = 'S')
+     AND NOT EXISTS (SELECT FROM pg_proc AS p WHERE d.classid = 'pg_proc'::regclass AND p.oid = d.objid
+                        AND p.pronamespace = 'migdsl'::regnamespace)
+     AND c.contype IS DISTINCT FROM 'n' AND (c.contype IS DISTINCT FROM 'p' OR c.conrelid <> rel)
+     AND NOT EXISTS (SELECT FROM jsonb_array_elements(expected) AS e CROSS JOIN LATERAL migdsl.standing(e) AS s
+                      WHERE s.class_id = d.classid AND s.object_id = d.objid)
+     AND (in_place OR NOT (
+              d.classid IN ('pg_policy'::regclass, 'pg_statistic_ext'::regclass)
+              OR EXISTS (SELECT FROM pg_class AS v WHERE v.oid = r.ev_class AND v.relkind = 'v'
+                            AND NOT EXISTS (SELECT FROM pg_trigger AS t WHERE t.tgrelid = v.oid)
+                            AND NOT EXISTS (SELECT FROM pg_attrdef AS f WHERE f.adrelid = v.oid)
+                            AND NOT EXISTS (SELECT FROM pg_rewrite AS o WHERE o.ev_class = v.oid AND o.rulename <> '_RETURN'))))
+     AND NOT (in_place AND d.classid = 'pg_statistic_ext'::regclass);
+  IF found IS NOT NULL THEN
+    RAISE EXCEPTION 'column % of % is used by what retype can not take along: %', col, rel, found
+      USING ERRCODE = '55000', HINT = 'declare constraints and indexes in their entities, with their names; drop the rest first,'
+        ' and make it again afterwards';
+  END IF;
+  SELECT string_agg(pg_describe_object('pg_class'::regclass, d.objid, 0) || ', used by '
+                    || pg_describe_object(d2.classid, d2.objid, d2.objsubid), ', ') INTO found
+    FROM pg_depend AS d
+    JOIN pg_class AS s ON s.oid = d.objid AND s.relkind = 'S'
+    JOIN pg_depend AS d2 ON d2.refclassid = 'pg_class'::regclass AND d2.refobjid = s.oid
+   WHERE d.classid = 'pg_class'::regclass AND d.refclassid = 'pg_class'::regclass AND d.refobjid = rel
+     AND d.refobjsubid = old.attnum AND d.deptype = 'i'
+     AND NOT in_place;
+  IF found IS NOT NULL THEN
+    RAISE EXCEPTION 'the sequence of column % of % is used elsewhere: %', col, rel, found USING ERRCODE = '55000';
+  END IF;
+END
+$body$
+-- ;
+CREATE OR REPLACE PROCEDURE migdsl.swap_set_aside(kept text, rels regclass[], cols name[])
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $body$
 -- Views, policies and statistics that read the columns hold on to the column itself, not to its name: they go, and what
 -- makes them again stands in the snapshot until they are put back.
@@ -236,8 +332,12 @@ BEGIN
         FROM readers AS v
         JOIN pg_depend AS d ON d.refclassid = 'pg_class'::regclass AND d.refobjid = v.id
         JOIN pg_rewrite AS r ON d.classid = 'pg_rewrite'::regclass AND r.oid = d.objid AND r.ev_class <> v.id
-    ), things (level, id, gone, wanted) AS (
-      SELECT v.level, c.oid, format('DROP VIEW %s', c.oid::regclass),
+    ), things (level, id, odd, gone, wanted) AS (
+      SELECT v.level, c.oid,
+             c.relkind <> 'v' OR EXISTS (SELECT FROM pg_trigger AS t WHERE t.tgrelid = c.oid)
+             OR EXISTS (SELECT FROM pg_attrdef AS f WHERE f.adrelid = c.oid)
+             OR EXISTS (SELECT FROM pg_rewrite AS o WHERE o.ev_class = c.oid AND o.rulename <> '_RETURN'),
+             format('DROP VIEW %s', c.oid::regclass),
              format('CREATE VIEW %s%s AS %s; ALTER VIEW %s OWNER TO %s', c.oid::regclass,
                     ' WITH (' || array_to_string(c.reloptions, ', ') || ')', rtrim(pg_get_viewdef(c.oid), ';'),
                     c.oid::regclass, c.relowner::regrole)
@@ -257,7 +357,7 @@ BEGIN
                            WHERE a.attrelid = c.oid AND col_description(c.oid, a.attnum) IS NOT NULL), '')
         FROM (SELECT id, max(level) AS level FROM readers GROUP BY id) AS v JOIN pg_class AS c ON c.oid = v.id
        UNION ALL
-      SELECT 1000, p.oid, format('DROP POLICY %I ON %s', p.polname, p.polrelid::regclass),
+      SELECT 1000, p.oid, FALSE, format('DROP POLICY %I ON %s', p.polname, p.polrelid::regclass),
              format('CREATE POLICY %I ON %s AS %s FOR %s TO %s', p.polname, p.polrelid::regclass,
                     CASE WHEN p.polpermissive THEN 'PERMISSIVE' ELSE 'RESTRICTIVE' END,
                     CASE p.polcmd WHEN 'r' THEN 'SELECT' WHEN 'a' THEN 'INSERT' WHEN 'w' THEN 'UPDATE'
@@ -271,7 +371,7 @@ BEGIN
                          obj_description(p.oid, 'pg_policy')) END
         FROM pg_policy AS p WHERE p.oid IN (SELECT objid FROM used WHERE classid = 'pg_policy'::regclass)
        UNION ALL
-      SELECT 1000, s.oid, format('DROP STATISTICS %I.%I', n.nspname, s.stxname),
+      SELECT 1000, s.oid, FALSE, format('DROP STATISTICS %I.%I', n.nspname, s.stxname),
              pg_get_statisticsobjdef(s.oid)
              || format('; ALTER STATISTICS %I.%I OWNER TO %s', n.nspname, s.stxname, s.stxowner::regrole)
              || CASE WHEN s.stxstattarget >= 0
@@ -283,8 +383,12 @@ BEGIN
         FROM pg_statistic_ext AS s JOIN pg_namespace AS n ON n.oid = s.stxnamespace
        WHERE s.oid IN (SELECT objid FROM used WHERE classid = 'pg_statistic_ext'::regclass)
     )
-    SELECT t.gone, t.wanted, row_number() OVER (ORDER BY t.level, t.id) AS place FROM things AS t ORDER BY t.level, t.id
+    SELECT t.gone, t.wanted, t.odd, row_number() OVER (ORDER BY t.level, t.id) AS place FROM things AS t ORDER BY t.level, t.id
   LOOP
+    IF one.odd THEN
+      RAISE EXCEPTION 'a view with triggers, rules or defaults of its own, or one that is materialized, can not be made again: %',
+        one.gone USING ERRCODE = '55000';
+    END IF;
     INSERT INTO migdsl.snapshot (migration, revision, seq, sql) VALUES (kept, 'set aside', one.place, one.wanted)
         ON CONFLICT (migration, revision, seq) DO UPDATE SET sql = excluded.sql;
     gone := one.gone || gone;
@@ -295,7 +399,7 @@ BEGIN
 END
 $body$
 -- ;
-CREATE OR REPLACE PROCEDURE @put_back@(kept text)
+CREATE OR REPLACE PROCEDURE migdsl.swap_put_back(kept text)
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $body$
 -- Makes again what was set aside: the definitions name the columns, and so mean the ones that have the names now.
 DECLARE
@@ -305,5 +409,49 @@ BEGIN
     EXECUTE saved;
   END LOOP;
   DELETE FROM migdsl.snapshot AS s WHERE s.migration = kept AND s.revision = 'set aside';
+END
+$body$
+-- ;
+CREATE OR REPLACE PROCEDURE migdsl.swap_in_place(rel regclass, col name, type_ text, checks jsonb)
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $body$
+-- Another type for a column whose rows stay as they are. A CHECK would be proven again under the lock, so that it is made
+-- anew, and proven later.
+DECLARE
+  one record;
+  again text[] := '{}';
+  place text := (SELECT format('pg_catalog, %I, public', n.nspname) FROM pg_class AS c
+                   JOIN pg_namespace AS n ON n.oid = c.relnamespace WHERE c.oid = rel);
+BEGIN
+  FOR one IN SELECT c.conname, pg_get_constraintdef(c.oid) AS definition, obj_description(c.oid, 'pg_constraint') AS said
+               FROM jsonb_array_elements(checks) AS e CROSS JOIN LATERAL migdsl.standing(e) AS s
+               JOIN pg_constraint AS c ON s.class_id = 'pg_constraint'::regclass AND c.oid = s.object_id
+  LOOP
+    EXECUTE format('ALTER TABLE %s DROP CONSTRAINT %I', rel, one.conname);
+    again := again || (format('ALTER TABLE %s ADD CONSTRAINT %I ', rel, one.conname)
+             || regexp_replace(one.definition, ' NOT VALID$', '') || ' NOT VALID');
+    IF one.said IS NOT NULL THEN
+      again := again || format('COMMENT ON CONSTRAINT %I ON %s IS %L', one.conname, rel, one.said);
+    END IF;
+  END LOOP;
+  PERFORM set_config('search_path', place, true);
+  EXECUTE format('ALTER TABLE %s ALTER COLUMN %I TYPE %s', rel, col, type_);
+  PERFORM set_config('search_path', 'pg_catalog, pg_temp', true);
+  FOR part IN 1 .. cardinality(again) LOOP
+    EXECUTE again[part];
+  END LOOP;
+END
+$body$
+-- ;
+CREATE OR REPLACE PROCEDURE migdsl.swap_prove(checks jsonb)
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $body$
+DECLARE
+  one record;
+BEGIN
+  FOR one IN SELECT c.conrelid::regclass AS rel, c.conname
+               FROM jsonb_array_elements(checks) AS e CROSS JOIN LATERAL migdsl.standing(e) AS s
+               JOIN pg_constraint AS c ON s.class_id = 'pg_constraint'::regclass AND c.oid = s.object_id
+  LOOP
+    EXECUTE format('ALTER TABLE %s VALIDATE CONSTRAINT %I', one.rel, one.conname);
+  END LOOP;
 END
 $body$

@@ -90,6 +90,7 @@ def test_two_migrations_share_a_folder(project: Path, run: Run):
     for old, new in (("migration users_email", "migration users_more"), ("flag users_email", "flag users_more")):
         edit(project / "more.mig", old, new)
     after = 'migrations "migrations/versions" after "users_email_expand"'
+    edit(project / "more.mig", "app.users", "app.members")
     edit(project / "more.mig", "env DATABASE_URL", f"env DATABASE_URL\n  {after}")
     assert run("compile", "users.mig", "more.mig", "--out", "out").code == 0
     assert (project / "out/.migdsl/users_more.manifest.json").is_file()

@@ -25,6 +25,8 @@ good:
     cutover {
       ramp 1%, 10%, 50%, 100% every 24h
     }
+
+fix: `migdsl check --unsafe-fixes` can mend it; a person should look at the result
 """
 
 

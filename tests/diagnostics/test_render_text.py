@@ -64,7 +64,7 @@ help: confine both tables:
       WHERE a.id = invoice.account_id
         AND invoice.tenant_id = :tenant_id
         AND a.tenant_id = :tenant_id
-fix: unsafe (changes which rows are written), apply with `migdsl check --fix --unsafe-fixes`
+fix: unsafe (changes which rows are written), apply with `migdsl check --unsafe-fixes`
 more: migdsl explain MIG311
 """
 

@@ -208,15 +208,17 @@ def test_rows_are_estimated_and_rounded(database: str) -> None:
     assert check({"x.mig": text}, "x.mig").diagnostics == ()
 
 
-def test_the_transaction_changes_nothing_and_waits_for_nobody(database: str) -> None:
+def test_the_transaction_changes_nothing_and_waits_for_nobody_long(database: str) -> None:
     with psycopg.connect(database) as other:
         other.execute("CREATE TABLE held (id int PRIMARY KEY CHECK (id > 0))")
         other.commit()
         other.execute("LOCK TABLE held IN ACCESS EXCLUSIVE MODE")
         try:
-            assert [t.name for t in catalog_of(database).tables] == ["held"]
-        except UnreadableError as error:
-            assert "lock" in error.help
+            answer = " ".join(t.name for t in catalog_of(database).tables)
+        except UnreadableError as error:  # newer servers lock a table to print an expression
+            answer = error.help
+        other.rollback()
+    assert answer == "held" or "somebody holds a lock" in answer
     with reading(address(database)) as session:
         assert session.one("SHOW transaction_read_only") == {"transaction_read_only": "on"}
         assert session.one("SHOW transaction_isolation") == {"transaction_isolation": "repeatable read"}

@@ -7,6 +7,7 @@ import re
 import subprocess
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from difflib import unified_diff
 from pathlib import Path
 from types import MappingProxyType
 
@@ -30,7 +31,7 @@ with engine.connect() as connection:
     with context.begin_transaction():
         context.run_migrations()
 """
-LATE = MappingProxyType({"enforce": "live", "contract": "complete"})
+LATE = MappingProxyType({"cutover": "live", "enforce": "live", "contract": "complete"})
 Look = Callable[["Story"], None]
 NOTHING: Mapping[str, Look] = MappingProxyType({})
 Walk = Callable[..., "Story"]
@@ -102,7 +103,7 @@ class Story:
         assert self.job("reconcile") == 0
 
     def dump(self) -> list[str]:
-        """What pg_dump shows of the schema; a table's lines in alphabetical order, since a column comes back last."""
+        """What pg_dump shows of the schema, in alphabetical order, a table's lines too, since a column comes back last."""
         done = subprocess.run(
             [str(self.server.bin / "pg_dump"), "-s", "-N", "migdsl", "-T", "public.alembic_version", self.url],
             capture_output=True,
@@ -110,7 +111,7 @@ class Story:
             check=True,
         )
         text = re.sub(r"^\\(?:un)?restrict .*$", "", done.stdout, flags=re.MULTILINE)
-        return [_sorted(part) for part in re.split(r"\n{2,}", text)]
+        return sorted(_sorted(part) for part in re.split(r"\n{2,}|\n(?=ALTER TABLE ONLY )", text))
 
     def there_and_back(self, looks: Mapping[str, Look] = NOTHING) -> None:
         """Up through all revisions with the jobs in between, and down again: every dump must be what it was.
@@ -133,7 +134,7 @@ class Story:
                 assert self.job("reconcile") == 0
         for phase, dump in reversed(dumps):
             self.downgrade()
-            assert self.dump() == dump, f"the way back from {phase}"
+            assert self.dump() == dump, _apart(f"the way back from {phase}", dump, self.dump())
             self._look(looks, f"back {phase}")
         assert self.rows("SELECT nspname FROM pg_namespace WHERE nspname = 'migdsl'") == []
 
@@ -156,6 +157,11 @@ def _sorted(part: str) -> str:
         return part
     head, *columns, tail = part.split("\n")
     return "\n".join([head, *sorted(line.rstrip(",") for line in columns), tail])
+
+
+def _apart(what: str, wanted: list[str], found: list[str]) -> str:
+    lines = unified_diff("\n".join(wanted).split("\n"), "\n".join(found).split("\n"), "wanted", "found", n=1)
+    return "\n".join([what, *lines])
 
 
 def compiled(text: str, folder: Path) -> str:

@@ -294,6 +294,11 @@ def test_open_migrations_that_want_different_things_get_along(one: str, two: str
     assert overlaps([check(files, name) for name in ("a.mig", "b.mig")]) == ()
 
 
+def test_two_files_of_one_migration_are_told_of_by_what_they_write():
+    files = {"a.mig": migration("a", ADD), "b.mig": migration("a", ADD), "shared/schema.mig": SCHEMA}
+    assert overlaps([check(files, name) for name in ("a.mig", "b.mig")]) == ()
+
+
 def test_a_migration_that_is_finished_is_in_nobody_s_way():
     files = {
         "a.mig": "finished 2027-02-01\n" + migration("a", ADD),

@@ -50,7 +50,7 @@ The ticket asks for something, and no check, metric or gate of the migration sho
 migration could be finished and the wish not met. Tie the criterion to what proves it with `accept`; what only a \
 person can judge is `manual`, with that person's name.
 
-Tickets from files, `accept` and `validate` are of a later release.""",
+Tickets from files are of a later release.""",
         bad="""\
 migration users_email { ticket file "tickets/MIG-77.json" }""",
         good="""\

@@ -15,10 +15,20 @@ Only what the entity declares can be dropped: the compiler must know what it was
 again. What is declared without a name is called as PostgreSQL calls it: `users_email_idx`, `users_email_key`, \
 `users_email_check`, `users_email_fkey`.""",
         bad="""\
-entity User in app.users { id bigint key; tenant_id uuid tenant; email text?; index (email) as users_email_idx }
+entity User in app.users {
+  id         bigint key
+  tenant_id  uuid   tenant
+  email      text?
+  index (email) as users_email_idx
+}
 change User { drop index email_idx }""",
         good="""\
-entity User in app.users { id bigint key; tenant_id uuid tenant; email text?; index (email) as users_email_idx }
+entity User in app.users {
+  id         bigint key
+  tenant_id  uuid   tenant
+  email      text?
+  index (email) as users_email_idx
+}
 change User { drop index users_email_idx }""",
         fix="unsafe",
     ),
@@ -46,7 +56,12 @@ A statement of your own runs as it is written, so the file says how much it may 
 than SHARE UPDATE EXCLUSIVE, which readers and writers don't notice. The lock that a statement really takes is known \
 from its grammar. Declaring a stronger one makes it run with retries of 100 ms, like the compiler's own statements.""",
         bad="""\
-change User { sql "rows that stay" { up `ALTER TABLE users DISABLE TRIGGER audit`; back `ALTER TABLE users ENABLE TRIGGER audit` } }""",
+change User {
+  sql "rows that stay" {
+    up   `ALTER TABLE users DISABLE TRIGGER audit`
+    back `ALTER TABLE users ENABLE TRIGGER audit`
+  }
+}""",
         good="""\
 change User {
   sql "rows that stay" {
@@ -66,7 +81,13 @@ It would hold a lock that writers wait for while it reads every row, rewrites th
 large table, and everybody who comes after waits behind it. Each of these has an operation that gets there without: \
 `index` builds concurrently, `check`, `require` and foreign keys are validated apart, `retype` goes by a shadow column.""",
         bad="""\
-change User { sql "faster" { up `CREATE INDEX by_name ON users (username)`; back `DROP INDEX CONCURRENTLY by_name`; lock share } }""",
+change User {
+  sql "faster" {
+    up   `CREATE INDEX by_name ON users (username)`
+    back `DROP INDEX CONCURRENTLY by_name`
+    lock share
+  }
+}""",
         good="""\
 change User { index (username) as by_name }""",
         fix="none",

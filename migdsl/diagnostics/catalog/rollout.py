@@ -124,9 +124,7 @@ flag users_email {
         why="""\
 The operation holds a lock that stops reads or writes of the table for as long as it works, which on a table of any \
 size is an outage. `downtime none` (the default) rules that out. The message names the lock and, where there is one, \
-a way that needs none. If people have agreed to an outage, say when: `downtime window 5m "Sunday 02:00 UTC"`.
-
-Operations that can need such a lock, `sql` and `check` in the examples, are of a later release.""",
+a way that needs none. If people have agreed to an outage, say when: `downtime window 5m "Sunday 02:00 UTC"`.""",
         bad="""\
 migration users_email { downtime none }
 change User {

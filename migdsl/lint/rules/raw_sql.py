@@ -16,14 +16,16 @@ DEFAULT_LOCK = "SHARE UPDATE EXCLUSIVE"
 
 def check(module: CheckedModule) -> Iterator[Diagnostic]:
     """Every statement, and whether there is a way back."""
-    for change in module.changes:
-        tables = [t for t in module.every if t.database == change.table.database]
-        columns = {(t.schema, t.name): t.tenant for t in tables if t.tenant}
-        shared = frozenset((t.schema, t.name) for t in tables if t.scope == "global")
-        boundary = Boundary(columns, shared, frozenset())
-        for operation in change.operations:
-            if isinstance(operation, RawSql):
-                yield from _operation(operation, boundary)
+    found = [(c.table.database, o) for c in module.changes for o in c.operations if isinstance(o, RawSql)]
+    boundaries = {database: _boundary(module, database) for database in dict.fromkeys(name for name, _ in found)}
+    for database, operation in found:
+        yield from _operation(operation, boundaries[database])
+
+
+def _boundary(module: CheckedModule, database: str) -> Boundary:
+    tables = [t for t in module.every if t.database == database]
+    columns = {(t.schema, t.name): t.tenant for t in tables if t.tenant}
+    return Boundary(columns, frozenset((t.schema, t.name) for t in tables if t.scope == "global"), frozenset())
 
 
 def _operation(operation: RawSql, boundary: Boundary) -> Iterator[Diagnostic]:

@@ -1,0 +1,64 @@
+"""What code must have unlearnt before the late phases, and what contract takes away: phrases from the operations."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from migdsl.planning.facts import Facts
+from migdsl.planning.words import listed
+from migdsl.semantics import model
+from migdsl.semantics.model import Operation, Table
+from migdsl.semantics.phrases import described
+
+
+def old_habits(facts: Facts) -> tuple[str, ...]:
+    """What old code does and must stop doing, as verbs: `reads or writes User.email`."""
+    found = [habit for p in facts.tables for o in facts.change(p).operations for habit in _habit(p.table, o)]
+    return tuple(dict.fromkeys(found))
+
+
+def _habit(table: Table, operation: Operation) -> Iterator[str]:
+    if isinstance(operation, model.DropColumn):
+        yield f"reads or writes {table.entity}.{operation.column.name}"
+    elif isinstance(operation, model.RequireColumn):
+        yield f"writes NULL into {table.entity}.{operation.column.name}"
+    elif isinstance(operation, model.DropTable):
+        yield f"uses the table {table.name}"
+    elif isinstance(operation, model.RenameTable):
+        yield f"calls the table {table.name}"
+    elif _binds(operation):
+        assert isinstance(operation, model.AddConstraint)
+        yield f"writes what breaks {described(operation.constraint)} of {table.entity}"
+
+
+def _binds(operation: Operation) -> bool:
+    """Whether it is a constraint that old code needn't keep yet."""
+    return (
+        isinstance(operation, model.AddConstraint)
+        and operation.replaces is None
+        and operation.complies is None
+        and operation.constraint.kind not in ("index", "key")
+    )
+
+
+def gone(facts: Facts) -> tuple[str, ...]:
+    """What contract takes away: columns, constraints, tables, old names."""
+    found = [what for p in facts.tables for o in facts.change(p).operations for what in _gone(p.table, o)]
+    return tuple(dict.fromkeys(found))
+
+
+def _gone(table: Table, operation: Operation) -> Iterator[str]:
+    if isinstance(operation, model.DropColumn):
+        yield f"{table.entity}.{operation.column.name}"
+    elif isinstance(operation, model.DropTable):
+        yield f"the table {table.name}"
+    elif isinstance(operation, model.RenameTable):
+        yield f"the old name {table.name}"
+    elif isinstance(operation, model.DropConstraint):
+        yield f"{described(operation.constraint)} of {table.entity}"
+
+
+def unlearnt(facts: Facts) -> str:
+    """The old habits as one clause."""
+    habits = old_habits(facts)
+    return listed(list(habits), "or") or f"depends on the old shape of {listed([p.table.entity for p in facts.tables])}"

@@ -1,0 +1,256 @@
+"""What goes from a table: constraints and indexes, and columns with all that stands on them, there and back."""
+
+from __future__ import annotations
+
+import pytest
+from alembic.util import CommandError
+
+from tests.ops.story import Story, Walk, change, sees
+from tests.ops.support import T1, T2, mig
+
+both_versions = pytest.mark.parametrize("version", [18, 16])
+OWNER = """
+entity Owner in app.owners {
+  id bigint key; tenant_id uuid tenant; code text; unique (code) as owners_code_uq; index (tenant_id, id)
+}"""
+THING = """
+entity Thing in app.things {
+  id        bigint  key
+  tenant_id uuid    tenant
+  name      text
+  note      text?
+  owner     text?   -> Owner.code on delete set null
+  amount    integer
+  unique (tenant_id, name)
+  unique (tenant_id, note) as things_note_uq
+  index  (lower(note)) as things_lower_ix where `note <> ''`
+  index  (tenant_id, id)
+  check  `amount >= 0` as things_amount_ck
+  check  `length(note) < amount`
+}"""
+DDL = f"""
+CREATE TABLE owners (id bigint PRIMARY KEY, tenant_id uuid NOT NULL, code text NOT NULL CONSTRAINT owners_code_uq UNIQUE);
+CREATE INDEX ON owners (tenant_id, id);
+CREATE TABLE things (
+  id bigint PRIMARY KEY, tenant_id uuid NOT NULL, name text NOT NULL, note text,
+  owner text REFERENCES owners (code) MATCH FULL ON UPDATE CASCADE ON DELETE SET NULL DEFERRABLE,
+  amount integer NOT NULL,
+  CONSTRAINT things_amount_ck CHECK (amount >= 0),
+  CHECK (length(note) < amount),
+  UNIQUE (tenant_id, name) DEFERRABLE INITIALLY DEFERRED);
+CREATE UNIQUE INDEX things_note_uq ON things (tenant_id, note COLLATE "C" DESC) WITH (fillfactor = 70);
+CREATE INDEX things_lower_ix ON things USING btree (lower(note) text_pattern_ops DESC NULLS LAST) WHERE note <> '';
+CREATE INDEX ON things (tenant_id, id);
+COMMENT ON CONSTRAINT things_amount_ck ON things IS 'it''s never "negative"';
+COMMENT ON INDEX things_lower_ix IS 'for the search';
+COMMENT ON INDEX things_note_uq IS 'one note each';
+ALTER INDEX things_lower_ix ALTER COLUMN 1 SET STATISTICS 500;
+ALTER TABLE things CLUSTER ON things_note_uq;
+INSERT INTO owners VALUES (1, '{T1}', 'o1');
+INSERT INTO things SELECT n, '{T1}', 'n' || n, 'x' || n, 'o1', 100 FROM generate_series(1, 9) AS n"""
+
+
+@both_versions
+@pytest.mark.parametrize(
+    "dropped",
+    [
+        "drop index things_lower_ix",
+        "drop constraint things_amount_ck",
+        "drop constraint things_amount_note_check",
+        "drop constraint things_tenant_id_name_key",
+        "drop constraint things_note_uq",
+        "drop constraint things_owner_fkey",
+        "drop index things_tenant_id_id_idx",
+    ],
+)
+def test_drop_a_constraint_or_an_index(walk: Walk, dropped: str):
+    """All that the entity doesn't say of it comes back too: order, collation, options, comments, statistics."""
+    name = dropped.rsplit(maxsplit=1)[-1]
+    ddl = DDL.replace("  CHECK (length(note)", "  CONSTRAINT things_amount_note_check CHECK (length(note)")
+    there = f"to_regclass('{name}') IS NOT NULL OR EXISTS (SELECT FROM pg_constraint WHERE conname = '{name}')"
+    found = f"SELECT '{name}' WHERE {there}"
+    walk(
+        mig(OWNER, THING, change(dropped, entity="Thing")),
+        ddl,
+        looks={"expand": sees(found, (name,)), "contract": sees(found), "back contract": sees(found, (name,))},
+    )
+
+
+@both_versions
+def test_drop_a_column_and_what_stands_on_it(walk: Walk):
+    def contracted(story: Story) -> None:
+        # The second index was declared as a unique, and is an index alone: it comes back as what it was.
+        assert story.rows("SELECT count(*) FROM pg_class WHERE relname IN ('things_note_uq', 'things_lower_ix')") == [
+            (0,)
+        ]
+        story.execute(f"INSERT INTO things (id, tenant_id, name, amount) VALUES (99, '{T2}', 'x', 5)")
+
+    walk(
+        mig(
+            OWNER,
+            THING,
+            change(
+                "drop index things_lower_ix",
+                "drop constraint things_note_uq",
+                "drop constraint things_amount_note_check",
+                "drop note { back `name` }",
+                entity="Thing",
+            ),
+        ),
+        DDL.replace("  CHECK (length(note)", "  CONSTRAINT things_amount_note_check CHECK (length(note)").replace(
+            "'x' || n,", "'n' || n,"
+        ),
+        looks={
+            "contract": contracted,
+            "back contract": sees("SELECT note FROM things WHERE id IN (1, 99) ORDER BY id", ("n1",), ("x",)),
+        },
+    )
+
+
+def contracted(story: Story) -> None:
+    """All the way up."""
+    story.upgrade("m_expand")
+    story.stage("live")
+    story.stage("complete")
+    story.upgrade("m_contract")
+
+
+INVALID = "SELECT count(*) FROM pg_index WHERE NOT indisvalid"
+
+
+def test_rows_that_came_meanwhile_stop_the_way_back_which_goes_on_when_they_are_mended(walk: Walk):
+    dropped = change("drop constraint things_note_uq", "drop constraint things_amount_ck", entity="Thing")
+    story = walk(mig(OWNER, THING, dropped), DDL.replace("  CHECK (length(note) < amount),\n", ""), looks=None)
+    before = story.dump()
+    story.upgrade("m_expand")
+    assert story.dump() == before
+    contracted(story)
+    story.execute(f"INSERT INTO things (id, tenant_id, name, note, amount) VALUES (10, '{T1}', 'n10', 'x1', 100)")
+    with pytest.raises(CommandError, match='could not create unique index "things_note_uq"') as failed:
+        story.downgrade()
+    assert "x1" not in str(failed.value)
+    # Nothing of the failed try is left to bind writes.
+    assert story.rows(INVALID) == [(0,)]
+    story.execute("UPDATE things SET note = 'x10', amount = -1 WHERE id = 10")
+    with pytest.raises(
+        CommandError, match='check constraint "things_amount_ck" of relation "things" is violated by some row'
+    ):
+        story.downgrade()
+    story.execute("UPDATE things SET amount = -2 WHERE id = 10")
+    story.execute("UPDATE things SET amount = 20 WHERE id = 10")
+    story.downgrade()
+    assert story.dump() == before
+
+
+def test_what_the_file_says_nobody_will_want_back_stays_away(walk: Walk):
+    story = walk(
+        mig(OWNER, THING, change('drop index things_lower_ix irreversible because "nobody searches"', entity="Thing")),
+        DDL,
+        looks=None,
+    )
+    contracted(story)
+    story.downgrade()
+    assert story.rows("SELECT to_regclass('things_lower_ix')::text") == [(None,)]
+
+
+DEPENDENTS = {
+    "CREATE VIEW v AS SELECT note FROM things": "view v",
+    "CREATE INDEX extra ON things (name, note)": "index extra",
+    "CREATE INDEX extra ON things (id) WHERE note IS NULL": "index extra",
+    "CREATE UNIQUE INDEX extra ON things (note) WHERE note <> ''": "index extra",
+    "ALTER TABLE things ADD CONSTRAINT extra CHECK (note <> name)": "constraint extra on table things",
+    "CREATE STATISTICS extra ON note, name FROM things": "statistics object extra",
+    "ALTER TABLE things ADD COLUMN g text GENERATED ALWAYS AS (upper(note)) STORED": "default value for column g",
+    "CREATE POLICY extra ON things USING (note <> '')": "policy extra on table things",
+    "CREATE PUBLICATION extra FOR TABLE things (id, note)": "publication of table things in publication extra",
+    "CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END';"
+    "CREATE TRIGGER extra AFTER UPDATE OF note ON things EXECUTE FUNCTION f()": "trigger extra on table things",
+}
+
+
+@both_versions
+def test_what_nobody_declared_is_refused_before_anything_has_changed(walk: Walk):
+    dropped = change(
+        "drop index things_lower_ix",
+        "drop constraint things_note_uq",
+        "drop constraint things_amount_note_check",
+        "drop note { back `name` }",
+        entity="Thing",
+    )
+    ddl = DDL.replace("  CHECK (length(note)", "  CONSTRAINT things_amount_note_check CHECK (length(note)")
+    story = walk(mig(OWNER, THING, dropped), ddl, looks=None)
+    before = story.dump()
+    for statement, named in DEPENDENTS.items():
+        with story.connection.transaction():
+            story.execute(statement)
+        with pytest.raises(CommandError, match=r"column note of public\.things is still used by") as refused:
+            story.upgrade("m_expand")
+        assert named in str(refused.value)
+        story.execute(_undo(statement))
+        assert story.dump() == before
+    story.upgrade("m_expand")
+    story.stage("live")
+    story.stage("complete")
+    # Somebody came meanwhile.
+    story.execute("CREATE VIEW v AS SELECT note FROM things")
+    with pytest.raises(CommandError, match=r"still used by: .*view v"):
+        story.upgrade("m_contract")
+    story.execute("DROP VIEW v")
+    story.upgrade("m_contract")
+
+
+def _undo(statement: str) -> str:
+    if "ADD COLUMN g" in statement:
+        return "ALTER TABLE things DROP COLUMN g"
+    if "ADD CONSTRAINT" in statement:
+        return "ALTER TABLE things DROP CONSTRAINT extra"
+    if "TRIGGER" in statement:
+        return "DROP FUNCTION f CASCADE"
+    kind = statement.split()[1] if "UNIQUE" not in statement else "INDEX"
+    return f"DROP {kind} {'v' if kind == 'VIEW' else 'extra'}{' ON things' if kind == 'POLICY' else ''}"
+
+
+@pytest.mark.parametrize(
+    ("ddl", "wanted"),
+    [
+        (
+            "ALTER TABLE things RENAME CONSTRAINT things_amount_ck TO other",
+            "public.things has no constraint things_amount_ck",
+        ),
+        ("DROP INDEX things_note_uq", "public.things has no constraint things_note_uq"),
+        (
+            "CREATE TABLE pets (thing text, tenant_id uuid, FOREIGN KEY (tenant_id, thing) REFERENCES things (tenant_id, note))",
+            "things_note_uq of public.things is still needed by: constraint pets_tenant_id_thing_fkey on table pets",
+        ),
+        (
+            "ALTER TABLE things ALTER note SET NOT NULL; ALTER TABLE things REPLICA IDENTITY USING INDEX things_note_uq",
+            "things_note_uq of public.things is still needed by: logical replication, which tells rows apart by it",
+        ),
+    ],
+)
+def test_drop_of_what_is_not_there_or_needed_is_refused_before_anything_has_changed(walk: Walk, ddl: str, wanted: str):
+    dropped = change("drop constraint things_note_uq", "drop constraint things_amount_ck", entity="Thing")
+    story = walk(mig(OWNER, THING, dropped), DDL.replace('note COLLATE "C" DESC', "note"), looks=None)
+    story.execute(ddl)
+    before = story.dump()
+    with pytest.raises(CommandError, match=wanted):
+        story.upgrade("m_expand")
+    assert story.dump() == before
+
+
+@both_versions
+def test_a_key_and_what_points_at_it_go_together(walk: Walk):
+    walk(
+        mig(
+            OWNER,
+            THING,
+            change("drop constraint owners_code_uq", entity="Owner"),
+            change("drop constraint things_owner_fkey", entity="Thing"),
+        ),
+        DDL,
+        looks={
+            "contract": sees(
+                "SELECT count(*) FROM pg_constraint WHERE conname IN ('owners_code_uq', 'things_owner_fkey')", (0,)
+            )
+        },
+    )

@@ -1,0 +1,93 @@
+"""The fixes of all cases: each does what its code promises, mends its own problem and leaves nothing worse behind."""
+
+from __future__ import annotations
+
+import pytest
+
+from migdsl.cli.fixing import Found, fixable, mend
+from migdsl.diagnostics import Applicability, Diagnostic
+from migdsl.diagnostics.catalog import all_codes
+from migdsl.source import SourceFile
+from migdsl.syntax.parser import parse
+from migdsl.syntax.unit import Files
+from migdsl.workspace import check, compile_files
+from tools import refresh_cases
+
+CASES = {path.stem: refresh_cases.source(path.read_text(encoding="utf-8")) for path in sorted(refresh_cases.CASES.glob("*.mig"))}
+
+
+def problems(text: str) -> tuple[Diagnostic, ...]:
+    return compile_files({"case.mig": text}, "case.mig").diagnostics
+
+
+WITH_FIXES = {name: text for name, text in CASES.items() if fixable(problems(text), unsafe=True)}
+SHOWN = {
+    (found.code, found.fix.applicability.value) for text in CASES.values() for found in problems(text) if found.fix is not None
+}
+
+
+def mended(text: str, *, unsafe: bool) -> tuple[str, int]:
+    """The text with its fixes, and how many there were."""
+
+    def look(files: Files) -> Found:
+        found = check(files, "case.mig")
+        return Found(found.diagnostics, found.sources)
+
+    result = mend(Files({"case.mig": text}), look, unsafe=unsafe)
+    return result.texts.get("case.mig", text), result.count
+
+
+def test_codes_promise_what_their_fixes_are() -> None:
+    best: dict[str, str] = {}
+    for code, kind in sorted(SHOWN, reverse=True):  # safe comes last, and stands
+        best[code] = kind
+    promised = {code.id: code.fix for code in all_codes().values() if code.fix != "none"}
+    assert promised == best, "a code's `fix` is the best that a case of it shows"
+
+
+@pytest.mark.parametrize("name", WITH_FIXES)
+def test_fixes_mend_what_they_promise(name: str) -> None:
+    text = WITH_FIXES[name]
+    before = fixable(problems(text), unsafe=True)
+    after, count = mended(text, unsafe=True)
+    assert count > 0, [each.fix for each in before]
+    gone = {(each.code, each.title) for each in problems(text)} - {(each.code, each.title) for each in problems(after)}
+    assert gone, after
+    source, was = SourceFile("case.mig", after), SourceFile("case.mig", text)
+    assert len(parse(source).diagnostics) <= len(parse(was).diagnostics)
+    assert mended(after, unsafe=True) == (after, 0), "nothing is left to mend"
+
+
+@pytest.mark.parametrize("name", WITH_FIXES)
+def test_without_a_look_only_safe_fixes_are_applied(name: str) -> None:
+    text = WITH_FIXES[name]
+    after, count = mended(text, unsafe=False)
+    safe = fixable(problems(text), unsafe=False)
+    assert (count > 0) == bool(safe)
+    assert (after != text) == bool(safe)
+
+
+@pytest.mark.parametrize("name", WITH_FIXES)
+def test_edits_are_exact_and_stay_in_the_file(name: str) -> None:
+    for found in fixable(problems(WITH_FIXES[name]), unsafe=True):
+        assert found.fix is not None
+        assert found.fix.title
+        assert found.fix.edits
+        for edit in found.fix.edits:
+            assert 0 <= edit.span.start <= edit.span.end <= len(WITH_FIXES[name])
+            assert not edit.statement, "settled before anybody sees it"
+            assert edit.text or edit.span.start < edit.span.end
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+@pytest.mark.parametrize("name", WITH_FIXES)
+def test_line_ends_stay(name: str, end: str) -> None:
+    after, count = mended(WITH_FIXES[name].replace("\n", end), unsafe=True)
+    assert count
+    assert after.count("\n") == after.count(end)
+    if end == "\r\n":
+        assert after.replace(end, "\n") == mended(WITH_FIXES[name], unsafe=True)[0]
+
+
+def test_both_kinds_are_there() -> None:
+    assert {kind for _, kind in SHOWN} == {kind.value for kind in Applicability}
