@@ -106,7 +106,7 @@ def _changes(loaded: Loaded, compiled: Compilation, main: Input, options: Option
         code = "MIG720" if "--into" in error.help else "MIG721"
         label = Label(error.span, error.label)
         raise _Refusal((Diagnostic(code, Severity.ERROR, error.title, label, help=error.help),), sources) from error
-    _proven(loaded.files, sources, texts)
+    _proven(sources, texts)
     return [_change(loaded.inputs, name, text) for name, text in sorted(texts.items())]
 
 
@@ -118,7 +118,7 @@ def _laid_out(name: str, before: Mapping[str, SourceFile], text: str) -> str:
     return format_source(SourceFile(name, text)).text
 
 
-def _proven(files: DiskFiles, sources: Mapping[str, SourceFile], texts: Mapping[str, str]) -> None:
+def _proven(sources: Mapping[str, SourceFile], texts: Mapping[str, str]) -> None:
     """What is about to be written says no more errors than what is there; raises _Refusal."""
     before = Files({name: source.text for name, source in sources.items()})
     after = Files({name: source.text for name, source in sources.items()} | dict(texts))

@@ -7,14 +7,13 @@ from collections.abc import Iterator
 
 from migdsl.dialect import sql as dialect
 from migdsl.dialect.names import quote
-from migdsl.folding.schema import Schema, Sheet, plain_or_quoted
+from migdsl.folding.schema import Schema, plain_or_quoted
 from migdsl.folding.text import Edit, edited, inserted, removed, unmarked
 from migdsl.semantics.problems import sql_name
 from migdsl.source import Span
 from migdsl.syntax import ast
 
 _NULLABLE = re.compile(r"\s*\?")
-_AS = re.compile(r"\s+as\s+$")
 
 
 def add(schema: Schema, entity: str, operation: ast.Add) -> Schema:
@@ -127,7 +126,7 @@ def rename(schema: Schema, entity: str, operation: ast.Rename) -> Schema:
     sheet, old = schema.sheets[entity], sql_name(operation.column)
     column = sheet.column(operation.column)
     new = schema.said(operation.to.span)
-    uses = [edit for item in sheet.node.items for edit in _renamed(sheet, item, old, operation.to, new)]
+    uses = [edit for item in sheet.node.items for edit in _renamed(item, old, operation.to, new)]
 
     def make(name: str) -> list[Edit]:
         return [(column.name.span.start, column.name.span.end, name), *uses]
@@ -140,8 +139,8 @@ def rename(schema: Schema, entity: str, operation: ast.Rename) -> Schema:
     return found
 
 
-def _renamed(sheet: Sheet, item: ast.EntityItem, old: str, to: ast.Name, new: str) -> Iterator[Edit]:
-    """The edits of one line that speaks of the column. Its constraint is built anew, under the name that such a one has."""
+def _renamed(item: ast.EntityItem, old: str, to: ast.Name, new: str) -> list[Edit]:
+    """The edits of one line that speaks of the column. A name that it has stays its name."""
     edits = [(n.span.start, n.span.end, new) for n in _names_in(item) if sql_name(n) == old]
     for sql in _sqls_in(item):
         expression = dialect.expression(sql.text)
@@ -149,12 +148,7 @@ def _renamed(sheet: Sheet, item: ast.EntityItem, old: str, to: ast.Name, new: st
             spelt = quote(sql_name(to))
             text = edited(sql.text, [(use.start, use.end, spelt) for use in expression.columns if use.name == old])
             edits.append((sql.body.start, sql.body.end, text.replace("`", "``")))
-    yield from edits
-    name = getattr(item, "name", None)
-    if edits and isinstance(name, ast.Name) and not isinstance(item, ast.Column):
-        said = _AS.search(sheet.text, 0, name.span.start)
-        if said is not None:
-            yield said.start(), name.span.end, ""
+    return edits
 
 
 def _names_in(item: ast.EntityItem) -> list[ast.Name]:

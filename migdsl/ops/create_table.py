@@ -21,8 +21,8 @@ def lower(context: Context, operation: CreateTable) -> Iterator[Step]:
     statements = (
         _refuse_another(context, subject),
         memory.remember(context, subject, "'SELECT 1'", "(VALUES (1)) AS made"),
-        _definition(context, table.columns, [c for c in own if c.kind != "index"]),
-        *(_index(context, c) for c in own if c.kind == "index"),
+        definition(context, table.columns, [c for c in own if c.kind != "index"]),
+        *(index(context, c) for c in own if c.kind == "index"),
     )
     drop = f"-- squawk-ignore ban-drop-table\nDROP TABLE IF EXISTS {context.sql}"
     parents = sorted({_parent(context, c) for c in own if c.kind == "reference"} - {context.sql})
@@ -56,7 +56,8 @@ END"""
     return f"DO {tag}{body}\n{tag}"
 
 
-def _definition(context: Context, columns: tuple[Column, ...], own: list[Constraint]) -> str:
+def definition(context: Context, columns: tuple[Column, ...], own: list[Constraint]) -> str:
+    """CREATE TABLE with the columns, the key and `own` constraints."""
     lines = [_column(column) for column in columns]
     table = context.table
     if table.key:
@@ -83,7 +84,8 @@ def _constraint(context: Context, constraint: Constraint) -> str:
     return f"CONSTRAINT {name} {constraints.definition(context, constraint)}"
 
 
-def _index(context: Context, constraint: Constraint) -> str:
+def index(context: Context, constraint: Constraint) -> str:
+    """CREATE INDEX on the table that nobody uses yet."""
     assert constraint.index is not None
     name = quote(names.constraint(context.table, constraint))
     return f"CREATE INDEX IF NOT EXISTS {name} ON {context.sql} {constraints.shape(constraint.index)}"

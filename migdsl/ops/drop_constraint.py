@@ -11,7 +11,7 @@ from migdsl.ops.model import Alone, Group, Lock, Part, Step
 from migdsl.semantics.model import Constraint, DropConstraint, ReplicaIdentity
 from migdsl.semantics.phrases import called, described
 
-DROP = 1  # in contract: before the columns that it stands on
+DROP = 1  # in contract: before the columns that it stands on, and after the foreign keys that point at it
 
 
 def lower(context: Context, operation: DropConstraint) -> Iterator[Step]:
@@ -55,7 +55,7 @@ def _drop(context: Context, found: Constraint, *, remembered: bool) -> Step:
         table,
         Lock.ACCESS_EXCLUSIVE if instant else Lock.SHARE_UPDATE_EXCLUSIVE,
         reversible=remembered,
-        rank=DROP,
+        rank=DROP - 1 if found.kind == "reference" else DROP,
         up=parts,
     )
 

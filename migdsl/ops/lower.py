@@ -124,7 +124,7 @@ def _leaves(change: Change) -> bool:
 
 
 _STANDING = (DropColumn, DropConstraint, RetypeColumn)  # a rename and the like drop a column too
-_SOAKED = (DropColumn, RetypeColumn, RenameTable, DropTable)
+_SOAKED = (DropColumn, DropConstraint, RetypeColumn, RenameTable, DropTable)
 _FINAL = (DropColumn, RetypeColumn, DropTable, DropConstraint, RawSql)
 LOWERINGS: Mapping[type, Callable[[Context, Any], Iterator[Step]]] = {
     AddColumn: add_column.lower,

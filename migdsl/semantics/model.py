@@ -245,6 +245,7 @@ class DropConstraint(Value):
     """A constraint or an index that goes away."""
 
     constraint: Constraint
+    soak_seconds: int
     irreversible: str | None
     span: Span
 

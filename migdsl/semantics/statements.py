@@ -56,7 +56,7 @@ def drop_named(scene: Scene, item: ast.DropNamed) -> Iterator[Operation]:
         where = f"declared in `{scene.table.entity}`"
         scene.problems.unknown("MIG111", item.kind, wanted, item.name.span, fitting, where)
         return
-    yield DropConstraint(fitting[wanted], said(item.irreversible), item.span)
+    yield DropConstraint(fitting[wanted], scene.soak(item.after), said(item.irreversible), item.span)
 
 
 def rename_table(scene: Scene, item: ast.RenameTable) -> Iterator[Operation]:

@@ -45,10 +45,13 @@ LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $body$
 DECLARE
     dependents text;
 BEGIN
-    SELECT string_agg(DISTINCT pg_describe_object(d.classid, d.objid, d.objsubid), ', ') INTO dependents
+    -- A view depends by way of its rule, of which nobody has heard.
+    SELECT string_agg(DISTINCT coalesce(pg_describe_object('pg_class'::regclass, r.ev_class, 0),
+                                        pg_describe_object(d.classid, d.objid, d.objsubid)), ', ') INTO dependents
       FROM pg_attribute AS a
       JOIN pg_depend AS d
         ON d.refclassid = 'pg_class'::regclass AND d.refobjid = a.attrelid AND d.refobjsubid = a.attnum
+      LEFT JOIN pg_rewrite AS r ON d.classid = 'pg_rewrite'::regclass AND r.oid = d.objid
      WHERE a.attrelid = of_table::regclass AND a.attname = of_column AND NOT a.attisdropped
        AND NOT EXISTS (SELECT FROM pg_attrdef AS f
                         WHERE d.classid = 'pg_attrdef'::regclass

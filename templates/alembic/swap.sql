@@ -9,7 +9,7 @@ DECLARE
   wanted oid := (SELECT atttypid FROM pg_attribute WHERE attrelid = rel AND attname = taker AND NOT attisdropped);
   expression text;
   saved text;
-  seq record;
+  numbers record;
   spot record;
   top numeric;
   bottom numeric;
@@ -17,56 +17,56 @@ BEGIN
   SELECT a.* INTO old FROM pg_attribute AS a WHERE a.attrelid = rel AND a.attname = giver AND NOT a.attisdropped;
   SELECT pg_get_expr(d.adbin, d.adrelid) INTO expression
     FROM pg_attrdef AS d WHERE d.adrelid = rel AND d.adnum = old.attnum;
-  SELECT s.*, c.relname, n.nspname, c.relacl, c.relowner, obj_description(c.oid, 'pg_class') AS said INTO seq
+  SELECT s.*, c.relname, n.nspname, c.relacl, c.relowner, obj_description(c.oid, 'pg_class') AS said INTO numbers
     FROM pg_depend AS d
     JOIN pg_class AS c ON c.oid = d.objid AND c.relkind = 'S'
     JOIN pg_namespace AS n ON n.oid = c.relnamespace
     JOIN pg_sequence AS s ON s.seqrelid = c.oid
    WHERE d.classid = 'pg_class'::regclass AND d.refclassid = 'pg_class'::regclass
      AND d.refobjid = rel AND d.refobjsubid = old.attnum AND d.deptype IN ('a', 'i');
-  IF seq.seqrelid IS NOT NULL THEN
-    top := seq.seqmax;
-    bottom := seq.seqmin;
-    IF seq.seqtypid = old.atttypid AND tops ? wanted::text THEN
+  IF numbers.seqrelid IS NOT NULL THEN
+    top := numbers.seqmax;
+    bottom := numbers.seqmin;
+    IF numbers.seqtypid = old.atttypid AND tops ? wanted::text THEN
       -- The old type's own bounds become the new type's; bounds that somebody has set stay.
-      top := CASE WHEN top = (tops ->> seq.seqtypid::text)::numeric THEN (tops ->> wanted::text)::numeric ELSE top END;
-      IF bottom = -(tops ->> seq.seqtypid::text)::numeric - 1 THEN
+      top := CASE WHEN top = (tops ->> numbers.seqtypid::text)::numeric THEN (tops ->> wanted::text)::numeric ELSE top END;
+      IF bottom = -(tops ->> numbers.seqtypid::text)::numeric - 1 THEN
         bottom := -(tops ->> wanted::text)::numeric - 1;
       END IF;
     ELSE
-      wanted := seq.seqtypid;
+      wanted := numbers.seqtypid;
     END IF;
     -- The sequence's own lock: nobody draws a number after its state was read.
-    EXECUTE format('ALTER SEQUENCE %s CACHE %s', seq.seqrelid::regclass, seq.seqcache);
-    EXECUTE format('SELECT last_value, is_called FROM %s', seq.seqrelid::regclass) INTO spot;
+    EXECUTE format('ALTER SEQUENCE %s CACHE %s', numbers.seqrelid::regclass, numbers.seqcache);
+    EXECUTE format('SELECT last_value, is_called FROM %s', numbers.seqrelid::regclass) INTO spot;
     IF spot.last_value NOT BETWEEN -(tops ->> wanted::text)::numeric - 1 AND (tops ->> wanted::text)::numeric
        OR spot.last_value NOT BETWEEN bottom AND top THEN
       RAISE EXCEPTION 'the sequence % stands at %, which % can not hold',
-        seq.seqrelid::regclass, spot.last_value, format_type(wanted, NULL) USING ERRCODE = '55000';
+        numbers.seqrelid::regclass, spot.last_value, format_type(wanted, NULL) USING ERRCODE = '55000';
     END IF;
   END IF;
   IF old.attidentity <> '' THEN
     EXECUTE format('ALTER TABLE %s ALTER COLUMN %I DROP IDENTITY', rel, giver);
     EXECUTE format('ALTER TABLE %s ALTER COLUMN %I ADD GENERATED %s AS IDENTITY (SEQUENCE NAME %I.%I INCREMENT BY %s '
                    'MINVALUE %s MAXVALUE %s START WITH %s CACHE %s %s)', rel, taker,
-                   CASE old.attidentity WHEN 'a' THEN 'ALWAYS' ELSE 'BY DEFAULT' END, seq.nspname, seq.relname,
-                   seq.seqincrement, bottom, top, seq.seqstart, seq.seqcache,
-                   CASE WHEN seq.seqcycle THEN 'CYCLE' ELSE 'NO CYCLE' END);
+                   CASE old.attidentity WHEN 'a' THEN 'ALWAYS' ELSE 'BY DEFAULT' END, numbers.nspname, numbers.relname,
+                   numbers.seqincrement, bottom, top, numbers.seqstart, numbers.seqcache,
+                   CASE WHEN numbers.seqcycle THEN 'CYCLE' ELSE 'NO CYCLE' END);
     -- Not from max(id): that would hand out again what was handed out and deleted.
-    PERFORM setval(format('%I.%I', seq.nspname, seq.relname)::regclass, spot.last_value, spot.is_called);
-    FOR saved IN SELECT format('GRANT %s ON SEQUENCE %I.%I TO %s%s', g.privilege_type, seq.nspname, seq.relname,
+    PERFORM setval(format('%I.%I', numbers.nspname, numbers.relname)::regclass, spot.last_value, spot.is_called);
+    FOR saved IN SELECT format('GRANT %s ON SEQUENCE %I.%I TO %s%s', g.privilege_type, numbers.nspname, numbers.relname,
                    CASE WHEN g.grantee = 0 THEN 'PUBLIC' ELSE g.grantee::regrole::text END,
                    CASE WHEN g.is_grantable THEN ' WITH GRANT OPTION' ELSE '' END)
-                   FROM aclexplode(seq.relacl) AS g WHERE g.grantee <> seq.relowner LOOP
+                   FROM aclexplode(numbers.relacl) AS g WHERE g.grantee <> numbers.relowner LOOP
       EXECUTE saved;
     END LOOP;
-    IF seq.said IS NOT NULL THEN
-      EXECUTE format('COMMENT ON SEQUENCE %I.%I IS %L', seq.nspname, seq.relname, seq.said);
+    IF numbers.said IS NOT NULL THEN
+      EXECUTE format('COMMENT ON SEQUENCE %I.%I IS %L', numbers.nspname, numbers.relname, numbers.said);
     END IF;
     RETURN;
   END IF;
-  IF seq.seqrelid IS NOT NULL THEN
-    EXECUTE format('ALTER SEQUENCE %s AS %s MINVALUE %s MAXVALUE %s OWNED BY %s.%I', seq.seqrelid::regclass,
+  IF numbers.seqrelid IS NOT NULL THEN
+    EXECUTE format('ALTER SEQUENCE %s AS %s MINVALUE %s MAXVALUE %s OWNED BY %s.%I', numbers.seqrelid::regclass,
                    format_type(wanted, NULL), bottom, top, rel, taker);
   END IF;
   IF expression IS NULL THEN
@@ -84,7 +84,7 @@ BEGIN
     INSERT INTO migdsl.snapshot (migration, revision, seq, sql)
     VALUES (kept, format('default %s.%I', rel, giver), 1, expression)
         ON CONFLICT (migration, revision, seq) DO UPDATE SET sql = excluded.sql;
-    saved := CASE WHEN seq.seqrelid IS NULL THEN format(converted, expression) ELSE expression END;
+    saved := CASE WHEN numbers.seqrelid IS NULL THEN format(converted, expression) ELSE expression END;
   END IF;
   EXECUTE format('ALTER TABLE %s ALTER COLUMN %I SET DEFAULT %s', rel, taker, saved);
 END

@@ -73,7 +73,7 @@ def test_what_is_there_already_stays_there():
     assert after.startswith(there)
     assert after.count("database app") == after.count("tenants {") == after.count("entity User") == 1
     assert check({"schema.mig": after}, "schema.mig").diagnostics == ()
-    with pytest.raises(Unfoldable, match="declared in schema.mig already"):
+    with pytest.raises(Unfoldable, match=r"declared in schema\.mig already"):
         finished({**files, "schema.mig": there + USER}, into="schema.mig")
 
 
@@ -166,7 +166,7 @@ def stories(draw: st.DrawFn) -> tuple[str, list[str]]:
             mark = draw(st.sampled_from(["", " pii", " { unique per tenant }"]))
             operations.append(f"add {name} {type_}?{mark}")
             continue
-        column = f"{quoted} {type_}{'?' if how == 'require' or nullable and how != 'optional' else ''}"
+        column = f"{quoted} {type_}{'?' if how == 'require' or (nullable and how != 'optional') else ''}"
         columns.append(column + draw(st.sampled_from(["", " pii", "   phi"])))
         if how == "drop":
             operations.append(f'drop {quoted} irreversible because "x"')

@@ -117,7 +117,17 @@ CASES = [
         ['  state      enum mood("sad", "ok")', POST],
         ['  state      enum mood("sad", "ok", "great")', POST.replace('"ok"', '"ok", "great"')],
     ),
-    ("rename table to people", ["entity User in app.users {"], ["entity User in app.people {"]),
+    (
+        "rename table to people",
+        [
+            "entity User in app.users {",
+            "  check  `age > 0`",
+        ],
+        [
+            "entity User in app.people {",
+            "  check  `age > 0` as users_age_check",
+        ],
+    ),
     ('comment "people"', [], []),
     ('comment age "years"', [], []),
     ("replica identity full", [], []),
@@ -131,7 +141,7 @@ CASES = [
         ],
         [
             "  full_name       text",
-            "  unique (tenant_id, full_name)",
+            "  unique (tenant_id, full_name) as users_name_uq",
             "  index  (tenant_id, lower(full_name)) where `full_name <> '' AND age > 1`",
             POST.replace("User.name", "User.full_name"),
         ],
@@ -194,6 +204,19 @@ def test_what_an_operation_makes_of_columns_that_nothing_uses(operation: str, go
     spare = SPARE.replace("  unique (tenant_id, name) as users_name_uq\n", "").replace(" -> User.name", "")
     after = folded(spare, f"change User {{\n  {operation}\n}}\n")
     assert lines(spare, after) == (gone, come)
+
+
+def test_marks_of_a_renamed_table_become_lines_with_their_names():
+    before = (
+        "entity User in app.users {\n  id bigint key\n  tenant_id uuid tenant unique\n"
+        "  boss bigint? -> User.id on delete set null # b\n  index (boss)\n}\n"
+    )
+    after = folded(before, "change User { rename table to people }\n")
+    assert after == (
+        "entity User in app.people {\n  id bigint key\n  tenant_id uuid tenant\n  boss bigint? # b\n"
+        "  unique (tenant_id) as users_tenant_id_key\n  (boss) -> User (id) on delete set null as users_boss_fkey\n"
+        "  index (boss) as users_boss_idx\n}\n"
+    )
 
 
 def test_operations_fold_in_their_order():

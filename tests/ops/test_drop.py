@@ -154,17 +154,17 @@ def test_what_the_file_says_nobody_will_want_back_stays_away(walk: Walk):
 
 
 DEPENDENTS = {
-    "CREATE VIEW v AS SELECT note FROM things": "view v",
-    "CREATE INDEX extra ON things (name, note)": "index extra",
-    "CREATE INDEX extra ON things (id) WHERE note IS NULL": "index extra",
-    "CREATE UNIQUE INDEX extra ON things (note) WHERE note <> ''": "index extra",
-    "ALTER TABLE things ADD CONSTRAINT extra CHECK (note <> name)": "constraint extra on table things",
-    "CREATE STATISTICS extra ON note, name FROM things": "statistics object extra",
+    "CREATE VIEW v AS SELECT note FROM things": "view public.v",
+    "CREATE INDEX extra ON things (name, note)": "index public.extra",
+    "CREATE INDEX extra ON things (id) WHERE note IS NULL": "index public.extra",
+    "CREATE UNIQUE INDEX extra ON things (note) WHERE note <> ''": "index public.extra",
+    "ALTER TABLE things ADD CONSTRAINT extra CHECK (note <> name)": "constraint extra on table public.things",
+    "CREATE STATISTICS extra ON note, name FROM things": "statistics object public.extra",
     "ALTER TABLE things ADD COLUMN g text GENERATED ALWAYS AS (upper(note)) STORED": "default value for column g",
-    "CREATE POLICY extra ON things USING (note <> '')": "policy extra on table things",
-    "CREATE PUBLICATION extra FOR TABLE things (id, note)": "publication of table things in publication extra",
+    "CREATE POLICY extra ON things USING (note <> '')": "policy extra on table public.things",
+    "CREATE PUBLICATION extra FOR TABLE things (id, note)": "publication of table public.things in publication extra",
     "CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END';"
-    "CREATE TRIGGER extra AFTER UPDATE OF note ON things EXECUTE FUNCTION f()": "trigger extra on table things",
+    "CREATE TRIGGER extra AFTER UPDATE OF note ON things EXECUTE FUNCTION f()": "trigger extra on table public.things",
 }
 
 
@@ -193,7 +193,7 @@ def test_what_nobody_declared_is_refused_before_anything_has_changed(walk: Walk)
     story.stage("complete")
     # Somebody came meanwhile.
     story.execute("CREATE VIEW v AS SELECT note FROM things")
-    with pytest.raises(CommandError, match=r"still used by: .*view v"):
+    with pytest.raises(CommandError, match=r"still used by: .*view public.v"):
         story.upgrade("m_contract")
     story.execute("DROP VIEW v")
     story.upgrade("m_contract")
@@ -220,7 +220,7 @@ def _undo(statement: str) -> str:
         ("DROP INDEX things_note_uq", "public.things has no constraint things_note_uq"),
         (
             "CREATE TABLE pets (thing text, tenant_id uuid, FOREIGN KEY (tenant_id, thing) REFERENCES things (tenant_id, note))",
-            "things_note_uq of public.things is still needed by: constraint pets_tenant_id_thing_fkey on table pets",
+            "things_note_uq of public.things is still needed by: constraint pets_tenant_id_thing_fkey on table public.pets",
         ),
         (
             "ALTER TABLE things ALTER note SET NOT NULL; ALTER TABLE things REPLICA IDENTITY USING INDEX things_note_uq",

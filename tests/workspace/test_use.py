@@ -294,6 +294,23 @@ def test_open_migrations_that_want_different_things_get_along(one: str, two: str
     assert overlaps([check(files, name) for name in ("a.mig", "b.mig")]) == ()
 
 
+def test_a_rule_is_lifted_where_that_is_said_and_not_at_the_same_place_of_another_file():
+    drop = 'drop email after 1h irreversible because "x"'
+    body = f"change User {{ {drop} }}\n"
+    main = MAIN.replace(
+        "add phone text?",
+        'drop name after 1h irreversible because "x" {\n    allow MIG407 because "y"\n' + "    # …\n" * 90 + "  }",
+    )
+    main = main.replace("change User", "change Other")
+    other = USER.replace("User in app.users", "Other in app.others")
+    found = check({"main.mig": main, "shared/schema.mig": SCHEMA + other + body}, "main.mig")
+    assert codes(found) == ["MIG407"]
+    assert place(found) == ("shared/schema.mig", drop)
+    start = found.diagnostics[0].primary
+    assert start is not None
+    assert main.index("drop name") < start.span.start < main.index("cutover"), "the places have to look alike"
+
+
 def test_two_files_of_one_migration_are_told_of_by_what_they_write():
     files = {"a.mig": migration("a", ADD), "b.mig": migration("a", ADD), "shared/schema.mig": SCHEMA}
     assert overlaps([check(files, name) for name in ("a.mig", "b.mig")]) == ()

@@ -209,7 +209,7 @@ rows_extra, rows_mismatched and tenants_unlisted.""",
 gate clean when drift_rat < 0.1% for 24h""",
         good="""\
 gate clean when drift_rate < 0.1% for 24h""",
-        fix="none",
+        fix="unsafe",
     ),
 
     Code(
@@ -246,7 +246,7 @@ validate User {
   invariant "no address is empty" `SELECT id FROM users WHERE tenant_id = :tenant_id AND username = ''`
 }
 change User { add nickname text? }""",
-        fix="none",
+        fix="unsafe",
     ),
 
     Code(

@@ -141,6 +141,7 @@ class DropNamed(Value):
     irreversible: Text | None
     allows: tuple[Allow, ...]
     span: Span
+    after: Number | None = None
 
 
 class ExtendEnum(Value):

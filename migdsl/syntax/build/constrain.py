@@ -73,6 +73,7 @@ def _drop_named(node: Node, context: Context) -> ast.DropNamed:
         parts.reason(node, "irreversible", context),
         nodes.allows(node, context),
         context.span(node),
+        parts.after(node, context),
     )
 
 

@@ -1,0 +1,22 @@
+"""Every example goes there and back on a real PostgreSQL, on tables made of what it declares, and says the same twice."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.ops.declared import ddl
+from tests.ops.story import Walk
+
+ROOT = Path(__file__).resolve().parents[2]
+EXAMPLES = sorted(
+    path for path in (ROOT / "examples").rglob("*.mig") if "migration " in path.read_text(encoding="utf-8")
+)
+LISTS = "SELECT id FROM tenants ORDER BY id"
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
+def test_there_and_back(walk: Walk, path: Path):
+    text = path.read_text(encoding="utf-8").replace("SELECT id FROM accounts ORDER BY id", LISTS)
+    walk(text, ddl(text))
