@@ -34,7 +34,9 @@ def _alerts(context: EmitContext, view: t.TelemetryView) -> Iterator[t.AlertSpec
         yield _spec(view, _numbered("slo", number), negated(slo), "page", summary, action)
     for number, condition in enumerate(policy.aborts, 1):
         action = "Take the tenants that were moved last back to dualwrite, as in the section on cutover, then look for the cause."
-        yield _spec(view, _numbered("abort", number), condition, "page", f"Stop the rollout: {spoken(condition)}", action)
+        yield _spec(
+            view, _numbered("abort", number), condition, "page", f"Stop the rollout: {spoken(condition)}", action
+        )
     for number, condition in enumerate(policy.returns, 1):
         action = "Go back one phase, as in the section on rollback, and reconcile."
         yield _spec(view, _numbered("roll_back", number), condition, "page", f"Roll back: {spoken(condition)}", action)
@@ -48,7 +50,9 @@ def _numbered(name: str, number: int) -> str:
 def _own(view: t.TelemetryView, alert: Alert) -> t.AlertSpec:
     summary = (alert.summary or spoken(alert.condition)).rstrip(".")
     severity: t.Severity = next(s for s in t.SEVERITIES if s == alert.severity)
-    found = _spec(view, alert.name, alert.condition, severity, summary, f"It fires when {spoken(alert.condition)}.", plain=True)
+    found = _spec(
+        view, alert.name, alert.condition, severity, summary, f"It fires when {spoken(alert.condition)}.", plain=True
+    )
     return found if alert.runbook is None else t.elsewhere(found, alert.runbook)
 
 

@@ -30,7 +30,11 @@ def series(metric: Metric, migration: str) -> str:
 def holds(condition: Condition, migration: str) -> str:
     """A sample while the condition holds, and nothing while it doesn't."""
     if isinstance(condition, Comparison):
-        return _compared(condition, migration, "") if condition.operator in _FURTHEST else f"{_equal(condition, migration)} == 1"
+        return (
+            _compared(condition, migration, "")
+            if condition.operator in _FURTHEST
+            else f"{_equal(condition, migration)} == 1"
+        )
     if isinstance(condition, Held):
         truth, window = _truth(condition.condition, migration), f"[{condition.seconds:g}s:1m]"
         return f"(min_over_time(({truth}){window}) == 1 and count_over_time(({truth}){window}) >= 2)"
@@ -69,5 +73,3 @@ def lasting(condition: Condition) -> tuple[Condition, int]:
         inner, seconds = lasting(condition.condition)
         return inner, seconds + int(condition.seconds)
     return condition, 0
-
-

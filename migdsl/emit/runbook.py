@@ -65,7 +65,8 @@ def emit(context: EmitContext) -> Iterator[Artifact]:
         "return_when": [plain(spoken_condition(c)) for c in planned.module.policy.returns],
         "return_steps": [plain(sentence(step)) for step in planned.module.policy.return_steps],
         "acceptance": [
-            {"criterion": plain(a.criterion), "proofs": plain(listed(a.proven_by)) or "nothing yet"} for a in plan.acceptance
+            {"criterion": plain(a.criterion), "proofs": plain(listed(a.proven_by)) or "nothing yet"}
+            for a in plan.acceptance
         ],
         "alerts": [
             {"heading": runbook_heading(a), "summary": plain(a.summary), "action": plain(a.what_to_do)} for a in alerts
@@ -104,7 +105,8 @@ def _phase(context: EmitContext, phase: Phase) -> dict[str, object]:
     for step in phase.typed_steps:
         lock = f", {step.lock}" if step.lock else ""
         steps.append(
-            plain(step.title) + (f" *({step.cost}{lock})*" if step.operation not in ("stage", "characterize", "manual") else "")
+            plain(step.title)
+            + (f" *({step.cost}{lock})*" if step.operation not in ("stage", "characterize", "manual") else "")
         )
     return {
         "title": plain(phase.name),

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from migdsl.diagnostics import Diagnostic, Label, Severity
 from migdsl.diagnostics.suggest import did_you_mean
 from migdsl.introspect import columns, constraints
 from migdsl.introspect.connect import Session
-from migdsl.introspect.model import Catalog, Trigger
+from migdsl.introspect.model import Catalog, Table, Trigger
 from migdsl.introspect.normal import Server, type_texts
 from migdsl.semantics import model
 from migdsl.semantics.model import AddColumn, CheckedModule, Database
@@ -24,6 +24,8 @@ class Comparison:
     module: CheckedModule
     catalog: Catalog
     server: Server
+    entities: Mapping[str, model.Table]
+    tables: Mapping[tuple[str, str], Table]
 
 
 def compare(module: CheckedModule, database: Database, catalog: Catalog, session: Session) -> tuple[Diagnostic, ...]:
@@ -31,7 +33,8 @@ def compare(module: CheckedModule, database: Database, catalog: Catalog, session
     tables = [t for t in module.tables if t.database == database.name]
     written = (c.type.sql for t in tables for c in t.columns)
     types = type_texts(session, written, (database.schema, "public"))
-    context = Comparison(module, catalog, Server(session, types))
+    entities = {t.entity: t for t in module.tables}
+    context = Comparison(module, catalog, Server(session, types), entities, {t.place: t for t in catalog.tables})
     return (*_version(database, catalog), *(found for table in tables for found in _table(context, table)))
 
 
@@ -56,14 +59,13 @@ def _version(database: Database, catalog: Catalog) -> Iterator[Diagnostic]:
 
 
 def _table(context: Comparison, table: model.Table) -> Iterator[Diagnostic]:
-    found = context.catalog.table(table.schema, table.name)
+    found = context.tables.get((table.schema, table.name))
     if found is None:
         yield _missing(context.catalog, table)
         return
-    entities = {t.entity: t for t in context.module.tables}
     coming = added(context.module, table)
     yield from columns.differences(table, found, context.server, coming)
-    yield from constraints.differences(table, found, entities, context.module, coming)
+    yield from constraints.differences(table, found, context.entities, context.module, coming)
     for trigger in found.triggers:
         if not trigger.name.startswith(_OURS):
             yield _trigger(table, trigger)

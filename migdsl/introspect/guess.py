@@ -122,20 +122,22 @@ def _scopes(catalog: Catalog, column: str, kind: TypeRef, owner: tuple[Place, st
         mine = owner[1] if owner is not None and owner[0] == table.place else column
         if any(_holds(c, mine, kind) for c in table.columns):
             scopes[table.place] = Scope("tenant", mine)
-    growing = True
-    while growing:
-        found = {t.place: via for t in catalog.tables if t.place not in scopes and (via := _via(t, catalog, scopes))}
+    tables = {t.place: t for t in catalog.tables}
+    rest = [t for t in catalog.tables if t.place not in scopes]
+    found = None
+    while found != {}:
+        found = {t.place: via for t in rest if (via := _via(t, tables, scopes))}
         scopes |= found
-        growing = bool(found)
+        rest = [t for t in rest if t.place not in found]
     return {t.place: scopes.get(t.place) or Scope("global", reason=_reason(t, column, kind)) for t in catalog.tables}
 
 
-def _via(table: Table, catalog: Catalog, scopes: Mapping[Place, Scope]) -> Scope | None:
+def _via(table: Table, tables: Mapping[Place, Table], scopes: Mapping[Place, Scope]) -> Scope | None:
     """The foreign key that leads to a confined table's key; one that is deleted along goes first."""
     required = {c.name for c in table.columns if not c.nullable}
     found = []
     for reference in table.references:
-        parent = catalog.table(reference.schema, reference.table)
+        parent = tables.get((reference.schema, reference.table))
         if parent is None or parent.key is None or parent.place not in scopes or parent.place == table.place:
             continue
         if (

@@ -147,7 +147,3 @@ class Catalog:
     version: int
     tables: tuple[Table, ...]
     others: tuple[str, ...] = ()
-
-    def table(self, schema: str, name: str) -> Table | None:
-        """The table of that name."""
-        return next((t for t in self.tables if t.place == (schema, name)), None)

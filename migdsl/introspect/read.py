@@ -113,6 +113,10 @@ class _Source:
         self._triggers = triggers
         self._views = views
         self._extras = extras
+        self._children: dict[int, list[Row]] = {}
+        for each in relations.values():
+            for parent in each["parents"]:
+                self._children.setdefault(parent, []).append(each)
         self._numbers = {oid: {r["number"]: str(r["name"]) for r in rows} for oid, rows in columns.items()}
 
     def table(self, row: Row) -> Table:
@@ -137,14 +141,17 @@ class _Source:
             exclusions=tuple(self._exclusion(oid, k, details[k["index"]]) for k in of_kind["x"]),
             triggers=tuple(triggers(self._triggers.get(oid, []))),
             readers=tuple(f"{v['schema']}.{v['name']}" for v in self._views.get(oid, [])),
-            notes=tuple(table_notes(row, self._relations, self._extras.get(oid, []))),
+            notes=tuple(table_notes(row, self._parents(row), self._children.get(oid, []), self._extras.get(oid, []))),
         )
+
+    def _parents(self, row: Row) -> list[Row]:
+        return [self._relations[oid] for oid in row["parents"] if oid in self._relations]
 
     def _rows(self, row: Row) -> int | None:
         """The planner's estimate; of a partitioned table, that of all its partitions."""
         if row["kind"] != "p":
             return int(row["rows"]) if row["rows"] > 0 else None
-        parts = (self._rows(r) for r in self._relations.values() if row["oid"] in r["parents"])
+        parts = (self._rows(r) for r in self._children.get(row["oid"], []))
         return sum(count or 0 for count in parts) or None
 
     def _column(self, row: Row, unproven: Collection[int]) -> Column:

@@ -52,15 +52,14 @@ def constraint_notes(row: Row) -> tuple[str, ...]:
     return tuple(notes)
 
 
-def table_notes(row: Row, relations: Mapping[int, Row], extras: Sequence[Row]) -> Iterator[str]:
-    """Of a table, a line each."""
-    children = [r for r in relations.values() if row["oid"] in r["parents"]]
+def table_notes(row: Row, parents: Sequence[Row], children: Sequence[Row], extras: Sequence[Row]) -> Iterator[str]:
+    """Of a table, a line each; `parents` and `children` by inheritance."""
     if row["partitioned"]:
         yield f"partitioned by {row['partitioned']}: {_named([c['name'] for c in children], 'partition')}"
     elif children:
         yield f"its rows and those of {_named([_place(c) for c in children], 'table')}, which inherit from it, are read together"
-    if row["parents"] and not row["partition"]:
-        yield f"inherits from {', '.join(_place(relations[p]) for p in row['parents'] if p in relations)}"
+    if parents and not row["partition"]:
+        yield f"inherits from {', '.join(map(_place, parents))}"
     if row["typed"]:
         yield "made of a composite type"
     if row["unlogged"]:

@@ -176,7 +176,9 @@ def hold(condition: Condition) -> str:
     """A question that answers why a job must wait, or NULL."""
     used = dict.fromkeys(c.metric.name for c in comparisons(condition))
     values = ",\n               ".join(f"(SELECT {_HEALTH[name]}) AS {name}" for name in used)
-    now = " || ', ' || ".join(f"'{n} is ' || coalesce(trim_scale(round({n}, 1))::text || ' s', {_HIDDEN})" for n in used)
+    now = " || ', ' || ".join(
+        f"'{n} is ' || coalesce(trim_scale(round({n}, 1))::text || ' s', {_HIDDEN})" for n in used
+    )
     return f"""SELECT CASE WHEN coalesce({_unhealthy(condition)}, TRUE)
             THEN {now} END
   FROM (SELECT {values}) AS health"""

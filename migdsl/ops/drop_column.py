@@ -28,9 +28,11 @@ def lower(context: Context, operation: DropColumn) -> Iterator[Step]:
         title = f"Let new code leave {context.table.entity}.{column.name} out: it may be NULL from now on"
         yield not_null.restore(context, column.name, "expand", title, EXPAND_TABLE)
     yield _drop(context, operation)
-    back = _back(context, operation)
-    if back is not None:
-        yield _way_home(context, column, back)
+    returning = [
+        (o.column, back) for o in context.change.operations if isinstance(o, DropColumn) if (back := _back(context, o))
+    ]
+    if returning and returning[0][0] is column:
+        yield _way_home(context, returning)
 
 
 def _guard(context: Context, column: str) -> Step:
@@ -73,13 +75,21 @@ def _title(context: Context, column: str, gone: tuple[Constraint, ...]) -> str:
     return f"Drop {context.table.entity}.{column}{with_}; refused while anything{' else' if gone else ''} still depends on it"
 
 
-def _way_home(context: Context, column: Column, back: Expression) -> Step:
-    """What the way back does last, when the column and the trigger are there again: compute the dropped values."""
-    down: tuple[Part, ...] = (_refill(context, column.name, back),)
-    if not column.nullable:
-        down += not_null.restore(context, column.name, "contract", "", EXPAND_TABLE).down
-    title = f"On the way back: compute {context.table.entity}.{column.name} from `back`, in batches"
+def _way_home(context: Context, returning: list[tuple[Column, Expression]]) -> Step:
+    """What the way back does last, when the columns and the trigger are there again: compute the dropped values.
+
+    All of a table's in one UPDATE: one after the other, the first would be for the trigger an old writer's half of a pair.
+    """
+    down: tuple[Part, ...] = (_refill(context, returning),)
+    for column, _ in returning:
+        if not column.nullable:
+            down += not_null.restore(context, column.name, "contract", "", EXPAND_TABLE).down
+    title = f"On the way back: compute {_listed(context, returning)} from `back`, in batches"
     return Step("contract", "refill", title, context.table, cost=Cost.BATCHES, rank=REFILL, down=down)
+
+
+def _listed(context: Context, returning: list[tuple[Column, Expression]]) -> str:
+    return ", ".join(f"{context.table.entity}.{column.name}" for column, _ in returning)
 
 
 def _back(context: Context, operation: DropColumn) -> Expression | None:
@@ -112,17 +122,17 @@ END"""
     return f"DO {tag}{body}\n{tag}"
 
 
-def _refill(context: Context, column: str, back: Expression) -> Refill:
+def _refill(context: Context, returning: list[tuple[Column, Expression]]) -> Refill:
     table = context.table
     walk = Walk(table)
-    sql, type_ = over(table, back, "t"), table.type_of(column)
+    found = [(quote(column.name), over(table, back, "t"), table.type_of(column.name)) for column, back in returning]
+    values = ", ".join(f"{name} = {assigned(sql, type_)}" for name, sql, type_ in found)
+    apart = " OR ".join(f"t.{name} IS DISTINCT FROM {compared(sql, type_)}" for name, sql, type_ in found)
     return Refill(
-        f"{table.entity}.{column} from `back`",
+        f"{_listed(context, returning)} from `back`",
         context.tenants.listing.text if walk.tenant and context.tenants and context.tenants.listing else None,
         walk.upper(),
         walk.bound(),
-        walk.update(
-            f"{quote(column)} = {assigned(sql, type_)}", f"t.{quote(column)} IS DISTINCT FROM {compared(sql, type_)}"
-        ),
+        walk.update(values, apart if len(found) == 1 else f"({apart})"),
         table.key,
     )

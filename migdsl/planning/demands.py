@@ -49,7 +49,8 @@ def modernization_gates(facts: Facts) -> Iterator[ModernizationGate]:
     for validation in policy.validations:
         for invariant in validation.invariants:
             path = next(facts.paths.reconcile(p.table) for p in facts.tables if p.table.entity == invariant.entity)
-            yield ModernizationGate(id=f"invariant.{invariant.entity}", text=invariant.text, met_by=f"{path} asks each tenant's rows")
+            met_by = f"{path} asks each tenant's rows"
+            yield ModernizationGate(id=f"invariant.{invariant.entity}", text=invariant.text, met_by=met_by)
 
 
 def _late(facts: Facts) -> str:
@@ -105,6 +106,7 @@ def manual_steps(facts: Facts, phase: str) -> Iterator[TypedStep]:
                 cost="instant",
                 reversible=True,
                 artifact=None,
+                estimate_seconds=0,
             )
 
 
@@ -122,7 +124,9 @@ def with_own(facts: Facts, found: tuple[Phase, ...]) -> tuple[Phase, ...]:
     """The derived phases with those of the user's own behind the ones that they follow."""
     phases = list(found)
     for note in (n for n in facts.module.policy.notes if n.place is not None):
-        before = next((p for p in phases if p.id == note.place), None) or _before(phases, derived(facts.module.policy, note))
+        before = next((p for p in phases if p.id == note.place), None) or _before(
+            phases, derived(facts.module.policy, note)
+        )
         phases.insert(phases.index(before) + 1, _own(facts, note, before))
     return tuple(phases)
 
@@ -147,6 +151,7 @@ def _own(facts: Facts, note: PhaseNote, before: Phase) -> Phase:
         exit_criteria=tuple(c.text for c in leave),
         exit_conditions=tuple(leave),
         source_of_truth=before.source_of_truth,
+        estimate_seconds=0,
         released=before.released,
         passed=before.passed,
     )

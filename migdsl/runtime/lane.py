@@ -17,7 +17,6 @@ from migdsl.runtime.ledger import Claim, Key, Ledger, Position
 from migdsl.runtime.pace import BatchSize, pause_after
 from migdsl.runtime.sql import Statement, statement
 
-
 # How often to ask whether to wait, and for how long to wait then, in seconds.
 _HOLD_S: Final = 1.0
 

@@ -136,7 +136,9 @@ def _wrong_unit(problems: Problems, node: ast.Comparison, metric: Metric) -> Non
         return
     title = f"`{metric.name}` is {_SPOKEN[metric.unit]}, and `{node.number.raw}` is {_SPOKEN[others[0]]}"
     help_ = f"for example {metric.name} {node.operator} {example}"
-    problems.error("MIG122", node.number.span, title, "another unit", more=[(node.metric.span, metric.unit)], help=help_)
+    problems.error(
+        "MIG122", node.number.span, title, "another unit", more=[(node.metric.span, metric.unit)], help=help_
+    )
 
 
 def amount(raw: str, unit: str) -> str | None:

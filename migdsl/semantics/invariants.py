@@ -97,7 +97,11 @@ def _confined(problems: Problems, sql: ast.Sql, found: Statement, change: Change
         label = f"nothing here confines `{each.relation}`" + ("" if each.column else ", which no entity describes")
         title = "this invariant can see rows of other tenants"
         body = "It is asked once per tenant, bound as `:tenant_id`; what it counts must be that tenant's."
-        help_ = f"{each.relation}.{each.column} = :tenant_id" if each.column else f"describe it: entity … in {each.relation}"
+        help_ = (
+            f"{each.relation}.{each.column} = :tenant_id"
+            if each.column
+            else f"describe it: entity … in {each.relation}"
+        )
         problems.error("MIG303", inside(sql, start, end), title, label, body=body, help=help_)
     return not loose
 

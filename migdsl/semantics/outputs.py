@@ -86,7 +86,9 @@ def _fine(problems: Problems, item: ast.OutputPath, entities: int) -> bool:
         problems.error("MIG701", item.pattern.span, f"`{pattern}` is no path for this", wrong, help=help_)
     elif kind in _OF_AN_ENTITY and entities > 1 and "{entity}" not in pattern:
         title = f"all files of `{kind}` would have the same path"
-        problems.error("MIG703", item.pattern.span, title, f"{entities} tables change", help=f'{kind} "{DEFAULTS[kind]}"')
+        problems.error(
+            "MIG703", item.pattern.span, title, f"{entities} tables change", help=f'{kind} "{DEFAULTS[kind]}"'
+        )
     else:
         return True
     return False

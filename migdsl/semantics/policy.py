@@ -61,9 +61,7 @@ def _inner(part: Condition) -> str:
 def negated(condition: Condition) -> Condition:
     """What holds as soon as the condition does not: a time that it should have held is over at once."""
     if isinstance(condition, Comparison):
-        return Comparison(
-            condition.metric, _NEGATED[condition.operator], condition.value, condition.written
-        )
+        return Comparison(condition.metric, _NEGATED[condition.operator], condition.value, condition.written)
     if isinstance(condition, Held):
         return negated(condition.condition)
     return Joined(not condition.either, tuple(negated(part) for part in condition.parts))

@@ -161,9 +161,7 @@ def _retry(problems: Problems, node: ast.Retry) -> tuple[int | None, float | Non
     return attempts, first, longest
 
 
-def _seconds(
-    problems: Problems, number: ast.Number | None, what: str, example: str, most: float
-) -> float | None:
+def _seconds(problems: Problems, number: ast.Number | None, what: str, example: str, most: float) -> float | None:
     if number is None:
         return None
     found = lexis.seconds(number.raw)

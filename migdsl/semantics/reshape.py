@@ -36,6 +36,7 @@ def rename(scene: Scene, item: ast.Rename) -> Iterator[Operation]:
     """A column of the new name beside the old one, twins of what stands on it, and the old one goes."""
     column = scene.existing(item.column)
     scene.free(item.to)
+    tables.free_name(scene.problems, item.to)
     if column is None or not _movable(scene, item.column, column, "renamed"):
         return
     to = sql_name(item.to)

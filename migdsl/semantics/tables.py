@@ -17,6 +17,7 @@ from migdsl.semantics.types import column_type
 from migdsl.source import Span
 from migdsl.syntax import ast, lexis
 
+_SYSTEM = frozenset("tableoid ctid xmin xmax cmin cmax".split())
 _PLAIN_MARKS = frozenset(["key", "tenant", "pii", "phi", "unique"])  # they say no more than their word
 _SENSITIVITY = ("public", "internal", "confidential", "pii", "phi", "unknown")
 
@@ -124,6 +125,7 @@ def column(problems: Problems, node: ast.Column, known: frozenset[str] | None = 
             place = f"column `{sql_name(node.name)}`"
             again(problems, mark.span, marks[mark.kind].span, mark.kind, place, same=same)
         marks.setdefault(mark.kind, mark)
+    free_name(problems, node.name)
     literal = marks["default"].literal if "default" in marks else None
     generated = marks["generated"].sql if "generated" in marks else None
     identity = marks.get("identity")
@@ -143,6 +145,13 @@ def column(problems: Problems, node: ast.Column, known: frozenset[str] | None = 
         type_span=node.type.span,
         null_span=node.null,
     )
+
+
+def free_name(problems: Problems, name: ast.Name) -> None:
+    """Report a name that PostgreSQL keeps for itself, in every table."""
+    if sql_name(name) in _SYSTEM:
+        title = f"`{sql_name(name)}` is a column that PostgreSQL has in every table"
+        problems.error("MIG417", name.span, title, "no column of a table can be called so", help="use another name")
 
 
 def _key(problems: Problems, node: ast.Entity, columns: tuple[Column, ...]) -> tuple[str, ...]:

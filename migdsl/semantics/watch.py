@@ -57,14 +57,16 @@ def _promql(problems: Problems, text: ast.Sql) -> None:
 def named(problems: Problems, name: ast.Name, what: str) -> None:
     """Report a name that alerting systems would not take."""
     if _PLAIN.fullmatch(name.text) is None:
-        title = f"`{name.text}` is no name for a {what}" if what[0] not in "aeiou" else f"`{name.text}` is no name for an {what}"
+        title = (
+            f"`{name.text}` is no name for a {what}"
+            if what[0] not in "aeiou"
+            else f"`{name.text}` is no name for an {what}"
+        )
         help_ = "1 to 63 ASCII letters, digits and underscores, a letter first"
         problems.error("MIG008", name.span, title, "not a name everywhere", help=help_)
 
 
-def conditions(
-    problems: Problems, nodes: tuple[ast.When, ...], known: Mapping[str, Metric]
-) -> tuple[Condition, ...]:
+def conditions(problems: Problems, nodes: tuple[ast.When, ...], known: Mapping[str, Metric]) -> tuple[Condition, ...]:
     """The conditions of several `when` lines."""
     found = (watched(problems, node.condition, known) for node in nodes)
     return tuple(condition for condition in found if condition is not None)
@@ -81,7 +83,9 @@ def alerts(problems: Problems, nodes: list[ast.Alert], known: Mapping[str, Metri
 
 def _free(problems: Problems, name: ast.Name, taken: re.Pattern[str], what: str) -> None:
     if taken.fullmatch(name.text.lower()):
-        problems.error("MIG104", name.span, f"`{name.text}` is {what} that is derived", "taken", help="call it otherwise")
+        problems.error(
+            "MIG104", name.span, f"`{name.text}` is {what} that is derived", "taken", help="call it otherwise"
+        )
 
 
 def _new(problems: Problems, name: ast.Name, seen: dict[str, ast.Name], what: str) -> bool:
@@ -104,7 +108,9 @@ def _alert(problems: Problems, node: ast.Alert, known: Mapping[str, Metric]) -> 
         problems.unknown("MIG106", "severity", severity.words[0].text, severity.words[0].span, SEVERITIES)
     if runbook is not None and not _URL.fullmatch(runbook.texts[0].value):
         title = f"`{runbook.texts[0].value}` is no address of a page"
-        problems.error("MIG008", runbook.texts[0].span, title, "neither https://… nor a path", help='runbook "docs/oncall.md"')
+        problems.error(
+            "MIG008", runbook.texts[0].span, title, "neither https://… nor a path", help='runbook "docs/oncall.md"'
+        )
     if len(node.whens) != 1:
         if node.whens:
             again(problems, node.whens[1].span, node.whens[0].span, "when", "the alert")

@@ -234,7 +234,19 @@ def test_explain(run: Run):
     assert "did you mean MIG702?" in ran.err
     assert run("explain", "nothing").code == 1
     lines = run("explain").out.splitlines()
-    assert lines == [f"{code.id}  {code.title}" for code in all_codes().values()]
+    assert [line for line in lines if line.startswith("  ")] == [f"  {code.id}  {code.title}" for code in all_codes().values()]
+    assert "SQL: what can be wrong between backticks" in lines
+
+
+def test_explain_tells_of_words_too(run: Run):
+    ran = run("explain", "entity")
+    assert (ran.code, ran.err) == (0, "")
+    assert ran.out.startswith("entity NAME in TABLE { … }\n\nA table as it is *before* the migration.")
+    assert "\n    rows COUNT\n" in ran.out
+    assert "\n    MIG108  the entity has no key\n" in ran.out
+    assert "off, dualwrite, shadow" in run("explain", "stage").out
+    assert run("explain", "unique").out.count("example:") >= 4
+    assert "did you mean entity?" in run("explain", "entty").err
 
 
 def test_the_plans_json_is_the_artifact(project: Path, run: Run):

@@ -70,7 +70,7 @@ def test_what_was_never_measured_does_not_hold(demanding: Project) -> None:
         "exit_backfill: backfill_errors = 0 or tenants_unlisted > 99 does not hold",
         "backfill_errors of User is not measured, tenants_unlisted of User is not measured",
         '"every address has an @" has not been asked of User',
-        "\"names aren't $gate$\" has not been asked of User",
+        '"names aren\'t $gate$" has not been asked of User',
     ]
 
 
@@ -120,9 +120,9 @@ def test_an_invariant_that_is_broken_stops_enforce_and_names_no_value(demanding:
     assert done.code == 1
     assert f"tenant {CANARY!r} breaks 'every address has an @': {broken} rows" in done.out
     assert "secret-" not in done.out + done.err
-    assert demanding.all(
-        "SELECT tenant, violations FROM migdsl.reconciliation WHERE violations > 0"
-    ) == [(CANARY, broken)]
+    assert demanding.all("SELECT tenant, violations FROM migdsl.reconciliation WHERE violations > 0") == [
+        (CANARY, broken)
+    ]
     assert f'"every address has an @" is broken in User {broken} times' in unmet(demanding)
     demanding.run("UPDATE users SET contact_email = id || '@example.org' WHERE tenant_id = %s", CANARY)
     assert demanding.reconcile().code == 0

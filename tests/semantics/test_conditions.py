@@ -106,6 +106,4 @@ def test_promql_that_would_break_out_is_refused(text: str, what: str) -> None:
 def test_promql_is_put_on_one_line_with_its_strings_as_they_are() -> None:
     text = 'sum by (a) (\n  rate(x{a="b  # c$", d=~"[[x]]", e=\'two  blanks\'}[5m]) # why\n)\n/ 3 # end'
     assert flaw(text) is None
-    assert embedded(text) == (
-        'sum by (a) ( rate(x{a="b  # c\\x24", d=~"\\x5b[x]]", e=\'two  blanks\'}[5m]) ) / 3'
-    )
+    assert embedded(text) == ('sum by (a) ( rate(x{a="b  # c\\x24", d=~"\\x5b[x]]", e=\'two  blanks\'}[5m]) ) / 3')

@@ -21,7 +21,7 @@ CASES = sorted(refresh_cases.CASES.glob("*.mig"))
 BAD = {code: [path for path in CASES if path.name.startswith(code)] for code in all_codes()}
 GOOD = {code: [path for path in CASES if path.name.startswith(f"fine_{code}")] for code in all_codes()}
 # What looks at the meaning of a file, and not at how it is written: there a near miss must pass.
-RULED = {code for code in all_codes() if code[3] in "3456"} | {code for code, _ in RULES}
+RULED = {code for code in all_codes() if code[3] in "3456"} | {code for code, _ in RULES} - {"MIG007"}
 NEAR = 0.6  # of the lines are the same
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import date
 
 import pytest
 
@@ -323,3 +324,19 @@ def test_a_migration_that_is_finished_is_in_nobody_s_way():
         "shared/schema.mig": SCHEMA,
     }
     assert overlaps([check(files, name) for name in ("a.mig", "b.mig")]) == ()
+
+
+@pytest.mark.parametrize("year", [1, 1900, 2000, 2023, 2024])
+def test_a_day_is_one_of_the_calendar(year: int):
+    texts = [f"{year:04}-{month:02}-{day:02}" for month in range(14) for day in range(33)]
+    assert [text for text in texts if units.is_date(text)] == [text for text in texts if of_the_calendar(text)]
+    assert not any(
+        map(units.is_date, ("2027-2-1", "20270201", "2027-W01-1", "٢٠٢٧-٠٢-٠١", "2027-02-01\n", "0000-01-01"))
+    )
+
+
+def of_the_calendar(text: str) -> bool:
+    try:
+        return bool(date.fromisoformat(text))
+    except ValueError:
+        return False

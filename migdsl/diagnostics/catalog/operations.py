@@ -48,6 +48,56 @@ change User { rename email to address }""",
         fix="none",
     ),
     Code(
+        id="MIG415",
+        severity=Severity.ERROR,
+        title="what stands on this column can't follow it",
+        why="""\
+A renamed column lives under both names for a while. Its indexes, unique constraints, checks and foreign keys get twins \
+over the new one. Of two things there is no twin that could be made without stopping writers: an exclusion constraint, \
+and a foreign key of another table that points at the column. The same goes for a unique constraint that is dropped while \
+a foreign key points at it.""",
+        bad="""\
+entity Owner in app.owners { id bigint key; tenant_id uuid tenant; code text unique }
+entity User in app.users { id bigint key; tenant_id uuid tenant; owner text? -> Owner.code }
+change Owner { rename code to short_code }""",
+        good="""\
+entity Owner in app.owners { id bigint key; tenant_id uuid tenant; code text unique }
+entity User in app.users { id bigint key; tenant_id uuid tenant; owner text? -> Owner.code }
+change Owner { rename code to short_code }
+change User { drop constraint users_owner_fkey }""",
+        fix="none",
+    ),
+    Code(
+        id="MIG416",
+        severity=Severity.ERROR,
+        title="this expression depends on how the session is set up",
+        why="""\
+The trigger computes `from` and `back` in the sessions of your clients, the backfill and the reconciliation in their own. \
+What a timestamp's date is depends on the session's time zone, how a date is written on its `DateStyle`. Where two \
+sessions differ in these, the same row gets two values, and reconciliation finds differences that nobody made. Say the \
+zone, or the format, in the expression.""",
+        bad="""\
+entity User in app.users { id bigint key; tenant_id uuid tenant; created timestamptz }
+change User { add created_on date { from `created::date` } }""",
+        good="""\
+entity User in app.users { id bigint key; tenant_id uuid tenant; created timestamptz }
+change User { add created_on date { from `(created AT TIME ZONE 'UTC')::date` } }""",
+        fix="none",
+    ),
+    Code(
+        id="MIG417",
+        severity=Severity.ERROR,
+        title="PostgreSQL has a column of this name in every table",
+        why="""\
+`tableoid`, `ctid`, `xmin`, `xmax`, `cmin` and `cmax` are columns that PostgreSQL keeps for itself. No table can have one \
+of its own that is called so, quoted or not.""",
+        bad="""\
+change User { add xmin text? }""",
+        good="""\
+change User { add min_x text? }""",
+        fix="none",
+    ),
+    Code(
         id="MIG418",
         severity=Severity.ERROR,
         title="this statement takes a stronger lock than it says",
@@ -123,6 +173,61 @@ proven to stay with one tenant.""",
 change User { sql "fix" { up `DO $$ BEGIN UPDATE users SET username = ''; END $$`; back `SELECT 1` } }""",
         good="""\
 change User { require email { from `username || '@example.com'` } }""",
+        fix="none",
+    ),
+    Code(
+        id="MIG422",
+        severity=Severity.ERROR,
+        title="a cast alone does not say what becomes of a column's values",
+        why="""\
+Without a `from` the new value is a cast of the old one. That is left to PostgreSQL only where every value has one of the \
+new type, and no two the same: `integer` to `bigint`, `varchar(20)` to `text`. Other casts fail on some rows, cut or round, or \
+depend on the session: which moment `2026-05-05 12:00` is depends on the time zone of whoever writes it. Say it in `from`, \
+and the way back in `back` where that is no cast. Rows that can't be converted are counted, and nobody's write fails for them.""",
+        bad="""\
+entity Event in app.events { id bigint key; tenant_id uuid tenant; at timestamp }
+change Event { retype at timestamptz }""",
+        good="""\
+entity Event in app.events { id bigint key; tenant_id uuid tenant; at timestamp }
+change Event {
+  retype at timestamptz {
+    from `at AT TIME ZONE 'UTC'`
+    back `at AT TIME ZONE 'UTC'`
+  }
+}""",
+        fix="none",
+    ),
+    Code(
+        id="MIG423",
+        severity=Severity.ERROR,
+        title="the column can't get another type here",
+        why="""\
+A column that PostgreSQL would have to rewrite gets a shadow of the new type, which takes its name in one moment. That is \
+not possible where the database computes the column itself or computes others from it, where every statement is confined by \
+it, or where an exclusion stands on it. Nor can the same migration fill other columns of that table, or change what stands on \
+the column: their jobs and revisions would have to follow the names through the swap.""",
+        bad="""\
+entity Item in app.items { id bigint key; tenant_id uuid tenant; amount integer; twice integer generated `amount * 2` }
+change Item { retype amount bigint }""",
+        good="""\
+entity Item in app.items { id bigint key; tenant_id uuid tenant; amount integer }
+change Item { retype amount bigint }""",
+        fix="none",
+    ),
+    Code(
+        id="MIG424",
+        severity=Severity.ERROR,
+        title="a key can only get a wider type",
+        why="""\
+Batches walk along the key, the ledger and the application know rows by it, and other tables point at it. A wider type keeps \
+every value as it is, and the keys that point there are retyped along with it. A computed value may be that of another row: \
+two rows would meet, or a reference would lead to a stranger.""",
+        bad="""\
+entity User in app.users { id integer key; tenant_id uuid tenant }
+change User { retype id text { from `'u' || id` } }""",
+        good="""\
+entity User in app.users { id integer key; tenant_id uuid tenant }
+change User { retype id bigint }""",
         fix="none",
     ),
     Code(

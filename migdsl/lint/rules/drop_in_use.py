@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from migdsl.diagnostics import Diagnostic, Label, Severity
+from migdsl.lint.rules.cannot_follow import pointing
 from migdsl.semantics.model import (
     AddColumn,
     AddConstraint,
@@ -23,6 +24,7 @@ def check(module: CheckedModule) -> Iterator[Diagnostic]:
         for operation in change.operations:
             if isinstance(operation, DropColumn):
                 uses = list(_uses(change, operation.column.name))
+                uses += _pointing(module, change, operation)
                 if uses:
                     yield _diagnostic(change, operation, uses)
 
@@ -44,6 +46,15 @@ def _uses(change: Change, name: str) -> Iterator[tuple[Span, str]]:
             yield other.span, "the new unique constraint uses it"
         if isinstance(other, AddConstraint) and name in other.constraint.uses:
             yield other.span, f"the new {other.constraint.kind} uses it"
+
+
+def _pointing(module: CheckedModule, change: Change, operation: DropColumn) -> Iterator[tuple[Span, str]]:
+    """Foreign keys of others; of a column that is renamed another rule speaks."""
+    renamed = {o.like for o in change.operations if isinstance(o, AddColumn)}
+    for other, constraint, columns in pointing(module, change.table):
+        # Its own foreign keys have been told of, if the column is on their side too.
+        if operation.column.name in columns and operation.column.name not in renamed and other is not change.table:
+            yield constraint.span, f"a foreign key of `{other.entity}` points at it"
 
 
 def _going(change: Change) -> Iterator[Constraint]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from migdsl.diagnostics import Diagnostic, Fix, Label, Severity, fixes
-from migdsl.semantics.model import AddColumn, Change, CheckedModule, Column
+from migdsl.semantics.model import AddColumn, Change, CheckedModule, Column, RetypeColumn
 
 _BETTER = {"json": "jsonb", "xml": "text"}
 
@@ -16,6 +16,8 @@ def check(module: CheckedModule) -> Iterator[Diagnostic]:
         for operation in change.operations:
             if isinstance(operation, AddColumn) and operation.source is not None:
                 yield from _columns(change, operation)
+            elif isinstance(operation, RetypeColumn) and not operation.in_place and not operation.to.type.comparable:
+                yield _retyped(operation)
 
 
 def _columns(change: Change, operation: AddColumn) -> Iterator[Diagnostic]:
@@ -34,6 +36,20 @@ def _columns(change: Change, operation: AddColumn) -> Iterator[Diagnostic]:
                 help="use a type with equality: jsonb for json, text for xml",
                 fix=_of_a_new_column(operation, column),
             )
+
+
+def _retyped(operation: RetypeColumn) -> Diagnostic:
+    to = operation.to
+    better = _BETTER.get(to.type.sql)
+    return Diagnostic(
+        "MIG109",
+        Severity.ERROR,
+        f"values of `{to.name}` could not be compared: PostgreSQL has no equality for {to.type.sql}",
+        Label(to.span, f"of type {to.type.sql}"),
+        body="Trigger and reconciliation must tell whether two values differ.",
+        help="use a type with equality: jsonb for json, text for xml",
+        fix=fixes.replacing(to.span, better, f"`{to.name}` is {better}", safe=False) if better else None,
+    )
 
 
 def _of_a_new_column(operation: AddColumn, column: Column) -> Fix | None:

@@ -5,13 +5,29 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from migdsl.diagnostics import Diagnostic, Label, Severity
-from migdsl.semantics.model import AddColumn, Change, CheckedModule, UniqueSet
+from migdsl.semantics.model import (
+    AddColumn,
+    AddConstraint,
+    Change,
+    CheckedModule,
+    Constraint,
+    DropConstraint,
+    RequireColumn,
+    UniqueSet,
+)
+
+_SAME = "every row that is there would have the same value"
 
 
 def check(module: CheckedModule) -> Iterator[Diagnostic]:
-    """A unique set with a type without an order, with a column twice, or without the column that it is said of."""
+    """A unique set with a type without an order, with a column twice, without the column that it is said of, or of which
+    every row would have the same."""
     for change in module.changes:
         for operation in change.operations:
+            if isinstance(operation, RequireColumn):
+                yield from _filled_alike(change, operation)
+            if isinstance(operation, AddConstraint) and operation.constraint.kind == "unique":
+                yield from _added_alike(change, operation)
             if isinstance(operation, AddColumn):
                 for unique in operation.uniques:
                     reason = _reason(change, operation, unique)
@@ -35,4 +51,55 @@ def _reason(change: Change, operation: AddColumn, unique: UniqueSet) -> str:
         return "names a column twice"
     if operation.column.name not in unique.columns:
         return f"leaves out `{operation.column.name}`, which it is said of"
+    if _same_in_all(change, unique.columns, _alike(change)):
+        return _SAME
     return ""
+
+
+def _added_alike(change: Change, operation: AddConstraint) -> Iterator[Diagnostic]:
+    if _same_in_all(change, operation.constraint.columns, _alike(change)):
+        title = f"`{', '.join(operation.constraint.columns)}` can't be made unique here"
+        help_ = "fill the new column by `from`, with something that tells the rows apart"
+        yield Diagnostic("MIG409", Severity.ERROR, title, Label(operation.span, _SAME), help=help_)
+
+
+def _same_in_all(change: Change, columns: tuple[str, ...], alike: set[str]) -> bool:
+    """Whether the rows of a tenant, if there are several, all have the same in these columns."""
+    tenant = change.table.tenant
+    one_each = tenant in columns and set(change.table.key) == {tenant}
+    return not one_each and set(columns) & alike != set() and set(columns) <= {*alike, tenant}
+
+
+def _alike(change: Change) -> set[str]:
+    """New columns that are given the same value in every row that is there."""
+    found: set[str] = set()
+    for operation in change.operations:
+        if isinstance(operation, AddColumn) and (operation.source is not None or operation.column.default is not None):
+            # With a `from` the default comes only when rows have their values.
+            if operation.source is None or not operation.source.names():
+                found.add(operation.column.name)
+    return found
+
+
+def _filled_alike(change: Change, operation: RequireColumn) -> Iterator[Diagnostic]:
+    """Where the NULLs of several rows become one value, a unique that didn't mind the NULLs does."""
+    if operation.source is None or operation.source.names():
+        return
+    for unique in _uniques(change):
+        if _same_in_all(change, unique.columns, {operation.column.name}):
+            yield Diagnostic(
+                "MIG409",
+                Severity.ERROR,
+                f"`{operation.column.name}` is unique, and all its NULLs would become the same value",
+                Label(operation.span, "fills every NULL with a constant"),
+                (Label(unique.span, "must be unique"),),
+                help=f"from `…`, over columns that tell the rows apart: `'none-' || {change.table.key[0]}`",
+            )
+
+
+def _uniques(change: Change) -> Iterator[Constraint]:
+    gone = {id(o.constraint) for o in change.operations if isinstance(o, DropConstraint)}
+    yield from (c for c in change.table.constraints if c.kind == "unique" and id(c) not in gone)
+    yield from (
+        o.constraint for o in change.operations if isinstance(o, AddConstraint) and o.constraint.kind == "unique"
+    )

@@ -97,9 +97,7 @@ def impact(node: Node, context: Context) -> ast.Impact:
     """`impact { … }`."""
     affects = (ast.Affects(nodes.names(c, context), context.span(c)) for c in nodes.subtrees(node, "affects"))
     kinds = ("breaking", "stakeholders", "impact_downtime", "impact_risk")
-    return ast.Impact(
-        tuple(affects), _settings(node, context, *kinds), nodes.allows(node, context), context.span(node)
-    )
+    return ast.Impact(tuple(affects), _settings(node, context, *kinds), nodes.allows(node, context), context.span(node))
 
 
 def output(node: Node, context: Context) -> ast.Output:

@@ -1,0 +1,45 @@
+"""MIG424: a key, or a column that others point at, gets a type that is not wider than its own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from migdsl.diagnostics import Diagnostic, Label, Severity
+from migdsl.semantics.model import Change, CheckedModule, RetypeColumn
+from migdsl.semantics.retypes import Reference, references
+from migdsl.source import Span
+
+
+def check(module: CheckedModule) -> Iterator[Diagnostic]:
+    """Every `retype` with a `from` of what rows are known by."""
+    found = [
+        (change, operation)
+        for change in module.changes
+        for operation in change.operations
+        if isinstance(operation, RetypeColumn) and not operation.plain
+    ]
+    declared = tuple(references(module.tables)) if found else ()
+    for change, operation in found:
+        place = _known_by(change, operation, declared)
+        if place is not None:
+            yield Diagnostic(
+                "MIG424",
+                Severity.ERROR,
+                f"`{change.table.entity}.{operation.column.name}` is what rows are known by, and can only get a wider type",
+                Label(operation.span, "computed from the old value"),
+                (Label(*place),),
+                body="Batches, the ledger and other tables know rows by it. Computed values could meet, or be those of other rows.",
+                help="leave `from` out where a cast widens it; else add a new column beside it, and make it the key later",
+            )
+
+
+def _known_by(change: Change, operation: RetypeColumn, declared: tuple[Reference, ...]) -> tuple[Span, str] | None:
+    name, table = operation.column.name, change.table
+    if name in table.key:
+        return operation.column.span, "part of the key"
+    for found in declared:
+        if found.parent is table and name in found.theirs:
+            return found.constraint.span, f"`{found.table.entity}` points at it"
+        if found.table is table and name in found.constraint.columns:
+            return found.constraint.span, f"points at `{found.parent.entity}`"
+    return None

@@ -1,0 +1,49 @@
+"""A generated family of migrations: every legal one goes there and back, says the same twice, and passes the linter."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import uuid
+from pathlib import Path
+
+import psycopg
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from migdsl.diagnostics import Severity
+from migdsl.rehearsal.server import Server
+from migdsl.workspace import compile_files
+from tests.ops.conftest import _WIPE
+from tests.ops.declared import ddl
+from tests.ops.family import migrations
+from tests.ops.story import TENANTS_DDL, Story, compiled
+
+MOST = int(os.environ.get("MIGDSL_FAMILY", "15"))
+
+
+def legal(text: str) -> bool:
+    """Whether the compiler has nothing against it; if it has, it says so in its own words."""
+    found = compile_files({"m.mig": text}, "m.mig", through="contract")
+    errors = [d for d in found.diagnostics if d.severity is Severity.ERROR]
+    assert all(d.code != "MIG001" for d in errors), f"the generator writes what can't be parsed\n{text}\n{errors}"
+    again = compile_files({"m.mig": text}, "m.mig", through="contract")
+    assert [(a.path, a.text) for a in found.artifacts] == [(a.path, a.text) for a in again.artifacts]
+    return not found.diagnostics
+
+
+@settings(max_examples=MOST, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
+@given(text=migrations(), version=st.sampled_from([18, 16]))
+def test_there_and_back(
+    text: str, version: int, database18: str, database16: str, pg: Server, pg16: Server, tmp_path: Path
+):
+    if not legal(text):
+        return
+    url, server = (database18, pg) if version == 18 else (database16, pg16)
+    folder = tmp_path / uuid.uuid4().hex
+    folder.mkdir()
+    with psycopg.connect(url, autocommit=True, options="-c client_min_messages=warning") as connection:
+        connection.execute(_WIPE.encode())
+        connection.execute((TENANTS_DDL + ddl(text)).encode())
+        Story(server, url, folder, connection, compiled(text, folder)).there_and_back()
+    shutil.rmtree(folder)
