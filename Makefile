@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help venv test lint types format examples bench ci
+.PHONY: help venv test lint types format examples docs bench ci
 
 help:  ## what there is to run
 	@sed -n 's/^\([a-z]*\):.*## /\1	/p' $(MAKEFILE_LIST) | expand -t 12
@@ -34,6 +34,9 @@ format: venv  ## rewrite what ruff and black can
 
 examples: venv  ## compile every example again
 	$(BIN)/python tools/refresh_examples.py
+
+docs: venv  ## make docs/reference.md and docs/rules/ again
+	$(BIN)/python tools/refresh_docs.py
 
 bench: venv  ## cold start, in multiples of bare Python
 	$(BIN)/python benchmarks/cold_start.py $(ARGS)

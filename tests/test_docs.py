@@ -125,9 +125,9 @@ def test_command_lines_parse(page: str, line: str) -> None:
     written = re.sub(r"[\[\]…]", "", line).replace("PHASE", "expand")
     words = shlex.split(written)[1:]
     if all(word.startswith("-") for word in words[1:]):  # not a line to type: a command, with an option perhaps
-        page = parse([words[0], "--help"]) if not words[0].startswith("-") else words[0]
-        assert isinstance(page, str)
-        assert all(option in page for option in words[1:])
+        shown: object = parse([words[0], "--help"]) if not words[0].startswith("-") else words[0]
+        assert isinstance(shown, str)
+        assert all(option in shown for option in words[1:])
         return
     assert words == ["--version", "--help"] or isinstance(parse(words), Options | str)
 

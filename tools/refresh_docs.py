@@ -22,6 +22,14 @@ from migdsl.syntax.vocabulary import Construct, construct, declarations, inner, 
 ROOT = Path(__file__).resolve().parent.parent
 DOCS = ROOT / "docs"
 MADE = "<!-- Made by tools/refresh_docs.py: change the code's own texts, not this page. -->"
+_INTRODUCTION = """\
+Every construct, from the compiler's own grammar and words. [language.md](language.md) is the way in, \
+`migdsl explain WORD` prints the same of one word, and [rules/](rules/README.md) has every diagnostic. \
+What the compiler reads and this release can't carry out yet is refused with [`MIG007`](rules/MIG007.md)."""
+_SIGNS = """\
+In the lines below small words are typed as they are. `NAME`, `WORD`, `NUMBER` and the like stand for something of \
+yours, `"…"` for a string, `` `SQL` `` for SQL in backticks. `[ ]` may be left out, `( | )` is a choice, `…` goes on \
+like that, `{ … }` is a block."""
 _UNITS = {"ms": "milliseconds", "s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 
@@ -50,7 +58,15 @@ def rules_index() -> str:
 
 def rule_page(code: Code) -> str:
     """What `migdsl explain` prints, as a page."""
-    lines = [f"# {code.id}: {code.title}", "", MADE, "", f"*{_capital(code.severity.value)}*, {_family(code)}.", "", code.why]
+    lines = [
+        f"# {code.id}: {code.title}",
+        "",
+        MADE,
+        "",
+        f"*{_capital(code.severity.value)}*, {_family(code)}.",
+        "",
+        code.why,
+    ]
     if code.fix in FIXES:
         lines += ["", f"{FIXES[code.fix]}."]
     if code.id in ALLOWABLE:
@@ -77,19 +93,7 @@ def reference() -> str:
 
 
 def _head() -> list[str]:
-    return [
-        "# Reference of the `.mig` language",
-        "",
-        MADE,
-        "",
-        "Every construct, from the compiler's own grammar and words. [language.md](language.md) is the way in; `migdsl explain WORD` prints",
-        "the same of one word, and [rules/](rules/README.md) has every diagnostic. What the compiler reads and this release can't carry out yet",
-        "is refused with [`MIG007`](rules/MIG007.md).",
-        "",
-        "In the lines below small words are typed as they are. `NAME`, `WORD`, `NUMBER` and the like stand for something of yours, `\"…\"` for a",
-        "string, `` `SQL` `` for SQL in backticks. `[ ]` may be left out, `( | )` is a choice, `…` goes on like that, `{ … }` is a block.",
-        "",
-    ]
+    return ["# Reference of the `.mig` language", "", MADE, "", _INTRODUCTION, "", _SIGNS, ""]
 
 
 def _literals() -> list[str]:
@@ -98,7 +102,11 @@ def _literals() -> list[str]:
     rows = [
         ("NAME", "letters, digits and `_`, or anything in double quotes", '`users`, `"order"`'),
         ('"…"', "a string on one line, with JSON's escapes", '`"a \\"b\\""`'),
-        ("SQL", "SQL in backticks, over several lines if need be; a backtick in it is doubled", "`` `coalesce(a, b)` ``"),
+        (
+            "SQL",
+            "SQL in backticks, over several lines if need be; a backtick in it is doubled",
+            "`` `coalesce(a, b)` ``",
+        ),
         ("DURATION", f"a whole number with {units}", "`24h`"),
         ("COUNT", f"a number with `_` where you like, and {multiples}", "`1_000`, `1.5M`"),
         ("PERCENT", "from `0%` to `100%`", "`0.1%`"),
@@ -140,7 +148,18 @@ def _parts() -> Iterator[str]:
     yield from ["## Parts of lines", ""]
     for rule, sign in PARTS.items():
         each = construct(rule)
-        yield from [f"### {sign}", "", *_syntax(each), "", _linked(each.says), *_choices(each), "", *_block(each.example), *_rules(each), ""]
+        yield from [
+            f"### {sign}",
+            "",
+            *_syntax(each),
+            "",
+            _linked(each.says),
+            *_choices(each),
+            "",
+            *_block(each.example),
+            *_rules(each),
+            "",
+        ]
     yield from ["### Clauses", "", "| clause | meaning |", "| --- | --- |"]
     told = {line for each in _all() for line in each.lines} | set(PARTS) | set(_declared())
     yield from (_row(construct(rule)) for rule in texts() if rule not in told)
@@ -149,10 +168,15 @@ def _parts() -> Iterator[str]:
 
 def _words() -> Iterator[str]:
     yield from ["## Phases, stages, metrics", ""]
-    yield f"A *phase* is the state of the database: {_listed(PHASES)}. A *stage* is where a tenant stands in the staged flag: {_listed(STAGES)}."
+    yield f"A *phase* is the state of the database: {_listed(PHASES)}."
+    yield f"A *stage* is where a tenant stands in the staged flag: {_listed(STAGES)}."
     yield from ["", "Built-in metrics:", "", "| metric | unit | known to |", "| --- | --- | --- |"]
     for metric, unit in BUILT_IN.items():
-        known = "the jobs of a migration" if metric in EXPORTED else "a backfill, for `pause`" if metric in SEEN_BY_JOBS else "a `metric` of yours"
+        known = (
+            "the jobs of a migration"
+            if metric in EXPORTED
+            else "a backfill, for `pause`" if metric in SEEN_BY_JOBS else "a `metric` of yours"
+        )
         yield f"| `{metric}` | {unit} | {known} |"
     yield ""
 

@@ -75,7 +75,7 @@ def _hint(problems: Sequence[Diagnostic]) -> str:
 def _fix(options: Options, inputs: Sequence[Input], loaded: Loaded) -> int:
     """Mend what can be mended, or show it; then say what is left."""
     from migdsl.cli.fixing import Found, changes, mend  # nobody else changes a source
-    from migdsl.syntax.unit import Files
+    from migdsl.syntax.unit import Files  # the grammar is needed now
 
     def look(files: Files) -> Found:
         return Found(*_look(files))
@@ -108,7 +108,7 @@ def _show(options: Options, loaded: Loaded, now: Found, changed: Sequence[Change
 
 
 def _write(changed: Sequence[Change]) -> bool:
-    from migdsl.cli.fixing import put
+    from migdsl.cli.fixing import put  # loaded by now, as what found the fixes
     from migdsl.cli.writer import NotUndone  # with what it belongs to
 
     try:

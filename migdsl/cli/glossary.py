@@ -23,7 +23,9 @@ def _construct(found: Construct, ink: Ink) -> str:
         parts.append(_wrapped("words", ", ".join(found.words), ink))
     if found.lines:
         parts.append("\n".join([f"{ink('word', 'in its block')}:", *_lines(found)]))
-    parts.append("\n".join([f"{ink('word', 'example')}:", *(f"{_INDENT}{line}".rstrip() for line in found.example.split("\n"))]))
+    parts.append(
+        "\n".join([f"{ink('word', 'example')}:", *(f"{_INDENT}{line}".rstrip() for line in found.example.split("\n"))])
+    )
     if found.codes:
         rules = [f"{_INDENT}{code}  {all_codes()[code].title}" for code in found.codes if code in all_codes()]
         parts.append("\n".join([f"{ink('word', 'rules')}:", *rules]))
@@ -31,7 +33,9 @@ def _construct(found: Construct, ink: Ink) -> str:
 
 
 def _wrapped(name: str, text: str, ink: Ink) -> str:
-    return f"{ink('word', name)}: " + "\n".join(wrap(text, _WIDTH - len(name) - 2)).replace("\n", f"\n{' ' * (len(name) + 2)}")
+    return f"{ink('word', name)}: " + "\n".join(wrap(text, _WIDTH - len(name) - 2)).replace(
+        "\n", f"\n{' ' * (len(name) + 2)}"
+    )
 
 
 def _lines(found: Construct) -> list[str]:
@@ -39,7 +43,10 @@ def _lines(found: Construct) -> list[str]:
     return [
         line
         for each in inner(found)
-        for line in (*(f"{_INDENT}{way}" for way in each.syntax), *(f"{_INDENT * 2}{part}" for part in wrap(_short(each), 68)))
+        for line in (
+            *(f"{_INDENT}{way}" for way in each.syntax),
+            *(f"{_INDENT * 2}{part}" for part in wrap(_short(each), 68)),
+        )
     ]
 
 

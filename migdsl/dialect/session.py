@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 from migdsl.dialect.pgquery import Tree
+from migdsl.dialect.plain_types import TypeOf, plain_type, target
 from migdsl.dialect.sql import walk
 from migdsl.dialect.types import SqlType
 
@@ -13,18 +14,10 @@ _ZONED = frozenset(["timestamp with time zone", "time with time zone"])
 _LOCAL = frozenset(["timestamp", "date", "time"])
 _TEXTS = frozenset(["text", "character varying", "character", "citext"])
 _STYLED = frozenset(["timestamp", "date", "interval", *_ZONED])
-_SHORT = {
-    "timestamptz": "timestamp with time zone",
-    "timetz": "time with time zone",
-    "varchar": "character varying",
-    "bpchar": "character",
-}
 _ISO = re.compile(r"\s*\d{4}-\d\d-\d\d([ T]\d\d(:\d\d(:\d\d(\.\d+)?)?)?)?\s*")
 _WITH_ZONE = re.compile(r".*\d\s*(Z|UTC|GMT|[+-]\d\d(:?\d\d)?)\s*", re.IGNORECASE)
 _ZONE = "depends on the session's time zone"
 _STYLE = "depends on the session's style of dates"
-
-TypeOf = Callable[[str], SqlType | None]
 
 
 def dependence(tree: Tree, type_of: TypeOf, goes_into: SqlType) -> str | None:
@@ -38,20 +31,16 @@ def dependence(tree: Tree, type_of: TypeOf, goes_into: SqlType) -> str | None:
 def _found(tree: Tree, type_of: TypeOf, goes_into: SqlType) -> Iterator[str]:
     for kind, node in walk(tree):
         if kind == "TypeCast":
-            yield from _cast(node["arg"], _base(node, type_of), _target(node), type_of)
+            yield from _cast(node["arg"], plain_type(node["arg"], type_of), target(node))
         elif kind == "FuncCall":
             yield from _call(node, type_of)
         elif kind == "A_Expr" and node["kind"] == "AEXPR_OP":
             yield from _operator(node, type_of)
     if not goes_into.array:
-        yield from _cast(tree, _type(tree, type_of), goes_into.base, type_of)
+        yield from _cast(tree, plain_type(tree, type_of), goes_into.base)
 
 
-def _base(node: Tree, type_of: TypeOf) -> str | None:
-    return _type(node["arg"], type_of)
-
-
-def _cast(value: Tree, source: str | None, target: str, type_of: TypeOf) -> Iterator[str]:
+def _cast(value: Tree, source: str | None, target: str) -> Iterator[str]:
     constant = value.get("A_Const", {}).get("sval", {}).get("sval") if "A_Const" in value else None
     if constant is not None:
         if target == "timestamp with time zone" and not _WITH_ZONE.fullmatch(constant):
@@ -61,7 +50,7 @@ def _cast(value: Tree, source: str | None, target: str, type_of: TypeOf) -> Iter
         return
     if source is None or source == target:
         return
-    if source in _ZONED and target in _LOCAL or source in _LOCAL and target in _ZONED:
+    if (source in _ZONED and target in _LOCAL) or (source in _LOCAL and target in _ZONED):
         yield f"the cast from {source} to {target} {_ZONE}"
     elif source in _STYLED and target in _TEXTS:
         yield f"the cast from {source} to {target} {_ZONE if source in _ZONED else _STYLE}"
@@ -71,13 +60,15 @@ def _cast(value: Tree, source: str | None, target: str, type_of: TypeOf) -> Iter
 
 def _call(node: Tree, type_of: TypeOf) -> Iterator[str]:
     name = node["funcname"][-1]["String"]["sval"]
-    types = [_type(argument, type_of) for argument in node.get("args", [])]
+    types = [plain_type(argument, type_of) for argument in node.get("args", [])]
     zoned = any(t in _ZONED for t in types)
-    if name == "to_timestamp" and len(types) == 2 or name == "make_timestamptz" and len(types) == 6:
+    if (name, len(types)) in (("to_timestamp", 2), ("make_timestamptz", 6)):
         yield f"{name}() {_ZONE}"
-    elif name == "date_trunc" and len(types) == 2 and zoned or name == "to_char" and zoned:
-        yield f"{name}() of a time with a zone {_ZONE}"
-    elif name in ("date_part", "extract") and zoned and not _is_epoch(node):
+    elif zoned and (
+        name == "to_char"
+        or (name == "date_trunc" and len(types) == 2)
+        or (name in ("date_part", "extract") and not _is_epoch(node))
+    ):
         yield f"{name}() of a time with a zone {_ZONE}"
 
 
@@ -89,7 +80,7 @@ def _operator(node: Tree, type_of: TypeOf) -> Iterator[str]:
     if "lexpr" not in node:
         return
     name = node["name"][-1]["String"]["sval"]
-    left, right = _type(node["lexpr"], type_of), _type(node["rexpr"], type_of)
+    left, right = plain_type(node["lexpr"], type_of), plain_type(node["rexpr"], type_of)
     if name in ("+", "-") and "timestamp with time zone" in (left, right) and "interval" in (left, right):
         yield f"a day's length, where the clocks change, {_ZONE}"
     elif {left, right} in ({"timestamp with time zone", "timestamp"}, {"timestamp with time zone", "date"}):
@@ -97,49 +88,3 @@ def _operator(node: Tree, type_of: TypeOf) -> Iterator[str]:
     elif name == "||" and (left in _STYLED or right in _STYLED):
         styled = left if left in _STYLED else right
         yield f"the text of a {styled} {_ZONE if styled in _ZONED else _STYLE}"
-
-
-def _type(node: Tree, type_of: TypeOf) -> str | None:
-    """The type of an expression without length and precision, where it is plain; None where it isn't known."""
-    (kind, inner), *_ = node.items()
-    if kind == "ColumnRef":
-        found = type_of(inner["fields"][-1].get("String", {}).get("sval", ""))
-        return found.base if found is not None and not found.array else None
-    if kind == "TypeCast":
-        return _target(inner)
-    if kind == "FuncCall":
-        return _returned(inner, type_of)
-    if kind == "CoalesceExpr":
-        return next((t for a in inner["args"] if (t := _type(a, type_of)) is not None), None)
-    if kind == "CaseExpr":
-        results = [b["CaseWhen"]["result"] for b in inner["args"]]
-        results += [inner["defresult"]] if "defresult" in inner else []
-        return next((t for r in results if (t := _type(r, type_of)) is not None), None)
-    if kind == "A_Expr" and inner["kind"] == "AEXPR_OP" and inner["name"][-1]["String"]["sval"] == "||":
-        return "text"
-    return None
-
-
-_TEXT_FUNCTIONS = frozenset(
-    "btrim concat concat_ws left lower lpad ltrim replace right rpad rtrim split_part substr upper".split()
-)
-
-
-def _returned(node: Tree, type_of: TypeOf) -> str | None:
-    name = node["funcname"][-1]["String"]["sval"]
-    arguments = node.get("args", [])
-    if name == "timezone" and len(arguments) == 2:
-        inner = _type(arguments[1], type_of)
-        return {"timestamp with time zone": "timestamp", "timestamp": "timestamp with time zone"}.get(inner or "")
-    if name == "date_trunc" and len(arguments) > 1:
-        return _type(arguments[1], type_of)
-    if name == "to_timestamp":
-        return "timestamp with time zone"
-    return "text" if name in _TEXT_FUNCTIONS or name == "to_char" else None
-
-
-def _target(node: Tree) -> str:
-    names = [part["String"]["sval"] for part in node["typeName"]["names"]]
-    if "arrayBounds" in node["typeName"]:
-        return f"{names[-1]}[]"
-    return _SHORT.get(names[-1], names[-1])

@@ -59,7 +59,8 @@ _ARGUMENTS = {
     **dict.fromkeys((name for name in _INTERVALS if name.endswith("second")), 1),
 }
 _DIGITS = re.compile(r"\d+")
-_SERIAL = {"serial": "integer", "bigserial": "bigint", "smallserial": "smallint"}
+# What stands for a number with a sequence of its own.
+SERIAL = {"serial": "integer", "bigserial": "bigint", "smallserial": "smallint"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +83,7 @@ class SqlType:
 
 def known_names() -> list[str]:
     """What a built-in type may be called, for suggestions."""
-    return sorted(_KNOWN | set(_ALIASES) | set(_SERIAL))
+    return sorted(_KNOWN | set(_ALIASES) | set(SERIAL))
 
 
 def resolve(
@@ -99,7 +100,7 @@ def resolve(
         return SqlType(sql + arguments + brackets, sql, bool(dims))
     whole = " ".join(part for part in (name.lower(), suffix.lower()) if part)
     base = _ALIASES.get(whole, whole)
-    base = _SERIAL.get(base, base)
+    base = SERIAL.get(base, base)
     if whole == "float" and len(args) == 1 and args[0].isdecimal():
         base, args, arguments = ("real" if int(args[0]) <= 24 else "double precision"), (), ""
     if base not in _KNOWN or len(args) > _ARGUMENTS.get(base, 0) or not _counts(base, args):

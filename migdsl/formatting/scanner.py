@@ -17,7 +17,7 @@ _PIECE = re.compile(
     r"|(?P<sql>`(?:[^`]|``)*`)"
     r"|(?P<number>\d{4}-\d{2}-\d{2}(?!\w)|\d[\d_]*(?:\.\d+)?(?:%|[^\W\d_]+)?)"
     r"|(?P<word>[^\W\d]\w*)"
-    r"|(?P<sign>->|[<>!=]=|.)",
+    r"|(?P<sign>->|\.\.|[<>!=]=|.)",
     re.DOTALL,
 )
 _LAYOUT = frozenset(["newline", "space", "comment"])

@@ -8,8 +8,8 @@ from migdsl.diagnostics.render_text import text_width
 from migdsl.formatting.facts import Facts
 from migdsl.formatting.tree import Word
 
-_NEVER_BEFORE = frozenset([",", ")", "?", ".", "[", "]"])
-_NEVER_BEHIND = frozenset(["(", ".", "[", "-"])
+_NEVER_BEFORE = frozenset([",", ")", "?", ".", "..", "[", "]"])
+_NEVER_BEHIND = frozenset(["(", ".", "..", "[", "-"])
 
 
 # A word, the blank before it, and whether it begins a line inside its statement instead.

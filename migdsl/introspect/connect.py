@@ -145,6 +145,6 @@ def _spoken(error: psycopg.Error) -> UnreadableError:
     help_ = {
         "55P03": "somebody holds a lock on a table: try again when that migration is through",
         "57014": "the catalogue took longer than a minute to read: name the tables with --schema or --table",
-        "42501": "the role may not see the catalogue's definitions: use one that may",
+        "42501": "use a role that may: it needs USAGE on the schemas, and no right on any table",
     }.get(error.sqlstate or "", "")
     return UnreadableError(f"the database refused: {message}", help_)

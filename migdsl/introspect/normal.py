@@ -57,6 +57,8 @@ def _number(session: Session, text: str) -> tuple[int, int] | None:
                 "SELECT typtype = 'd' AS domain FROM pg_catalog.pg_type WHERE oid = $1", (row["oid"],)
             )
             return row["oid"], -1 if domain[0]["domain"] else session.modifier(f"SELECT NULL::{text}")
+    except psycopg.errors.InsufficientPrivilege:
+        raise  # that a role may not see a type doesn't mean that there is none
     except psycopg.Error:
         return None
 

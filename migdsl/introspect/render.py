@@ -26,18 +26,18 @@ def render(catalog: Catalog, variable: str | None, whole: Catalog | None = None)
     """
     whole = whole or catalog
     tenancy = guess.tenancy(whole)
-    entities = _entities(catalog, tenancy, guess.entity_names(whole.tables))
-    sections = [*_head(catalog, variable, tenancy), *entities, *_others(catalog)]
+    schema = _schema(catalog)
+    entities = _entities(catalog, schema, tenancy, guess.entity_names(whole.tables))
+    sections = [*_head(catalog, schema, variable, tenancy), *entities, *_others(catalog)]
     text = settled("\n\n".join(sections) + "\n")
     return format_source(SourceFile("", text)).text
 
 
-def _head(catalog: Catalog, variable: str | None, tenancy: Tenancy | None) -> Iterator[str]:
+def _head(catalog: Catalog, schema: str, variable: str | None, tenancy: Tenancy | None) -> Iterator[str]:
     yield comment(f"What was found in the database {catalog.database}. Look at every line that says `{GUESS}`.")
     version = min(max(catalog.version, OLDEST), NEWEST)
     known = version == catalog.version
     unknown = "" if known else f"  {comment(f'the server is {catalog.version}, which migdsl does not know')}"
-    schema = _schema(catalog)
     setting = "" if schema == "public" else f"schema {name(schema)}\n"
     url = f"url env {variable or 'DATABASE_URL'}"
     yield f"database {_database(catalog)} {{\nengine postgresql {version}{unknown}\n{url}\n{setting}}}"
@@ -71,17 +71,20 @@ def _writable(text: str) -> bool:
         return False
 
 
-def _entities(catalog: Catalog, tenancy: Tenancy | None, every: Mapping[tuple[str, str], str]) -> Iterator[str]:
+def _entities(
+    catalog: Catalog, schema: str, tenancy: Tenancy | None, every: Mapping[tuple[str, str], str]
+) -> Iterator[str]:
     declared = {table.place: every[table.place] for table in catalog.tables if undeclarable(table) is None}
+    database = _database(catalog)
     for table in catalog.tables:
         scope = tenancy.scopes[table.place] if tenancy is not None else None
         entities = declared if table.place in declared else {**declared, table.place: every[table.place]}
-        yield entity(table, Setting(entities, scope, _place(catalog, table)))
+        yield entity(table, Setting(entities, scope, _place(database, schema, table)))
 
 
-def _place(catalog: Catalog, table: Table) -> str:
-    parts = [table.name] if table.schema == _schema(catalog) else [table.schema, table.name]
-    return ".".join([_database(catalog), *(_shown(part) for part in parts)])
+def _place(database: str, schema: str, table: Table) -> str:
+    parts = [table.name] if table.schema == schema else [table.schema, table.name]
+    return ".".join([database, *map(_shown, parts)])
 
 
 def _shown(text: str) -> str:

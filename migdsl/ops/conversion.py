@@ -83,7 +83,7 @@ def _types(table: Table, operation: RetypeColumn) -> list[str]:
 
 
 def _back_types(table: Table, operation: RetypeColumn) -> list[str]:
-    first, *others = _back_inputs(table, operation)
+    _, *others = _back_inputs(table, operation)
     return [operation.to.type.sql, *(table.type_of(c).sql for c in others)]
 
 
@@ -111,7 +111,9 @@ def _number(columns: tuple[str, ...]) -> Callable[[str], str]:
 
 
 def _function(name: str, types: list[str], returns: str, body: str) -> str:
-    return f"CREATE OR REPLACE FUNCTION {name}({', '.join(types)}) RETURNS {returns}\n  LANGUAGE sql STABLE RETURN {body}"
+    return (
+        f"CREATE OR REPLACE FUNCTION {name}({', '.join(types)}) RETURNS {returns}\n  LANGUAGE sql STABLE RETURN {body}"
+    )
 
 
 def _guarded(context: Context, name: str, types: list[str], returns: str, lines: list[str], caught: str) -> str:
@@ -170,13 +172,16 @@ def _within(value: str, type_: SqlType) -> str:
 
 
 def _sides(context: Context, operation: RetypeColumn, old: str, new: str) -> list[str]:
-    table, type_ = context.table, operation.to.type
-    row = "($1)"
+    type_, row = operation.to.type, "($1)"
     was = into(context, operation, row, old)
     home = back(context, operation, row, new)
     before, now = f"{row}.{column_name(old)}", f"{row}.{column_name(new)}"
     as_text = not operation.column.type.comparable  # json has no equality
-    strays = f"CAST({before} AS text) IS DISTINCT FROM CAST({home} AS text)" if as_text else f"{before} IS DISTINCT FROM {home}"
+    strays = (
+        f"CAST({before} AS text) IS DISTINCT FROM CAST({home} AS text)"
+        if as_text
+        else f"{before} IS DISTINCT FROM {home}"
+    )
     made = [
         ("was", type_.sql, was),
         ("is", type_.sql, now),

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from migdsl.dialect.names import quote
 from migdsl.dialect.sql import Expression
 from migdsl.dialect.types import SqlType
-from migdsl.ops import constraints, retype
+from migdsl.ops import attempts, constraints, names, retype
 from migdsl.ops.context import Context
 from migdsl.ops.model import Comparison, Fill, Violation
 from migdsl.ops.pairs import Pair, assigned, compared, one_line, over
@@ -24,7 +24,12 @@ def fills(context: Context) -> Iterator[Fill]:
             column = f"t.{quote(operation.column.name)}"
             source = assigned(over(context.table, operation.source, "t"), operation.column.type)
             wanted = f"{column} IS NULL"
-            if operation.column.nullable and isinstance(operation, AddColumn):
+            pair = context.pair(operation.column.name)
+            guarded = pair is not None and pair.guarded
+            if pair is not None and guarded:
+                source = attempts.written(context.migration, context.table, pair, "t")
+            # Rows that can't be filled are the reconciliation's to tell: the batches go on.
+            if guarded or (operation.column.nullable and isinstance(operation, AddColumn)):
                 wanted = f"({wanted} AND ({source}) IS NOT NULL)"
             yield Fill(operation.column.name, source, wanted)
     yield from retype.fills(context)
@@ -36,12 +41,12 @@ def comparisons(context: Context) -> Iterator[Comparison]:
     for operation in context.change.operations:
         pair = context.pair(operation.column.name) if isinstance(operation, AddColumn) else None
         if pair is not None and isinstance(operation, AddColumn):
-            yield _comparison(context.table, pair, operation.column.pii or operation.column.phi)
+            yield _comparison(context, pair, operation.column.pii or operation.column.phi)
 
 
-def _comparison(table: Table, pair: Pair, pii: bool) -> Comparison:
-    new = f"t.{quote(pair.column)}"
-    source = compared(over(table, pair.source, "t"), pair.type)
+def _comparison(context: Context, pair: Pair, pii: bool) -> Comparison:
+    table, new = context.table, f"t.{quote(pair.column)}"
+    source = attempts.held(context.migration, table, pair, "t")
     differs = f"{new} IS DISTINCT FROM {source}"
     hashed = _hashable(source, pair.type), _hashable(new, pair.type)
     if not pair.way_back:
@@ -55,8 +60,15 @@ def _comparison(table: Table, pair: Pair, pii: bool) -> Comparison:
         *hashed,
         differs,
         f"({differs} AND ({apart}))",
-        f"{compared(there_and_back(table, pair.source, backs), pair.type)} IS DISTINCT FROM {new}",
+        f"{_there_and_back(context, pair, backs)} IS DISTINCT FROM {new}",
     )
+
+
+def _there_and_back(context: Context, pair: Pair, backs: Mapping[str, str]) -> str:
+    if not pair.guarded:
+        return compared(there_and_back(context.table, pair.source, backs), pair.type)
+    given = (backs.get(c, f"t.{quote(c)}") for c in attempts.inputs(context.table, pair))
+    return f"{names.attempt(context.migration, context.table, pair.column)}({', '.join(given)})"
 
 
 def _hashable(sql: str, type_: SqlType) -> str:
@@ -84,6 +96,11 @@ def violations(context: Context) -> Iterator[Violation]:
         if isinstance(operation, AddColumn | RequireColumn) and (filled or isinstance(operation, RequireColumn)):
             name = operation.column.name
             yield Violation(f"{name} is NULL", f"t.{quote(name)} IS NULL", ())
+        pair = context.pair(operation.column.name) if isinstance(operation, AddColumn) else None
+        if pair is not None and pair.guarded:
+            unfilled = f"t.{quote(pair.column)} IS NULL"
+            failing = attempts.fails(context.migration, context.table, pair, "t")
+            yield Violation(f"{pair.column} can't be computed", f"({unfilled} AND {failing})", ())
         if isinstance(operation, AddColumn):
             for unique in operation.uniques:
                 yield Violation(f"{', '.join(unique.columns)} twice", None, unique.columns)

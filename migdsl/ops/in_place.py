@@ -70,7 +70,9 @@ def _refuse(context: Context, operation: RetypeColumn) -> str:
         or (found.parent is context.table and name in found.theirs)
     ]
     kinds = ("unique", "index", "check")
-    expected += [standing.said(context.table, c) for c in context.table.constraints if c.kind in kinds and name in c.uses]
+    expected += [
+        standing.said(context.table, c) for c in context.table.constraints if c.kind in kinds and name in c.uses
+    ]
     column, type_ = literal(name), literal(operation.column.type.sql)
     return f"CALL migdsl.swap_refuse({literal(context.sql)}, {column}, {type_}, {standing.jsonb(expected)}, TRUE)"
 

@@ -111,7 +111,9 @@ def _table(migration: str, module: CheckedModule, change: Change) -> TablePlan:
 
 
 def _constrain(context: Context, operation: AddConstraint) -> Iterator[Step]:
-    return (twins if operation.replaces is not None else constraints).lower(context, operation)
+    if operation.replaces is not None:
+        return twins.lower(context, operation)
+    return constraints.lower(context, operation)
 
 
 def _counted(context: Context) -> bool:

@@ -163,6 +163,16 @@ class TablePlan(Value):
     counter: str | None
     soak_seconds: int | None
     irreversible: tuple[str, ...]
+
+    @property
+    def switched(self) -> tuple[Comparison, ...]:
+        """What code moves from and to; what is swapped under it is none of its business."""
+        return tuple(c for c in self.comparisons if not c.swapped)
+
+    @property
+    def swapped(self) -> tuple[str, ...]:
+        """The columns that get their new type in one swap."""
+        return tuple(f"{self.table.entity}.{c.column}" for c in self.comparisons if c.swapped)
     leaves: bool = False
 
 

@@ -23,6 +23,16 @@ def function(migration: str, of: Table) -> str:
     return qualified(LEDGER, derived(*_owner(migration, of), suffix="sync"))
 
 
+def attempt(migration: str, of: Table, column: str) -> str:
+    """The function that computes a column's `from` and gives NULL where that fails, as SQL."""
+    return qualified(LEDGER, derived(*_owner(migration, of), column, suffix="from"))
+
+
+def failure(migration: str, of: Table, column: str) -> str:
+    """The function that tells whether a column's `from` fails, as SQL."""
+    return qualified(LEDGER, derived(*_owner(migration, of), column, suffix="from_fails"))
+
+
 def counter(migration: str, of: Table) -> str:
     """The sequence that counts writes of old code, as SQL."""
     return qualified(LEDGER, derived(*_owner(migration, of), suffix="old_writes"))

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from migdsl.dialect.failures import danger
 from migdsl.dialect.names import quote
 from migdsl.dialect.sql import Expression
 from migdsl.dialect.types import SqlType
-from migdsl.semantics.model import AddColumn, Back, Change, DropColumn, Table
+from migdsl.semantics.model import AddColumn, AddConstraint, Back, Change, DropColumn, Table
 from migdsl.values import Value
 
 # Words that PL/pgSQL keeps to itself and SQL doesn't: `NEW.loop := …` is a syntax error.
@@ -16,11 +17,12 @@ _ONE_LONG = ("character", "bit")  # what they mean without an argument
 
 
 class Sibling(Value):
-    """Another new column that a pair's `back` reads, and its `from` where it has one."""
+    """Another new column that a pair's `back` reads, and its `from` where it has one; `guarded` as of a pair."""
 
     column: str
     type: SqlType
     source: Expression | None
+    guarded: bool
 
 
 class Pair(Value):
@@ -29,7 +31,8 @@ class Pair(Value):
     `siblings` are the other new columns that its `back` reads; `shared` is the `back` of such a sibling, where it has
     none of its own: a name split into two columns has one way back for both. `counted` are the inputs whose change shows
     that old code still writes; `going` says that they go away, so that nobody but old code writes them. `locked` are the
-    sets of unique columns for which an advisory lock keeps two writers of one fact apart.
+    sets of unique columns for which an advisory lock keeps two writers of one fact apart. `guarded`: its `from` may fail on
+    a row, and is NULL there.
     """
 
     column: str
@@ -41,6 +44,7 @@ class Pair(Value):
     counted: tuple[str, ...]
     going: bool
     locked: tuple[tuple[str, ...], ...]
+    guarded: bool
 
     @property
     def way_back(self) -> tuple[Back, ...]:
@@ -74,11 +78,11 @@ def _pair_of(change: Change, operation: AddColumn, source: Expression) -> Pair:
     going = tuple(name for name in inputs if name in dropped)
     read = {name for back in operation.backs for name in back.expression.names()}
     siblings = tuple(
-        Sibling(o.column.name, o.column.type, o.source)
+        Sibling(o.column.name, o.column.type, o.source, guarded(change.table, o))
         for o in change.operations
         if isinstance(o, AddColumn) and o is not operation and o.column.name in read
     )
-    locked = _locked(change.table, operation)
+    locked = _locked(change, operation)
     column = operation.column
     shared = tuple(
         back
@@ -88,7 +92,16 @@ def _pair_of(change: Change, operation: AddColumn, source: Expression) -> Pair:
         if column.name in back.expression.names() and back.column in inputs
     )
     return Pair(
-        column.name, column.type, source, operation.backs, shared, siblings, going or inputs, bool(going), locked
+        column.name,
+        column.type,
+        source,
+        operation.backs,
+        shared,
+        siblings,
+        going or inputs,
+        bool(going),
+        locked,
+        guarded(change.table, operation),
     )
 
 
@@ -101,15 +114,29 @@ def kept(change: Change) -> tuple[Kept, ...]:
     )
 
 
-def _locked(table: Table, operation: AddColumn) -> tuple[tuple[str, ...], ...]:
+def guarded(table: Table, operation: AddColumn) -> bool:
+    """Whether its `from` may fail on a row."""
+    source, into = operation.source, operation.column.type
+    return source is not None and danger(source.tree, table.type_if_known, into) is not None
+
+
+def _locked(change: Change, operation: AddColumn) -> tuple[tuple[str, ...], ...]:
     """ON CONFLICT names one unique index; a second one for the same fact would raise instead of resolving.
 
     The fact is the same where the old column is computed back from the new one. An input that stays is a fact of its own:
     a lock a row for it would fill the server's lock table in every large COPY.
     """
     old = {back.column for back in operation.backs}
-    twice = any(c.kind in ("unique", "key") and old & set(c.columns) for c in table.constraints)
-    return tuple(dict.fromkeys(unique.columns for unique in operation.uniques)) if twice else ()
+    twice = any(c.kind in ("unique", "key") and old & set(c.columns) for c in change.table.constraints)
+    added = [unique.columns for unique in operation.uniques]
+    added += [
+        o.constraint.columns
+        for o in change.operations
+        if isinstance(o, AddConstraint)
+        and o.constraint.kind == "unique"
+        and operation.column.name in o.constraint.columns
+    ]
+    return tuple(dict.fromkeys(added)) if twice else ()
 
 
 def inputs_of(table: Table, source: Expression) -> tuple[str, ...]:

@@ -192,9 +192,13 @@ def way_home(context: Context) -> Iterator[Step]:
         if operation.back is not None:
             old, new = quote(names.outgoing(operation.column.name)), quote(operation.column.name)
             walk = Walk(context.table)
-            tenants = context.tenants.listing.text if walk.tenant and context.tenants and context.tenants.listing else None
+            tenants = (
+                context.tenants.listing.text if walk.tenant and context.tenants and context.tenants.listing else None
+            )
             batch = walk.update(f"{old} = NULL", f"t.{old} IS NULL AND t.{new} IS NOT NULL")
-            title = f"On the way back: compute {context.table.entity}.{names.outgoing(operation.column.name)}, in batches"
+            title = (
+                f"On the way back: compute {context.table.entity}.{names.outgoing(operation.column.name)}, in batches"
+            )
             part = Refill(title, tenants, walk.upper(), walk.bound(), batch, context.table.key)
             yield Step("contract", "refill", title, context.table, cost=Cost.BATCHES, rank=REFILL, down=(part,))
 

@@ -168,7 +168,11 @@ def _built(twin: Twin, side: Named) -> Iterator[_Built]:
 def _proven(twin: Twin, side: Named) -> Iterator[_Built]:
     """NOT NULL, by way of a CHECK."""
     column = side(twin.base)
-    check, name, alter = quote(names.not_null_check(twin.table, column)), quote(column), f"ALTER TABLE {twin.context.sql}"
+    check, name, alter = (
+        quote(names.not_null_check(twin.table, column)),
+        quote(column),
+        f"ALTER TABLE {twin.context.sql}",
+    )
     lock = ((twin.context.sql, Lock.ACCESS_EXCLUSIVE),)
     gone = f"{alter} DROP CONSTRAINT IF EXISTS {check}"
     shown = f"{twin.table.entity}.{column}"
@@ -177,8 +181,12 @@ def _proven(twin: Twin, side: Named) -> Iterator[_Built]:
     done = _guarded(twin, side, f"{alter} ALTER COLUMN {name} SET NOT NULL", gone)
     exclusive, scan = Lock.ACCESS_EXCLUSIVE, Lock.SHARE_UPDATE_EXCLUSIVE
     yield f"See that {shown} is filled from now on", exclusive, Cost.INSTANT, FILLED, (Group(lock, (add,)),)
-    yield f"Prove that {shown} is filled everywhere, while reads and writes go on", scan, Cost.SCAN, FILLED + 1, (proof,)
-    yield f"Make {shown} NOT NULL, like what it will replace", exclusive, Cost.INSTANT, FILLED + 2, (Group(lock, (done,)),)
+    yield f"Prove that {shown} is filled everywhere, while reads and writes go on", scan, Cost.SCAN, FILLED + 1, (
+        proof,
+    )
+    yield f"Make {shown} NOT NULL, like what it will replace", exclusive, Cost.INSTANT, FILLED + 2, (
+        Group(lock, (done,)),
+    )
 
 
 def _mapped(twin: Twin, side: Named) -> Constraint:
@@ -244,7 +252,11 @@ def _undone(twin: Twin, side: Named) -> tuple[Part, ...]:
     kind = twin.constraint.kind
     if kind == "filled":
         check = quote(names.not_null_check(twin.table, name))
-        return (Group(own, (f"{alter} ALTER COLUMN {quote(name)} DROP NOT NULL", f"{alter} DROP CONSTRAINT IF EXISTS {check}")),)
+        return (
+            Group(
+                own, (f"{alter} ALTER COLUMN {quote(name)} DROP NOT NULL", f"{alter} DROP CONSTRAINT IF EXISTS {check}")
+            ),
+        )
     if kind in ("key", "unique", "index"):
         return (Alone(f"DROP INDEX CONCURRENTLY IF EXISTS {qualified(twin.table.schema, name)}"),)
     tables = sorted({twin.context.sql, *([names.table(twin.parent)] if twin.parent else [])})
@@ -262,7 +274,9 @@ def fitting(each: Swapped, operation: RetypeColumn) -> Iterator[Part]:
     holds = f"{quote(name)} IS NOT DISTINCT FROM {conversion.into(context, operation, '', old)}"
     rule = f"CHECK ({quote(name)} IS NULL OR {quote(old)} IS NOT NULL OR {holds}) NOT VALID"
     asked = present(context, old)
-    body = f"\nBEGIN\n  IF EXISTS ({asked}) THEN\n    {gone};\n    {alter} ADD CONSTRAINT {check} {rule};\n  END IF;\nEND"
+    body = (
+        f"\nBEGIN\n  IF EXISTS ({asked}) THEN\n    {gone};\n    {alter} ADD CONSTRAINT {check} {rule};\n  END IF;\nEND"
+    )
     yield Group(lock, (_do(body, "fits"),))
     yield Alone(f"{alter} VALIDATE CONSTRAINT {check}", Group(lock, (gone,)), asked)
 
@@ -276,4 +290,3 @@ def fitted(each: Swapped, operation: RetypeColumn) -> str:
 def _do(body: str, tag: str) -> str:
     found = dollar_tag(body, tag)
     return f"DO {found}{body}\n{found}"
-

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from migdsl.dialect.names import dollar_tag, literal
-from migdsl.ops import names, triggers
+from migdsl.ops import attempts, names, triggers
 from migdsl.ops.add_column import EXPAND_TABLE
 from migdsl.ops.context import Context
 from migdsl.ops.model import Group, Lock, Step
-from migdsl.semantics.model import AddColumn
+from migdsl.semantics.model import AddColumn, AddConstraint
 
 OBJECTS, LAST = 1, 6  # ranks: what a trigger needs comes before it, and goes after it
 
@@ -34,7 +34,8 @@ def _function(context: Context, *, fill: bool, turns: bool) -> str:
 def _early(context: Context) -> bool:
     """Whether a unique index of a fact that has one already is built in validate, before old code is gone."""
     kept = {o.column.name for o in context.change.operations if isinstance(o, AddColumn) and o.complies}
-    return any(pair.locked and pair.column in kept for pair in context.pairs)
+    early = {o.constraint.columns for o in context.change.operations if isinstance(o, AddConstraint) and o.complies}
+    return any(pair.locked and (pair.column in kept or early & set(pair.locked)) for pair in context.pairs)
 
 
 def _create(context: Context, function: str) -> tuple[str, ...]:
@@ -44,19 +45,21 @@ def _create(context: Context, function: str) -> tuple[str, ...]:
         # Whoever may write the table must be able to count; the ledger's tables stay closed.
         f"GRANT USAGE ON SCHEMA {names.LEDGER} TO PUBLIC",
         f"GRANT USAGE ON SEQUENCE {counter} TO PUBLIC",
+        *attempts.functions(context.migration, context.table, context.pairs),
         function,
     )
 
 
-def _drop_function(context: Context) -> str:
-    return f"DROP FUNCTION IF EXISTS {names.function(context.migration, context.table)}()"
+def _drop_functions(context: Context) -> tuple[str, ...]:
+    trigger = f"DROP FUNCTION IF EXISTS {names.function(context.migration, context.table)}()"
+    return (trigger, *attempts.drops(context.migration, context.table, context.pairs))
 
 
 def _remove(context: Context) -> tuple[str, ...]:
     # The linter's rule guards sequences that give out keys; this one only counts, and is ours.
     ignored = "-- squawk-ignore ban-drop-sequence\n"
     counter = names.counter(context.migration, context.table)
-    return _drop_function(context), f"{ignored}DROP SEQUENCE IF EXISTS {counter}"
+    return *_drop_functions(context), f"{ignored}DROP SEQUENCE IF EXISTS {counter}"
 
 
 def _objects(context: Context) -> Step:
@@ -89,7 +92,7 @@ def _trigger(context: Context) -> Step:
 
 
 def _proof(context: Context) -> str:
-    return triggers.proof(context.table, context.pairs, context.kept)
+    return triggers.proof(context.migration, context.table, context.pairs, context.kept)
 
 
 def _must_be_last(context: Context) -> str:
@@ -160,6 +163,6 @@ def _drop(context: Context) -> Iterator[Step]:
         f"Drop the trigger function of {table.entity}; the counter of old code's writes stays in the ledger",
         table,
         rank=LAST,
-        up=(Group((), (_drop_function(context),)),),
+        up=(Group((), _drop_functions(context)),),
         down=(Group((), _create(context, _function(context, fill=False, turns=True))),),
     )

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from migdsl.dialect.names import dollar_tag, literal, quote
-from migdsl.ops import names
+from migdsl.ops import attempts, names
 from migdsl.ops.pairs import Kept, Pair, Sibling, assigned, column_name, compared, inputs_of, over
 from migdsl.semantics.model import Back, Table
 
@@ -21,7 +21,6 @@ def function(
     `fill`: rows that the backfill hasn't reached are filled on UPDATE. `turns`: who inserts a fact for which two unique
     indexes stand takes turns; not before there are two, since a batch or a COPY would hold a lock a row.
     """
-    counter = names.counter(migration, table)
     given = "given" if len(pairs_) > 1 else "NEW"
     lines = ["BEGIN"]
     if given != "NEW":
@@ -29,7 +28,7 @@ def function(
         lines = ["DECLARE", "  given record := NEW;  -- as the client wrote it", "BEGIN"]
     for pair in pairs_:
         others = tuple(other.column for other in pairs_ if other is not pair)
-        lines += _Clauses(table, pair, counter, given, others).lines(fill, turns)
+        lines += _Clauses(migration, table, pair, given, others).lines(fill, turns)
     for one in kept_:
         lines += _kept(table, one)
     lines += ["  RETURN NEW;", "END"]
@@ -56,7 +55,7 @@ def trigger(migration: str, table: Table) -> tuple[str, ...]:
     )
 
 
-def proof(table: Table, pairs_: tuple[Pair, ...], kept_: tuple[Kept, ...]) -> str:
+def proof(migration: str, table: Table, pairs_: tuple[Pair, ...], kept_: tuple[Kept, ...]) -> str:
     """A DO block that has PostgreSQL resolve every name, operator and type of the trigger, on no row.
 
     CREATE FUNCTION doesn't look into a body: a misspelt function would fail each write of old code from then on.
@@ -68,6 +67,7 @@ def proof(table: Table, pairs_: tuple[Pair, ...], kept_: tuple[Kept, ...]) -> st
             assigned(source, pair.type),
             f"t.{column_name(pair.column)} IS DISTINCT FROM {compared(source, pair.type)}",
         ]
+        found += [attempts.fails(migration, table, pair, "t")] if pair.guarded else []
         found += [_proof_of(table, back) for back in pair.backs]
     found += [_proof_of(table, one.back) for one in kept_]
     expressions = ",\n          ".join(found)
@@ -95,23 +95,23 @@ def _proof_of(table: Table, back: Back) -> str:
 class _Clauses:
     """What the trigger does for one pair. `given` is the row as the client wrote it, `others` the other pairs' columns."""
 
+    migration: str
     table: Table
     pair: Pair
-    counter: str
     given: str
     others: tuple[str, ...]
 
     def lines(self, fill: bool, turns: bool) -> list[str]:
         """The pair's part of the function."""
         new = column_name(self.pair.column)
-        source = over(self.table, self.pair.source, "NEW")
+        source = attempts.written(self.migration, self.table, self.pair, "NEW")
         # Who gives any of the new columns is new code, which leaves the others to the trigger.
         silent = "".join(f" AND {self.given}.{column_name(other)} IS NULL" for other in self.others)
         found = [
             f"  -- {' '.join(self.pair.column.split())}",
             "  IF TG_OP = 'INSERT' THEN",
             f"    IF NEW.{new} IS NULL THEN",
-            f"      NEW.{new} := {assigned(source, self.pair.type)};",
+            f"      NEW.{new} := {source};",
             f"      IF NEW.{new} IS NOT NULL{silent} THEN",
             f"        {self._count()}",
             "      END IF;",
@@ -128,10 +128,10 @@ class _Clauses:
         return found
 
     def _count(self) -> str:
-        return f"PERFORM nextval({literal(self.counter)});"
+        return f"PERFORM nextval({literal(names.counter(self.migration, self.table))});"
 
     def _differs(self, row: str = "NEW") -> str:
-        source = compared(over(self.table, self.pair.source, row), self.pair.type)
+        source = attempts.held(self.migration, self.table, self.pair, row)
         return f"{row}.{column_name(self.pair.column)} IS DISTINCT FROM {source}"
 
     def _changed(self, *columns: str, row: str = "") -> str:
@@ -155,7 +155,7 @@ class _Clauses:
         """Whether a sibling holds something that new code wrote."""
         if sibling.source is None:
             return "TRUE"
-        source = compared(over(self.table, sibling.source, "NEW"), sibling.type)
+        source = attempts.held(self.migration, self.table, sibling, "NEW")
         return f"NEW.{column_name(sibling.column)} IS DISTINCT FROM {source}"
 
     def _sibling_changed(self) -> list[str]:
@@ -172,7 +172,7 @@ class _Clauses:
 
     def _inputs_changed(self, fill: bool) -> list[str]:
         new = column_name(self.pair.column)
-        source = over(self.table, self.pair.source, "NEW")
+        source = attempts.written(self.migration, self.table, self.pair, "NEW")
         unfilled = f" OR NEW.{new} IS NULL" if fill else ""
         follow = self._differs()
         if not self.pair.way_back:
@@ -183,7 +183,7 @@ class _Clauses:
         return [
             f"  ELSIF {self._input_changed()}{unfilled} THEN",
             f"    IF {follow} THEN",
-            f"      NEW.{new} := {assigned(source, self.pair.type)};",
+            f"      NEW.{new} := {source};",
             *inner,
             "    END IF;",
             *(count if self.pair.going else []),

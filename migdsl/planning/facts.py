@@ -38,7 +38,12 @@ class Facts(Value):
     @property
     def pairs(self) -> bool:
         """Whether old and new columns live side by side for a while."""
-        return any(t.comparisons for t in self.tables)
+        return any(t.switched for t in self.tables)
+
+    @property
+    def swaps(self) -> tuple[str, ...]:
+        """The columns that get another type in one swap, for everybody at once."""
+        return tuple(name for t in self.tables for name in t.swapped)
 
     @property
     def soak_seconds(self) -> int | None:
@@ -72,7 +77,7 @@ def old_side(table: TablePlan, change: Change) -> str:
 
 def new_side(table: TablePlan) -> str:
     """The columns that are the truth after it."""
-    return _columns(table.table.entity, [c.column for c in table.comparisons])
+    return _columns(table.table.entity, [c.column for c in table.switched])
 
 
 def _columns(entity: str, names: list[str]) -> str:

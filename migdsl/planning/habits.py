@@ -50,6 +50,8 @@ def gone(facts: Facts) -> tuple[str, ...]:
 def _gone(table: Table, operation: Operation) -> Iterator[str]:
     if isinstance(operation, model.DropColumn):
         yield f"{table.entity}.{operation.column.name}"
+    elif isinstance(operation, model.RetypeColumn) and not operation.in_place:
+        yield f"the old values of {table.entity}.{operation.column.name}"
     elif isinstance(operation, model.DropTable):
         yield f"the table {table.name}"
     elif isinstance(operation, model.RenameTable):

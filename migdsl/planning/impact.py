@@ -19,7 +19,7 @@ from migdsl.plan.model import (
 from migdsl.planning import demands
 from migdsl.planning.facts import Facts, new_side, old_side, summary
 from migdsl.planning.words import amount, duration, listed
-from migdsl.semantics.model import AddColumn, DropColumn, OptionalColumn, RequireColumn, Table
+from migdsl.semantics.model import AddColumn, DropColumn, OptionalColumn, RequireColumn, RetypeColumn, Table
 
 _RANK: tuple[Sensitivity, ...] = ("unknown", "public", "internal", "confidential", "pii", "phi")
 
@@ -58,7 +58,12 @@ def strategy(facts: Facts) -> Iterator[str]:
         table, change = plan.table, facts.change(plan)
         deploys = f"in {len(facts.phases)} deploys of DDL"
         yield f"Change {table.entity} ({summary(change)}) by expanding first and contracting last, {deploys}."
-        if plan.comparisons:
+        if plan.swapped:
+            yield (
+                f"A trigger fills a shadow of {listed(plan.swapped)} until one swap exchanges the two, and the old column after it, "
+                "as far as its type goes."
+            )
+        if plan.switched:
             yield (
                 f"A trigger keeps {old_side(plan, change)} and {new_side(plan)} equal for old and new code alike, "
                 "from expand until contract."
@@ -68,19 +73,23 @@ def strategy(facts: Facts) -> Iterator[str]:
                 f"A resumable backfill fills {listed([f'{table.entity}.{f.column}' for f in plan.fills])} where NULL, "
                 f"{demands.pace(facts, table.entity)}; it never overwrites a value."
             )
-        if plan.violations:
+        if plan.violations and not plan.swapped:
             yield (
                 f"Constraints of {table.entity} bind only once every tenant writes the new shape; until then rows with "
                 f"{_quoted(plan.violations, 'or')} are counted."
             )
     if facts.soak_seconds is not None:
         soak = duration(facts.soak_seconds)
-        yield f"What is old goes after a soak of {soak}, once a counter shows that no old code writes any more."
+        counted = any(p.counter for p in facts.tables)
+        proof = ", once a counter shows that no old code writes any more" if counted else ""
+        yield f"What is old goes after a soak of {soak}{proof}."
 
 
 def source_of_truth(facts: Facts) -> str:
     """Who is authoritative, in one sentence."""
-    pairs = [p for p in facts.tables if p.comparisons]
+    pairs = [p for p in facts.tables if p.switched]
+    if not pairs and facts.swaps:
+        return f"{listed(facts.swaps)}: whichever column has the name; the other follows it by a trigger, before the swap and after it."
     if not pairs:
         return f"{listed([p.table.entity for p in facts.tables])} stays the only copy of its data throughout."
     old = listed([old_side(p, facts.change(p)) for p in pairs])
@@ -108,6 +117,9 @@ def risks(facts: Facts) -> Iterator[str]:
             if isinstance(operation, DropColumn):
                 name = f"{entity}.{operation.column.name}"
                 yield f"A reader of {name} that nobody knows of fails at contract; the counter sees writers only."
+            if isinstance(operation, RetypeColumn):
+                name = f"{entity}.{operation.column.name}"
+                yield f"A prepared statement that returns {name} fails once in each connection (0A000): its type changes."
             if isinstance(operation, OptionalColumn):
                 yield f"Old code that reads {entity}.{operation.column.name} may meet a NULL as soon as new code writes one."
     yield from header.risks
@@ -145,6 +157,9 @@ def _breaking(facts: Facts) -> Iterator[str]:
     for plan in facts.tables:
         for operation in facts.column_operations(plan):
             name = f"{plan.table.entity}.{operation.column.name}"
+            if isinstance(operation, RetypeColumn):
+                since = "expand" if operation.in_place else "cutover"
+                yield f"{name} is {operation.to.type.sql} from {since} on: who reads it must be able to hold such values"
             if isinstance(operation, DropColumn):
                 yield f"{name} is gone from contract on: whoever reads or writes it fails"
             required = isinstance(operation, RequireColumn) or (

@@ -45,9 +45,14 @@ def _step(audience: str, tenants: tuple[str, ...], percent: float | None, wait: 
 
 
 def _approach(facts: Facts, steps: int) -> str:
+    if facts.swaps and not facts.pairs:
+        return (
+            f"{listed(facts.swaps)} get their new types in one transaction of some milliseconds, for everybody at once: "
+            "code knows one name before and after, and there is no half of the tenants to go first."
+        )
     if not facts.pairs:
         return f"No column of {listed([p.table.entity for p in facts.tables])} takes the place of another: nothing is switched."
-    columns = listed([new_side(p) for p in facts.tables if p.comparisons])
+    columns = listed([new_side(p) for p in facts.tables if p.switched])
     by = "request by request" if facts.module.rollout.by_request else "tenant by tenant"
     return (
         f"Readers and writers move to {columns} {by} in {steps} steps, by the flag {facts.migration}; "
@@ -56,6 +61,8 @@ def _approach(facts: Facts, steps: int) -> str:
 
 
 def _nothing_moves(facts: Facts) -> str:
+    if facts.swaps:
+        return f"Move all tenants to live: the revision of cutover, released by it, swaps {listed(facts.swaps)}; then the soak begins."
     if not {"enforce", "contract"} & set(facts.phases):
         return f"New code may use the change of {listed([p.table.entity for p in facts.tables])} as soon as expand has run."
     then = "enforce may follow" if "enforce" in facts.phases else "the soak begins"
@@ -78,8 +85,10 @@ def _downtime(facts: Facts) -> str:
 def aborts(facts: Facts) -> Iterator[str]:
     """When to stop and go back."""
     for plan in facts.tables:
-        if plan.comparisons:
+        if plan.switched:
             yield f"Reconciliation of {plan.table.entity} finds a row of a switched tenant that differs"
+        if plan.swapped:
+            yield f"A client of {listed(plan.swapped)} fails after the swap, or a value comes that the old type can't hold too early"
         if plan.violations:
             yield f"New code writes rows of {plan.table.entity} that break a constraint to come"
 
@@ -121,7 +130,11 @@ def _checks(facts: Facts, plan: TablePlan) -> Iterator[Check]:
     yield check(
         "counts", "counts", f"Every row of {entity}{each} is counted, and compared where old and new stand side by side"
     )
-    if plan.comparisons:
+    if plan.swapped:
+        names = listed(plan.swapped)
+        text = f"An order-independent hash over {names}{each} equals the one over the other type's values, converted"
+        yield check("checksum", "swap", text)
+    if plan.switched:
         old, new = old_side(plan, facts.change(plan)), new_side(plan)
         yield check(
             "checksum", "checksum", f"An order-independent hash over {new}{each} equals the one over what {old} gives"

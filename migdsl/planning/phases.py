@@ -55,7 +55,7 @@ def _steps(facts: Facts, phase: PhaseId, revisions: tuple[Revision, ...]) -> lis
 def _phase(facts: Facts, phase: PhaseId, typed: tuple[TypedStep, ...], conditions: tuple[ExitCondition, ...]) -> Phase:
     return Phase(
         id=phase,
-        name=_NAMES[phase],
+        name="Cutover: swap, for everybody at once" if phase == "cutover" and facts.swaps and not facts.pairs else _NAMES[phase],
         flag_stage=_AT_MOST[phase],
         steps=tuple(t.title for t in typed),
         typed_steps=typed,
@@ -148,6 +148,10 @@ def _validate(facts: Facts) -> Iterator[TypedStep]:
 def _cutover(facts: Facts) -> Iterator[TypedStep]:
     rollout = facts.module.rollout
     flag = facts.paths.flags
+    if facts.swaps and not facts.pairs:
+        title = f"Once all code can hold the new values of {listed(facts.swaps)}, move all tenants to live: the swap is released"
+        yield _step("stage", title, flag)
+        return
     if not facts.pairs:
         if facts.soak_seconds is not None or "enforce" in facts.phases:
             yield _step("stage", f"Once no running code {unlearnt(facts)}, move all tenants to live", flag)
@@ -169,7 +173,7 @@ def _contract(facts: Facts) -> Iterator[TypedStep]:
 
 
 def _new_names(facts: Facts) -> str:
-    return listed([new_side(p) for p in facts.tables if p.comparisons])
+    return listed([new_side(p) for p in facts.tables if p.switched])
 
 
 _PEOPLE: dict[PhaseId, Callable[[Facts], Iterator[TypedStep]]] = {
@@ -239,7 +243,7 @@ def _gate(gate: Gate) -> ExitCondition:
 
 def _truths(facts: Facts) -> Iterator[Truth]:
     for plan in facts.tables:
-        if not plan.comparisons:
+        if not plan.switched:
             continue
         old, new = old_side(plan, facts.change(plan)), new_side(plan)
         for stage in ("off", "dualwrite", "shadow"):

@@ -45,6 +45,8 @@ def _reconciliation(facts: Facts) -> Iterator[str]:
                 f"Run {path} after each step back: {listed(backs)} has been carried back into the old columns by the "
                 "trigger, and 0 rows must differ"
             )
+        elif plan.swapped:
+            yield f"Run {path} after each step back: the other column of {listed(plan.swapped)} has followed, and 0 rows must differ"
         elif plan.comparisons:
             yield f"Run {path} after each step back: nothing of {entity} is carried back, and 0 rows must differ"
         else:
@@ -84,6 +86,11 @@ def _keeps(facts: Facts, phase: str) -> str:
     rules = {"contract": _after_contract, "expand": _after_expand}
     if phase in rules:
         return rules[phase](facts)
+    if phase == "cutover" and facts.swaps:
+        return (
+            f"All data: the old columns of {listed(facts.swaps)} have followed, what stood on them is built again first, and it "
+            "stops, changing nothing, while there is a value that an old type can't hold"
+        )
     return {
         "enforce": "All data; only the constraints go",
         "cutover": f"All data: the trigger has kept the old columns of {_tables(facts)} in step",
@@ -110,7 +117,7 @@ def _after_expand(facts: Facts) -> str:
     carried = [c.column for p in facts.tables for c in p.comparisons if c.lossy is not None]
     if carried:
         parts.append(f"What was written to {listed(carried)} stands in the old columns too")
-    lost = [c.column for p in facts.tables for c in p.comparisons if c.lossy is None]
+    lost = [c.column for p in facts.tables for c in p.switched if c.lossy is None]
     for plan in facts.tables:
         for operation in facts.column_operations(plan):
             name = f"{plan.table.entity}.{operation.column.name}"

@@ -82,12 +82,14 @@ def _deploys(facts: Facts, revisions: tuple[Revision, ...], phases: tuple[Phase,
 
 def _code(facts: Facts, phases: tuple[str, ...]) -> Iterator[tuple[str, str]]:
     """Versions of the application that must be out before a phase begins."""
-    pairs = [p for p in facts.tables if p.comparisons]
+    pairs = [p for p in facts.tables if p.switched]
     if "cutover" in phases and pairs:
         new = listed([new_side(p) for p in pairs])
         yield "cutover", f"Code that can read and write {new}, or the old side, as the flag {facts.migration} says"
         if "contract" in phases:
             yield "contract", f"Code that knows {new} alone, and no longer asks the flag"
+    elif facts.swaps:
+        yield "cutover", f"Code that can hold the new values of {listed(facts.swaps)}"
     elif "cutover" in phases:
         entities = listed([p.table.entity for p in facts.tables])
         yield "cutover", f"Code that no longer depends on the old shape of {entities}"

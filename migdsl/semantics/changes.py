@@ -7,6 +7,7 @@ from typing import Any
 
 from migdsl.diagnostics import Applicability, Edit, Fix, fixes
 from migdsl.dialect import sql as dialect
+from migdsl.dialect.types import SERIAL
 from migdsl.semantics import reshape, statements, tables
 from migdsl.semantics.model import (
     AddColumn,
@@ -26,8 +27,6 @@ from migdsl.semantics.relations import referred
 from migdsl.semantics.scene import Scene, said
 from migdsl.source import Span
 from migdsl.syntax import ast
-
-_LATER_MARKS = {"key": "key", "tenant": "tenant", "identity": "identity", "generated": "generated"}
 
 
 def change(
@@ -134,15 +133,40 @@ def _optional(scene: Scene, item: ast.Optional) -> Iterator[Operation]:
 
 
 def _later_marks(problems: Problems, item: ast.Add) -> None:
+    name = sql_name(item.column.name)
     for mark in item.column.marks:
-        if mark.kind in _LATER_MARKS:
-            word = _LATER_MARKS[mark.kind]
-            title = f"`{word}` on an added column is part of the language, and not of this release"
-            problems.error("MIG007", mark.span, title, "not supported yet")
+        if mark.kind in ("identity", "generated"):
+            _rewrites(problems, mark.span, name, mark.kind)
+        elif mark.kind in ("key", "tenant"):
+            title = f"`{name}` can't become {'the key' if mark.kind == 'key' else 'the tenant column'} by being added"
+            help_ = (
+                "add it and fill it, then say: key (…)"
+                if mark.kind == "key"
+                else "mark the column that holds the tenant today"
+            )
+            problems.error("MIG427", mark.span, title, "says what a table is before", help=help_)
+    if not item.column.type.quoted and item.column.type.name.lower() in SERIAL:
+        _rewrites(problems, item.column.type.span, name, "identity")
     if item.column.type.labels is not None:
         title = "creating an enum type is part of the language, and not of this release"
         help_ = 'create the type first and name it: "mood"'
         problems.error("MIG007", item.column.type.span, title, "not supported yet", help=help_)
+
+
+def _rewrites(problems: Problems, place: Span, name: str, kind: str) -> None:
+    """PostgreSQL computes the value of every row that is there, under a lock that nobody gets past."""
+    title = f"adding `{name}` would rewrite the table"
+    if kind == "generated":
+        label, help_ = (
+            "computed for every row at once",
+            f"add {name} … {{ from `…` }}: a trigger keeps it, batches fill it",
+        )
+    else:
+        label, help_ = (
+            "numbers every row at once",
+            f"add {name} bigint {{ from `…` }}, with numbers that rows have already",
+        )
+    problems.error("MIG426", place, title, label, help=help_)
 
 
 def _default(problems: Problems, item: ast.Add, column: Column) -> None:

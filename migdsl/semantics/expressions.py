@@ -120,7 +120,9 @@ def _unlike_list(found: Statement) -> str:
     while "larg" in query:
         query = query["larg"]
     rows = query.get("valuesLists", [])
-    columns = query.get("targetList") or (rows[0]["List"]["items"] if rows else [])  # a SELECT may have no column at all
+    columns = query.get("targetList") or (
+        rows[0]["List"]["items"] if rows else []
+    )  # a SELECT may have no column at all
     if any(
         "A_Star" in field
         for c in columns

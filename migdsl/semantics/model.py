@@ -137,6 +137,11 @@ class Table(Value):
         """The tenant column, where the table has one."""
         return next((c.name for c in self.columns if c.tenant), None)
 
+    def type_if_known(self, name: str) -> SqlType | None:
+        """The type of a column, if there is one of that name."""
+        found = self.column(name)
+        return found.type if found is not None else None
+
     def type_of(self, name: str) -> SqlType:
         """The type of a column that is known to be there."""
         found = self.column(name)

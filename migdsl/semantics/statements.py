@@ -43,6 +43,12 @@ def constrain(scene: Scene, item: ast.Constrain) -> Iterator[Operation]:
         name = item.item.target.entity
         scene.problems.unknown("MIG101", "entity", name.text, name.span, scene.entities)
         return
+    if isinstance(item.item, ast.Exclude):
+        title = f"an exclusion constraint can't be added to `{scene.table.entity}` while it is used"
+        body = "PostgreSQL builds it under a lock that stops every writer, and knows no way to do it bit by bit."
+        help_ = "create a table that has it, and fill that from this one: create … { exclude …; from … }"
+        scene.problems.error("MIG427", item.span, title, "has to be there from the start", body=body, help=help_)
+        return
     found = constraint(scene.problems, item.item, scene.after, scene.table.entity)
     yield AddConstraint(found, said(item.complies), None, item.span)
 

@@ -11,7 +11,9 @@ from migdsl.resources import read_resource
 from migdsl.values import Value
 
 _DEFINITION = re.compile(r"^[?]?([A-Za-z_]\w*)(?:\.\d+)?[ \t]*:", re.MULTILINE)
-_PIECE = re.compile(r'\s*(?:(?P<text>"[^"]*")|(?P<alias>->\s*\w+)|(?P<name>\w+)|(?P<sign>[|()\[\]]))(?P<times>[*+?]?)\s*')
+_PIECE = re.compile(
+    r'\s*(?:(?P<text>"[^"]*")|(?P<alias>->\s*\w+)|(?P<name>\w+)|(?P<sign>[|()\[\]]))(?P<times>[*+?]?)\s*'
+)
 _COMMENT = re.compile(r"//[^\n]*")
 
 # What stands for a piece that is no word of the language.
@@ -259,6 +261,14 @@ def _separated(item: Item) -> bool:
 
 def _joined(parts: list[str]) -> str:
     text = " ".join(part for part in parts if part)
-    for loose, tight in ((" ?", "?"), (" , …", ", …"), ("( ", "("), (" )", ")"), (" . ", "."), ("[. ", "[."), (" [(", "[(")):
+    for loose, tight in (
+        (" ?", "?"),
+        (" , …", ", …"),
+        ("( ", "("),
+        (" )", ")"),
+        (" . ", "."),
+        ("[. ", "[."),
+        (" [(", "[("),
+    ):
         text = text.replace(loose, tight)
     return text

@@ -70,7 +70,9 @@ def about(word: str) -> tuple[Construct, ...]:
 
 def words() -> frozenset[str]:
     """All words that `about` knows."""
-    return frozenset(word for rule in texts() if rule in rules() for word in (*first_words(rule), rule) if word.isidentifier())
+    return frozenset(
+        word for rule in texts() if rule in rules() for word in (*first_words(rule), rule) if word.isidentifier()
+    )
 
 
 def declarations() -> tuple[Construct, ...]:

@@ -97,7 +97,7 @@ def test_check_says_all_that_is_wrong(project: Path, run: Run):
     assert (ran.code, ran.out) == (1, "")
     assert "more.mig:18:" in ran.err
     assert "users.mig:27:" in ran.err
-    assert ran.err.endswith("2 errors\n")
+    assert ran.err.endswith("2 errors\n1 can be mended with --fix, 1 more with --unsafe-fixes\n")
     found = json.loads(run("check", "users.mig", "more.mig", "users.mig", "--format", "json").out)
     assert [each["file"] for each in found] == ["more.mig", "users.mig"]
 
@@ -234,7 +234,9 @@ def test_explain(run: Run):
     assert "did you mean MIG702?" in ran.err
     assert run("explain", "nothing").code == 1
     lines = run("explain").out.splitlines()
-    assert [line for line in lines if line.startswith("  ")] == [f"  {code.id}  {code.title}" for code in all_codes().values()]
+    assert [line for line in lines if line.startswith("  ")] == [
+        f"  {code.id}  {code.title}" for code in all_codes().values()
+    ]
     assert "SQL: what can be wrong between backticks" in lines
 
 

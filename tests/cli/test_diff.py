@@ -176,3 +176,21 @@ def test_colours_are_for_terminals(run: Run, new: Path, monkeypatch: pytest.Monk
     assert "\x1b" not in plain
     monkeypatch.setattr(output, "is_coloured", lambda _: True)
     assert "\x1b[" in run("diff", "users.mig", "new.mig", "--sql").out
+
+
+def test_what_the_standard_input_uses_lies_beside_the_other_version(
+    project: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+):
+    text = (project / "users.mig").read_text()
+    begin, end = text.index("tenants {"), text.index("entity User")
+    (project / "db").mkdir()
+    (project / "db/shared.mig").write_text(text[begin:end])
+    (project / "db/users.mig").write_text('use "shared.mig"\n\n' + text[:begin] + text[end:])
+
+    class Stdin:
+        buffer = io.BytesIO((project / "db/users.mig").read_bytes().replace(b"500k", b"400k"))
+
+    monkeypatch.setattr(sys, "stdin", Stdin())
+    ran = run("diff", "-", "db/users.mig")
+    assert (ran.code, ran.err) == (0, "")
+    assert "~ User rows: 400000 → 500000" in ran.out

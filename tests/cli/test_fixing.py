@@ -48,7 +48,9 @@ def test_unsafe_fixes_imply_the_safe_ones(broken: Path, run: Run) -> None:
     assert (again.code, again.out, again.err) == (0, "users.mig: no problems\n", "")
 
 
-@pytest.mark.parametrize(("words", "count"), [(["--diff"], 2), (["--fix", "--diff"], 2), (["--unsafe-fixes", "--diff"], 3)])
+@pytest.mark.parametrize(
+    ("words", "count"), [(["--diff"], 2), (["--fix", "--diff"], 2), (["--unsafe-fixes", "--diff"], 3)]
+)
 def test_diff_only_shows(broken: Path, run: Run, project: Path, words: list[str], count: int) -> None:
     before = tree(project)
     ran = run("check", "users.mig", *words)
@@ -89,7 +91,9 @@ def test_encoding_and_line_ends_stay(project: Path, run: Run) -> None:
     path = project / "users.mig"
     edit(path, "contact address", "cöntact address \U0001f600")
     good = b"\xef\xbb\xbf" + path.read_bytes().replace(b"\n", b"\r\n")
-    path.write_bytes(good.replace(b"stage off", b"stage offf").replace(b"downtime none", b"downtime none; downtime none"))
+    path.write_bytes(
+        good.replace(b"stage off", b"stage offf").replace(b"downtime none", b"downtime none; downtime none")
+    )
     assert run("check", "users.mig", "--fix").code == 0
     assert path.read_bytes() == good
 

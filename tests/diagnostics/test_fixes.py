@@ -80,6 +80,8 @@ def test_respelling_is_safe_where_there_is_but_one_word() -> None:
     assert fixes.respelling(span, "xyz", ["live", "off"]) is None
 
 
-@pytest.mark.parametrize(("word", "sure"), [("stgae", True), ("stal", False), ("zzz", False), ("", False), ("x" * 99, False)])
+@pytest.mark.parametrize(
+    ("word", "sure"), [("stgae", True), ("stal", False), ("zzz", False), ("", False), ("x" * 99, False)]
+)
 def test_is_sure(word: str, sure: bool) -> None:
     assert is_sure(word, ["stage", "stale", "stall", "off"]) == sure

@@ -10,7 +10,7 @@ import pytest
 
 from migdsl.diagnostics import Diagnostic, Severity
 from migdsl.introspect.compare import compare
-from migdsl.introspect.connect import address, reading
+from migdsl.introspect.connect import UnreadableError, address, reading
 from migdsl.introspect.read import read
 from migdsl.rehearsal.server import Server
 from migdsl.source import SourceFile
@@ -263,3 +263,14 @@ def test_a_fresh_import_has_no_error_against_its_own_database(nasty: str, text: 
     # What the language can't say stays a warning: names with line breaks, a CHECK of the clock, an invalid index, a trigger.
     assert {d.code for d in problems} == {"MIG734", "MIG735"}
     assert len(problems) < 12
+
+
+def test_a_role_that_may_not_look_is_no_difference(made: psycopg.Connection) -> None:
+    made.execute(b"DROP ROLE IF EXISTS migdsl_nobody; CREATE ROLE migdsl_nobody")
+    found = check({"x.mig": FILE.replace("VERSION", "18").replace('"state"', "app.state")}, "x.mig")
+    assert found.module is not None
+    refused = pytest.raises(UnreadableError, match="permission denied for schema app")
+    with refused as raised, reading(address(f"{made.info.dsn} options='-c role=migdsl_nobody'")) as session:
+        compare(found.module, found.module.databases[0], read(session), session)
+    assert "USAGE on the schemas" in raised.value.help
+    made.execute(b"DROP ROLE migdsl_nobody")

@@ -257,3 +257,11 @@ def test_a_variable_that_is_not_set_is_named() -> None:
     with pytest.raises(UnreadableError, match="NO_SUCH_URL is not set"):
         address("env:NO_SUCH_URL", {})
     assert address("env:A_URL", {"A_URL": "x"}).variable == "A_URL"
+
+
+def test_a_role_without_any_right_reads_the_same(nasty: str, text: str) -> None:
+    joint = "&" if "?" in nasty else "?"
+    with psycopg.connect(nasty, autocommit=True) as connection:
+        connection.execute("DROP ROLE IF EXISTS migdsl_nobody; CREATE ROLE migdsl_nobody")
+        assert render(catalog_of(f"{nasty}{joint}options=-c%20role%3Dmigdsl_nobody"), None) == text
+        connection.execute("DROP ROLE migdsl_nobody")

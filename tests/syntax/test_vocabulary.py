@@ -58,7 +58,11 @@ def grammar() -> lark.Lark:
     """The grammar, ready to read any construct by itself."""
     starts = sorted({owners()[rule] for rule in vocabulary.texts() if rule in owners()})
     return lark.Lark(
-        read_resource("grammar", "mig.lark"), parser="lalr", start=starts, postlex=Separators(), maybe_placeholders=False
+        read_resource("grammar", "mig.lark"),
+        parser="lalr",
+        start=starts,
+        postlex=Separators(),
+        maybe_placeholders=False,
     )
 
 

@@ -15,7 +15,10 @@ from migdsl.syntax.unit import Files
 from migdsl.workspace import check
 from tools import refresh_cases
 
-CASES = {path.stem: refresh_cases.source(path.read_text(encoding="utf-8")) for path in sorted(refresh_cases.CASES.glob("*.mig"))}
+CASES = {
+    path.stem: refresh_cases.source(path.read_text(encoding="utf-8"))
+    for path in sorted(refresh_cases.CASES.glob("*.mig"))
+}
 
 
 @cache
@@ -25,7 +28,10 @@ def problems(text: str) -> tuple[Diagnostic, ...]:
 
 WITH_FIXES = {name: text for name, text in CASES.items() if fixable(problems(text), unsafe=True)}
 SHOWN = {
-    (found.code, found.fix.applicability.value) for text in CASES.values() for found in problems(text) if found.fix is not None
+    (found.code, found.fix.applicability.value)
+    for text in CASES.values()
+    for found in problems(text)
+    if found.fix is not None
 }
 
 
@@ -42,9 +48,7 @@ def mended(text: str, *, unsafe: bool) -> tuple[str, int]:
 
 
 def test_codes_promise_what_their_fixes_are() -> None:
-    best: dict[str, str] = {}
-    for code, kind in sorted(SHOWN, reverse=True):  # safe comes last, and stands
-        best[code] = kind
+    best = dict(sorted(SHOWN, reverse=True))  # safe comes last, and stands
     promised = {code.id: code.fix for code in all_codes().values() if code.fix != "none"}
     assert promised == best, "a code's `fix` is the best that a case of it shows"
 

@@ -42,7 +42,9 @@ def test_every_code_has_a_bad_case() -> None:
 
 def test_every_rule_has_a_good_case() -> None:
     missing = sorted(code for code in RULED - NOT_OF_A_TEXT - LATER if not GOOD[code])
-    assert missing == [], f"rules without a good case (fine_{missing[:1]}_….mig) in tests/cases/check/: {', '.join(missing)}"
+    assert (
+        missing == []
+    ), f"rules without a good case (fine_{missing[:1]}_….mig) in tests/cases/check/: {', '.join(missing)}"
 
 
 def test_cases_are_of_codes_that_exist() -> None:
@@ -56,7 +58,9 @@ def test_a_good_case_is_near_a_bad_one_and_passes(code: str) -> None:
         assert refresh_cases.codes(path) == [], path.name
         lines = refresh_cases.source(path.read_text(encoding="utf-8")).splitlines()
         near = [
-            difflib.SequenceMatcher(None, refresh_cases.source(bad.read_text(encoding="utf-8")).splitlines(), lines).ratio()
+            difflib.SequenceMatcher(
+                None, refresh_cases.source(bad.read_text(encoding="utf-8")).splitlines(), lines
+            ).ratio()
             for bad in BAD[code]
         ]
         assert NEAR <= max(near) < 1, path.name

@@ -78,7 +78,6 @@ migration users_email { downtime window 10m "Sunday 02:00 UTC" }
 impact { downtime 10m }""",
         fix="none",
     ),
-
     Code(
         id="MIG605",
         severity=Severity.WARNING,

@@ -211,7 +211,6 @@ gate clean when drift_rat < 0.1% for 24h""",
 gate clean when drift_rate < 0.1% for 24h""",
         fix="unsafe",
     ),
-
     Code(
         id="MIG122",
         severity=Severity.ERROR,
@@ -226,7 +225,6 @@ gate clean when drift_rate < 5s""",
 gate clean when drift_rate < 0.1%""",
         fix="none",
     ),
-
     Code(
         id="MIG123",
         severity=Severity.ERROR,
@@ -248,7 +246,6 @@ validate User {
 change User { add nickname text? }""",
         fix="unsafe",
     ),
-
     Code(
         id="MIG124",
         severity=Severity.ERROR,

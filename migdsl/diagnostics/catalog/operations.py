@@ -247,4 +247,36 @@ change User {
 change User { rename table to people }""",
         fix="none",
     ),
+    Code(
+        id="MIG426",
+        severity=Severity.ERROR,
+        title="adding this column would rewrite the table",
+        why="""\
+A generated column, an identity and a serial give every row that is there a value of its own, all at once: PostgreSQL \
+writes the whole table anew under a lock that stops readers and writers. A plain column is there in an instant; a \
+trigger keeps it equal to what it is computed from, and batches fill the rows from before.""",
+        bad="""\
+entity Line in app.lines { id bigint key; tenant_id uuid tenant; price integer; amount integer }
+change Line { add total integer generated `price * amount` }""",
+        good="""\
+entity Line in app.lines { id bigint key; tenant_id uuid tenant; price integer; amount integer }
+change Line { add total integer { from `price * amount` } }""",
+        fix="none",
+    ),
+    Code(
+        id="MIG427",
+        severity=Severity.ERROR,
+        title="a table must have this from the start",
+        why="""\
+An exclusion constraint can't be built while a table is used: PostgreSQL has neither NOT VALID nor USING INDEX for it. \
+The key and the tenant column are what every batch and every gate goes by, so a column becomes neither by being added: \
+it is filled first, and the key is changed by `key (…)`.""",
+        bad="""\
+entity Booking in app.bookings { id bigint key; tenant_id uuid tenant; room integer; during tstzrange }
+change Booking { exclude using gist (during with "&&") }""",
+        good="""\
+entity Booking in app.bookings { id bigint key; tenant_id uuid tenant; room integer; during tstzrange }
+create Slot in app.slots { id bigint key; tenant_id uuid tenant; during tstzrange; exclude using gist (during with "&&") }""",
+        fix="none",
+    ),
 )

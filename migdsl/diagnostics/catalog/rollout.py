@@ -198,7 +198,6 @@ migration users_email {
 change User { drop old_settings after 14d irreversible because "unread for years" }""",
         fix="none",
     ),
-
     Code(
         id="MIG511",
         severity=Severity.ERROR,

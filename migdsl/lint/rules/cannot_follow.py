@@ -78,12 +78,11 @@ def _needed(module: CheckedModule, change: Change, operation: DropConstraint) ->
                 f"a foreign key of `{other.entity}` needs what is dropped here",
                 Label(operation.span, "dropped here"),
                 (Label(constraint.span, f"points at {', '.join(columns)}"),),
-                body="A foreign key points at columns that are unique: without the constraint there would be nothing to point at.",
+                body="A foreign key points at columns that are unique: without the constraint it could not stand.",
                 help=_way_out(other, constraint),
             )
 
 
 def _way_out(other: Table, constraint: Constraint) -> str:
-    return f"drop the foreign key in the same migration, and make it again in the next: change {other.entity} {{ " + (
-        f"drop constraint {called(other, constraint)} }}"
-    )
+    change = f"change {other.entity} {{ drop constraint {called(other, constraint)} }}"
+    return f"drop the foreign key in the same migration, and make it again in the next: {change}"

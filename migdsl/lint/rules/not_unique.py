@@ -17,6 +17,7 @@ from migdsl.semantics.model import (
 )
 
 _SAME = "every row that is there would have the same value"
+_WAY_OUT = "fill the new column by `from`, with something that tells the rows apart"
 
 
 def check(module: CheckedModule) -> Iterator[Diagnostic]:
@@ -37,7 +38,11 @@ def check(module: CheckedModule) -> Iterator[Diagnostic]:
                             Severity.ERROR,
                             f"`{', '.join(unique.columns)}` can't be made unique here",
                             Label(unique.span, reason),
-                            help=f"unique ({operation.column.name}), over columns of types that have an order",
+                            help=(
+                                _WAY_OUT
+                                if reason == _SAME
+                                else f"unique ({operation.column.name}), over columns of types that have an order"
+                            ),
                         )
 
 
@@ -59,8 +64,7 @@ def _reason(change: Change, operation: AddColumn, unique: UniqueSet) -> str:
 def _added_alike(change: Change, operation: AddConstraint) -> Iterator[Diagnostic]:
     if _same_in_all(change, operation.constraint.columns, _alike(change)):
         title = f"`{', '.join(operation.constraint.columns)}` can't be made unique here"
-        help_ = "fill the new column by `from`, with something that tells the rows apart"
-        yield Diagnostic("MIG409", Severity.ERROR, title, Label(operation.span, _SAME), help=help_)
+        yield Diagnostic("MIG409", Severity.ERROR, title, Label(operation.span, _SAME), help=_WAY_OUT)
 
 
 def _same_in_all(change: Change, columns: tuple[str, ...], alike: set[str]) -> bool:
@@ -74,9 +78,10 @@ def _alike(change: Change) -> set[str]:
     """New columns that are given the same value in every row that is there."""
     found: set[str] = set()
     for operation in change.operations:
-        if isinstance(operation, AddColumn) and (operation.source is not None or operation.column.default is not None):
+        if isinstance(operation, AddColumn):
+            source = operation.source
             # With a `from` the default comes only when rows have their values.
-            if operation.source is None or not operation.source.names():
+            if operation.column.default is not None if source is None else not source.names():
                 found.add(operation.column.name)
     return found
 

@@ -28,7 +28,7 @@ def check(module: CheckedModule) -> Iterator[Diagnostic]:
                 f"`{change.table.entity}.{operation.column.name}` is what rows are known by, and can only get a wider type",
                 Label(operation.span, "computed from the old value"),
                 (Label(*place),),
-                body="Batches, the ledger and other tables know rows by it. Computed values could meet, or be those of other rows.",
+                body="Batches, the ledger and other tables know rows by it. Computed values could meet, or be other rows'.",
                 help="leave `from` out where a cast widens it; else add a new column beside it, and make it the key later",
             )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 
 from migdsl.diagnostics import Diagnostic, Label, Severity
 from migdsl.dialect.session import dependence
@@ -21,7 +22,7 @@ def check(module: CheckedModule) -> Iterator[Diagnostic]:
     """Every `from` and `back`: clients compute them in the trigger, jobs in sessions of their own."""
     for change in module.changes:
         for what, expression, type_, span in _expressions(change):
-            why = dependence(expression.tree, lambda name, c=change: _type_of(c, name), type_)
+            why = dependence(expression.tree, partial(_type_of, change), type_)
             if why is not None:
                 yield Diagnostic(
                     "MIG416",

@@ -22,7 +22,7 @@ def check(module: CheckedModule) -> Iterator[Diagnostic]:
     plans = lower(module).tables
     soak = max((p.soak_seconds for p in plans if p.soak_seconds is not None), default=0)
     window = WINDOW_SECONDS if any(p.fills for p in plans) else 0
-    waits = _waits(module.rollout if any(p.comparisons for p in plans) else None, window, soak)
+    waits = _waits(module.rollout if any(p.switched for p in plans) else None, window, soak)
     for due in dues:
         parts = [(what, s) for phase, what, s in waits if PHASES.index(phase) <= PHASES.index(due.phase) and s]
         needed = sum(seconds for _, seconds in parts)

@@ -1,0 +1,73 @@
+"""After contract, a real PostgreSQL has what the folded entity says: `check --against` finds nothing."""
+
+from __future__ import annotations
+
+import pytest
+
+from migdsl.cli.against import differences
+from migdsl.workspace import check
+from tests.folding.support import finished
+from tests.ops.story import SEED, Story, Walk, change
+from tests.ops.support import CONTACT, USERS, USERS_DDL, mig
+
+DDL = f"""
+CREATE TYPE mood AS ENUM ('sad', 'ok');
+{USERS_DDL};
+ALTER TABLE users ADD age integer, ADD state mood, ADD note varchar(20) DEFAULT 'x' NOT NULL;
+ALTER TABLE users ADD CONSTRAINT users_age_check CHECK (age > 0);
+CREATE INDEX users_note_idx ON users (note);
+{SEED}"""
+ENTITY = USERS.replace(
+    "  unique (tenant_id",
+    """  age        integer?
+  state      enum mood("sad", "ok")?
+  note       varchar(20) default "x"
+  check `age > 0`
+  index (note)
+  unique (tenant_id""",
+)
+CHANGES = {
+    "a pair": (CONTACT,),
+    "columns": (
+        "add nick text? pii",
+        'add region text default "eu"',
+        "add code integer? { unique per tenant }",
+        'drop age after 30d irreversible because "x"\n  drop constraint users_age_check irreversible because "y"',
+    ),
+    "nulls": ("require email { from `username || '@x'` }", "optional note { back `'x'` }"),
+    "types": ("retype age bigint", "retype note text"),
+    "defaults": ('default email "none"', "drop default note"),
+    "constraints": (
+        "index (lower(email))",
+        'check `length(note) > 0` as note_ck { complies because "x" }',
+        "unique (id, note)",
+        'drop index users_note_idx irreversible because "x"',
+    ),
+    "a rename": ("rename username to login",),
+    "renames": ("rename note to remark", 'rename age to "Age"'),
+    "a label": ('enum mood add "fine" after "sad"',),
+    "a table": ("rename table to people",),
+    "what is said": ('comment "people"', 'comment age "years"'),
+}
+
+
+@pytest.mark.parametrize("name", CHANGES)
+def test_the_entity_is_what_the_catalogue_shows(walk: Walk, name: str):
+    operations = CHANGES[name]
+    text = mig(ENTITY, operations[0] if operations[0].lstrip().startswith("change") else change(*operations))
+    before = check({"m.mig": text}, "m.mig")
+    if any(d.code == "MIG007" for d in before.diagnostics):
+        pytest.skip("of a later release")
+    schema = finished({"m.mig": text}, into="schema.mig")["schema.mig"]
+
+    def look(story: Story) -> None:
+        assert told(story, schema) == []
+        assert told(story, mig(ENTITY)) != [] or name == "what is said", "the comparison sees nothing"
+
+    walk(text, DDL, looks={"contract": look})
+
+
+def told(story: Story, schema: str) -> list[str]:
+    """What differs between a schema and the database, but for the tables of our own tests."""
+    found = differences(story.url, {"schema.mig": schema})
+    return [f"{d.code} {d.title}" for d in found if "migdsl" not in d.title]
