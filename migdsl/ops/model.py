@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import Enum
 
-from migdsl.semantics.model import Table
+from migdsl.semantics.model import Source, Table
 from migdsl.values import Value
 
 
@@ -153,7 +153,11 @@ class Violation(Value):
 
 
 class TablePlan(Value):
-    """All that happens to one table. `leaves`: it goes away as a whole, so that only the counter of writes can be read."""
+    """All that happens to one table.
+
+    `leaves`: it goes away as a whole, so that only the counter of writes can be read. `origin`: where the rows of a new
+    table come from; then comparisons speak of its rows as `t` and of those that they come from as `s`.
+    """
 
     table: Table
     steps: tuple[Step, ...]
@@ -174,6 +178,7 @@ class TablePlan(Value):
         """The columns that get their new type in one swap."""
         return tuple(f"{self.table.entity}.{c.column}" for c in self.comparisons if c.swapped)
     leaves: bool = False
+    origin: Source | None = None
 
 
 class Lowered(Value):

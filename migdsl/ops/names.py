@@ -33,6 +33,16 @@ def failure(migration: str, of: Table, column: str) -> str:
     return qualified(LEDGER, derived(*_owner(migration, of), column, suffix="from_fails"))
 
 
+def fill(migration: str, of: Table) -> str:
+    """The function that carries another table's rows over to a new one, as SQL."""
+    return qualified(LEDGER, derived(*_owner(migration, of), suffix="fill"))
+
+
+def fill_trigger(migration: str, of: Table) -> str:
+    """The trigger that calls it, on the other table, as SQL."""
+    return quote(derived("~migdsl", *_owner(migration, of), suffix="fill"))
+
+
 def counter(migration: str, of: Table) -> str:
     """The sequence that counts writes of old code, as SQL."""
     return qualified(LEDGER, derived(*_owner(migration, of), suffix="old_writes"))

@@ -26,6 +26,7 @@ def function(
     if given != "NEW":
         # What the trigger does for one pair must not look like a client's write to another.
         lines = ["DECLARE", "  given record := NEW;  -- as the client wrote it", "BEGIN"]
+        lines += _whole(migration, table, pairs_) if fill else []
     for pair in pairs_:
         others = tuple(other.column for other in pairs_ if other is not pair)
         lines += _Clauses(migration, table, pair, given, others).lines(fill, turns)
@@ -38,6 +39,25 @@ def function(
         f"CREATE OR REPLACE FUNCTION {names.function(migration, table)}() RETURNS trigger\n"
         f"  LANGUAGE plpgsql SET search_path = {', '.join(_schemas(table))} AS {tag}\n{body}\n{tag}"
     )
+
+
+def _whole(migration: str, table: Table, pairs_: tuple[Pair, ...]) -> list[str]:
+    """Who writes one part of what is split, in a row that hasn't been filled, must not lose the others on the way back."""
+    lines: list[str] = []
+    for pair in pairs_:
+        parts = {p.column: {p.column, *(s.column for s in p.siblings)} for p in pairs_}
+        others = set().union(*(group for group in parts.values() if pair.column in group)) - {pair.column}
+        if others:
+            new = column_name(pair.column)
+            changed = " OR ".join(
+                f"given.{column_name(c)} IS DISTINCT FROM OLD.{column_name(c)}" for c in sorted(others, key=str.encode)
+            )
+            lines += [
+                f"    IF NEW.{new} IS NULL AND OLD.{new} IS NULL AND ({changed}) THEN",
+                f"      NEW.{new} := {attempts.written(migration, table, pair, 'OLD')};",
+                "    END IF;",
+            ]
+    return ["  IF TG_OP = 'UPDATE' THEN", *lines, "  END IF;"] if lines else []
 
 
 def _schemas(table: Table) -> list[str]:

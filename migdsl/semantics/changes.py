@@ -111,6 +111,14 @@ def _reference(scene: Scene, column: Column, target: ast.Target, item: ast.Add) 
     return AddConstraint(found, said(item.complies), None, target.span)
 
 
+def _split(scene: Scene, item: ast.Split) -> Iterator[Operation]:
+    return reshape.split(scene, item, _add)
+
+
+def _merge(scene: Scene, item: ast.Merge) -> Iterator[Operation]:
+    return reshape.merge(scene, item, _add)
+
+
 def _drop(scene: Scene, item: ast.Drop) -> Iterator[Operation]:
     column = scene.existing(item.column)
     if column is not None:
@@ -226,8 +234,8 @@ _OPERATIONS: Mapping[type, Callable[[Scene, Any], Iterator[Operation]]] = {
     ast.Require: _require,
     ast.Optional: _optional,
     ast.Rename: reshape.rename,
-    ast.Split: reshape.split,
-    ast.Merge: reshape.merge,
+    ast.Split: _split,
+    ast.Merge: _merge,
     ast.Retype: reshape.retype,
     ast.SetDefault: reshape.set_default,
     ast.ExtendEnum: reshape.extend_enum,

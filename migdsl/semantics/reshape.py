@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 from migdsl.dialect import sql as dialect
 from migdsl.dialect.names import qualified, quote
@@ -48,57 +48,51 @@ def rename(scene: Scene, item: ast.Rename) -> Iterator[Operation]:
     yield DropColumn(column, scene.soak(item.after), None, None, item.span, words)
 
 
-def split(scene: Scene, item: ast.Split) -> Iterator[Operation]:
-    """New columns computed from one that goes."""
+Adding = Callable[[Scene, ast.Add], Iterator[Operation]]
+
+
+def split(scene: Scene, item: ast.Split, add: Adding) -> Iterator[Operation]:
+    """New columns, each as `add` makes one, computed from one that goes."""
     column = scene.existing(item.column)
-    added = _split_columns(scene, item)
+    values = {sql_name(v.column): v for v in item.values}
+    added: list[Operation] = []
+    for node in item.into:
+        value = values.pop(sql_name(node.name), None)
+        if value is None:
+            _no_value(scene, node, f"{sql_name(node.name)} = `…`")
+        added += add(scene, ast.Add(node, value.sql if value else None, (), (), None, (), item.span))
+    known = [sql_name(node.name) for node in item.into]
+    for name, value in values.items():
+        scene.problems.unknown("MIG102", "column", name, value.column.span, known, "in this split")
     if column is None or not _movable(scene, item.column, column, "split"):
         return
-    words = f"split {column.name} into {', '.join(c.name for c, _ in added)}"
+    words = f"split {column.name} into {', '.join(known)}"
     # One way back for all of them: the first carries it, the others are its siblings.
     back = scene.own_back(item.back, column)
-    for number, (new, source) in enumerate(added):
-        yield AddColumn(new, source, (back,) if back and number == 0 else (), (), None, item.span, words)
+    for operation in added:
+        if isinstance(operation, AddColumn):
+            backs, back = ((back,) if back else ()), None
+            yield replace(operation, backs=backs, said=words)
+        else:
+            yield operation
     yield DropColumn(column, scene.soak(item.after), None, said(item.irreversible), item.span, words)
 
 
-def _split_columns(scene: Scene, item: ast.Split) -> list[tuple[Column, Expression | None]]:
-    values = {sql_name(v.column): v for v in item.values}
-    found = []
-    for node in item.into:
-        scene.free(node.name)
-        value = values.pop(sql_name(node.name), None)
-        source = scene.source(value.sql) if value else None
-        if value is None:
-            title = f"nothing says what `{sql_name(node.name)}` is computed from"
-            help_ = f"{sql_name(node.name)} = `…`"
-            scene.problems.error(
-                "MIG401", node.name.span, title, "has no value for the rows that are there", help=help_
-            )
-        found.append((tables.column(scene.problems, node), source))
-    for name, value in values.items():
-        known = [c.name for c, _ in found]
-        scene.problems.unknown("MIG102", "column", name, value.column.span, known, "in this split")
-    return found
-
-
-def merge(scene: Scene, item: ast.Merge) -> Iterator[Operation]:
-    """One new column computed from several that go."""
+def merge(scene: Scene, item: ast.Merge, add: Adding) -> Iterator[Operation]:
+    """One new column, as `add` makes one, computed from several that go."""
     columns = [c for name in item.columns if (c := scene.existing(name)) and _movable(scene, name, c, "merged")]
-    scene.free(item.into.name)
-    into = tables.column(scene.problems, item.into)
-    source = scene.source(item.source)
     if item.source is None:
-        help_ = "from `…`, over the columns that are merged"
-        title = f"nothing says what `{into.name}` is computed from"
-        scene.problems.error(
-            "MIG401", item.into.name.span, title, "has no value for the rows that are there", help=help_
-        )
-    backs = tuple(b for node in item.backs if (b := scene.back(node)) is not None)
-    words = f"merge {', '.join(c.name for c in columns)} into {into.name}"
-    yield AddColumn(into, source, backs, (), None, item.span, words)
+        _no_value(scene, item.into, "from `…`, over the columns that are merged")
+    words = f"merge {', '.join(c.name for c in columns)} into {sql_name(item.into.name)}"
+    for operation in add(scene, ast.Add(item.into, item.source, item.backs, (), None, (), item.span)):
+        yield replace(operation, said=words) if isinstance(operation, AddColumn) else operation
     for column in columns:
         yield DropColumn(column, scene.soak(item.after), None, said(item.irreversible), item.span, words)
+
+
+def _no_value(scene: Scene, node: ast.Column, help_: str) -> None:
+    title = f"nothing says what `{sql_name(node.name)}` is computed from"
+    scene.problems.error("MIG401", node.name.span, title, "has no value for the rows that are there", help=help_)
 
 
 def _movable(scene: Scene, name: ast.Name, column: Column, verb: str) -> bool:

@@ -8,9 +8,11 @@ from dataclasses import dataclass
 from migdsl.diagnostics import Diagnostic, Label, Severity
 from migdsl.source import Span
 
-_PIECE = re.compile(
-    r'#[^\n]*|"(?:[^"\\\n]|\\.|"")*"|`(?:[^`]|``)*`|(?P<open>[{(])|(?P<close>[})])|(?P<end>[\n;])|(?P<bad>["`])'
+_PIECE = re.compile(  # `*+` never goes back, so that a long text takes no memory
+    r'#[^\n]*|"[^"\\\n]*+(?:(?:\\.|"")[^"\\\n]*+)*+"|`[^`]*+(?:``[^`]*+)*+`'
+    r'|(?P<open>[{(])|(?P<close>[})])|(?P<end>[\n;])|(?P<bad>["`])'
 )
+_IN_STRING = re.compile(r'\\.|(?P<pair>"")|(?P<end>\n)')
 _PAIRS = {"}": "{", ")": "("}
 _OPENS = re.compile(r"\n[^\n]*(?:=|\b(?:from|back|list|check|where|generated|default))[ \t]*`$")
 _LINE_OF_ITS_OWN = re.compile(r"\n(?:\}|(?:migration|database|tenants|entity|change|cutover|flag)\b[^\n`]*\{)")
@@ -51,7 +53,7 @@ def outline(path: str, text: str) -> Outline:
     frames = [_Frame(-1, "")]
     for match in _PIECE.finditer(text):
         if match["bad"]:
-            problems.append(_unterminated(path, text, match.start()))
+            problems.append(_unterminated(path, text, _odd(text, match.start())))
             break
         if match["end"] and frames[-1].char != "(":
             _close_statement(frames[-1], text, match.start(), match.end())
@@ -93,6 +95,18 @@ def _margin(text: str, at: int) -> int:
     """How far the line is indented: a brace further left than the line whose block it closes was meant for another."""
     line = text[text.rfind("\n", 0, at) + 1 : at + 1]
     return len(line) - len(line.lstrip())
+
+
+def _odd(text: str, at: int) -> int:
+    """The quote too many, where nothing closes the one at `at`: of a doubled one, the first may close and the second open."""
+    if text[at] == "`":
+        return text.rindex("`")
+    for match in _IN_STRING.finditer(text, at + 1):
+        if match["end"]:
+            break
+        if match["pair"]:
+            at = match.end() - 1
+    return at
 
 
 def _unterminated(path: str, text: str, at: int) -> Diagnostic:

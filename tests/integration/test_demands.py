@@ -88,6 +88,10 @@ def test_a_condition_holds_once_every_reading_of_its_time_does(demanding: Projec
     assert unmet(demanding)[0].startswith("clean: ")
     demanding.pass_time("2 hours")
     demanding.upgrade("users_email_enforce")
+    demanding.downgrade("users_email_expand")
+    # Nor is one that stands alone since the time began.
+    demanding.pass_time("90 hours")
+    assert unmet(demanding)[0].startswith("clean: ")
 
 
 def test_one_bad_reading_in_between_is_enough(demanding: Project) -> None:

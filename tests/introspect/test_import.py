@@ -232,6 +232,8 @@ def test_the_transaction_changes_nothing_and_waits_for_nobody_long(database: str
     [
         "postgresql://user:s3cr3t@/w0rd@localhost:1/db",
         "postgresql://user:s3cr3t/w0rd@localhost:1/db",
+        "postgresql://user:s3cr3t@w0rd@localhost:1/db",
+        "postgresql://user:w0rd/s3cr3t@localhost/db",
         "postgresql://user:s3cr3t?w0rd@localhost:1/db",
         "postgresql://user:s3cr3t@localhost:1/db",
         "postgresql://user:s3cr3t@no.such.host.invalid/db",

@@ -141,7 +141,7 @@ def sql_of(lowered: Lowered) -> list[str]:
 def test_what_is_dangerous_is_refused(danger: str):
     operation, code = REFUSED[danger]
     _, found = checked(mig(ENTITIES, change(operation, entity="Thing")))
-    assert [line.split()[0] for line in found] == [code], found
+    assert code in [line.split()[0] for line in found], found
 
 
 @pytest.mark.parametrize("danger", SAFE)

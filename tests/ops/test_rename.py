@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-import pytest
+import re
 
+import pytest
+from psycopg.errors import ObjectNotInPrerequisiteState
+
+from migdsl.dialect.names import literal
+from migdsl.resources import read_resource
 from tests.ops.story import Story, Walk, change, sees
-from tests.ops.support import T1, T2, mig
+from tests.ops.support import T1, T2, lowered, mig, statements
 
 both_versions = pytest.mark.parametrize("version", [18, 16])
 CUSTOMER = "entity Customer in app.customers { id bigint key; tenant_id uuid tenant; index (tenant_id, id) }"
@@ -117,5 +122,87 @@ def test_all_that_stands_on_a_column_follows_it_and_comes_back(walk: Walk):
             ),
             "contract": contracted,
             "back contract": sees("SELECT count(*) FROM orders WHERE (code, buyer_id) = (ref, customer_id)", (10,)),
+        },
+    )
+
+
+ODD = {
+    "DROP INDEX orders_lower_ix; CREATE INDEX orders_lower_ix ON orders (lower(ref) DESC) WHERE ref <> ''": (
+        "orders_lower_ix of public.orders is more than its entity says: it has an order of its own"
+    ),
+    "DROP INDEX orders_lower_ix; CREATE INDEX orders_lower_ix ON orders (lower(ref) text_pattern_ops) WHERE ref <> ''": (
+        "it has an operator class"
+    ),
+    "ALTER INDEX orders_lower_ix SET (fillfactor = 70)": "it has options: fillfactor=70",
+    "ALTER TABLE orders REPLICA IDENTITY DEFAULT, DROP CONSTRAINT orders_ref_uq;"
+    "ALTER TABLE orders ADD CONSTRAINT orders_ref_uq UNIQUE (tenant_id, ref) DEFERRABLE": "it is deferrable",
+    "ALTER TABLE orders REPLICA IDENTITY DEFAULT, DROP CONSTRAINT orders_ref_uq;"
+    "ALTER TABLE orders ADD CONSTRAINT orders_ref_uq UNIQUE NULLS NOT DISTINCT (tenant_id, ref)": (
+        "NULLs are not distinct in it"
+    ),
+    "ALTER TABLE orders DROP CONSTRAINT orders_customer_id_fkey;"
+    "ALTER TABLE orders ADD FOREIGN KEY (customer_id) REFERENCES customers ON UPDATE CASCADE ON DELETE CASCADE": (
+        "orders_customer_id_fkey of public.orders is more than its entity says: it says what happens on update"
+    ),
+    "ALTER TABLE orders DROP CONSTRAINT orders_customer_id_fkey;"
+    "ALTER TABLE orders ADD FOREIGN KEY (customer_id) REFERENCES customers": "it says something else of deletes",
+    "ALTER TABLE orders DROP CONSTRAINT orders_ref_ck;"
+    "ALTER TABLE orders ADD CONSTRAINT orders_ref_ck CHECK (ref <> '') NOT VALID": "it was never validated",
+    "CREATE INDEX extra ON orders (ref)": "column ref of public.orders is still used by: index public.extra",
+}
+
+
+def test_what_a_twin_would_lose_is_refused_before_anything_has_changed(walk: Walk):
+    story = walk(mig(CUSTOMER, ORDER, RENAME), DDL, looks=None)
+    for statement, wanted in ODD.items():
+        with story.connection.transaction(force_rollback=True):
+            story.execute(statement)
+            with pytest.raises(ObjectNotInPrerequisiteState, match=re.escape(wanted)):
+                guards(story)
+    guards(story)
+
+
+def guards(story: Story) -> None:
+    """What expand asks before it changes anything, on the story's own connection."""
+    story.execute(read_resource("templates", "alembic/ledger.sql"))
+    plan = lowered(mig(CUSTOMER, ORDER, RENAME))
+    for step in plan.phase("expand"):
+        if step.operation in ("create_procedures", "check_dependents", "check_twin"):
+            for part in step.up:
+                for statement in statements(part):
+                    with story.connection.transaction():
+                        story.execute(statement)
+
+
+NASTY = (
+    'Größe "1"',
+    "user",
+    "new",
+    "é" * 31 + "x",  # 63 bytes
+)
+
+
+@pytest.mark.parametrize("name", NASTY)
+def test_names_that_need_quotes(walk: Walk, name: str):
+    quoted = '"' + name.replace('"', '""') + '"'
+    entity = f"""entity T in app."my shop".{quoted} {{
+      id bigint key; "tenant id" uuid tenant; {quoted} text?; unique ("tenant id", {quoted}); index ({quoted}) as "i x"
+      check `{quoted} <> ''` as {quoted}; index ("tenant id", id) }}"""
+    ddl = f"""CREATE SCHEMA "my shop"; CREATE TABLE "my shop".{quoted} (id bigint PRIMARY KEY, "tenant id" uuid NOT NULL,
+      {quoted} text, UNIQUE ("tenant id", {quoted}), CONSTRAINT {quoted} CHECK ({quoted} <> ''));
+      CREATE INDEX "i x" ON "my shop".{quoted} ({quoted}); CREATE INDEX ON "my shop".{quoted} ("tenant id", id);
+      COMMENT ON CONSTRAINT {quoted} ON "my shop".{quoted} IS 'it''s "so"';
+      INSERT INTO "my shop".{quoted} VALUES (1, '{T1}', 'x')"""
+    tenants = 'tenants { key "tenant id" uuid; list `SELECT id FROM public.tenants ORDER BY id` }'
+    rename = change(f'rename {quoted} to "other ""name"""', entity="T")
+    walk(
+        mig(entity, rename, tenants=tenants),
+        ddl,
+        looks={
+            "backfill": sees(f'SELECT "other ""name""" FROM "my shop".{quoted}', ("x",)),
+            "contract": sees(
+                f"SELECT count(*) FROM pg_constraint WHERE contype = 'c' AND conname = {literal(name)}", (1,)
+            ),
+            "back contract": sees(f'SELECT {quoted} FROM "my shop".{quoted}', ("x",)),
         },
     )

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 
 import pytest
 
 from migdsl.dialect.names import quote
 from migdsl.ops import pairs, triggers
+from migdsl.values import replace
 from tests.ops.support import T1, Connection, Migration, all_rows, checked, mig, one
 
 Expanded = Callable[..., Migration]

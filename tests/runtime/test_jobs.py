@@ -31,6 +31,14 @@ def test_every_statement_of_a_reconciliation_names_the_tenant(name: str):
         replace(RECONCILE, **{name: sql.replace(":tenant_id", "tenant_id")})
 
 
+def test_what_is_asked_beside_the_rows_names_nothing_else():
+    with pytest.raises(ValueError, match="hold"):
+        replace(BACKFILL, hold="SELECT :tenant_id")
+    replace(RECONCILE, invariants=(("shared", "SELECT count(*) FROM currencies"), ("own", "SELECT :tenant_id")))
+    with pytest.raises(ValueError, match="the invariant 'odd'"):
+        replace(RECONCILE, invariants=(("odd", "SELECT :tenant_id, :other"),))
+
+
 @pytest.mark.parametrize("name", ["next_bound", "batch", "count"])
 def test_every_batch_names_both_bounds(name: str):
     sql = getattr(BACKFILL, name)

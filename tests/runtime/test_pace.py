@@ -63,3 +63,10 @@ def test_backoff_doubles_up_to_the_longest_with_jitter():
         full = min(60.0, 2.0**attempt)
         assert full / 2 <= min(found) < max(found) <= full
         assert max(found) - min(found) > full * 0.3
+
+
+def test_no_more_rows_a_second_than_they_may():
+    pace = Pace(rows_per_second=100, duty=0.5)
+    assert pause_after(pace, 0.02, 50) == pytest.approx(0.48)
+    assert pause_after(pace, 0.9, 50) == pytest.approx(0.9)  # the share of the time asks for more
+    assert pause_after(Pace(duty=0.5), 0.02, 50) == pytest.approx(0.02)

@@ -207,7 +207,12 @@ not possible where the database computes the column itself or computes others fr
 it, or where an exclusion stands on it. Nor can the same migration fill other columns of that table, or change what stands on \
 the column: their jobs and revisions would have to follow the names through the swap.""",
         bad="""\
-entity Item in app.items { id bigint key; tenant_id uuid tenant; amount integer; twice integer generated `amount * 2` }
+entity Item in app.items {
+  id         bigint  key
+  tenant_id  uuid    tenant
+  amount     integer
+  twice      integer generated `amount * 2`
+}
 change Item { retype amount bigint }""",
         good="""\
 entity Item in app.items { id bigint key; tenant_id uuid tenant; amount integer }
@@ -276,7 +281,12 @@ entity Booking in app.bookings { id bigint key; tenant_id uuid tenant; room inte
 change Booking { exclude using gist (during with "&&") }""",
         good="""\
 entity Booking in app.bookings { id bigint key; tenant_id uuid tenant; room integer; during tstzrange }
-create Slot in app.slots { id bigint key; tenant_id uuid tenant; during tstzrange; exclude using gist (during with "&&") }""",
+create Slot in app.slots {
+  id         bigint    key
+  tenant_id  uuid      tenant
+  during     tstzrange
+  exclude using gist (during with "&&")
+}""",
         fix="none",
     ),
 )
