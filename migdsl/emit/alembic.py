@@ -109,7 +109,7 @@ def _group(items: list[tuple[str, Group]]) -> str:
         for table, lock in group.tables:
             if table not in strongest or lock.strength > strongest[table].strength:
                 strongest[table] = lock
-    locks = [quoted(f"LOCK TABLE {table} IN {lock.value} MODE") for table, lock in sorted(strongest.items())]
+    locks = [quoted(f"LOCK TABLE {table} IN {lock.value} MODE") for table, lock in strongest.items()]
     title = "\n".join(dict.fromkeys(title for title, _ in items))
     statements = [block(statement) for _, group in items for statement in group.statements]
     return _call("atomic", title, f"[{', '.join(locks)}]", *statements)

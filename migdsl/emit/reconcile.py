@@ -12,6 +12,7 @@ from migdsl.emit.python import block, docstring, formatted, names, quoted
 from migdsl.emit.templates import render
 from migdsl.ops import names as objects
 from migdsl.ops.batches import Walk
+from migdsl.ops.carried import Carried
 from migdsl.ops.model import TablePlan, Violation
 from migdsl.semantics.model import Table
 from migdsl.syntax import lexis
@@ -25,7 +26,7 @@ def emit(context: EmitContext) -> Iterator[Artifact]:
 
 
 def _text(context: EmitContext, plan: TablePlan, path: str) -> str:
-    sql = Nothing(plan) if plan.leaves else Comparing(plan)
+    sql = _statements(context, plan)
     database = context.planned.module.database(plan.table.database)
     listed = "None" if plan.leaves else tenants(context, plan)
     view: dict[str, object] = {
@@ -47,6 +48,12 @@ def _text(context: EmitContext, plan: TablePlan, path: str) -> str:
         "old_writes": block(_old_writes(plan.counter)) if plan.counter else "",
     }
     return render("reconcile/job.py.j2", view)
+
+
+def _statements(context: EmitContext, plan: TablePlan) -> Comparing:
+    if plan.origin is not None:
+        return Between(plan, Carried(context.planned.plan.migration, plan.table, plan.origin))
+    return Nothing(plan) if plan.leaves else Comparing(plan)
 
 
 class Comparing:
@@ -107,9 +114,7 @@ class Comparing:
         return f"({filled} AND t.{_alike(number)} > 1)"
 
     def _hash(self, values: list[str]) -> str:
-        # Two 64-bit hashes with other seeds, added up: order does not matter, and a pair can't cancel as under xor.
-        row = f"ROW({', '.join([self.walk.keys(), *values])})"
-        return f"sum(hash_record_extended({row}, 1)::numeric * 18446744073709551616 + hash_record_extended({row}, 2))"
+        return _hashed(f"ROW({', '.join([self.walk.keys(), *values])})")
 
 
 class Nothing(Comparing):
@@ -124,6 +129,82 @@ class Nothing(Comparing):
         """No row."""
         keys = ", ".join(f"NULL AS {quote(c)}" for c in self.plan.table.key)
         return f"SELECT {keys} WHERE FALSE LIMIT :limit"
+
+
+class Between(Comparing):
+    """A new table's rows `t` beside the rows `s` that they come from, each of them at most once.
+
+    What is missing, or too much, counts only while the old is the truth: afterwards new code has the last word.
+    """
+
+    def __init__(self, plan: TablePlan, of: Carried) -> None:
+        super().__init__(plan)
+        self.of = of
+        self.here = f"t.{quote(plan.table.key[0])} IS NOT NULL"
+        self.there = f"s.{quote(of.keys()[0][1])} IS NOT NULL"
+
+    def compare(self, drifted: list[str]) -> str:
+        """Counts and hashes of one tenant; without what may differ from live on, where nothing drifts."""
+        old = self._strict(drifted)
+        missing, extra = (f"{self.there} AND NOT {self.here}", f"{self.here} AND NOT {self.there}") if old else ("", "")
+        broken = [f"({self.here} AND {self._broken(n, v)})" for n, v in enumerate(self.plan.violations)]
+        columns = [
+            "count(*) AS rows",
+            f"{self._side(self.of.key_of(), [c.left for c in self.plan.comparisons])} FILTER (WHERE {self.there}) AS hash_left",
+            f"{self._side(self._key(), [c.right for c in self.plan.comparisons])} FILTER (WHERE {self.here}) AS hash_right",
+            f"{_counted([self._apart(drifted)] if old else [])} AS mismatched",
+            f"{_counted(broken)} AS violations",
+            "0 AS lossy",
+            f"{_counted([missing] if old else [])} AS missing",
+            f"{_counted([extra] if old else [])} AS extra",
+        ]
+        lines = ",\n       ".join(columns)
+        return f"SELECT {lines}\n  FROM {self._rows()}"
+
+    def differing(self, drifted: list[str]) -> str:
+        """Keys of rows that differ, are missing or too many; no values."""
+        both = f"{self.here} AND {self.there}"
+        flags = [f"({both} AND {sql}) AS {quote(c.column)}" for sql, c in zip(drifted, self.plan.comparisons, strict=True)]
+        flags += [f"NOT ({self.here}) AS \"the row is missing\"", f"NOT ({self.there}) AS \"there should be no row\""]
+        found = f"NOT ({both}) OR {self._apart(drifted)}" if self._strict(drifted) else "FALSE"
+        return self._all(flags, found)
+
+    def violating(self) -> str:
+        """Keys of rows that would break a constraint to come, and which one; no values."""
+        broken = [f"({self.here} AND {self._broken(n, v)})" for n, v in enumerate(self.plan.violations)]
+        flags = [f"{sql} AS {quote(v.title[:60])}" for sql, v in zip(broken, self.plan.violations, strict=True)]
+        return self._all(flags, " OR ".join(broken))
+
+    def _strict(self, drifted: list[str]) -> bool:
+        return drifted == [c.drifted_old for c in self.plan.comparisons]
+
+    def _apart(self, drifted: list[str]) -> str:
+        return f"({self.here} AND {self.there} AND ({' OR '.join(drifted)}))"
+
+    def _key(self) -> tuple[str, ...]:
+        return tuple(f"t.{quote(c)}" for c, _ in self.of.keys())
+
+    def _all(self, flags: list[str], condition: str) -> str:
+        keys = [f"coalesce({a}, {b}) AS {quote(c)}" for (c, _), a, b in zip(self.of.keys(), self._key(), self.of.key_of(), strict=True)]
+        columns = ",\n       ".join([*keys, *flags])
+        order = ", ".join(str(n) for n, _ in enumerate(keys, 1))
+        return f"SELECT {columns}\n  FROM {self._rows()}\n WHERE {condition}\n ORDER BY {order}\n LIMIT :limit"
+
+    def _rows(self) -> str:
+        """Both sides, each confined to the tenant before they meet."""
+        own = super()._rows()
+        if own == self.walk.source():
+            where = self.walk.confined()
+            own = f"(SELECT t.*\n          FROM {own}{' ' + where if where else ''}) AS t"
+        return f"{self.of.origin()}\n  FULL JOIN {own}\n    ON {self.of.matched('t', 's')}"
+
+    def _side(self, key: tuple[str, ...], values: list[str]) -> str:
+        return _hashed(f"ROW({', '.join([*key, *values])})")
+
+
+def _hashed(row: str) -> str:
+    # Two 64-bit hashes with other seeds, added up: order does not matter, and a pair can't cancel as under xor.
+    return f"sum(hash_record_extended({row}, 1)::numeric * 18446744073709551616 + hash_record_extended({row}, 2))"
 
 
 def _alike(number: int) -> str:

@@ -1,27 +1,32 @@
-"""`create`: a new table with all that stands on it, in one short transaction, since nobody uses it yet."""
+"""`create`: a new table with all that stands on it, in one short transaction, since nobody uses it yet.
+
+Where its rows come from another table, what old code's rows might break waits for enforce, as with an added column.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 from migdsl.dialect.names import dollar_tag, literal, quote
-from migdsl.ops import constraints, memory, names
+from migdsl.ops import constraints, fill_table, memory, names
 from migdsl.ops.add_column import EXPAND_TABLE
+from migdsl.ops.carried import Carried
 from migdsl.ops.context import Context
 from migdsl.ops.model import Group, Lock, Step
 from migdsl.ops.pairs import one_line
 from migdsl.semantics.model import Column, Constraint, CreateTable
+from migdsl.values import replace
 
 
 def lower(context: Context, operation: CreateTable) -> Iterator[Step]:
     """The steps of a `create`."""
     table = operation.table
-    own = [c for c in table.constraints if c.kind != "generated"]
+    own = [c for c in table.constraints if c.kind != "generated" and c not in binding(operation)]
     subject = f"create {context.sql}"
     statements = (
         _refuse_another(context, subject),
         memory.remember(context, subject, "'SELECT 1'", "(VALUES (1)) AS made"),
-        definition(context, table.columns, [c for c in own if c.kind != "index"]),
+        definition(context, _columns(context, operation), [c for c in own if c.kind != "index"]),
         *(index(context, c) for c in own if c.kind == "index"),
     )
     drop = f"-- squawk-ignore ban-drop-table\nDROP TABLE IF EXISTS {context.sql}"
@@ -36,6 +41,21 @@ def lower(context: Context, operation: CreateTable) -> Iterator[Step]:
         up=(Group(tuple((p, Lock.SHARE_ROW_EXCLUSIVE) for p in parents), statements),),
         down=(Group(tuple((p, Lock.ACCESS_EXCLUSIVE) for p in parents), (drop, memory.restore(context, subject))),),
     )
+    for source in operation.sources:
+        yield from fill_table.lower(context, source)
+    for constraint in binding(operation):
+        yield from constraints.build(context, constraint, names.constraint(table, constraint), "enforce")
+
+
+def binding(operation: CreateTable) -> tuple[Constraint, ...]:
+    """The constraints that rows of old code might break, where there are such rows."""
+    found = (c for c in operation.table.constraints if c.kind in ("unique", "check", "reference"))
+    return tuple(found) if operation.sources else ()
+
+
+def _columns(context: Context, operation: CreateTable) -> tuple[Column, ...]:
+    late = {c for source in operation.sources for c in Carried(context.migration, operation.table, source).late()}
+    return tuple(replace(c, nullable=True) if c.name in late else c for c in operation.table.columns)
 
 
 def _parent(context: Context, constraint: Constraint) -> str:

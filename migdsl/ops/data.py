@@ -8,10 +8,11 @@ from migdsl.dialect.names import quote
 from migdsl.dialect.sql import Expression
 from migdsl.dialect.types import SqlType
 from migdsl.ops import attempts, constraints, names, retype
+from migdsl.ops.carried import Carried
 from migdsl.ops.context import Context
 from migdsl.ops.model import Comparison, Fill, Violation
 from migdsl.ops.pairs import Pair, assigned, compared, one_line, over
-from migdsl.semantics.model import AddColumn, AddConstraint, RequireColumn, Table
+from migdsl.semantics.model import AddColumn, AddConstraint, CreateTable, RequireColumn, Source, Table
 
 # Types with equality and without a hash function.
 _UNHASHED = frozenset(["money", "bit", "bit varying", "tsvector", "tsquery", "txid_snapshot", "pg_snapshot", "vector"])
@@ -32,7 +33,16 @@ def fills(context: Context) -> Iterator[Fill]:
             if guarded or (operation.column.nullable and isinstance(operation, AddColumn)):
                 wanted = f"({wanted} AND ({source}) IS NOT NULL)"
             yield Fill(operation.column.name, source, wanted)
+        if isinstance(operation, CreateTable):
+            yield from (fill for source in operation.sources for fill in _rows(context, source))
     yield from retype.fills(context)
+
+
+def _rows(context: Context, source: Source) -> Iterator[Fill]:
+    """Of a new table whole rows are filled."""
+    of = Carried(context.migration, context.table, source)
+    yield from (Fill(column, f"t.{quote(theirs)}", "TRUE") for column, theirs in of.keys())
+    yield from (Fill(column.name, of.written(column, sql, "t"), "TRUE") for column, sql in of.values())
 
 
 def comparisons(context: Context) -> Iterator[Comparison]:
@@ -42,6 +52,20 @@ def comparisons(context: Context) -> Iterator[Comparison]:
         pair = context.pair(operation.column.name) if isinstance(operation, AddColumn) else None
         if pair is not None and isinstance(operation, AddColumn):
             yield _comparison(context, pair, operation.column.pii or operation.column.phi)
+        if isinstance(operation, CreateTable):
+            yield from (found for source in operation.sources for found in _carried(context, source))
+
+
+def _carried(context: Context, source: Source) -> Iterator[Comparison]:
+    """Each column of a new table, held against what its row comes from; where there is none but the key, that."""
+    of, given = Carried(context.migration, context.table, source), dict(source.values)
+    keys = tuple((c, given[name]) for name in context.table.key if (c := context.table.column(name)))
+    for column, expression in of.values() or keys:
+        new, old = f"t.{quote(column.name)}", of.held(column, expression, "s")
+        hashed = _hashable(old, column.type), _hashable(new, column.type)
+        # Nothing leads back: once new code writes it the new table is on its own.
+        differs = f"{new} IS DISTINCT FROM {old}"
+        yield Comparison(column.name, column.pii or column.phi, *hashed, differs, "FALSE", None)
 
 
 def _comparison(context: Context, pair: Pair, pii: bool) -> Comparison:
@@ -104,8 +128,23 @@ def violations(context: Context) -> Iterator[Violation]:
         if isinstance(operation, AddColumn):
             for unique in operation.uniques:
                 yield Violation(f"{', '.join(unique.columns)} twice", None, unique.columns)
+        if isinstance(operation, CreateTable):
+            yield from _of_new_rows(context, operation)
         # What the old one keeps, its twin over equal values keeps too.
         if isinstance(operation, AddConstraint) and operation.replaces is None:
             found = constraints.violation(context, operation.constraint)
+            if found is not None:
+                yield found
+
+
+def _of_new_rows(context: Context, operation: CreateTable) -> Iterator[Violation]:
+    """What binds a new table's rows in enforce only, since old code's may break it."""
+    for source in operation.sources:
+        of = Carried(context.migration, context.table, source)
+        yield from (Violation(f"{column} is NULL", f"t.{quote(column)} IS NULL", ()) for column in of.late())
+        for column, failing in of.failing():
+            yield Violation(f"{column} can't be computed", f"(t.{quote(column)} IS NULL AND {failing})", ())
+        for constraint in context.table.constraints:
+            found = constraints.violation(context, constraint)
             if found is not None:
                 yield found

@@ -51,6 +51,8 @@ from migdsl.semantics.model import (
     RequireColumn,
     RetypeColumn,
     SetDefault,
+    Source,
+    Table,
 )
 
 LEDGER, INDEXES = 0, 5
@@ -89,9 +91,12 @@ def _table(migration: str, module: CheckedModule, change: Change) -> TablePlan:
     steps += [s for s in around if s.phase != "contract"]
     if steps and not _comes(change):
         steps.append(_plain_table(context))
+    origin = _origin(change)
+    if origin is not None and not any(c.table == origin.table for c in module.changes):
+        steps.append(_plain_table(_still(context, origin.table)))
     fills = tuple(data.fills(context))
-    if fills and not _walkable(context):
-        steps += _batch_index(context)
+    if fills and not _walkable(_walked(context, origin)):
+        steps += _batch_index(_walked(context, origin))
     gone = any(s.phase == "contract" for s in steps)
     soaks = [o.soak_seconds for o in change.operations if isinstance(o, _SOAKED)]
     soak = max(soaks, default=DEFAULT_SOAK) if gone else None
@@ -107,7 +112,28 @@ def _table(migration: str, module: CheckedModule, change: Change) -> TablePlan:
         soak,
         tuple(o.irreversible for o in change.operations if isinstance(o, _FINAL) and o.irreversible),
         leaves=_leaves(change),
+        origin=origin,
     )
+
+
+def _origin(change: Change) -> Source | None:
+    """Where the rows of a new table come from."""
+    found = (s for o in change.operations if isinstance(o, CreateTable) for s in o.sources)
+    return next(found, None)
+
+
+def _still(context: Context, table: Table) -> Context:
+    """The surroundings of a table that is only read."""
+    return Context(context.migration, Change(table, (), table.span), context.module, (), ())
+
+
+def _walked(context: Context, origin: Source | None) -> Context:
+    """The table along which the batches walk, with what becomes of it."""
+    if origin is None:
+        return context
+    change = next((c for c in context.module.changes if c.table == origin.table), None)
+    still = _still(context, origin.table)
+    return still if change is None else Context(context.migration, change, context.module, (), ())
 
 
 def _constrain(context: Context, operation: AddConstraint) -> Iterator[Step]:
@@ -118,7 +144,7 @@ def _constrain(context: Context, operation: AddConstraint) -> Iterator[Step]:
 
 def _counted(context: Context) -> bool:
     """Whether writes of old code are counted."""
-    return bool(context.pairs or context.kept or _leaves(context.change))
+    return bool(context.pairs or context.kept or _leaves(context.change) or _origin(context.change))
 
 
 def _leaves(change: Change) -> bool:

@@ -112,9 +112,7 @@ def _fits(each: Swapped, operation: RetypeColumn) -> Gate:
 
 
 def _swap(migration: str, swapped: tuple[Swapped, ...], twins: tuple[Twin, ...]) -> Step:
-    tables = {each.context.sql for each in swapped} | {names.table(t.table) for t in twins}
-    tables |= {names.table(t.parent) for t in twins if t.parent is not None}
-    lock = tuple((sql, Lock.ACCESS_EXCLUSIVE) for sql in sorted(tables))
+    lock = tuple((sql, Lock.ACCESS_EXCLUSIVE) for sql in _parents_first(swapped, twins))
     shown = ", ".join(f"{e.context.table.entity}.{o.column.name}" for e in swapped for o in e.columns)
     return Step(
         "cutover",
@@ -127,6 +125,23 @@ def _swap(migration: str, swapped: tuple[Swapped, ...], twins: tuple[Twin, ...])
         down=(Group(lock, tuple(_over(migration, swapped, twins, names.outgoing, names.incoming))),),
         precondition=f"pools reconnect, or prepare no statement that returns {shown}: its type changes under them (0A000)",
     )
+
+
+def _parents_first(swapped: tuple[Swapped, ...], twins: tuple[Twin, ...]) -> list[str]:
+    """All tables that take part, as most code takes their locks: what is pointed at before what points."""
+    pointing: dict[str, set[str]] = {each.context.sql: set() for each in swapped}
+    for twin in twins:
+        if twin.parent is not None:
+            pointing.setdefault(names.table(twin.parent), set())
+            pointing.setdefault(twin.context.sql, set()).add(names.table(twin.parent))
+    found: list[str] = []
+    waiting = sorted(pointing)
+    while waiting:
+        # In a ring there is no first: then the next by name.
+        ready = next((t for t in waiting if pointing[t] <= {t, *found}), waiting[0])
+        found.append(ready)
+        waiting.remove(ready)
+    return found
 
 
 Named = Callable[[str], str]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import marshal
 import os
 import sys
+from contextlib import suppress
 from functools import cache
 from typing import Any
 
@@ -84,7 +85,8 @@ def tables() -> Tables:
         from migdsl.syntax.derive import derive  # Lark, which costs more than parsing a file
 
         found = derive(text)
-        _keep(path, text, found)
+        if path:
+            _keep(path, text, found)
     return found
 
 
@@ -129,7 +131,8 @@ def _keep(path: str, text: str, made: Tables) -> None:
             marshal.dump(held, file)
         os.replace(aside, path)  # whole or not at all, whoever else is at it
     except OSError:
-        return
+        with suppress(OSError):
+            os.unlink(aside)
 
 
 def _made_of(text: str) -> tuple[int, tuple[int, ...], str]:

@@ -13,6 +13,9 @@ from migdsl.syntax.lexer import Stumble, lex
 from migdsl.syntax.tree import Token, Tree
 
 
+_BRACES = frozenset("{}")
+
+
 class Unexpected(Exception):  # noqa: N818 - the parser's verdict on a text, which becomes a diagnostic
     """The text goes on at `at` in a way that the grammar doesn't.
 
@@ -28,12 +31,63 @@ class Unexpected(Exception):  # noqa: N818 - the parser's verdict on a text, whi
         self.accepted = accepted
 
 
-def run(text: str, start: int, end: int) -> Tree:
-    """The tree of characters `[start, end)`; raises Unexpected."""
+class Progress:
+    """How far a parse had come at the last boundary of statements in each block that was open.
+
+    A text that differs only behind such a place is parsed from there on: a file with many mistakes is read once, not
+    once a mistake.
+    """
+
+    def __init__(self) -> None:
+        self._marks: list[_Mark] = []
+
+    def note(self, piece: str, after: int, states: list[int], values: list[Any], begins: list[int]) -> None:
+        """Remember that a `{`, `}` or separator was taken, which ends at `after`."""
+        if piece == "{":
+            self._marks.append(_Mark(after, states, values, begins))
+        elif piece == "}":
+            self._marks.pop()
+        elif self._marks:
+            self._marks[-1] = _Mark(after, states, values, begins)
+
+    def back(self, to: int) -> _Mark | None:
+        """The last place that is not behind `to`; what came later is forgotten."""
+        while self._marks and self._marks[-1].at > to:
+            self._marks.pop()
+        return self._marks[-1] if self._marks else None
+
+
+class _Mark:
+    """The machine's stacks at a place. Lists among the values only ever grow, so their lengths are enough."""
+
+    def __init__(self, at: int, states: list[int], values: list[Any], begins: list[int]) -> None:
+        self.at = at
+        self.states = tuple(states)
+        self.values = tuple(values)
+        self.begins = tuple(begins)
+        self.lengths = tuple(len(value) if isinstance(value, list) else 0 for value in values)
+
+    def restore(self, states: list[int], values: list[Any], begins: list[int]) -> int:
+        """Put the stacks back; where to go on."""
+        for value, length in zip(self.values, self.lengths, strict=True):
+            if isinstance(value, list):
+                del value[length:]
+        states[:], values[:], begins[:] = self.states, self.values, self.begins
+        return self.at
+
+
+def run(text: str, start: int, end: int, progress: Progress | None = None, changed: int = 0) -> Tree:
+    """The tree of characters `[start, end)`; raises Unexpected.
+
+    With `progress` of an earlier run: of a text that was the same before `changed`.
+    """
     made = tables()
     rows, gotos, kept = made.actions, made.gotos, made.kept
     rules = [(r.origin, r.data, r.size, r.keep, r.single) for r in made.rules]
     states, values, begins = [made.first], list[Any](), list[int]()
+    mark = progress.back(changed) if progress is not None else None
+    if mark is not None:
+        start = mark.restore(states, values, begins)
     behind = start  # the last token that was taken
     try:
         for terminal, piece, at, after in lex(text, start, end, states):
@@ -65,6 +119,8 @@ def run(text: str, start: int, end: int) -> Tree:
             begins.append(at)
             states.append(action)
             behind = after
+            if progress is not None and (terminal == "_SEP" or piece in _BRACES):
+                progress.note(piece, after, states, values, begins)
     except Stumble as error:
         accepted = _accepted(made, states) if error.terminal else error.allowed
         raise Unexpected(error.terminal, error.text, error.at, accepted) from None

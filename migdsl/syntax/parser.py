@@ -12,7 +12,7 @@ from migdsl.syntax import ast
 from migdsl.syntax.build import declarations
 from migdsl.syntax.build.nodes import Context, Node
 from migdsl.syntax.errors import unexpected
-from migdsl.syntax.machine import Unexpected, run
+from migdsl.syntax.machine import Progress, Unexpected, run
 from migdsl.syntax.outline import Statement, outline
 
 MOST_PROBLEMS = 20
@@ -70,10 +70,10 @@ def _recover(source: SourceFile) -> Parsed:
 
 def _declaration(source: SourceFile, whole: Statement, context: Context, room: int) -> tuple[Node | None, bool]:
     """One declaration's tree, without the statements in it that make no sense; and whether it is all there."""
-    text = source.text
+    text, progress, changed = source.text, Progress(), whole.start
     for attempt in range(room):
         try:
-            return run(text, whole.start, whole.end), attempt == 0
+            return run(text, whole.start, whole.end, progress, changed), attempt == 0
         except Unexpected as error:
             # At the end of the declaration, if it wanted more.
             bad = _innermost(whole, error.at if whole.start <= error.at < whole.end else whole.end - 1)
@@ -81,6 +81,7 @@ def _declaration(source: SourceFile, whole: Statement, context: Context, room: i
             if bad is whole:
                 return None, False
             text = text[: bad.start] + re.sub(r"[^\n]", " ", text[bad.start : bad.end]) + text[bad.end :]
+            changed = bad.start
     return None, False
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from migdsl.folding import Finishing, finish
 from tests.cli.conftest import Run, edit, tree
 
 DAY = ("--date", "2027-02-01")
@@ -209,14 +210,15 @@ def test_a_link_stays_a_link(done: Path, run: Run):
     assert "contact_email" in (done / "real.mig").read_text(encoding="utf-8")
 
 
-def test_a_result_with_errors_is_not_written(done: Path, run: Run):
-    # Another entity refers to the column that goes; only the database knows what has become of that.
-    edit(
-        done / "schema.mig",
-        "\nentity User",
-        "\nentity Mail in app.mails { id bigint key; tenant_id uuid tenant; to text -> User.email }\n\nentity User",
-    )
+def test_a_result_with_errors_is_not_written(done: Path, run: Run, monkeypatch: pytest.MonkeyPatch):
+    def worse(what: Finishing) -> dict[str, str]:
+        texts = dict(finish(what))
+        return {**texts, "schema.mig": texts["schema.mig"].replace("(tenant_id, id)", "(tenant_id, email)")}
+
+    monkeypatch.setattr("migdsl.cli.finishing.finish", worse)
     before = tree(done)
     ran = run("finish", "users.mig", *DAY)
     assert ran.code == 1
+    assert "error[MIG721]: schema.mig would have errors" in ran.err
+    assert "MIG102 there is no column `email` in `User`" in ran.err
     assert tree(done) == before

@@ -53,8 +53,13 @@ CHANGES = {
         "split email into head text?, rest text? { head = `left(email, 1)`; rest = `substr(email, 2)`; back `head || rest` }",
     ),
     "a new table": (
-        "create Note in app.notes {\n  id bigint key\n  tenant_id uuid tenant\n  body text?\n  index (tenant_id, id)\n"
-        "  from User { id = id; tenant_id = tenant_id; body = `note` }\n}",
+        """create Note in app.notes {
+  id bigint key
+  tenant_id uuid tenant
+  body text?
+  index (tenant_id, id)
+  from User { id = id; tenant_id = tenant_id; body = `note` }
+}""",
     ),
     "a label": ('enum mood add "fine" after "sad"',),
     "a table": ("rename table to people",),
