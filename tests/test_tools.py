@@ -11,6 +11,9 @@ from pathlib import Path
 import pytest
 
 from benchmarks.cold_start import Case, Result, measure, table
+from benchmarks.scaling import COLUMNS, Clock, Size, report, targets, watched
+from migdsl.syntax import parser
+from migdsl.workspace import check
 from tools.refresh_examples import orphans, sources
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -80,3 +83,35 @@ def test_a_skip_is_a_failure_where_tools_are_required(tmp_path: Path, required: 
     done = subprocess.run(argv, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == code, done.stdout + done.stderr
     assert verdict in done.stdout
+
+
+def test_time_is_counted_for_the_innermost_phase():
+    clock = Clock()
+    inner = clock.around("inner", lambda: sum(range(300_000)))
+    clock.around("outer", lambda: (inner(), inner()))()
+    assert set(clock.seconds) == {"the rest", "outer", "inner"}
+    assert clock.seconds["inner"] > clock.seconds["outer"]
+
+
+def test_a_phase_is_watched_and_left_as_it_was():
+    clock = Clock()
+    before = vars(parser)["run"]
+    with watched(clock):
+        check({"a.mig": "flag a { }"}, "a.mig")
+    assert {"lex and parse", "syntax tree", "lint", "semantics: tables"} <= set(clock.seconds)
+    assert vars(parser)["run"] is before
+
+
+def test_growth_beyond_ten_to_eleven_is_over_its_target():
+    def size(entities: int, seconds: float) -> Size:
+        return Size(
+            entities, 20, dict.fromkeys(COLUMNS, seconds) | {"bare": 1.0}, {"check": (1.0, 501.0)}, {"lint": 1.0}
+        )
+
+    found = {target.name: target.met for target in targets([size(10, 0.1), size(100, 1.1), size(1000, 12.2)])}
+    assert found["check: 10 to 100 entities"]
+    assert not found["check: 100 to 1000 entities"]
+    assert not found["check / bare, 1000 entities"]
+    assert not found["memory of check, MB"]
+    lines = report([size(10, 0.1), size(100, 1.0)]).splitlines()
+    assert [line.split()[-1] for line in lines if "over" in line] == ["over"]

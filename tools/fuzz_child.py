@@ -1,4 +1,4 @@
-"""Inputs on the standard input, a line of base64 each, become lines of JSON: what the compiler did wrong with each."""
+"""Inputs on the standard input, a line of seconds and base64 each, become lines of JSON: what the compiler did wrong."""
 
 from __future__ import annotations
 
@@ -8,10 +8,12 @@ import io
 import json
 import os
 import resource
+import signal
 import sys
 import tempfile
 import traceback
 from pathlib import Path
+from typing import NoReturn
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
@@ -93,19 +95,34 @@ def commanded(data: bytes, words: tuple[str, ...], codes: tuple[int, ...]) -> No
 def tried(data: bytes) -> None:
     """All that is done with an input."""
     commanded(data, ("check", "--format", "json"), (0, 1))
+    if len(data) > SMALL:
+        commanded(data, ("fmt",), (0, 1))  # which proves by itself that the result says the same and stays
+        return
     text = data.decode("utf-8", "surrogateescape").replace("\udcff", "\ud800")  # editors may send half a character
     checked(text)
     with contextlib.suppress(UnicodeEncodeError):
         text.encode()
         laid_out(text)
-        if len(data) <= SMALL:
-            compiled(text)
+        compiled(text)
 
 
-def verdict(data: bytes) -> tuple[str, str]:
-    """What went wrong, by the place where it did; empty where nothing did."""
+class Late(BaseException):
+    """An input took more than its time."""
+
+
+def late(*_: object) -> NoReturn:
+    """What the timer does."""
+    raise Late
+
+
+def verdict(data: bytes, patience: float) -> tuple[str, str]:
+    """What went wrong, by the place where it did; empty where nothing did. `patience`: CPU seconds that it may take."""
+    signal.signal(signal.SIGPROF, late)
+    signal.setitimer(signal.ITIMER_PROF, patience)
     try:
         tried(data)
+    except Late as error:
+        return "hang", f"more than {patience:g} s\n" + "".join(traceback.format_tb(error.__traceback__)[-8:])
     except MemoryError:
         return "memory", ""
     except Exception as error:  # noqa: BLE001 - that is what is looked for
@@ -115,6 +132,8 @@ def verdict(data: bytes) -> tuple[str, str]:
         ours = [frame for frame in frames if "migdsl" in frame.filename] or list(frames)
         place = f"{Path(ours[-1].filename).name}:{ours[-1].name}"
         return f"{type(error).__name__} in {place}", "".join(traceback.format_exception(error)[-6:])
+    finally:
+        signal.setitimer(signal.ITIMER_PROF, 0)
     return "", ""
 
 
@@ -125,7 +144,8 @@ def main() -> None:
     # Black takes nine tenths of a compile, and has fuzzers of its own; the text is parsed as Python all the same.
     black.format_str = lambda text, **_: text
     for line in sys.stdin.buffer:
-        signature, detail = verdict(base64.b64decode(line))
+        patience, _, data = line.partition(b" ")
+        signature, detail = verdict(base64.b64decode(data), float(patience))
         sys.stdout.write(json.dumps({"signature": signature, "detail": detail}) + "\n")
         sys.stdout.flush()
 

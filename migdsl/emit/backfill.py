@@ -12,6 +12,7 @@ from migdsl.emit.templates import render
 from migdsl.ops import conditions
 from migdsl.ops import names as objects
 from migdsl.ops.batches import Walk
+from migdsl.ops.carried import Carried
 from migdsl.ops.demands import backfill_name
 from migdsl.ops.model import Fill, TablePlan
 from migdsl.semantics.policy import Pace
@@ -26,9 +27,9 @@ def emit(context: EmitContext) -> Iterator[Artifact]:
 
 
 def _text(context: EmitContext, plan: TablePlan, path: str) -> str:
-    walk = Walk(plan.table)
-    wanted = " OR ".join(f.wanted for f in plan.fills)
-    condition = wanted if len(plan.fills) == 1 else f"({wanted})"
+    walked = plan.origin.table if plan.origin is not None else plan.table
+    walk = Walk(walked)
+    batch, remaining = _statements(context, plan)
     database = context.planned.module.database(plan.table.database)
     view: dict[str, object] = {
         "marker": context.marker,
@@ -37,16 +38,27 @@ def _text(context: EmitContext, plan: TablePlan, path: str) -> str:
         "backfill": quoted(backfill_name(plan)),
         "table": quoted(objects.table(plan.table)),
         "database_env": quoted(database.url_env),
-        "key": names(plan.table.key),
+        "key": names(walked.key),
         "tenants": tenants(context, plan),
         "upper": block(walk.upper()),
         "next_bound": block(walk.bound()),
-        "batch": block(walk.update(_assignments(plan.fills), condition)),
+        "batch": block(batch),
         "count": block(walk.count(walk.after(), walk.upto())),
-        "remaining": block(walk.count(condition)),
+        "remaining": block(remaining),
         **_pace(context.planned.module.policy.pace(plan.table.entity)),
     }
     return render("backfill/job.py.j2", view)
+
+
+def _statements(context: EmitContext, plan: TablePlan) -> tuple[str, str]:
+    """What writes a batch, and what counts the rows that are left."""
+    if plan.origin is not None:
+        of = Carried(context.planned.plan.migration, plan.table, plan.origin)
+        return of.batch(), of.remaining()
+    wanted = " OR ".join(f.wanted for f in plan.fills)
+    condition = wanted if len(plan.fills) == 1 else f"({wanted})"
+    walk = Walk(plan.table)
+    return walk.update(_assignments(plan.fills), condition), walk.count(condition)
 
 
 def _pace(said: Pace | None) -> dict[str, object]:
@@ -82,11 +94,22 @@ def tenants(context: EmitContext, plan: TablePlan) -> str:
 
 def _docstring(context: EmitContext, plan: TablePlan, path: str) -> str:
     database = context.planned.module.database(plan.table.database)
-    columns = ", ".join(f.column for f in plan.fills)
-    return f"""Fills {columns} of {objects.table(plan.table)} for migration {context.planned.plan.migration}.
+    columns, table = ", ".join(f.column for f in plan.fills), objects.table(plan.table)
+    what = f"Fills {columns} of {table}"
+    if plan.origin is not None:
+        what = f"Inserts into {table} what the rows of {objects.table(plan.origin.table)} give"
+    return f"""{what} for migration {context.planned.plan.migration}.
 
     python {path}             run, or go on where it stopped
     python {path} --dry-run   show the slices, write nothing
     python {path} --status    how far it is
 
-The database is the one that {database.url_env} names. Stop it at any time: nothing is lost or done twice."""
+The database is the one that {database.url_env} names. Stop it at any time: nothing is lost or done twice.{_once(plan)}"""
+
+
+def _once(plan: TablePlan) -> str:
+    if plan.origin is None:
+        return ""
+    return f"""
+
+Not for tenants that are live already: a row that new code has deleted from {objects.table(plan.table)} would come back."""

@@ -43,7 +43,7 @@ def _text(context: EmitContext, plan: TablePlan, path: str) -> str:
         "differing_old": block(sql.differing([c.drifted_old for c in plan.comparisons])),
         "differing_new": block(sql.differing([c.drifted_new for c in plan.comparisons])),
         "violating": block(sql.violating()) if plan.violations else "",
-        "unlisted": block(_unlisted(context, plan.table)) if listed != "None" else "",
+        "unlisted": block(_all_unlisted(context, plan)) if listed != "None" else "",
         "invariants": list(_invariants(context, plan)),
         "old_writes": block(_old_writes(plan.counter)) if plan.counter else "",
     }
@@ -141,7 +141,7 @@ class Between(Comparing):
         super().__init__(plan)
         self.of = of
         self.here = f"t.{quote(plan.table.key[0])} IS NOT NULL"
-        self.there = f"s.{quote(of.keys()[0][1])} IS NOT NULL"
+        self.there = f"s.{quote(of.key_pairs()[0][1])} IS NOT NULL"
 
     def compare(self, drifted: list[str]) -> str:
         """Counts and hashes of one tenant; without what may differ from live on, where nothing drifts."""
@@ -164,8 +164,10 @@ class Between(Comparing):
     def differing(self, drifted: list[str]) -> str:
         """Keys of rows that differ, are missing or too many; no values."""
         both = f"{self.here} AND {self.there}"
-        flags = [f"({both} AND {sql}) AS {quote(c.column)}" for sql, c in zip(drifted, self.plan.comparisons, strict=True)]
-        flags += [f"NOT ({self.here}) AS \"the row is missing\"", f"NOT ({self.there}) AS \"there should be no row\""]
+        flags = [
+            f"({both} AND {sql}) AS {quote(c.column)}" for sql, c in zip(drifted, self.plan.comparisons, strict=True)
+        ]
+        flags += [f'NOT ({self.here}) AS "the row is missing"', f'NOT ({self.there}) AS "there should be no row"']
         found = f"NOT ({both}) OR {self._apart(drifted)}" if self._strict(drifted) else "FALSE"
         return self._all(flags, found)
 
@@ -182,10 +184,13 @@ class Between(Comparing):
         return f"({self.here} AND {self.there} AND ({' OR '.join(drifted)}))"
 
     def _key(self) -> tuple[str, ...]:
-        return tuple(f"t.{quote(c)}" for c, _ in self.of.keys())
+        return tuple(f"t.{quote(c)}" for c, _ in self.of.key_pairs())
 
     def _all(self, flags: list[str], condition: str) -> str:
-        keys = [f"coalesce({a}, {b}) AS {quote(c)}" for (c, _), a, b in zip(self.of.keys(), self._key(), self.of.key_of(), strict=True)]
+        keys = [
+            f"coalesce({a}, {b}) AS {quote(c)}"
+            for (c, _), a, b in zip(self.of.key_pairs(), self._key(), self.of.key_of(), strict=True)
+        ]
         columns = ",\n       ".join([*keys, *flags])
         order = ", ".join(str(n) for n, _ in enumerate(keys, 1))
         return f"SELECT {columns}\n  FROM {self._rows()}\n WHERE {condition}\n ORDER BY {order}\n LIMIT :limit"
@@ -215,6 +220,12 @@ def _counted(conditions: list[str]) -> str:
     return f"count(*) FILTER (WHERE {' OR '.join(conditions)})" if conditions else "0"
 
 
+def _all_unlisted(context: EmitContext, plan: TablePlan) -> str:
+    """Rows that nobody carries over are lost with what they come from."""
+    own = _unlisted(context, plan.table)
+    return own if plan.origin is None else f"SELECT ({own})\n     + ({_unlisted(context, plan.origin.table)})"
+
+
 def _unlisted(context: EmitContext, table: Table) -> str:
     declared = context.planned.module.tenants
     assert declared is not None
@@ -241,6 +252,8 @@ def _old_writes(counter: str) -> str:
 def _docstring(context: EmitContext, plan: TablePlan, path: str) -> str:
     what = ", ".join(c.column for c in plan.comparisons)
     compares = f"Compares {what} of" if what else "Counts the rows of"
+    if plan.origin is not None:
+        compares = f"Compares the rows of {objects.table(plan.origin.table)} with those of"
     if plan.leaves:
         compares = "Counts who still writes"
     return f"""{compares} {objects.table(plan.table)} for migration {context.planned.plan.migration}.

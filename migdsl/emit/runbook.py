@@ -13,10 +13,10 @@ from migdsl.emit.observability import all_alerts, spoken, telemetry
 from migdsl.emit.telemetry import runbook_heading
 from migdsl.emit.templates import render
 from migdsl.plan.phases import Phase
-from migdsl.planning import demands
 from migdsl.planning.demands import sentence
+from migdsl.planning.release import stage_rows
 from migdsl.planning.words import listed
-from migdsl.semantics.model import StageLine
+from migdsl.planning.works import works
 from migdsl.semantics.policy import spoken as spoken_condition
 
 _SPECIAL = re.compile(r"([\\`*_{}\[\]<>|#])")
@@ -119,40 +119,15 @@ def _phase(context: EmitContext, phase: Phase) -> dict[str, object]:
 
 
 def _commands(context: EmitContext, phase: str) -> Iterator[str]:
-    planned = context.planned
-    tables = planned.lowered.tables
-    filled = [p for p in tables if p.fills]
-    if phase == "enforce":
-        # What old code wrote as NULL since the backfill must be gone before the constraint comes.
-        yield from (f"python {planned.paths.backfill(p.table)} --again" for p in filled)
-    if phase in ("enforce", "contract"):
-        yield from (f"python {planned.paths.reconcile(p.table)}" for p in tables)
-    yield from (f"alembic upgrade {r.id}" for r in planned.revisions if r.phase == phase)
-    if phase == "backfill":
-        yield from (f"python {planned.paths.backfill(p.table)} --dry-run" for p in filled)
-        yield from (f"python {planned.paths.backfill(p.table)}" for p in filled)
-    if phase == "validate":
-        yield from (f"python {planned.paths.reconcile(p.table)}" for p in tables)
-    yield from demands.commands(context.planned.module.policy, phase)
+    yield from (work.command for work in works(context.planned, phase) if work.command)
 
 
 def _record(context: EmitContext) -> str:
     """What stands in the flag block now, as rows: the line for all first, the more specific ones after it."""
-    module = context.planned.module
-    order = {"all": 0, "percent": 1, "canary": 2, "tenants": 3}
-    lines = sorted(module.stages, key=lambda line: order[line.scope])
-    if not lines or lines[0].scope != "all":
-        lines = [StageLine("all", "off", None, ()), *lines]
     migration = literal(context.planned.plan.migration)
-    rows = [(subject, line.stage) for line in lines for subject in _subjects(line)]
+    rows = stage_rows(context.planned.module)
     values = ",\n       ".join(f"({migration}, 'stage', {literal(s)}, {literal(stage)})" for s, stage in rows)
     return f"INSERT INTO migdsl.event (migration, kind, subject, value)\nVALUES {values};"
-
-
-def _subjects(line: StageLine) -> list[str]:
-    if line.scope == "tenants":
-        return [f"tenant:{tenant}" for tenant in line.tenants]
-    return [f"{line.percent}%"] if line.scope == "percent" else [line.scope]
 
 
 def _files(context: EmitContext) -> Iterator[dict[str, str]]:

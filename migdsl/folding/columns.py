@@ -9,6 +9,7 @@ from migdsl.dialect import sql as dialect
 from migdsl.dialect.names import quote
 from migdsl.folding.schema import Schema, plain_or_quoted
 from migdsl.folding.text import Edit, edited, inserted, removed, unmarked
+from migdsl.semantics.model import RetypeColumn
 from migdsl.semantics.problems import sql_name
 from migdsl.source import Span
 from migdsl.syntax import ast
@@ -87,6 +88,14 @@ def retype(schema: Schema, entity: str, operation: ast.Retype) -> Schema:
     """Another type, and the marks stay."""
     span = schema.sheets[entity].column(operation.column).type.span
     return schema.edited(entity, [(span.start, span.end, schema.said(operation.type.span))], operation.span)
+
+
+def follow(schema: Schema, entity: str, operation: RetypeColumn) -> Schema:
+    """The type of what another column, which it references, brings along."""
+    name = operation.column.name
+    column = next(c for c in schema.sheets[entity].columns if sql_name(c.name) == name)
+    span = column.type.span
+    return schema.edited(entity, [(span.start, span.end, schema.said(operation.to.span))], operation.span)
 
 
 def set_default(schema: Schema, entity: str, operation: ast.SetDefault) -> Schema:

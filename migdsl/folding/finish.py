@@ -5,10 +5,10 @@ from __future__ import annotations
 import posixpath
 from collections.abc import Iterator, Mapping
 
-from migdsl.folding import operations, tables
+from migdsl.folding import columns, operations, tables
 from migdsl.folding.schema import Schema, Unfoldable, schema
 from migdsl.folding.text import Edit, edited, inserted, removed, with_notes
-from migdsl.semantics.model import STAGES, CheckedModule
+from migdsl.semantics.model import STAGES, CheckedModule, RetypeColumn
 from migdsl.source import SourceFile, Span
 from migdsl.syntax import ast
 from migdsl.syntax.unit import Unit
@@ -46,6 +46,8 @@ def finish(what: Finishing) -> Mapping[str, str]:
     declared = what.unit.parsed.module.declarations
     before = schema(what.unit.sources, declared, what.module)
     after = before
+    for change in (d for d in declared if isinstance(d, ast.Change)):
+        after = operations.drops(after, change, force=what.force)
     for node in declared:
         if isinstance(node, ast.Change):
             after = operations.change(after, node, force=what.force)
@@ -53,6 +55,10 @@ def finish(what: Finishing) -> Mapping[str, str]:
             after = tables.create(after, node, _home(what, before, node))
         elif isinstance(node, ast.DropEntity):
             after = tables.drop_entity(after, node)
+    for changed in what.module.changes:
+        for operation in changed.operations:
+            if isinstance(operation, RetypeColumn) and operation.follows is not None:
+                after = columns.follow(after, changed.table.entity, operation)
     touched = {
         name for name in {*before.sheets, *after.sheets} if before.sheets.get(name) is not after.sheets.get(name)
     }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from migdsl.folding import columns, constraints, tables
 from migdsl.folding.schema import Fold, Schema, Unfoldable
@@ -28,9 +28,19 @@ FOLDS: Mapping[type, Fold] = {
 }
 
 
+def drops(schema: Schema, node: ast.Change, *, force: bool) -> Schema:
+    """What goes by name from one entity: found as it was written, and so before anything else changes."""
+    return _each(schema, node, [o for o in node.operations if isinstance(o, ast.DropNamed)], force=force)
+
+
 def change(schema: Schema, node: ast.Change, *, force: bool) -> Schema:
-    """All operations on one entity, in their order; with `force` those that can't be folded are left out."""
-    for operation in node.operations:
+    """All else that becomes of one entity, in its order."""
+    return _each(schema, node, [o for o in node.operations if not isinstance(o, ast.DropNamed)], force=force)
+
+
+def _each(schema: Schema, node: ast.Change, todo: Iterable[ast.Operation], *, force: bool) -> Schema:
+    """The operations one by one; with `force` those that can't be folded are left out."""
+    for operation in todo:
         fold = FOLDS.get(type(operation))
         try:
             if fold is None:

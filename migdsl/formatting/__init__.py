@@ -8,6 +8,7 @@ from migdsl.formatting.printer import layout
 from migdsl.formatting.scanner import Token, comments, said, scan
 from migdsl.source import SourceFile
 from migdsl.syntax import Parsed, parse
+from migdsl.syntax.parser import uncollected
 from migdsl.values import Value
 
 __all__ = ["FormatError", "Formatted", "assert_equivalent", "assert_stable", "format_source"]
@@ -30,6 +31,11 @@ def format_source(source: SourceFile) -> Formatted:
     Strings, SQL, names, numbers and comments stay as they are, byte by byte, but for blanks at a comment's end. All
     lines outside SQL end as the first one does, with LF or CRLF.
     """
+    with uncollected():
+        return _formatted(source)
+
+
+def _formatted(source: SourceFile) -> Formatted:
     before = parse(source)
     if before.diagnostics:
         return Formatted(source.text, before.diagnostics)

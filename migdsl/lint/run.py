@@ -12,13 +12,13 @@ from migdsl.lint.rules import (
     drop_in_use,
     drop_without_way_back,
     fighting_operations,
+    filled_from,
     incomparable,
     indistinguishable,
     may_fail,
     name_taken,
     no_ticket,
     not_unique,
-    not_yet,
     nothing_changes,
     nothing_to_fill,
     nullability_already_so,
@@ -43,7 +43,7 @@ from migdsl.values import replace
 Rule = Callable[[CheckedModule], Iterator[Diagnostic]]
 
 RULES: tuple[tuple[str, Rule], ...] = (
-    ("MIG007", not_yet.check),
+    ("MIG428", filled_from.check),
     ("MIG104", name_taken.check),
     ("MIG109", incomparable.check),
     ("MIG305", private_key.check),

@@ -31,12 +31,7 @@ def tenant(table: Table) -> str | None:
 
 def failure(source: Source, expression: Expression, into: SqlType) -> str | None:
     """Why an expression over the source's row may fail, or None."""
-
-    def type_of(name: str) -> SqlType | None:
-        column = source.table.column(name)
-        return column.type if column else None
-
-    return danger(expression.tree, type_of, into)
+    return danger(expression.tree, source.table.type_if_known, into)
 
 
 class Carried(Value):
@@ -46,14 +41,14 @@ class Carried(Value):
     table: Table
     source: Source
 
-    def keys(self) -> tuple[tuple[str, str], ...]:
+    def key_pairs(self) -> tuple[tuple[str, str], ...]:
         """The columns of the new key, each with the source's column that it is."""
         given = dict(self.source.values)
         return tuple((c, copied(given[c]) or "") for c in self.table.key if c in given)
 
     def identity(self) -> tuple[tuple[str, str], ...]:
         """Key and tenant of a new row, each with the source's column that it is."""
-        found = dict(self.keys())
+        found = dict(self.key_pairs())
         ours, theirs = tenant(self.table), tenant(self.source.table)
         if ours and theirs:
             found.setdefault(ours, theirs)
@@ -108,7 +103,7 @@ class Carried(Value):
 
     def matched(self, new: str, old: str) -> str:
         """The condition under which a row of the new table is that of a row of the source."""
-        return " AND ".join(f"{new}.{quote(a)} = {old}.{quote(b)}" for a, b in self.keys())
+        return " AND ".join(f"{new}.{quote(a)} = {old}.{quote(b)}" for a, b in self.key_pairs())
 
     def _missing(self) -> Iterator[str]:
         condition, column = self.where("t"), tenant(self.table)
@@ -116,6 +111,12 @@ class Carried(Value):
             yield f"({condition})"
         confined = f" AND n.{quote(column)} = :tenant_id" if column else ""
         yield f"NOT EXISTS (SELECT FROM {names.table(self.table)} AS n WHERE {self.matched('n', 't')}{confined})"
+
+    def on_conflict(self) -> str:
+        """What an INSERT does where a row stands in the way: of its key, or in the sense of an exclusion constraint."""
+        excluding = any(c.kind == "exclude" for c in self.table.constraints)
+        key = "" if excluding else f" ({', '.join(map(quote, self.table.key))})"
+        return f"ON CONFLICT{key} DO NOTHING"
 
     def batch(self) -> str:
         """Inserts what the rows of a range give and is not there yet: a replay changes nothing.
@@ -132,8 +133,8 @@ class Carried(Value):
 SELECT {", ".join(given)}
   FROM {walk.source()}
  {walk.confined(walk.after(), walk.upto(), *self._missing())}
-   FOR SHARE OF t
-    ON CONFLICT ({", ".join(map(quote, self.table.key))}) DO NOTHING"""
+   FOR SHARE
+    {self.on_conflict()}"""
 
     def _own(self, column: str, of: str) -> str:
         """A column of the key; the tenant's is written as what the batch is confined to."""
@@ -156,7 +157,7 @@ SELECT {", ".join(given)}
 
     def key_of(self) -> tuple[str, ...]:
         """The new key as the row `s` gives it."""
-        return tuple(compared(f"s.{quote(of)}", self.table.type_of(column)) for column, of in self.keys())
+        return tuple(compared(f"s.{quote(of)}", self.table.type_of(column)) for column, of in self.key_pairs())
 
 
 def _surely(table: Table, tree: object) -> bool:

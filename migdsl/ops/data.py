@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from migdsl.dialect.names import quote
 from migdsl.dialect.sql import Expression
 from migdsl.dialect.types import SqlType
-from migdsl.ops import attempts, constraints, names, retype
+from migdsl.ops import attempts, constraints, key, names, retype
 from migdsl.ops.carried import Carried
 from migdsl.ops.context import Context
 from migdsl.ops.model import Comparison, Fill, Violation
@@ -41,7 +41,8 @@ def fills(context: Context) -> Iterator[Fill]:
 def _rows(context: Context, source: Source) -> Iterator[Fill]:
     """Of a new table whole rows are filled."""
     of = Carried(context.migration, context.table, source)
-    yield from (Fill(column, f"t.{quote(theirs)}", "TRUE") for column, theirs in of.keys())
+    for column, theirs in of.key_pairs():
+        yield Fill(column, f"t.{quote(theirs)}", "TRUE")
     yield from (Fill(column.name, of.written(column, sql, "t"), "TRUE") for column, sql in of.values())
 
 
@@ -131,7 +132,9 @@ def violations(context: Context) -> Iterator[Violation]:
         if isinstance(operation, CreateTable):
             yield from _of_new_rows(context, operation)
         # What the old one keeps, its twin over equal values keeps too.
-        if isinstance(operation, AddConstraint) and operation.replaces is None:
+        if isinstance(operation, AddConstraint) and operation.constraint.kind == "key":
+            yield from key.violations(context, operation)
+        elif isinstance(operation, AddConstraint) and operation.replaces is None:
             found = constraints.violation(context, operation.constraint)
             if found is not None:
                 yield found

@@ -41,9 +41,8 @@ def _objects(of: Carried) -> Step:
     drop = f"-- squawk-ignore ban-drop-sequence\nDROP SEQUENCE IF EXISTS {counter}"
     down = (*attempts.drops(of.migration, of.source.table, of.guarded()), drop)
     title = f"Create the counter of what old code's writes are carried over to {of.table.entity}"
-    return Step(
-        "expand", "create_function", title, of.table, rank=OBJECTS, up=(Group((), up),), down=(Group((), down),)
-    )
+    parts = Group((), up), Group((), down)
+    return Step("expand", "create_function", title, of.table, rank=OBJECTS, up=parts[:1], down=parts[1:])
 
 
 def _functions(of: Carried) -> tuple[str, ...]:
@@ -53,9 +52,9 @@ def _functions(of: Carried) -> tuple[str, ...]:
 
 def _create_trigger(of: Carried) -> tuple[str, ...]:
     name, on = names.fill_trigger(of.migration, of.table), names.table(of.source.table)
+    create = f"CREATE CONSTRAINT TRIGGER {name} AFTER INSERT OR UPDATE OR DELETE ON {on}"
     return (
-        f"CREATE CONSTRAINT TRIGGER {name} AFTER INSERT OR UPDATE OR DELETE ON {on}\n"
-        f"  DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION {names.fill(of.migration, of.table)}()",
+        f"{create}\n  DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION {names.fill(of.migration, of.table)}()",
         f"ALTER TABLE {on} ENABLE ALWAYS TRIGGER {name}",
     )
 
@@ -71,7 +70,7 @@ def _trigger(of: Carried) -> Step:
     return Step(
         "expand",
         "create_trigger",
-        f"Carry what is written to {source.entity} over to {entity} from now on, whoever writes; never the other way",
+        f"Create the trigger that carries what is written to {source.entity} over to {entity}, whoever writes; never back",
         source,
         Lock.ACCESS_EXCLUSIVE,
         rank=EXPAND_TABLE,
@@ -159,6 +158,7 @@ class _Body:
     def lines(self) -> list[str]:
         """All of it."""
         return [
+            "#variable_conflict use_column",  # a column may be called as a variable is
             "DECLARE",
             f"  was {self.sql};",
             f"  gives {self.sql};",
@@ -166,7 +166,7 @@ class _Body:
             "  has boolean := FALSE;",
             "BEGIN",
             "  IF TG_OP <> 'INSERT' THEN",
-            *self._computed("OLD", "was", "had"),
+            *(f"  {line}" for line in self._computed("OLD", "was", "had")),
             *self._unseen(),
             "  END IF;",
             *self._deleted(),
@@ -197,12 +197,12 @@ class _Body:
         condition = self.of.where(row)
         if condition is not None:
             lines = [f"IF ({condition}) IS TRUE THEN", *(f"  {line}" for line in lines), "END IF;"]
-        return [f"    {line}" for line in lines]
+        return [f"  {line}" for line in lines]
 
     def _insert(self, record: str) -> str:
         given = ", ".join(f"{record}.{column_name(c)}" for c in self.of.columns())
-        key, listed = (", ".join(map(quote, columns)) for columns in (self.of.table.key, self.of.columns()))
-        return f"INSERT INTO {self.sql} ({listed}) VALUES ({given}) ON CONFLICT ({key}) DO NOTHING;"
+        listed = ", ".join(map(quote, self.of.columns()))
+        return f"INSERT INTO {self.sql} ({listed}) VALUES ({given}) {self.of.on_conflict()};"
 
     def _unseen(self) -> list[str]:
         """A transaction with one snapshot for all of it can't see what a batch has filled since, and would miss it."""
@@ -236,7 +236,7 @@ class _Body:
             "    BEGIN",
             f"      UPDATE {self.sql} AS n SET {sets} WHERE {self._own('OLD')};",
             "      had := FOUND;",
-            "    EXCEPTION WHEN unique_violation THEN",
+            "    EXCEPTION WHEN unique_violation OR exclusion_violation THEN",
             "      had := FALSE;  -- reconciliation finds it",
             "    END;",
             "    IF had THEN",
@@ -244,6 +244,13 @@ class _Body:
             "    END IF;",
             "  END IF;",
         ]
+
+    def _attempted(self, update: list[str]) -> list[str]:
+        """What another row may stand in the way of: only an exclusion constraint binds from the start."""
+        if not any(c.kind == "exclude" for c in self.of.table.constraints):
+            return update
+        caught = "EXCEPTION WHEN exclusion_violation THEN NULL;  -- reconciliation finds it"
+        return ["BEGIN", *(f"  {line}" for line in update), caught, "END;"]
 
     def _carried(self) -> list[str]:
         """It follows as long as it is what the source gave: what new code wrote stays."""
@@ -263,9 +270,10 @@ class _Body:
         if columns:
             changed = " OR ".join(f"was.{c} IS DISTINCT FROM gives.{c}" for c in columns)
             sets = ", ".join(f"{quote(c.name)} = gives.{column_name(c.name)}" for c, _ in self.values)
+            update = [f"UPDATE {self.sql} AS n SET {sets} WHERE {self._own('NEW')}{self._like('was')};"]
             lines += [
                 f"  ELSIF had AND has AND ({changed}) THEN",
-                f"    UPDATE {self.sql} AS n SET {sets} WHERE {self._own('NEW')}{self._like('was')};",
+                *(f"    {line}" for line in self._attempted(update)),
                 f"    IF FOUND OR NOT {self._exists('NEW', 'gives')} THEN",
                 f"      {self.count}",
                 "    END IF;",

@@ -19,6 +19,7 @@ from migdsl.ops import (
     drop_table,
     enum_label,
     gates,
+    key,
     names,
     nullability,
     pairs,
@@ -44,6 +45,7 @@ from migdsl.semantics.model import (
     DropConstraint,
     DropTable,
     ExtendEnum,
+    Operation,
     OptionalColumn,
     RawSql,
     RenameTable,
@@ -69,9 +71,10 @@ def lower(module: CheckedModule) -> Lowered:
     extra: list[Step] = []
     if used or any(plan.fills for plan in plans):
         extra.append(_ledger(migration))
-    if any(isinstance(o, _STANDING) for change in module.changes for o in change.operations):
+    swaps = any(_swaps(o) for change in module.changes for o in change.operations)
+    if swaps or any(isinstance(o, _STANDING) for change in module.changes for o in change.operations):
         extra.append(dependents.step())
-    if any(isinstance(o, RetypeColumn) for change in module.changes for o in change.operations):
+    if swaps:
         extra.append(swap.procedures())
     asked = demands.gates(module, plans, frozenset(used))
     extra += [_gates(migration, phase, plans, asked) for phase in ("enforce", "contract") if phase in used]
@@ -89,6 +92,7 @@ def _table(migration: str, module: CheckedModule, change: Change) -> TablePlan:
         steps += LOWERINGS[type(operation)](context, operation)
     steps += [*dependents.rebuild(context), *retype.way_home(context)]
     steps += [s for s in around if s.phase != "contract"]
+    steps += dependents.free_names(context, steps)
     if steps and not _comes(change):
         steps.append(_plain_table(context))
     origin = _origin(change)
@@ -136,9 +140,18 @@ def _walked(context: Context, origin: Source | None) -> Context:
     return still if change is None else Context(context.migration, change, context.module, (), ())
 
 
+def _swaps(operation: Operation) -> bool:
+    """Whether something takes the place of what has its name."""
+    return isinstance(operation, RetypeColumn) or (
+        isinstance(operation, AddConstraint) and operation.constraint.kind == "key"
+    )
+
+
 def _constrain(context: Context, operation: AddConstraint) -> Iterator[Step]:
     if operation.replaces is not None:
         return twins.lower(context, operation)
+    if operation.constraint.kind == "key":
+        return key.lower(context, operation)
     return constraints.lower(context, operation)
 
 
@@ -151,7 +164,7 @@ def _leaves(change: Change) -> bool:
     return any(isinstance(o, DropTable) for o in change.operations)
 
 
-_STANDING = (DropColumn, DropConstraint, RetypeColumn)  # a rename and the like drop a column too
+_STANDING = (DropColumn, DropConstraint)  # a rename and the like drop a column too
 _SOAKED = (DropColumn, DropConstraint, RetypeColumn, RenameTable, DropTable)
 _FINAL = (DropColumn, RetypeColumn, DropTable, DropConstraint, RawSql)
 LOWERINGS: Mapping[type, Callable[[Context, Any], Iterator[Step]]] = {
@@ -266,6 +279,8 @@ def _gates(migration: str, phase: str, plans: tuple[TablePlan, ...], asked: Mapp
     soaks = [plan.soak_seconds for plan in plans if plan.soak_seconds is not None]
     if phase == "contract":
         found.append(gates.soaked(migration, max(soaks)))
+    if phase == "contract" and any(plan.swapped for plan in plans):
+        found.append(gates.swapped(migration, max(soaks)))
     for plan in plans:
         entity = plan.table.entity
         if plan.fills:
@@ -275,8 +290,6 @@ def _gates(migration: str, phase: str, plans: tuple[TablePlan, ...], asked: Mapp
                 found.append(gates.listed(migration, entity))
             if plan.fills or plan.violations:
                 found.append(gates.clean(migration, entity))
-        if phase == "contract" and any(c.swapped for c in plan.comparisons):
-            found.append(gates.swapped(migration, max(soaks)))
         if phase == "contract" and plan.counter:
             found.append(gates.silent(migration, entity, plan.counter, max(soaks)))
     return demands.step(phase, (*found, *asked.get(phase, ())))

@@ -24,6 +24,9 @@ def restore(context: Context, subject: str) -> str:
 DECLARE
   saved text;
 BEGIN
+  IF to_regclass('migdsl.snapshot') IS NULL THEN
+    RETURN;  -- a killed downgrade is repeated: all of it was done, and the ledger has gone
+  END IF;
   FOR saved IN SELECT sql FROM migdsl.snapshot WHERE {own} ORDER BY seq LOOP
     EXECUTE saved;
   END LOOP;

@@ -28,14 +28,16 @@ def steps(migration: str, module: CheckedModule) -> Iterator[Step]:
     # Where a value may not fit, what binds comes at the last moment: until then old code's writes must go on.
     early = all(o.plain for each in swapped for o in each.columns)
     phase = "validate" if early else "cutover"
-    yield _ready(migration, swapped, phase)
+    if twins or not early:
+        yield _ready(migration, swapped, phase)
     for twin in twins:
         yield from shadows.steps(twin, phase)
     if early:
         yield _ready(migration, swapped, "cutover")
-        yield _again(twins)
+        if twins:
+            yield _again(twins)
     yield _swap(migration, swapped, twins)
-    yield _home(migration, swapped, twins)
+    yield _home(swapped, twins)
 
 
 def procedures() -> Step:
@@ -90,7 +92,7 @@ def _again(twins: tuple[Twin, ...]) -> Step:
     return Step("cutover", "rebuild", title, None, rank=0, down=down)
 
 
-def _home(migration: str, swapped: tuple[Swapped, ...], twins: tuple[Twin, ...]) -> Step:
+def _home(swapped: tuple[Swapped, ...], twins: tuple[Twin, ...]) -> Step:
     """What the way back of the swap does first, while reads and writes go on."""
     title = "On the way back: see that every value fits into its old type, and build what stood on the old columns"
     fits = tuple(_fits(each, operation) for each in swapped for operation in each.columns)

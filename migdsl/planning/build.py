@@ -40,7 +40,7 @@ def build(module: CheckedModule, source_digest: str, through: str | None = None)
         ticket_id=header.ticket or "",
         migration_type=_BASE.get(category, "other"),
         category=category,
-        pattern="expand and contract, with two-way triggers" if facts.pairs else "expand and contract",
+        pattern=_pattern(facts),
         compiler_version=__version__,
         source_digest=source_digest,
         source_of_truth=impact.source_of_truth(facts),
@@ -60,6 +60,12 @@ def build(module: CheckedModule, source_digest: str, through: str | None = None)
         implementation_plan=tasks.tasks(facts, chain),
     )
     return Planned(module, lowered, facts.paths, chain, plan)
+
+
+def _pattern(facts: Facts) -> str:
+    if not facts.pairs:
+        return "expand and contract"
+    return f"expand and contract, with {'two-way' if facts.two_way else 'one-way'} triggers"
 
 
 def _constraints(facts: Facts) -> tuple[str, ...]:

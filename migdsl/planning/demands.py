@@ -11,7 +11,7 @@ from migdsl.plan.phases import ExitCondition, Phase, TypedStep
 from migdsl.planning.facts import Facts
 from migdsl.planning.words import listed
 from migdsl.semantics.model import PHASES
-from migdsl.semantics.policy import Condition, Held, ManualStep, PhaseNote, Policy, comparisons, spoken
+from migdsl.semantics.policy import Condition, Held, ManualStep, PhaseNote, comparisons, spoken
 
 
 def constraints(facts: Facts) -> Iterator[str]:
@@ -67,12 +67,17 @@ def acceptance(facts: Facts) -> Iterator[Acceptance]:
 
 def exits(facts: Facts, phase: str) -> Iterator[ExitCondition]:
     """The exit conditions that the file gives a phase, and what must be asked before one that binds everybody."""
+    return (exit_condition(name, condition) for name, condition in said(facts, phase))
+
+
+def said(facts: Facts, phase: str) -> Iterator[tuple[str, Condition]]:
+    """The same, as the file has them, each with the name that the plan gives it."""
     for note in _notes(facts, phase):
-        yield from (exit_condition(f"exit_{phase}", condition) for condition in note.exits)
+        yield from ((f"exit_{phase}", condition) for condition in note.exits)
     last = {"enforce": "cutover", "contract": "enforce"}
     binding = next((p for p in ("enforce", "contract") if p in facts.phases), None)
     if binding is not None and phase == last[binding]:
-        yield from (exit_condition(n, c) for n, c in external(facts) if not n.startswith("exit_"))
+        yield from ((n, c) for n, c in external(facts) if not n.startswith("exit_"))
 
 
 def exit_condition(name: str, condition: Condition) -> ExitCondition:
@@ -113,11 +118,6 @@ def manual_steps(facts: Facts, phase: str) -> Iterator[TypedStep]:
 def sentence(step: ManualStep) -> str:
     """A step in one line."""
     return f"{step.text}: {step.run}" if step.run else step.text
-
-
-def commands(policy: Policy, phase: str) -> list[str]:
-    """The commands of a phase's own steps."""
-    return [step.run for note in policy.notes if note.name == phase for step in note.steps if step.run]
 
 
 def with_own(facts: Facts, found: tuple[Phase, ...]) -> tuple[Phase, ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from migdsl.ops.model import Lowered, TablePlan
 from migdsl.planning.paths import Paths
 from migdsl.planning.release import stage_of_all
-from migdsl.semantics.model import AddColumn, Change, CheckedModule, ColumnOperation
+from migdsl.semantics.model import AddColumn, Change, CheckedModule, ColumnOperation, Table
 from migdsl.semantics.phrases import phrases
 from migdsl.values import Value
 
@@ -41,6 +41,11 @@ class Facts(Value):
         return any(t.switched for t in self.tables)
 
     @property
+    def two_way(self) -> bool:
+        """Whether something leads back from the new to the old."""
+        return any(t.switched and t.origin is None for t in self.tables)
+
+    @property
     def swaps(self) -> tuple[str, ...]:
         """The columns that get another type in one swap, for everybody at once."""
         return tuple(name for t in self.tables for name in t.swapped)
@@ -54,6 +59,12 @@ class Facts(Value):
     def phases(self) -> tuple[str, ...]:
         """The phases that DDL happens in."""
         return tuple(dict.fromkeys(s.phase for s in self.lowered.steps if s.up or s.down))
+
+    @property
+    def touched(self) -> tuple[Table, ...]:
+        """The tables that change, and those that new ones are filled from."""
+        origins = (t.origin.table for t in self.tables if t.origin is not None)
+        return tuple({t.entity: t for t in (*(t.table for t in self.tables), *origins)}.values())
 
     def change(self, table: TablePlan) -> Change:
         """What the file says of a table."""
@@ -71,6 +82,11 @@ def summary(change: Change) -> str:
 
 def old_side(table: TablePlan, change: Change) -> str:
     """The columns that are the truth before the switch."""
+    if table.origin is not None:
+        read = {n for name, e in table.origin.values if name not in table.table.key for n in e.names()}
+        read |= table.origin.where.names() if table.origin.where else set()
+        read -= {table.origin.table.tenant or ""}
+        return _columns(table.origin.table.entity, sorted(read) or list(table.origin.table.key))
     inputs = sorted({n for o in change.operations if isinstance(o, AddColumn) and o.source for n in o.source.names()})
     return _columns(table.table.entity, inputs) if inputs else f"{table.table.entity}'s constants"
 

@@ -19,7 +19,17 @@ from migdsl.plan.model import (
 from migdsl.planning import demands
 from migdsl.planning.facts import Facts, new_side, old_side, summary
 from migdsl.planning.words import amount, duration, listed
-from migdsl.semantics.model import AddColumn, DropColumn, OptionalColumn, RequireColumn, RetypeColumn, Table
+from migdsl.semantics.model import (
+    AddColumn,
+    DropColumn,
+    DropConstraint,
+    Operation,
+    OptionalColumn,
+    RequireColumn,
+    RetypeColumn,
+    Table,
+)
+from migdsl.semantics.phrases import described
 
 _RANK: tuple[Sensitivity, ...] = ("unknown", "public", "internal", "confidential", "pii", "phi")
 
@@ -60,15 +70,24 @@ def strategy(facts: Facts) -> Iterator[str]:
         yield f"Change {table.entity} ({summary(change)}) by expanding first and contracting last, {deploys}."
         if plan.swapped:
             yield (
-                f"A trigger fills a shadow of {listed(plan.swapped)} until one swap exchanges the two, and the old column after it, "
-                "as far as its type goes."
+                f"A trigger fills a shadow of {listed(plan.swapped)} until one swap exchanges the two, and the old column "
+                "after it, as far as its type goes."
             )
-        if plan.switched:
+        if plan.origin is not None:
+            yield (
+                f"A trigger carries what is written to {plan.origin.table.entity} over to {table.entity}, from expand until contract "
+                f"and never back; a row that new code has changed in {table.entity} stays as it is."
+            )
+            yield (
+                f"A resumable backfill inserts into {table.entity} the rows that aren't there, "
+                f"{demands.pace(facts, table.entity)}; it never overwrites one."
+            )
+        elif plan.switched:
             yield (
                 f"A trigger keeps {old_side(plan, change)} and {new_side(plan)} equal for old and new code alike, "
                 "from expand until contract."
             )
-        if plan.fills:
+        if plan.fills and plan.origin is None:
             yield (
                 f"A resumable backfill fills {listed([f'{table.entity}.{f.column}' for f in plan.fills])} where NULL, "
                 f"{demands.pace(facts, table.entity)}; it never overwrites a value."
@@ -89,7 +108,8 @@ def source_of_truth(facts: Facts) -> str:
     """Who is authoritative, in one sentence."""
     pairs = [p for p in facts.tables if p.switched]
     if not pairs and facts.swaps:
-        return f"{listed(facts.swaps)}: whichever column has the name; the other follows it by a trigger, before the swap and after it."
+        follows = "the other follows it by a trigger, before the swap and after it"
+        return f"{listed(facts.swaps)}: whichever column has the name; {follows}."
     if not pairs:
         return f"{listed([p.table.entity for p in facts.tables])} stays the only copy of its data throughout."
     old = listed([old_side(p, facts.change(p)) for p in pairs])
@@ -108,21 +128,36 @@ def risks(facts: Facts) -> Iterator[str]:
                     f"{entity}.{comparison.column}: where from(back(x)) differs from x, rolling back would change the value; "
                     "reconciliation counts such rows as lossy."
                 )
+        if plan.origin is not None:
+            yield (
+                f"{entity}: what only new code writes there doesn't go back to {plan.origin.table.entity}; until the way back is no "
+                "longer wanted it writes both."
+            )
         for violation in plan.violations:
             yield (
                 f"{entity}: rows that break {violation.title} stop enforce; "
                 "reconciliation names them while there is time to mend them."
             )
         for operation in change.operations:
-            if isinstance(operation, DropColumn):
-                name = f"{entity}.{operation.column.name}"
-                yield f"A reader of {name} that nobody knows of fails at contract; the counter sees writers only."
-            if isinstance(operation, RetypeColumn):
-                name = f"{entity}.{operation.column.name}"
-                yield f"A prepared statement that returns {name} fails once in each connection (0A000): its type changes."
-            if isinstance(operation, OptionalColumn):
-                yield f"Old code that reads {entity}.{operation.column.name} may meet a NULL as soon as new code writes one."
+            yield from _risk_of(entity, operation)
     yield from header.risks
+
+
+def _risk_of(entity: str, operation: Operation) -> Iterator[str]:
+    if isinstance(operation, DropColumn):
+        name = f"{entity}.{operation.column.name}"
+        yield f"A reader of {name} that nobody knows of fails at contract; the counter sees writers only."
+    if isinstance(operation, RetypeColumn):
+        name = f"{entity}.{operation.column.name}"
+        yield f"A prepared statement that returns {name} fails once in each connection (0A000): its type changes."
+    if isinstance(operation, DropConstraint) and operation.constraint.kind != "index":
+        shown = f"{described(operation.constraint)} of {entity}"
+        yield f"Once {shown} is gone, rows may come that it kept out: the way back would stop at them, and name it."
+    if isinstance(operation, DropConstraint) and operation.constraint.kind == "index":
+        shown = f"{described(operation.constraint)} of {entity}"
+        yield f"A query that went by {shown} becomes slow at contract: pg_stat_user_indexes tells whether it is used."
+    if isinstance(operation, OptionalColumn):
+        yield f"Old code that reads {entity}.{operation.column.name} may meet a NULL as soon as new code writes one."
 
 
 def impact(facts: Facts) -> Impact:
@@ -150,7 +185,7 @@ def impact(facts: Facts) -> Impact:
 def _complexity(facts: Facts) -> Literal["easy", "moderate", "hard"]:
     if any(p.irreversible for p in facts.tables):
         return "hard"
-    return "moderate" if facts.pairs else "easy"
+    return "moderate" if facts.pairs or facts.swaps else "easy"
 
 
 def _breaking(facts: Facts) -> Iterator[str]:
@@ -187,7 +222,7 @@ def _rules(facts: Facts) -> Iterator[str]:
     yield allowed.get(
         header.downtime, f"At most {duration(header.downtime_seconds or 0)} of downtime, and no step needs it"
     )
-    owned = [f"{p.table.schema}.{p.table.name}" for p in facts.tables if p.table.scope == "tenant"]
+    owned = [f"{t.schema}.{t.name}" for t in facts.touched if t.scope == "tenant"]
     if owned:
         yield f"Every query on {listed(owned)} is confined to one tenant, proven by parsing it"
     last = "before contract" if "contract" in facts.phases else "there is"
@@ -213,10 +248,10 @@ def _exemptions(facts: Facts) -> Iterator[Exemption]:
         yield Exemption(
             subject=f"list: {' '.join(tenants.listing.text.split())}", reason="it says which tenants there are"
         )
-    for plan in facts.tables:
-        table = f"{plan.table.schema}.{plan.table.name}"
-        if plan.table.scope == "global":
-            yield Exemption(subject=table, reason=plan.table.scope_reason or "")
+    for each in facts.touched:
+        table = f"{each.schema}.{each.name}"
+        if each.scope == "global":
+            yield Exemption(subject=table, reason=each.scope_reason or "")
         else:
             reason = (
                 "the gate tenants_unlisted = 0 counts rows of tenants that the list leaves out; it returns one number"
@@ -238,7 +273,9 @@ def modernization_gates(facts: Facts) -> Iterator[ModernizationGate]:
             path = facts.paths.backfill(plan.table)
             text = f"The backfill of {entity} can be replayed without effect"
             yield ModernizationGate(
-                id=f"idempotency.{entity}", text=text, met_by=f"{path} touches only rows that are NULL"
+                id=f"idempotency.{entity}",
+                text=text,
+                met_by=f"{path} touches only rows that {'are NULL' if plan.origin is None else 'are not there'}",
             )
         if plan.violations:
             titles = _quoted(plan.violations, "and")

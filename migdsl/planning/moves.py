@@ -47,8 +47,8 @@ def _step(audience: str, tenants: tuple[str, ...], percent: float | None, wait: 
 def _approach(facts: Facts, steps: int) -> str:
     if facts.swaps and not facts.pairs:
         return (
-            f"{listed(facts.swaps)} get their new types in one transaction of some milliseconds, for everybody at once: "
-            "code knows one name before and after, and there is no half of the tenants to go first."
+            f"The new type of {listed(facts.swaps)} comes in one transaction of some milliseconds, for everybody at once: code "
+            "knows one name before and after, and no tenant can go first."
         )
     if not facts.pairs:
         return f"No column of {listed([p.table.entity for p in facts.tables])} takes the place of another: nothing is switched."
@@ -56,13 +56,21 @@ def _approach(facts: Facts, steps: int) -> str:
     by = "request by request" if facts.module.rollout.by_request else "tenant by tenant"
     return (
         f"Readers and writers move to {columns} {by} in {steps} steps, by the flag {facts.migration}; "
-        "triggers keep both sides equal."
+        f"{_kept(facts)}."
     )
+
+
+def _kept(facts: Facts) -> str:
+    carried = [f"{p.origin.table.entity} over to {p.table.entity}" for p in facts.tables if p.origin is not None]
+    sides = ["triggers keep both sides equal"] if facts.two_way else []
+    if carried:
+        sides.append(f"a trigger carries {listed(carried)}, and what new code writes there stays there")
+    return listed(sides)
 
 
 def _nothing_moves(facts: Facts) -> str:
     if facts.swaps:
-        return f"Move all tenants to live: the revision of cutover, released by it, swaps {listed(facts.swaps)}; then the soak begins."
+        return f"Move all tenants to live: it releases the revision that swaps {listed(facts.swaps)}; then the soak begins."
     if not {"enforce", "contract"} & set(facts.phases):
         return f"New code may use the change of {listed([p.table.entity for p in facts.tables])} as soon as expand has run."
     then = "enforce may follow" if "enforce" in facts.phases else "the soak begins"
@@ -72,7 +80,7 @@ def _nothing_moves(facts: Facts) -> str:
 def _downtime(facts: Facts) -> str:
     header = facts.module.header
     assert header is not None
-    tables = listed(sorted({f"{p.table.schema}.{p.table.name}" for p in facts.tables}))
+    tables = listed(sorted({f"{t.schema}.{t.name}" for t in facts.touched}))
     held = f"No DDL waits for a lock on {tables} longer than 100 ms at a time, nor holds one while it scans."
     if header.downtime == "none":
         return f"None. {held}"
@@ -86,9 +94,10 @@ def aborts(facts: Facts) -> Iterator[str]:
     """When to stop and go back."""
     for plan in facts.tables:
         if plan.switched:
-            yield f"Reconciliation of {plan.table.entity} finds a row of a switched tenant that differs"
+            whose = "switched tenant" if plan.origin is None else "tenant that is not switched yet"
+            yield f"Reconciliation of {plan.table.entity} finds a row of a {whose} that differs"
         if plan.swapped:
-            yield f"A client of {listed(plan.swapped)} fails after the swap, or a value comes that the old type can't hold too early"
+            yield f"A client of {listed(plan.swapped)} fails after the swap, or meets a value that it can't hold"
         if plan.violations:
             yield f"New code writes rows of {plan.table.entity} that break a constraint to come"
 

@@ -55,7 +55,11 @@ def _steps(facts: Facts, phase: PhaseId, revisions: tuple[Revision, ...]) -> lis
 def _phase(facts: Facts, phase: PhaseId, typed: tuple[TypedStep, ...], conditions: tuple[ExitCondition, ...]) -> Phase:
     return Phase(
         id=phase,
-        name="Cutover: swap, for everybody at once" if phase == "cutover" and facts.swaps and not facts.pairs else _NAMES[phase],
+        name=(
+            "Cutover: swap, for everybody at once"
+            if phase == "cutover" and facts.swaps and not facts.pairs
+            else _NAMES[phase]
+        ),
         flag_stage=_AT_MOST[phase],
         steps=tuple(t.title for t in typed),
         typed_steps=typed,
@@ -112,7 +116,7 @@ def _people(facts: Facts, phase: PhaseId) -> list[TypedStep]:
 
 
 def _estimated(facts: Facts, step: TypedStep) -> TypedStep:
-    rows = {f"{p.table.schema}.{p.table.name}": p.table.rows for p in facts.tables}
+    rows = {f"{t.schema}.{t.name}": t.rows for t in facts.touched}
     found = estimates.of_cost(Cost(step.cost), rows.get(step.table or ""))
     return step.model_copy(update={"estimate_seconds": found})
 
@@ -133,7 +137,13 @@ def _backfill(facts: Facts) -> Iterator[TypedStep]:
             columns = listed([f.column for f in plan.fills])
             each = "tenant by tenant, " if plan.table.scope == "tenant" else ""
             title = f"Fill {plan.table.entity}.{columns} of the rows from before, {each}in batches that can stop at any time"
-            table = f"{plan.table.schema}.{plan.table.name}"
+            read = plan.origin.table if plan.origin is not None else plan.table
+            if plan.origin is not None:
+                title = (
+                    f"Insert into {plan.table.entity} what the rows of {read.entity} give ({columns}), {each}in batches that can "
+                    "stop at any time"
+                )
+            table = f"{read.schema}.{read.name}"
             yield _step("backfill", title, facts.paths.backfill(plan.table), table, "batches")
 
 
@@ -141,6 +151,8 @@ def _validate(facts: Facts) -> Iterator[TypedStep]:
     for plan in facts.tables:
         what = listed([c.column for c in plan.comparisons]) or "the rows"
         title = f"Reconcile {plan.table.entity}: compare {what} with what the other side gives, and look for violations"
+        if plan.origin is not None:
+            title = f"Reconcile {plan.table.entity} with {plan.origin.table.entity}: rows missing, too many, or other in {what}"
         table = f"{plan.table.schema}.{plan.table.name}"
         yield _step("reconcile", title, facts.paths.reconcile(plan.table), table, "scan")
 
@@ -195,6 +207,9 @@ def _conditions(facts: Facts, phase: PhaseId, following: PhaseId | None) -> Iter
                 yield _metric("backfill_progress", f"Backfill progress of {plan.table.entity} is 100%", "= 100%")
     elif phase == "validate":
         for plan in facts.tables:
+            if plan.origin is not None:
+                yield _metric("rows_missing", f"Reconciliation of {plan.table.entity} misses 0 rows", "= 0")
+                yield _metric("rows_extra", f"Reconciliation of {plan.table.entity} finds 0 rows too many", "= 0")
             yield from _validated(plan.table.entity, plan.table.scope == "tenant", bool(plan.violations))
     elif phase == "contract":
         yield ExitCondition(id="gone", text=f"No client misses {_gone(facts)}", kind="manual")
@@ -221,6 +236,8 @@ def _early(facts: Facts, phase: str) -> Iterator[ExitCondition]:
         return
     for plan in facts.tables:
         text = f"Old code writes {plan.table.entity} without a new error, with the new columns there"
+        if plan.origin is not None:
+            text = f"Old code writes {plan.origin.table.entity} without a new error, with the trigger there"
         yield ExitCondition(id=f"old_code_{plan.table.entity}", text=text, kind="manual")
 
 

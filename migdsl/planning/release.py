@@ -6,7 +6,7 @@ ahead, so the one that is farthest decides.
 
 from __future__ import annotations
 
-from migdsl.semantics.model import PHASES, STAGES, CheckedModule
+from migdsl.semantics.model import PHASES, STAGES, CheckedModule, StageLine
 
 _FIRST_STAGE = {"prepare": "off", "expand": "off", "backfill": "off", "validate": "shadow", "cutover": "live"}
 _LEAST_STAGE = {"enforce": "live", "contract": "complete"}
@@ -40,3 +40,20 @@ def _reach(module: CheckedModule) -> tuple[int, int]:
 def stage_of_all(module: CheckedModule) -> str:
     """The stage of the flag's line for all."""
     return next((line.stage for line in module.stages if line.scope == "all"), "off")
+
+
+_WIDEST_FIRST = ("all", "percent", "canary", "tenants")
+
+
+def stage_rows(module: CheckedModule) -> tuple[tuple[str, str], ...]:
+    """The flag block as the ledger records it, (subject, stage): the line for all first, the more specific ones after it."""
+    lines = sorted(module.stages, key=lambda line: _WIDEST_FIRST.index(line.scope))
+    if not lines or lines[0].scope != "all":
+        lines = [StageLine("all", "off", None, ()), *lines]
+    return tuple((subject, line.stage) for line in lines for subject in _subjects(line))
+
+
+def _subjects(line: StageLine) -> list[str]:
+    if line.scope == "tenants":
+        return [f"tenant:{tenant}" for tenant in line.tenants]
+    return [f"{line.percent}%"] if line.scope == "percent" else [line.scope]

@@ -46,7 +46,7 @@ def _reconciliation(facts: Facts) -> Iterator[str]:
                 "trigger, and 0 rows must differ"
             )
         elif plan.swapped:
-            yield f"Run {path} after each step back: the other column of {listed(plan.swapped)} has followed, and 0 rows must differ"
+            yield f"Run {path} after each step back: the old {listed(plan.swapped)} has followed, and 0 rows must differ"
         elif plan.comparisons:
             yield f"Run {path} after each step back: nothing of {entity} is carried back, and 0 rows must differ"
         else:
@@ -91,11 +91,21 @@ def _keeps(facts: Facts, phase: str) -> str:
             f"All data: the old columns of {listed(facts.swaps)} have followed, what stood on them is built again first, and it "
             "stops, changing nothing, while there is a value that an old type can't hold"
         )
+    if phase == "cutover" and any(p.origin is not None for p in facts.tables):
+        return _after_cutover(facts)
     return {
         "enforce": "All data; only the constraints go",
         "cutover": f"All data: the trigger has kept the old columns of {_tables(facts)} in step",
         "backfill": "All data; what was filled stays filled and does no harm",
     }.get(phase, "All data: nothing of it was changed here")
+
+
+def _after_cutover(facts: Facts) -> str:
+    made = [p for p in facts.tables if p.origin is not None]
+    tables = listed([p.table.entity for p in made])
+    old = listed([p.origin.table.entity for p in made if p.origin is not None])
+    kept = f"All data: {tables} stays as it is; what was written there and not to {old} as well is not seen by who reads {old}"
+    return f"{kept}; the trigger has kept the old columns of the others in step" if facts.two_way else kept
 
 
 def _after_contract(facts: Facts) -> str:
@@ -104,7 +114,17 @@ def _after_contract(facts: Facts) -> str:
     back = [s.title.split(";")[0].removeprefix("Drop ") for s in gone if s.reversible]
     parts = [f"{listed(back)} comes back at the end of the table, computed by `back` in batches"] if back else []
     parts += [f"{listed(lost)} comes back empty: its values are lost, as the file says"] if lost else []
+    again = [_bare(s.title) for s in facts.lowered.phase("contract") if s.operation == "rebuild"]
+    if again:
+        parts.append(
+            f"{'; '.join(again)}: it stops, and names which, where rows have come since that it would not have let in"
+        )
     return "; ".join(parts) or "All data"
+
+
+def _bare(title: str) -> str:
+    """`On the way back: make x of User again, while …` → `x of User is made again`."""
+    return title.removeprefix("On the way back: make ").split(" again,")[0] + " is made again"
 
 
 def _left_out(operation: ColumnOperation) -> bool:
@@ -117,7 +137,12 @@ def _after_expand(facts: Facts) -> str:
     carried = [c.column for p in facts.tables for c in p.comparisons if c.lossy is not None]
     if carried:
         parts.append(f"What was written to {listed(carried)} stands in the old columns too")
-    lost = [c.column for p in facts.tables for c in p.switched if c.lossy is None]
+    lost = [c.column for p in facts.tables if p.origin is None for c in p.switched if c.lossy is None]
+    parts += [
+        f"{p.table.entity} is dropped with all that was written there alone"
+        for p in facts.tables
+        if p.origin is not None
+    ]
     for plan in facts.tables:
         for operation in facts.column_operations(plan):
             name = f"{plan.table.entity}.{operation.column.name}"

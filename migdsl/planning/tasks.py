@@ -34,7 +34,8 @@ def _tasks(facts: Facts, revisions: tuple[Revision, ...]) -> Iterator[Task]:
         yield _revision(revision)
     for plan in facts.tables:
         if plan.fills:
-            text = f"Run the backfill of {plan.table.entity} after expand, again before enforce"
+            again = ", again before enforce" if plan.origin is None else ""
+            text = f"Run the backfill of {plan.table.entity} after expand{again}"
             yield _task(text, "job", "backfill", "backfill", paths.backfill(plan.table))
         text = f"Run the reconciliation of {plan.table.entity} daily from backfill to contract"
         yield _task(text, "job", "validate", "reconcile", paths.reconcile(plan.table))

@@ -123,11 +123,11 @@ class Sample:
     suffix: str = ""
 
 
-def render(samples: Iterable[Sample]) -> str:
-    """Prometheus text format 0.0.4, families in the order of METRICS."""
+def render(samples: Iterable[Sample], families: tuple[MetricSpec, ...] = METRICS) -> str:
+    """Prometheus text format 0.0.4, in the order of `families`."""
     rows = tuple(samples)
     lines: list[str] = []
-    for spec in METRICS:
+    for spec in families:
         mine = [sample for sample in rows if sample.spec is spec]
         if mine:
             lines += [f"# HELP {spec.name} {spec.help}", f"# TYPE {spec.name} {spec.kind}"]

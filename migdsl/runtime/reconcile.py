@@ -116,7 +116,7 @@ class _Reconciliation:
         if found.differences:
             # A statement sees one snapshot; a row that was just being written is right in the next one.
             found = self._compare(tenant, truth, compare)
-        if found.mismatched:
+        if found.mismatched or found.missing or found.extra:
             found = replace(
                 found, differing=self._keys(tenant, self.job.differing_new if new else self.job.differing_old)
             )

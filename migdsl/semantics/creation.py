@@ -7,10 +7,13 @@ from collections.abc import Mapping
 from migdsl.dialect.sql import Expression
 from migdsl.semantics import relations, tables
 from migdsl.semantics.expressions import expression
+from migdsl.semantics.header import again
 from migdsl.semantics.model import Change, CreateTable, Database, DropTable, Source, Table, Tenants
 from migdsl.semantics.problems import Problems, sql_name
 from migdsl.semantics.scene import Scene, said
+from migdsl.source import Span
 from migdsl.syntax import ast
+from migdsl.values import replace
 
 
 def created(
@@ -42,6 +45,8 @@ def _place(table: Table) -> tuple[str, str, str]:
 
 def _creation(problems: Problems, node: ast.Create, table: Table, entities: Mapping[str, Table]) -> Change:
     sources = tuple(s for item in node.sources if (s := _source(problems, item, table, entities)) is not None)
+    if table.rows is None and sources:
+        table = replace(table, rows=sources[0].table.rows)  # as many at most
     return Change(table, (CreateTable(table, sources, node.entity.name.span),), node.span)
 
 
@@ -52,8 +57,13 @@ def _source(problems: Problems, node: ast.Filled, table: Table, entities: Mappin
         return None
     columns = {c.name for c in source.columns} if source.complete else None
     values: list[tuple[str, Expression]] = []
+    places: dict[str, Span] = {}
     for item in node.values:
         name = sql_name(item.column)
+        if name in places:
+            again(problems, item.column.span, places[name], f"a value of {name}", f"`{table.entity}`")
+            continue
+        places[name] = item.column.span
         if table.column(name) is None:
             known = [c.name for c in table.columns]
             problems.unknown("MIG102", "column", name, item.column.span, known, f"in `{table.entity}`")
@@ -61,7 +71,7 @@ def _source(problems: Problems, node: ast.Filled, table: Table, entities: Mappin
         if found is not None:
             values.append((name, found))
     where = expression(problems, node.where, "from", columns) if node.where else None
-    return Source(source, tuple(values), where, node.span)
+    return Source(source, tuple(values), where, node.entity.span, tuple(places.items()))
 
 
 def dropped(

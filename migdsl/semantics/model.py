@@ -302,12 +302,20 @@ class RawSql(Value):
 
 
 class Source(Value):
-    """Where rows of a new table come from: per column an expression over the row of `table`, and which rows."""
+    """Where rows of a new table come from: per column an expression over the row of `table`, and which rows.
+
+    `places`: where each column is given its value.
+    """
 
     table: Table
     values: tuple[tuple[str, Expression], ...]
     where: Expression | None
     span: Span
+    places: tuple[tuple[str, Span], ...] = ()
+
+    def place(self, column: str) -> Span:
+        """Where a column is given its value; the whole where it is not."""
+        return next((span for name, span in self.places if name == column), self.span)
 
 
 class CreateTable(Value):

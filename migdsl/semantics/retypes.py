@@ -65,8 +65,10 @@ def _referring(
 
 
 def _following(child: Table, column: Column, table: Table, operation: RetypeColumn) -> RetypeColumn:
+    found = retyped(child, column, operation.to.type, operation.span)
     return replace(
-        retyped(child, column, operation.to.type, operation.span),
+        found,
+        to=replace(found.to, span=operation.to.span),
         soak_seconds=operation.soak_seconds,
         irreversible=operation.irreversible,
         follows=operation.follows or f"{table.entity}.{operation.column.name}",

@@ -6,12 +6,12 @@ each other.
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterator
+from typing import Any, NamedTuple
 
 from migdsl.syntax.grammar import Tables, tables
-from migdsl.syntax.lexer import Stumble, lex
+from migdsl.syntax.lexer import Found, Stumble, lex
 from migdsl.syntax.tree import Token, Tree
-
 
 _BRACES = frozenset("{}")
 
@@ -31,6 +31,14 @@ class Unexpected(Exception):  # noqa: N818 - the parser's verdict on a text, whi
         self.accepted = accepted
 
 
+class _Stacks(NamedTuple):
+    """The machine's stacks: its states, what was made of the symbols that led to them, and where those begin."""
+
+    states: list[int]
+    values: list[Any]
+    begins: list[int]
+
+
 class Progress:
     """How far a parse had come at the last boundary of statements in each block that was open.
 
@@ -41,14 +49,14 @@ class Progress:
     def __init__(self) -> None:
         self._marks: list[_Mark] = []
 
-    def note(self, piece: str, after: int, states: list[int], values: list[Any], begins: list[int]) -> None:
+    def note(self, piece: str, after: int, stacks: _Stacks) -> None:
         """Remember that a `{`, `}` or separator was taken, which ends at `after`."""
         if piece == "{":
-            self._marks.append(_Mark(after, states, values, begins))
+            self._marks.append(_Mark(after, *stacks))
         elif piece == "}":
             self._marks.pop()
         elif self._marks:
-            self._marks[-1] = _Mark(after, states, values, begins)
+            self._marks[-1] = _Mark(after, *stacks)
 
     def back(self, to: int) -> _Mark | None:
         """The last place that is not behind `to`; what came later is forgotten."""
@@ -82,50 +90,57 @@ def run(text: str, start: int, end: int, progress: Progress | None = None, chang
     With `progress` of an earlier run: of a text that was the same before `changed`.
     """
     made = tables()
-    rows, gotos, kept = made.actions, made.gotos, made.kept
-    rules = [(r.origin, r.data, r.size, r.keep, r.single) for r in made.rules]
-    states, values, begins = [made.first], list[Any](), list[int]()
+    stacks = _Stacks([made.first], [], [])
     mark = progress.back(changed) if progress is not None else None
     if mark is not None:
-        start = mark.restore(states, values, begins)
-    behind = start  # the last token that was taken
+        start = mark.restore(*stacks)
     try:
-        for terminal, piece, at, after in lex(text, start, end, states):
-            action = rows[states[-1]].get(terminal)
-            while action is not None and action < 0:
-                origin, data, size, keep, single = rules[~action]
-                children = _children(values, keep) if keep is not None else values[-size:] if size else []
-                if size > 1:
-                    del values[1 - size :], begins[1 - size :], states[1 - size :]
-                elif not size:  # What is empty begins where the next thing does.
-                    values.append(None)
-                    begins.append(at)
-                    states.append(0)
-                if not data:
-                    values[-1] = children
-                elif single and len(children) == 1:
-                    values[-1] = children[0]
-                else:
-                    values[-1] = Tree(data, children, begins[-1], behind)
-                states[-1] = gotos[states[-2]][origin]
-                action = rows[states[-1]].get(terminal)
-            if action is None:
-                raise Unexpected(terminal, piece, at, _accepted(made, states))
-            token: Token | None = None
-            if terminal in kept:
-                token = Token(piece)
-                token.type, token.start, token.end = terminal, at, after
-            values.append(token)
-            begins.append(at)
-            states.append(action)
-            behind = after
-            if progress is not None and (terminal == "_SEP" or piece in _BRACES):
-                progress.note(piece, after, states, values, begins)
+        return _drive(made, stacks, lex(text, start, end, stacks.states), start, progress)
     except Stumble as error:
-        accepted = _accepted(made, states) if error.terminal else error.allowed
+        accepted = _accepted(made, stacks.states) if error.terminal else error.allowed
         raise Unexpected(error.terminal, error.text, error.at, accepted) from None
+
+
+def _drive(made: Tables, stacks: _Stacks, tokens: Iterator[Found], behind: int, progress: Progress | None) -> Tree:
+    """Shift and reduce until all is taken; `behind` is the end of the last token that was."""
+    rows, gotos, kept = made.actions, made.gotos, made.kept
+    rules = [(r.origin, r.data, r.size, r.keep, r.single) for r in made.rules]
+    states, values, begins = stacks
+    for terminal, piece, at, after in tokens:
+        action = rows[states[-1]].get(terminal)
+        while action is not None and action < 0:
+            origin, data, size, keep, single = rules[~action]
+            children = _children(values, keep) if keep is not None else values[-size:] if size else []
+            if size > 1:
+                del values[1 - size :], begins[1 - size :], states[1 - size :]
+            elif not size:  # What is empty begins where the next thing does.
+                values.append(None)
+                begins.append(at)
+                states.append(0)
+            if not data:
+                values[-1] = children
+            elif single and len(children) == 1:
+                values[-1] = children[0]
+            else:
+                values[-1] = Tree(data, children, begins[-1], behind)
+            states[-1] = gotos[states[-2]][origin]
+            action = rows[states[-1]].get(terminal)
+        if action is None:
+            raise Unexpected(terminal, piece, at, _accepted(made, states))
+        values.append(_token(terminal, piece, at, after) if terminal in kept else None)
+        begins.append(at)
+        states.append(action)
+        behind = after
+        if progress is not None and (terminal == "_SEP" or piece in _BRACES):
+            progress.note(piece, after, stacks)
     tree: Tree = values[0]
     return tree
+
+
+def _token(terminal: str, piece: str, at: int, after: int) -> Token:
+    token = Token(piece)
+    token.type, token.start, token.end = terminal, at, after
+    return token
 
 
 def _children(values: list[Any], keep: tuple[tuple[int, bool], ...]) -> list[Any]:

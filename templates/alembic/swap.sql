@@ -133,20 +133,26 @@ BEGIN
       FROM (SELECT x.*, CASE WHEN x.grantee = 0 THEN 'PUBLIC' ELSE x.grantee::regrole::text END AS who
               FROM aclexplode(old.attacl) AS x) AS g
      UNION ALL
-    SELECT format('ALTER TABLE %s ALTER COLUMN %I SET STATISTICS %s', rel, col, old.attstattarget)
+    SELECT unnest(ARRAY[format('ALTER TABLE %s ALTER COLUMN %I SET STATISTICS %s', rel, col, old.attstattarget),
+                        format('ALTER TABLE %s ALTER COLUMN %I SET STATISTICS -1', rel, outgoing)])
      WHERE old.attstattarget >= 0
      UNION ALL
-    SELECT format('ALTER TABLE %s ALTER COLUMN %I SET (%s)', rel, col, array_to_string(old.attoptions, ', '))
+    SELECT unnest(ARRAY[format('ALTER TABLE %s ALTER COLUMN %I SET (%s)', rel, col, array_to_string(old.attoptions, ', ')),
+                        format('ALTER TABLE %s ALTER COLUMN %I RESET (%s)', rel, outgoing, (
+                          SELECT string_agg(split_part(o, '=', 1), ', ') FROM unnest(old.attoptions) AS o))])
      WHERE old.attoptions IS NOT NULL
      UNION ALL
-    SELECT format('ALTER TABLE %s ALTER COLUMN %I SET COMPRESSION %s', rel, col,
-                  CASE old.attcompression WHEN 'p' THEN 'pglz' ELSE 'lz4' END)
-     WHERE old.attcompression <> '' AND new.attlen = -1
+    SELECT format('ALTER TABLE %s ALTER COLUMN %I SET COMPRESSION %s', rel, k.name, k.method)
+      FROM (VALUES (col::text, CASE old.attcompression WHEN 'p' THEN 'pglz' ELSE 'lz4' END, new.attlen),
+                   (outgoing, 'default', old.attlen)) AS k (name, method, len)
+     WHERE old.attcompression IN ('p', 'l') AND k.len = -1
      UNION ALL
-    SELECT format('ALTER TABLE %s ALTER COLUMN %I SET STORAGE %s', rel, col,
-                  CASE old.attstorage WHEN 'p' THEN 'PLAIN' WHEN 'e' THEN 'EXTERNAL' WHEN 'm' THEN 'MAIN' ELSE 'EXTENDED' END)
+    SELECT format('ALTER TABLE %s ALTER COLUMN %I SET STORAGE %s', rel, k.name,
+                  CASE k.storage WHEN 'p' THEN 'PLAIN' WHEN 'e' THEN 'EXTERNAL' WHEN 'm' THEN 'MAIN' ELSE 'EXTENDED' END)
       FROM pg_type AS y
-     WHERE y.oid = old.atttypid AND old.attstorage <> y.typstorage AND new.attlen = -1
+     CROSS JOIN LATERAL (VALUES (col::text, old.attstorage, new.attlen), (outgoing, y.typstorage, old.attlen))
+                AS k (name, storage, len)
+     WHERE y.oid = old.atttypid AND old.attstorage <> y.typstorage AND k.len = -1
   LOOP
     EXECUTE part;
   END LOOP;
@@ -452,6 +458,104 @@ BEGIN
                JOIN pg_constraint AS c ON s.class_id = 'pg_constraint'::regclass AND c.oid = s.object_id
   LOOP
     EXECUTE format('ALTER TABLE %s VALIDATE CONSTRAINT %I', one.rel, one.conname);
+  END LOOP;
+END
+$body$
+-- ;
+CREATE OR REPLACE FUNCTION migdsl.swap_key_is(rel regclass, cols text[]) RETURNS boolean
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $body$
+  SELECT EXISTS (
+    SELECT FROM pg_constraint AS c
+     WHERE c.conrelid = rel AND c.contype = 'p'
+       AND cols = ARRAY(SELECT a.attname::text FROM unnest(c.conkey) WITH ORDINALITY AS k (num, place)
+                          JOIN pg_attribute AS a ON a.attrelid = rel AND a.attnum = k.num ORDER BY k.place))
+$body$
+-- ;
+CREATE OR REPLACE PROCEDURE migdsl.swap_key_refuse(rel regclass, cols text[], expected jsonb)
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $body$
+DECLARE
+  found text;
+BEGIN
+  IF NOT migdsl.swap_key_is(rel, cols) THEN
+    RAISE EXCEPTION 'the key of % is not (%)', rel, array_to_string(cols, ', ')
+      USING ERRCODE = '55000', HINT = 'the entity says what is there before the migration';
+  END IF;
+  SELECT string_agg(pg_describe_object('pg_constraint'::regclass, f.oid, 0), ', ') INTO found
+    FROM pg_constraint AS p JOIN pg_constraint AS f ON f.contype = 'f' AND f.conindid = p.conindid
+   WHERE p.conrelid = rel AND p.contype = 'p'
+     AND NOT EXISTS (SELECT FROM jsonb_array_elements(expected) AS e CROSS JOIN LATERAL migdsl.standing(e) AS s
+                      WHERE s.object_id = f.oid);
+  IF found IS NOT NULL THEN
+    RAISE EXCEPTION 'what no entity declares points at the key of %: %', rel, found
+      USING ERRCODE = '55000', HINT = 'declare the foreign keys in the entities of their tables';
+  END IF;
+  IF EXISTS (SELECT FROM pg_constraint AS p JOIN pg_index AS i ON i.indexrelid = p.conindid
+              WHERE p.conrelid = rel AND p.contype = 'p' AND i.indisreplident) THEN
+    RAISE EXCEPTION 'logical replication tells the rows of % apart by the index of its key', rel
+      USING ERRCODE = '55000', HINT = 'ALTER TABLE ... REPLICA IDENTITY DEFAULT goes by whatever is the key';
+  END IF;
+END
+$body$
+-- ;
+CREATE OR REPLACE PROCEDURE migdsl.swap_key_unique(rel regclass, called text, incoming text)
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $body$
+BEGIN
+  IF NOT EXISTS (SELECT FROM pg_constraint AS c WHERE c.conrelid = rel AND c.conname = called) THEN
+    EXECUTE format('ALTER TABLE %s ADD CONSTRAINT %I UNIQUE USING INDEX %I', rel, called, incoming);
+  END IF;
+END
+$body$
+-- ;
+CREATE OR REPLACE PROCEDURE migdsl.swap_key(rel regclass, incoming text, kept text, kept_index text, expected jsonb)
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $body$
+-- The index `incoming` becomes the key. What points at the old one is made anew, to be proven afterwards; `kept` is the unique
+-- constraint of the old columns, made of `kept_index`, or where there is none taken away.
+DECLARE
+  space text := (SELECT n.nspname FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace WHERE c.oid = rel);
+  old pg_constraint;
+  one record;
+  again text[] := '{}';
+  said text;
+  of_index text;
+  clustered boolean;
+BEGIN
+  IF to_regclass(format('%I.%I', space, incoming)) IS NULL THEN
+    RETURN;
+  END IF;
+  SELECT c.* INTO old FROM pg_constraint AS c WHERE c.conrelid = rel AND c.contype = 'p';
+  said := obj_description(old.oid, 'pg_constraint');
+  of_index := obj_description(old.conindid, 'pg_class');
+  clustered := (SELECT i.indisclustered FROM pg_index AS i WHERE i.indexrelid = old.conindid);
+  FOR one IN SELECT f.oid, f.conrelid::regclass AS child, f.conname, pg_get_constraintdef(f.oid) AS definition,
+                    obj_description(f.oid, 'pg_constraint') AS said
+               FROM jsonb_array_elements(expected) AS e CROSS JOIN LATERAL migdsl.standing(e) AS s
+               JOIN pg_constraint AS f ON s.class_id = 'pg_constraint'::regclass AND f.oid = s.object_id
+  LOOP
+    EXECUTE format('ALTER TABLE %s DROP CONSTRAINT %I', one.child, one.conname);
+    again := again || (format('ALTER TABLE %s ADD CONSTRAINT %I ', one.child, one.conname)
+                       || regexp_replace(one.definition, ' NOT VALID$', '') || ' NOT VALID');
+    IF one.said IS NOT NULL THEN
+      again := again || format('COMMENT ON CONSTRAINT %I ON %s IS %L', one.conname, one.child, one.said);
+    END IF;
+  END LOOP;
+  EXECUTE format('ALTER TABLE %s DROP CONSTRAINT %I', rel, old.conname);
+  IF kept_index IS NOT NULL THEN
+    CALL migdsl.swap_key_unique(rel, kept, kept_index);
+  ELSIF kept IS NOT NULL THEN
+    EXECUTE format('ALTER TABLE %s DROP CONSTRAINT IF EXISTS %I', rel, kept);
+  END IF;
+  EXECUTE format('ALTER TABLE %s ADD CONSTRAINT %I PRIMARY KEY USING INDEX %I', rel, old.conname, incoming);
+  IF said IS NOT NULL THEN
+    EXECUTE format('COMMENT ON CONSTRAINT %I ON %s IS %L', old.conname, rel, said);
+  END IF;
+  IF of_index IS NOT NULL THEN
+    EXECUTE format('COMMENT ON INDEX %I.%I IS %L', space, old.conname, of_index);
+  END IF;
+  IF clustered THEN
+    EXECUTE format('ALTER TABLE %s CLUSTER ON %I', rel, old.conname);
+  END IF;
+  FOR part IN 1 .. cardinality(again) LOOP
+    EXECUTE again[part];
   END LOOP;
 END
 $body$

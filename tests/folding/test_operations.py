@@ -206,6 +206,19 @@ def test_what_an_operation_makes_of_columns_that_nothing_uses(operation: str, go
     assert lines(spare, after) == (gone, come)
 
 
+def test_what_goes_by_name_is_found_whatever_else_changes():
+    posts = POST.replace(" -> User.name", "").replace(" }", "; (author) -> User (name) on delete cascade }")
+    schema = USER.replace(POST, posts)
+    change = (
+        "change User {\n  rename name to login\n  drop constraint users_name_uq\n}\n"
+        "change Post {\n  drop constraint posts_author_fkey\n}\n"
+    )
+    after = folded(schema, change)
+    assert "->" not in after
+    assert "unique" not in after
+    assert "lower(login)" in after
+
+
 def test_marks_of_a_renamed_table_become_lines_with_their_names():
     before = (
         "entity User in app.users {\n  id bigint key\n  tenant_id uuid tenant unique\n"

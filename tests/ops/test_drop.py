@@ -254,3 +254,12 @@ def test_a_key_and_what_points_at_it_go_together(walk: Walk):
             )
         },
     )
+
+
+def test_a_name_that_is_taken_by_what_nobody_declared_is_refused_before_anything_has_changed(walk: Walk):
+    added = change('unique (tenant_id, amount) as "taken ""so"""', entity="Thing")
+    story = walk(mig(OWNER, THING, added), f'{DDL}; CREATE INDEX "taken ""so""" ON things (name)', looks=None)
+    with pytest.raises(CommandError, match="these names are taken"):
+        story.upgrade("m_expand")
+    story.execute('DROP INDEX "taken ""so"""')
+    story.upgrade("m_expand")

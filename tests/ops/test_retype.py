@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import psycopg
 import pytest
 from alembic.util import CommandError
 
-from tests.ops.story import Story, Walk, change, sees
+from tests.ops.story import LATE, Story, Walk, change, sees
 from tests.ops.support import T1, T2, mig
 
 both_versions = pytest.mark.parametrize("version", [18, 16])
@@ -60,37 +61,267 @@ SHADOWS = {
     "json": ("c json", "c json NOT NULL", "json_build_object('n', n)", "c jsonb { from `c::jsonb` }", "jsonb", "'{}'"),
     "default": ("c integer default 5", "c integer NOT NULL DEFAULT 5", "n", "c bigint", "bigint", "DEFAULT"),
     "default of another kind": (
-        "c text default \"1\"",
+        'c text default "1"',
         "c text NOT NULL DEFAULT '1'",
         "n::text",
         "c integer { from `c::integer` }",
         "integer",
         "DEFAULT",
     ),
-    "array": ("c integer[]", "c integer[] NOT NULL", "ARRAY[n]", "c bigint[] { from `c::bigint[]` }", "bigint[]", "'{7}'"),
-    "money": ("c money", "c money NOT NULL", "n::numeric::money", "c numeric(12,2) { from `c::numeric` }", "numeric(12,2)", "7"),
+    "array": (
+        "c integer[]",
+        "c integer[] NOT NULL",
+        "ARRAY[n]",
+        "c bigint[] { from `c::bigint[]` }",
+        "bigint[]",
+        "'{7}'",
+    ),
+    "money": (
+        "c money",
+        "c money NOT NULL",
+        "n::numeric::money",
+        "c numeric(12,2) { from `c::numeric` }",
+        "numeric(12,2)",
+        "7",
+    ),
 }
 
 
 @pytest.mark.parametrize("kind", SHADOWS)
 def test_shadows_of_all_kinds(walk: Walk, kind: str):
     declared, column, value, operation, type_, later = SHADOWS[kind]
-    before = DDL.format(column=column, more="", tenant=T1, value=value)
-    old = declared.split()[1].strip("?")
 
     def swapped(story: Story) -> None:
         assert story.rows(TYPE) == [(type_,)]
         story.execute(f"INSERT INTO things (id, tenant_id, c) VALUES (100, '{T2}', {later})")
         assert story.rows("SELECT c IS NULL OR c_migdsl_old IS NULL FROM things WHERE id = 100") == [(False,)]
 
+    old: dict[str, list] = {}
+    values = "SELECT id, c::text FROM things WHERE id < 100 ORDER BY id"
+
+    def note(story: Story) -> None:
+        old["type"], old["values"] = story.rows(TYPE), story.rows(values)
+
+    def back(story: Story) -> None:
+        assert (story.rows(TYPE), story.rows(values)) == (old["type"], old["values"])
+        assert story.rows("SELECT c IS NULL FROM things WHERE id = 100") == [(False,)]
+
     walk(
         mig(ENTITY.format(column=declared, more=""), change(f"retype {operation}", entity="Thing")),
-        before,
+        DDL.format(column=column, more="", tenant=T1, value=value),
         looks={
+            "before": note,
             "backfill": sees("SELECT count(*) FROM things WHERE (c IS NULL) <> (c_migdsl_new IS NULL)", (0,)),
             "cutover": swapped,
             "contract": sees(TYPE, (type_,)),
             "back contract": sees("SELECT count(*) FROM things WHERE (c IS NULL) <> (c_migdsl_old IS NULL)", (0,)),
-            "back cutover": sees(f"SELECT count(*) FROM things WHERE id = 100 AND c::text = (CAST({later if later != 'DEFAULT' else repr(declared.split()[-1].strip(chr(34)))} AS {old}))::text", (1,)) if kind != "timestamp" else sees(TYPE, ("timestamp without time zone",)),
+            "back cutover": back,
         },
     )
+
+
+IN_PLACE = {
+    "longer": ("c varchar(20)", "c varchar(20) NOT NULL", "varchar(30)", "character varying(30)"),
+    "text": ("c varchar(20)?", "c varchar(20)", "text", "text"),
+    "more digits": ("c numeric(6,2)", "c numeric(6,2) NOT NULL", "numeric(10,2)", "numeric(10,2)"),
+    "any digits": ("c numeric(6,2)", "c numeric(6,2) NOT NULL", "numeric", "numeric"),
+    "more bits": ("c varbit(8)", "c varbit(8) NOT NULL", "varbit(16)", "bit varying(16)"),
+}
+MORE = "unique (tenant_id, c) as things_c_key\n  index (c)\n  check `c IS NOT NULL` as things_c_check"
+MORE_DDL = ", CONSTRAINT things_c_key UNIQUE (tenant_id, c), CONSTRAINT things_c_check CHECK (c IS NOT NULL)"
+
+
+@both_versions
+@pytest.mark.parametrize("kind", IN_PLACE)
+def test_in_place_nothing_is_written_again(walk: Walk, kind: str):
+    declared, column, operation, type_ = IN_PLACE[kind]
+    files = (
+        "SELECT relname, relfilenode FROM pg_class WHERE relname ~ '^things' AND relkind IN ('r', 'i') ORDER BY relname"
+    )
+    seen: dict[str, list] = {}
+    value = "n::bit(8)::varbit" if "bit" in column else "n"
+    ddl = DDL.format(column=column, more=MORE_DDL, tenant=T1, value=value) + "; CREATE INDEX ON things (c)"
+
+    def note(story: Story) -> None:
+        seen["files"] = story.rows(files)
+
+    def compare(story: Story) -> None:
+        assert story.rows(files) == seen["files"]
+        assert story.rows(TYPE) == [(type_,)]
+        assert story.rows("SELECT bool_and(convalidated) FROM pg_constraint WHERE conrelid = 'things'::regclass") == [
+            (True,)
+        ]
+
+    story = walk(
+        mig(ENTITY.format(column=declared, more=MORE), change(f"retype c {operation}", entity="Thing")),
+        ddl,
+        looks={"before": note, "expand": compare},
+    )
+    assert story.revisions == ["m_expand"]
+
+
+def test_in_place_does_not_go_back_over_what_has_come_since(walk: Walk):
+    text = mig(ENTITY.format(column="c varchar(5)", more=""), change("retype c text", entity="Thing"))
+    story = walk(text, DDL.format(column="c varchar(5) NOT NULL", more="", tenant=T1, value="n"), looks=None)
+    story.upgrade()
+    story.execute("UPDATE things SET c = 'too long' WHERE id < 4")
+    with pytest.raises(CommandError, match=r"Thing.c has values that character varying\(5\) can not hold: 3 rows"):
+        story.downgrade()
+    story.execute("UPDATE things SET c = 'fits' WHERE id < 4")
+    story.downgrade()
+    assert story.rows(TYPE) == [("character varying(5)",)]
+
+
+STRANGERS = {
+    "index": ("CREATE INDEX strange ON things (c)", "index public.strange"),
+    "constraint": ("ALTER TABLE things ADD CONSTRAINT strange CHECK (c > 0)", "constraint strange"),
+    "generated": (
+        "ALTER TABLE things ADD COLUMN twice int GENERATED ALWAYS AS (c * 2) STORED",
+        "column twice of table",
+    ),
+    "trigger": (
+        """CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END';
+           CREATE TRIGGER strange BEFORE UPDATE OF c ON things FOR EACH ROW EXECUTE FUNCTION f()""",
+        "trigger strange",
+    ),
+    "materialized": ("CREATE MATERIALIZED VIEW strange AS SELECT c FROM things", "materialized view"),
+    "view": (
+        "CREATE VIEW strange AS SELECT c FROM things; CREATE RULE r AS ON INSERT TO strange DO INSTEAD NOTHING",
+        "strange",
+    ),
+    "columns": ("CREATE PUBLICATION strange FOR TABLE things (id, c)", "strange"),
+    "function": ("CREATE FUNCTION strange(t things) RETURNS int LANGUAGE sql RETURN (t).c", "function public.strange"),
+    "type": ("ALTER TABLE things ALTER c TYPE text", "is of type text, and not integer"),
+    "child": ("CREATE TABLE strange () INHERITS (things)", "inherited"),
+    "ordered": ("DROP INDEX things_c_idx; CREATE INDEX things_c_idx ON things (c DESC)", "order of its own"),
+}
+
+
+@pytest.mark.parametrize("kind", STRANGERS)
+def test_what_can_not_go_along_is_refused_before_anything_changes(walk: Walk, kind: str):
+    ddl, said = STRANGERS[kind]
+    text = mig(ENTITY.format(column="c integer", more="index (c)"), change("retype c bigint", entity="Thing"))
+    before = DDL.format(column="c integer NOT NULL", more="", tenant=T1, value="n") + "; CREATE INDEX ON things (c)"
+    story = walk(text, f"{before}; {ddl}", looks=None)
+    dump = story.dump()
+    with pytest.raises(CommandError, match=said):
+        story.upgrade("m_expand")
+    story.execute("DROP SCHEMA IF EXISTS migdsl CASCADE")
+    assert story.dump() == dump
+
+
+def test_a_view_is_refused_where_the_type_changes_in_place(walk: Walk):
+    text = mig(ENTITY.format(column="c varchar(5)", more=""), change("retype c text", entity="Thing"))
+    ddl = DDL.format(column="c varchar(5) NOT NULL", more="", tenant=T1, value="n")
+    story = walk(text, ddl + "; CREATE VIEW strange AS SELECT c FROM things", looks=None)
+    with pytest.raises(CommandError, match="rule _RETURN on view public"):
+        story.upgrade("m_expand")
+
+
+def _upto(story: Story, last: str) -> None:
+    for revision in story.revisions:
+        phase = revision.removeprefix("m_")
+        if phase in LATE:
+            story.stage(LATE[phase])
+        story.upgrade(revision)
+        if phase == "expand":
+            assert story.job("backfills") == 0
+            assert story.job("reconcile") == 0
+        if phase == last:
+            return
+
+
+def test_the_way_back_of_the_swap_waits_for_values_that_the_old_type_can_not_hold(walk: Walk):
+    text = mig(ENTITY.format(column="c integer?", more="unique (c)"), change("retype c bigint", entity="Thing"))
+    ddl = DDL.format(column="c integer UNIQUE", more="", tenant=T1, value="n")
+    story = walk(text, ddl, looks=None)
+    _upto(story, "cutover")
+    dump = story.dump()
+    story.execute("UPDATE things SET c = 3000000000 WHERE id = 2")
+    assert story.rows("SELECT c_migdsl_old FROM things WHERE id = 2") == [(None,)]
+    assert story.job("reconcile") == 0
+    with pytest.raises(CommandError, match=r"Thing\.c has values that integer can not hold: 1 rows"):
+        story.downgrade()
+    assert story.dump() == dump
+    story.execute("UPDATE things SET c = 30 WHERE id = 2")
+    story.downgrade()
+    assert story.rows("SELECT c FROM things ORDER BY id LIMIT 2") == [(1,), (30,)]
+
+
+def test_values_that_can_not_be_converted_fail_nobody_and_hold_the_swap_up(walk: Walk):
+    text = mig(
+        ENTITY.format(column="c text", more=""), change("retype c integer { from `c::integer` }", entity="Thing")
+    )
+    story = walk(text, DDL.format(column="c text NOT NULL", more="", tenant=T1, value="n"), looks=None)
+    story.upgrade("m_expand")
+    story.execute("UPDATE things SET c = 'x' WHERE id = 3")
+    story.execute(f"INSERT INTO things (id, tenant_id, c) VALUES (50, '{T2}', 'y')")
+    assert story.job("backfills") == 0
+    assert story.job("reconcile") == 1
+    assert story.rows("SELECT sum(violations) FROM migdsl.reconciliation") == [(2,)]
+    with pytest.raises(CommandError, match="the last two reconciliations of Thing must have found nothing"):
+        story.upgrade("m_cutover")
+    story.execute("UPDATE things SET c = '7' WHERE id IN (3, 50)")
+    story.stage("live")
+    story.upgrade("m_cutover")
+    assert story.rows("SELECT sum(c) FROM things") == [(56,)]
+
+
+@both_versions
+def test_names_of_every_kind(walk: Walk):
+    long = "n" * 63
+    names = ("select", 'a"b', "Ünï cödé", "a%b:c$d", long)
+    quoted = ['"' + name.replace('"', '""') + '"' for name in names]
+    columns = "\n".join(f"  {q} integer? default 1" for q in quoted)
+    uniques = "\n".join(f'  unique (tenant_id, {q}) as "uq{n} ""x"' for n, q in enumerate(quoted))
+    checks = "\n".join(f'  check `{q} > 0` as "ck{n} %"' for n, q in enumerate(quoted))
+    ddl = ", ".join(f"{q} integer DEFAULT 1" for q in quoted)
+    ddl += "".join(f', CONSTRAINT "uq{n} ""x" UNIQUE (tenant_id, {q})' for n, q in enumerate(quoted))
+    ddl += "".join(f', CONSTRAINT "ck{n} %%" CHECK ({q} > 0)'.replace("%%", "%") for n, q in enumerate(quoted))
+    text = mig(
+        f'entity Order in app."Odd schema"."order" {{ id bigint key; tenant_id uuid tenant\n{columns}\n{uniques}\n{checks}\n}}',
+        change(*(f"retype {q} bigint" for q in quoted), entity="Order"),
+    )
+    tables = f"""CREATE SCHEMA "Odd schema";
+      CREATE TABLE "Odd schema"."order" (id bigint PRIMARY KEY, tenant_id uuid NOT NULL, {ddl});
+      INSERT INTO "Odd schema"."order" SELECT n, '{T1}', n, n, n, n, n FROM generate_series(1, 5) AS n"""
+    total = "SELECT " + " + ".join(f"sum({q})" for q in quoted) + ' FROM "Odd schema"."order"'
+    walk(text, tables, looks={"cutover": sees(total, (75,)), "contract": sees(total, (75,))})
+
+
+@pytest.mark.parametrize("tenants", ["tenants", "none"])
+def test_tables_of_no_row(walk: Walk, tenants: str):
+    entity = ENTITY.format(column="c integer", more="")
+    text = mig(entity, change("retype c bigint", entity="Thing"))
+    if tenants == "none":
+        text = mig(
+            entity.replace("uuid    tenant", "uuid"),
+            change("retype c bigint", entity="Thing"),
+            tenants='tenants none because "one customer"',
+        )
+    ddl = DDL.format(column="c integer NOT NULL", more="", tenant=T1, value="n").replace(
+        "generate_series(1, 9)", "generate_series(1, 0)"
+    )
+    walk(text, ddl)
+
+
+def test_prepared_statements_fail_once_where_they_return_the_column_and_only_there(walk: Walk):
+    text = mig(ENTITY.format(column="c integer", more=""), change("retype c bigint", entity="Thing"))
+    story = walk(text, DDL.format(column="c integer NOT NULL", more="", tenant=T1, value="n"), looks=None)
+    _upto(story, "validate")
+    with psycopg.connect(story.url, autocommit=True, prepare_threshold=0) as client:
+        returns, writes = "SELECT c FROM things WHERE id = %s", "UPDATE things SET c = %s WHERE id = %s"
+        for _ in range(2):
+            client.execute(returns, (1,))
+            client.execute(writes, (5, 1))
+        _upto_only(story, "cutover")
+        client.execute(writes, (6, 1))
+        with pytest.raises(psycopg.errors.FeatureNotSupported, match="cached plan must not change result type"):
+            client.execute(returns, (1,))
+    with psycopg.connect(story.url, autocommit=True) as again:
+        assert again.execute("SELECT c FROM things WHERE id = 1").fetchall() == [(6,)]
+
+
+def _upto_only(story: Story, phase: str) -> None:
+    story.stage(LATE[phase])
+    story.upgrade(f"m_{phase}")

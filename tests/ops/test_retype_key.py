@@ -57,12 +57,18 @@ def test_a_key_and_what_points_at_it(walk: Walk):
 
     def back(story: Story) -> None:
         assert story.rows(types.format(columns)) == [("integer",)] * 3
-        assert story.rows("SELECT count(*) FROM items JOIN users ON users.id = user_id WHERE username = 'late'") == [(1,)]
+        assert story.rows("SELECT count(*) FROM items JOIN users ON users.id = user_id WHERE username = 'late'") == [
+            (1,)
+        ]
         story.execute("BEGIN; DELETE FROM users WHERE username = 'late'; COMMIT")
         assert story.rows("SELECT count(*) FROM items") == [(30,)]
 
     walk(
         mig(ENTITIES, change("retype id bigint after 30d")),
         DDL + SEED,
-        looks={"cutover": swapped, "back cutover": back, "validate": sees("SELECT count(*) FROM users WHERE id <> id_migdsl_new", (0,))},
+        looks={
+            "cutover": swapped,
+            "back cutover": back,
+            "validate": sees("SELECT count(*) FROM users WHERE id <> id_migdsl_new", (0,)),
+        },
     )

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import random
 import threading
+import zlib
 from collections import Counter
 from collections.abc import Callable
 
@@ -17,6 +17,9 @@ from tests.ops.test_retype_key import DDL, ENTITIES, SEED
 both_versions = pytest.mark.parametrize("version", [18, 16])
 
 
+Write = Callable[[psycopg.Connection, str], None]
+
+
 class Writers:
     """Threads that write until they are stopped; `errors` are what any of them met."""
 
@@ -27,7 +30,11 @@ class Writers:
         self.given: list[int] = []
         self.users: set[str] = set()
         self.lock = threading.Lock()
-        kinds: tuple[Callable[[psycopg.Connection, random.Random, str], None], ...] = (self.insert, self.upsert, self.remove)
+        kinds: tuple[Callable[[psycopg.Connection, random.Random, str], None], ...] = (
+            self.insert,
+            self.upsert,
+            self.remove,
+        )
         self.threads = [threading.Thread(target=self.run, args=(kind, n)) for n, kind in enumerate((*kinds, *kinds))]
 
     def __enter__(self) -> Writers:
@@ -40,18 +47,18 @@ class Writers:
         for thread in self.threads:
             thread.join()
 
-    def run(self, kind: Callable[[psycopg.Connection, random.Random, str], None], number: int) -> None:
-        chance, count = random.Random(number), 0
+    def run(self, kind: Write, number: int) -> None:
+        count = 0
         with psycopg.connect(self.url, autocommit=True, prepare_threshold=None) as connection:
             while not self.stop.is_set():
                 count += 1
                 try:
-                    kind(connection, chance, f"{kind.__name__}{number}_{count}")
+                    kind(connection, f"{kind.__name__}{number}_{count}")
                 except psycopg.Error as error:
                     self.errors.append(f"{kind.__name__}: {error.sqlstate} {error}")
                     return
 
-    def insert(self, connection: psycopg.Connection, chance: random.Random, name: str) -> None:
+    def insert(self, connection: psycopg.Connection, name: str) -> None:
         """Without an id, then rows that point at it; in one transaction, and by COPY."""
         with connection.transaction():
             rows = connection.execute(
@@ -63,9 +70,9 @@ class Writers:
             self.given.append(rows[0][0])
             self.users.add(name)
 
-    def upsert(self, connection: psycopg.Connection, chance: random.Random, name: str) -> None:
+    def upsert(self, connection: psycopg.Connection, name: str) -> None:
         """With an id of its own, and again by either unique constraint."""
-        own = -chance.randrange(1, 400)
+        own = -1 - zlib.crc32(name.encode()) % 400
         connection.execute(
             "INSERT INTO users (id, tenant_id, username) VALUES (%s, %s, %s) ON CONFLICT (id) DO UPDATE SET boss = 10",
             (own, T2, f"own{own}"),
@@ -76,7 +83,7 @@ class Writers:
             (T2, f"own{own}"),
         )
 
-    def remove(self, connection: psycopg.Connection, chance: random.Random, name: str) -> None:
+    def remove(self, connection: psycopg.Connection, name: str) -> None:
         """A row and, by cascade, what points at it."""
         with connection.transaction():
             connection.execute("INSERT INTO users (tenant_id, username) VALUES (%s, %s)", (T1, name))

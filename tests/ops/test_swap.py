@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 
 import pytest
-from alembic.util import CommandError
 
-from tests.ops.story import Story, Walk, change, sees
+from tests.ops.story import LATE, Story, Walk, change, sees
 from tests.ops.support import T1, T2, mig
+from tests.ops.test_rename_live import killed
 
 both_versions = pytest.mark.parametrize("version", [18, 16])
 
@@ -95,3 +95,28 @@ def test_all_that_stands_on_a_column_goes_along(walk: Walk):
         DDL + SEED,
         looks={"before": note, "contract": compare, "back cutover": sees("SELECT s FROM more", (418,))},
     )
+
+
+@pytest.mark.parametrize("revision", ["m_expand", "m_validate", "m_cutover", "m_contract"])
+def test_killed_anywhere_it_can_be_run_again(walk: Walk, revision: str):
+    text = mig(ENTITY, change("retype id bigint after 30d", "retype amount bigint after 30d", entity="Thing"))
+    story = walk(text, DDL + SEED, looks=None)
+    before: list[str] = []
+    for phase in story.revisions[: story.revisions.index(revision) + 1]:
+        before = story.dump()
+        if phase.removeprefix("m_") in LATE:
+            story.stage(LATE[phase.removeprefix("m_")])
+        story.upgrade(phase)
+        if phase == "m_expand" and revision != phase:
+            assert story.job("backfills") == 0
+            assert story.job("reconcile") == 0
+    after = story.dump()
+    for spared in range(0, 90, 2):
+        down = killed(story, revision, spared, "downgrade")
+        assert story.dump() == before, f"down, killed after {spared}"
+        up = killed(story, revision, spared, "upgrade")
+        assert story.dump() == after, f"up, killed after {spared}"
+        if not up and not down:
+            assert spared > 3
+            return
+    raise AssertionError("the revision never came to its end")

@@ -21,7 +21,12 @@ COPIED = mig(
 COPIED_DDL = USERS_DDL.replace("UNIQUE (tenant_id, username)", "UNIQUE (tenant_id, email)")
 # The same, said to be kept by old code already: the index is built in validate.
 EARLY = COPIED.replace("unique per tenant }", 'unique per tenant; complies because "it is a copy" }')
+# A column that only gets another name: its twin is the second index.
+RENAMED = mig(
+    USERS.replace("  unique (tenant_id, username)", "  unique (tenant_id, email)"), "change User { rename email to mail }"
+)
 CASES = [
+    (RENAMED, COPIED_DDL, "(tenant_id, email)", "email"),
     (COPIED, COPIED_DDL, "(tenant_id, email)", "email"),
     (EARLY, COPIED_DDL, "(tenant_id, email)", "email"),
 ]
@@ -53,7 +58,7 @@ def storm(url: str, conflict: str, column: str) -> int:
         return sum(pool.map(lambda client: upsert(url, conflict, column, barrier, client), range(CLIENTS)))
 
 
-@pytest.fixture(params=CASES, ids=["enforce", "validate"])
+@pytest.fixture(params=CASES, ids=["rename", "enforce", "validate"])
 def both_unique(request: pytest.FixtureRequest, expanded: Callable[..., Migration]) -> tuple[Migration, str, str]:
     """A table on which old and new unique index stand side by side, as between enforce and contract."""
     text, ddl, conflict, column = request.param

@@ -18,7 +18,7 @@ from migdsl.resources import read_resource
 from migdsl.syntax import grammar, lexer
 from migdsl.syntax.derive import derive, lark_parser
 from migdsl.syntax.grammar import tables
-from migdsl.syntax.machine import Unexpected, run
+from migdsl.syntax.machine import Progress, Unexpected, run
 from migdsl.syntax.tree import Token, Tree
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -166,6 +166,39 @@ def test_terminals_that_overlap_are_told_apart_by_what_may_stand_there(monkeypat
     finally:
         lexer._whole.cache_clear()
         lexer._narrow.cache_clear()
+
+
+@fuzzed
+@given(st.sampled_from(TEXTS), st.randoms(use_true_random=False))
+def test_a_text_that_was_mended_is_parsed_on_from_there(text: str, chance: random.Random):
+    """As often as it is mended: what is parsed from a place on is what is parsed from the beginning."""
+    lines = text.split("\n")
+    for _ in range(4):
+        lines.insert(
+            chance.randrange(len(lines) + 1),
+            chance.choice(["  c ,", "@", "  text text text {", "  }", "drop drop drop"]),
+        )
+    text, progress, changed = "\n".join(lines), Progress(), 0
+    for _ in range(6):
+        found = outcome(text, progress, changed)
+        assert found == outcome(text, None, 0)
+        if found[0] != "unexpected":
+            break
+        at = found[3]
+        assert isinstance(at, int)
+        changed = text.rfind("\n", 0, at) + 1
+        end = text.find("\n", at) if text[at : at + 1] != "\n" else at
+        end = len(text) if end < 0 else end
+        text = text[:changed] + " " * (end - changed) + text[end:]
+
+
+def outcome(text: str, progress: Progress | None, changed: int) -> tuple[object, ...]:
+    """The tree, or what was wrong; where the text ends too early, the place of that is of no use."""
+    try:
+        return flat(run(text, 0, len(text), progress, changed))
+    except Unexpected as error:
+        at = 0 if error.terminal == grammar.END else error.at
+        return ("unexpected", error.terminal, error.text, at, sorted(error.accepted))
 
 
 def test_a_long_list_is_not_copied_item_by_item():

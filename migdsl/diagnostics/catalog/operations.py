@@ -222,11 +222,11 @@ change Item { retype amount bigint }""",
     Code(
         id="MIG424",
         severity=Severity.ERROR,
-        title="a key can only get a wider type",
+        title="a key can't become this",
         why="""\
 Batches walk along the key, the ledger and the application know rows by it, and other tables point at it. A wider type keeps \
 every value as it is, and the keys that point there are retyped along with it. A computed value may be that of another row: \
-two rows would meet, or a reference would lead to a stranger.""",
+two rows would meet, or a reference would lead to a stranger. And `key (…)` makes other columns the key than those that are.""",
         bad="""\
 entity User in app.users { id integer key; tenant_id uuid tenant }
 change User { retype id text { from `'u' || id` } }""",
@@ -286,6 +286,29 @@ create Slot in app.slots {
   tenant_id  uuid      tenant
   during     tstzrange
   exclude using gist (during with "&&")
+}""",
+        fix="none",
+    ),
+    Code(
+        id="MIG428",
+        severity=Severity.ERROR,
+        title="a new table can't be filled like this",
+        why="""\
+A trigger carries each write of old code over to the new table, batches insert the rows from before, and the reconciliation \
+holds both against each other. For that each new row must come from one row of one table, and it must be plain from which: \
+its key is the other key, column by column, and its tenant is the other row's. Old code's write must never fail for it, so a \
+`where` that may have no answer (one that casts) has no place. And the other table keeps its name and its types until the \
+migration is over.""",
+        bad="""\
+entity User in app.users { id bigint key; tenant_id uuid tenant; email text }
+create Mail in app.mails { email text key; tenant_id uuid tenant; from User { email = email; tenant_id = tenant_id } }""",
+        good="""\
+entity User in app.users { id bigint key; tenant_id uuid tenant; email text }
+create Mail in app.mails {
+  user_id bigint key
+  tenant_id uuid tenant
+  email text
+  from User { user_id = id; tenant_id = tenant_id; email = email }
 }""",
         fix="none",
     ),

@@ -245,8 +245,10 @@ change User {
         title="this computation fails on some values",
         why="""\
 From expand on, a trigger computes `from` for every row that old code writes. A cast that a value can't pass, a division \
-by zero or a text that is too long for the new column then fails old code's own INSERT or UPDATE, which worked before. \
-Write the expression so that it has an answer for every value; NULL is one, and reconciliation will show such rows.""",
+by zero or a text that is too long for the new column would fail old code's own INSERT or UPDATE, which worked before. So \
+such a `from` is computed in a block of its own, which costs each write a little: where it fails, the write goes on and the \
+new column stays NULL. Reconciliation counts these rows and shows their keys, and enforce waits until they are mended. \
+Better write the expression so that it has an answer for every value.""",
         bad="""\
 change User {
   add age_years integer? {

@@ -10,7 +10,8 @@ from migdsl.source import Span
 
 
 def check(module: CheckedModule) -> Iterator[Diagnostic]:
-    """An `add` of a NOT NULL column, or a `require`, that says nothing of existing rows."""
+    """An `add` of a NOT NULL column, or a `require`, that says nothing of existing rows; one of a new table that is filled."""
+    yield from _of_new_tables(module)
     for change in module.changes:
         for operation in change.operations:
             if not isinstance(operation, AddColumn | RequireColumn):
@@ -37,6 +38,31 @@ def check(module: CheckedModule) -> Iterator[Diagnostic]:
                     f"or, where no row has a NULL and no code writes one: require {operation.column.name} "
                     '{ complies because "…" }',
                 )
+
+
+def _of_new_tables(module: CheckedModule) -> Iterator[Diagnostic]:
+    for operation in module.created:
+        for source in operation.sources[:1]:
+            given = dict(source.values)
+            for column in operation.table.columns:
+                own = column.nullable or column.default or column.identity or column.generated
+                # Of the key and the tenant more is asked.
+                if (
+                    column.name not in given
+                    and not own
+                    and not column.tenant
+                    and column.name not in operation.table.key
+                ):
+                    yield Diagnostic(
+                        "MIG401",
+                        Severity.ERROR,
+                        f"`{operation.table.entity}.{column.name}` is required, and the rows of `{source.table.entity}` give no "
+                        "value for it",
+                        Label(column.span, "NOT NULL, without a value in `from` and without `default`"),
+                        (Label(source.span, "filled from here"),),
+                        help=f"say how it is computed: {column.name} = `…`; or make it nullable: {column.type.sql}?",
+                        fix=_nullable(column),
+                    )
 
 
 def _nullable(column: Column) -> Fix | None:

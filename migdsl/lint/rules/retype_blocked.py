@@ -90,7 +90,8 @@ def _of_neighbours(change: Change, operation: RetypeColumn) -> Iterator[Reason]:
         if _fills(other):
             yield "rows of its table are filled for something else in the same migration", other.span, "filled here", apart
         found = _constraint(other)
-        if found is not None and operation.column.name in found.uses:
+        used = {*(found.uses if found else ()), *(change.table.key if found and found.kind == "key" else ())}
+        if operation.column.name in used:
             yield "what stands on it changes in the same migration", other.span, "this", apart
         if isinstance(other, RetypeColumn) and _reads(operation) & {other.column.name}:
             yield f"its `from` or `back` reads `{other.column.name}`, which is retyped too", other.span, "retyped", apart

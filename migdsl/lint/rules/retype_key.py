@@ -1,17 +1,18 @@
-"""MIG424: a key, or a column that others point at, gets a type that is not wider than its own."""
+"""MIG424: a key, or a column that others point at, gets a type that is not wider than its own; or the key becomes itself."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 from migdsl.diagnostics import Diagnostic, Label, Severity
-from migdsl.semantics.model import Change, CheckedModule, RetypeColumn
+from migdsl.semantics.model import AddConstraint, Change, CheckedModule, RetypeColumn
 from migdsl.semantics.retypes import Reference, references
 from migdsl.source import Span
 
 
 def check(module: CheckedModule) -> Iterator[Diagnostic]:
-    """Every `retype` with a `from` of what rows are known by."""
+    """Every `retype` with a `from` of what rows are known by, and every `key` that can't be."""
+    yield from _keys(module)
     found = [
         (change, operation)
         for change in module.changes
@@ -31,6 +32,17 @@ def check(module: CheckedModule) -> Iterator[Diagnostic]:
                 body="Batches, the ledger and other tables know rows by it. Computed values could meet, or be other rows'.",
                 help="leave `from` out where a cast widens it; else add a new column beside it, and make it the key later",
             )
+
+
+def _keys(module: CheckedModule) -> Iterator[Diagnostic]:
+    for change in module.changes:
+        for operation in change.operations:
+            if isinstance(operation, AddConstraint) and operation.constraint.kind == "key":
+                found = operation.constraint.columns
+                if found == change.table.key:
+                    title = f"({', '.join(found)}) is the key of `{change.table.entity}` already"
+                    label = Label(operation.span, "nothing would change")
+                    yield Diagnostic("MIG424", Severity.ERROR, title, label, help="take the line out, or name other columns")
 
 
 def _known_by(change: Change, operation: RetypeColumn, declared: tuple[Reference, ...]) -> tuple[Span, str] | None:

@@ -1,0 +1,148 @@
+"""A plan's exit criteria become conditions that can be asked: SQL over the ledger, PromQL, or a person."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from migdsl.dialect.names import literal
+from migdsl.emit.promql import holds
+from migdsl.executor.model import Condition
+from migdsl.ops import conditions as in_sql
+from migdsl.ops import gates
+from migdsl.ops.demands import backfill_name, subjects
+from migdsl.ops.model import Gate, TablePlan
+from migdsl.plan.phases import ExitCondition, Phase
+from migdsl.planning import demands
+from migdsl.planning.facts import Facts
+from migdsl.planning.model import Planned
+from migdsl.semantics import policy
+from migdsl.semantics.model import PHASES
+from migdsl.semantics.policy import spoken
+
+_DIFFERENCES = ("rows_mismatched", "rows_missing", "rows_extra")
+
+
+def conditions(planned: Planned) -> Mapping[str, tuple[Condition, ...]]:
+    """Phase → what must hold before it is left. Their ids are the plan's; a second one of a name has a number."""
+    phases = planned.plan.phases
+    facts = Facts(planned.module, planned.lowered, planned.paths, frozenset(p.id for p in phases if p.released))
+    return {phase.id: tuple(_told_apart(_of(facts, planned, phase))) for phase in phases}
+
+
+def _told_apart(found: Iterator[Condition]) -> Iterator[Condition]:
+    seen: dict[str, int] = {}
+    asked: set[str] = set()
+    for each in found:
+        if each.question and each.question in asked:
+            continue  # an exit that the next revision asks for as well
+        asked.add(each.question)
+        number = seen[each.id] = seen.get(each.id, 0) + 1
+        yield each if number == 1 else Condition(
+            f"{each.id}_{number}", each.phase, each.text, each.kind, each.question, each.window
+        )
+
+
+def _of(facts: Facts, planned: Planned, phase: Phase) -> Iterator[Condition]:
+    derived = _derived(facts, planned, phase)
+    said = dict.fromkeys(name for name, _ in demands.said(facts, phase.id))
+    told = {each.id for each in phase.exit_conditions}
+    # The plan leaves out what its next phase begins with: that everybody is complete.
+    yield from (next(derived[gate.name]) for gate in _gates(planned, phase) if gate.name not in told)
+    for each in phase.exit_conditions:
+        if each.id in said and each.kind == "metric":
+            continue
+        yield next(derived.get(each.id, iter(())), None) or Condition(each.id, phase.id, each.text, "manual")
+    for name, condition in demands.said(facts, phase.id):
+        yield from _said(facts, phase.id, name, condition)
+
+
+def _derived(facts: Facts, planned: Planned, phase: Phase) -> Mapping[str, Iterator[Condition]]:
+    """By id, those that the ledger answers; the plan has those of one id in the order of the tables."""
+    ledger = _Ledger(facts, phase)
+    filled = [p for p in facts.tables if p.fills]
+    owned = [p for p in facts.tables if p.table.scope == "tenant"]
+    return {
+        "backfill_progress": (ledger.filled(p) for p in filled),
+        "rows_mismatched": (ledger.newest("rows_mismatched", p, _DIFFERENCES) for p in facts.tables),
+        "tenants_unlisted": (ledger.newest("tenants_unlisted", p, ("tenants_unlisted",)) for p in owned),
+        "violations": (ledger.newest("violations", p, ("problems",)) for p in facts.tables if p.violations),
+        "drift": iter([ledger.drift()]),
+        **{gate.name: iter([ledger.gate(gate)]) for gate in _gates(planned, phase)},
+    }
+
+
+def _gates(planned: Planned, phase: Phase) -> Iterator[Gate]:
+    """What the revision of the next derived phase asks."""
+    ids = [p.id for p in planned.plan.phases]
+    following = next((p for p in ids[ids.index(phase.id) + 1 :] if p in PHASES), None)
+    for step in planned.lowered.phase(following or ""):
+        yield from (part for part in step.up if isinstance(part, Gate))
+
+
+class _Ledger:
+    """Questions to the ledger that a phase's criteria become."""
+
+    def __init__(self, facts: Facts, phase: Phase) -> None:
+        self._migration = facts.migration
+        self._entities = [p.table.entity for p in facts.tables]
+        self._phase = phase.id
+        self._texts: dict[str, list[ExitCondition]] = {}
+        for each in phase.exit_conditions:
+            self._texts.setdefault(each.id, []).append(each)
+
+    def filled(self, plan: TablePlan) -> Condition:
+        gate = gates.backfilled(self._migration, backfill_name(plan))
+        return self._condition("backfill_progress", gate.unmet)
+
+    def newest(self, name: str, plan: TablePlan, metrics: tuple[str, ...]) -> Condition:
+        return self._condition(name, newest(self._migration, plan.table.entity, metrics))
+
+    def drift(self) -> Condition:
+        asked = [newest(self._migration, entity, ("problems",)) for entity in self._entities]
+        return self._condition("drift", f"SELECT nullif(concat_ws('; ', {', '.join(f'({sql})' for sql in asked)}), '')")
+
+    def gate(self, gate: Gate) -> Condition:
+        return self._condition(gate.name, gate.unmet, gate.title[0].upper() + gate.title[1:])
+
+    def _condition(self, name: str, question: str, title: str = "") -> Condition:
+        said = self._texts.get(name)
+        found = said.pop(0) if said else None
+        text, window = (found.text, found.window_seconds) if found else (title, None)
+        return Condition(name, self._phase, text, "ledger", question, window or 0)
+
+
+def newest(migration: str, entity: str, metrics: tuple[str, ...]) -> str:
+    """What is wrong with the newest reading of each metric of an entity, which should be 0; NULL where nothing is."""
+    names = ", ".join(literal(f"{metric}:{entity}") for metric in metrics)
+    said = literal(f"the newest reconciliation of {entity} found ")
+    missing = literal(f"reconciliation of {entity} has not been run")
+    return f"""SELECT CASE WHEN count(*) = 0 THEN {missing}
+            ELSE {said} || string_agg(split_part(subject, ':', 1) || ' ' || value, ', ' ORDER BY subject)
+                 FILTER (WHERE value <> '0') END
+  FROM (SELECT DISTINCT ON (subject) subject, value FROM migdsl.event
+         WHERE migration = {literal(migration)} AND kind = 'reading' AND subject IN ({names})
+           AND id > {left(migration)}
+         ORDER BY subject, id DESC) AS latest"""
+
+
+def left(migration: str) -> str:
+    """The event with which the migration last left the ledger, 0 where it never did: what is older counts no more."""
+    return f"(SELECT coalesce(max(id), 0) FROM migdsl.event WHERE migration = {literal(migration)} AND kind = 'left')"
+
+
+def _said(facts: Facts, phase: str, name: str, condition: policy.Condition) -> Iterator[Condition]:
+    """What the file demands: the ledger's part of it, and the rest, which monitoring knows."""
+    inside, outside = in_sql.split(condition)
+    if inside is not None:
+        gate = in_sql.gate(name, inside, subjects(facts.module, facts.tables))
+        yield Condition(name, phase, spoken(inside), "ledger", gate.unmet)
+    if outside is not None:
+        yield Condition(name, phase, spoken(outside), "monitored", _promql(outside, facts.migration))
+
+
+def _promql(condition: policy.Condition, migration: str) -> str:
+    """Empty where the condition speaks of what nothing exports: then a person is asked."""
+    try:
+        return holds(condition, migration)
+    except KeyError:
+        return ""

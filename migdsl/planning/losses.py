@@ -1,0 +1,28 @@
+"""The way back out of a phase becomes what it can't keep, so that whoever takes it says so first."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from migdsl.planning.facts import Facts
+from migdsl.semantics.model import AddColumn
+
+
+def losses(facts: Facts, phase: str) -> tuple[str, ...]:
+    """A sentence for all that is lost when a phase is left backwards; none where all data is kept."""
+    if phase == "expand":
+        return tuple(_of_expand(facts))
+    steps = (step for step in facts.lowered.phase(phase) if step.up and not step.reversible)
+    return tuple(f"{step.title.split(';')[0]}: its way back can't bring back what was there" for step in steps)
+
+
+def _of_expand(facts: Facts) -> Iterator[str]:
+    for plan in facts.tables:
+        entity = plan.table.entity
+        if plan.origin is not None:
+            yield f"{entity} is dropped with all that was written there alone"
+            continue
+        lost = [f"{entity}.{c.column}" for c in plan.switched if c.lossy is None]
+        added = (o for o in facts.column_operations(plan) if isinstance(o, AddColumn) and o.source is None)
+        lost += [f"{entity}.{operation.column.name}" for operation in added]
+        yield from (f"What was written to {name} is lost with the column" for name in dict.fromkeys(lost))

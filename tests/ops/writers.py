@@ -1,0 +1,428 @@
+"""Old and new code as threads that write the same rows, each in the columns that it knows, while a migration runs there and back.
+
+One client writes a row at a time, so that the last acknowledged write of each row is known: the journal has it. What the
+columns of the other code must hold then is said by the scenario (`settle`), independently of what is generated.
+"""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+import psycopg
+from psycopg import sql
+
+from tests.ops.story import LATE, Story
+from tests.ops.support import T1, T2
+
+Facts = Mapping[str, object]
+Make = Callable[[random.Random, str], object]
+Settle = Callable[[str, Facts | None, dict[str, object]], None]
+# A statement that takes longer was stalled by the migration, and is an error.
+OPTIONS = "-c statement_timeout=5s -c client_min_messages=warning"
+
+
+def as_it_is(code: str, before: Facts | None, facts: dict[str, object]) -> None:
+    """Old and new code see the same columns."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """What code of one age writes: for each of its columns, what makes a value.
+
+    `fixed` columns are written on INSERT alone; `conflict` is what an upsert goes by (none: no upserts). `implied` are
+    columns that it leaves to the database. `copies`: COPY works. `also`: SQL that runs in the transaction of each write.
+    `offends`: what a constraint to come forbids; rows of it are inserted and deleted at once. `whole`: an update writes all
+    columns.
+    """
+
+    table: str
+    columns: Mapping[str, Make]
+    fixed: frozenset[str] = frozenset({"code"})
+    conflict: tuple[str, ...] = ("tenant_id", "code")
+    implied: Facts = field(default_factory=dict)
+    copies: bool = True
+    also: str | None = None
+    offends: Facts = field(default_factory=dict)
+    whole: bool = False
+
+    @property
+    def listed(self) -> str:
+        return ", ".join(_quoted(c) for c in self.columns)
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """A migration, the code before and after it, and when each of them writes.
+
+    `settle(code, before, facts)` brings the columns of the other code in line with what `code` ("old", "new") wrote.
+    `silent`: what columns hold that whoever inserts doesn't name. Old code is gone from the revision `until` on, new code writes after `since` (a phase, or the stage `live`). `loose` columns are not compared by what
+    reads meanwhile. `filled`: what the backfill makes of a row once old code is gone. `lost`: what the way back from
+    contract makes of it; `home`: what that from expand does. `asks`: SQL that finds nothing while only new code has written.
+    """
+
+    text: str
+    ddl: str
+    silent: Facts
+    old: Shape
+    new: Shape
+    settle: Settle = as_it_is
+    until: str = "contract"
+    since: str = "expand"
+    loose: frozenset[str] = frozenset()
+    filled: Settle | None = None
+    lost: Settle = as_it_is
+    home: Settle = as_it_is
+    asks: str | None = None
+    prepared: bool = True
+
+
+@dataclass(slots=True)
+class Row:
+    """What a row must hold; None where it was deleted. Who writes it holds the lock."""
+
+    tenant: str
+    facts: dict[str, object] | None
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+
+class Journal:
+    """All rows that anybody wrote, by their key."""
+
+    def __init__(self) -> None:
+        self.rows: dict[int, Row] = {}
+        self.keys: list[int] = []
+
+    def add(self, key: int, row: Row) -> None:
+        assert key not in self.rows, f"key {key} was given out twice"
+        self.rows[key] = row
+        self.keys.append(key)
+
+    @contextmanager
+    def one(self, chance: random.Random) -> Iterator[tuple[int, Row] | None]:
+        """A living row that nobody else is at, if one is found at once."""
+        for _ in range(10 if self.keys else 0):
+            key = chance.choice(self.keys)
+            row = self.rows[key]
+            if row.facts is not None and row.lock.acquire(blocking=False):
+                try:
+                    yield (key, row) if row.facts is not None else None
+                finally:
+                    row.lock.release()
+                return
+        yield None
+
+    def settle(self, code: str, settle: Settle) -> None:
+        """Something else than a client changed rows. Only while all rest."""
+        for row in self.rows.values():
+            if row.facts is not None:
+                settle(code, row.facts, row.facts)
+
+    def check(self, story: Story, shape: Shape) -> None:
+        """Every acknowledged write is found in the columns of the shape, and nothing that nobody wrote."""
+        names = [*shape.columns, *shape.implied]
+        query = sql.SQL("SELECT id, tenant_id::text, {} FROM {}").format(
+            sql.SQL(", ").join(map(sql.Identifier, names)), sql.SQL(shape.table)  # type: ignore[arg-type]
+        )
+        found = {key: values for key, *values in story.connection.execute(query).fetchall()}
+        wanted = {
+            key: [row.tenant, *(row.facts[n] for n in names)] for key, row in self.rows.items() if row.facts is not None
+        }
+        apart = [(key, wanted.get(key), found.get(key)) for key in sorted({*found, *wanted})]
+        wrong = [entry for entry in apart if entry[1] != entry[2]]
+        assert not wrong, f"{len(wrong)} rows as (key, wanted, found) of {names}: {wrong[:5]}"
+
+
+class Client(threading.Thread):
+    """One connection of old or new code."""
+
+    def __init__(self, number: int, code: str, story: Story, scenario: Scenario, crew: Crew) -> None:
+        super().__init__(name=f"{code}{number}")
+        self.code, self.url, self.scenario, self.crew = code, story.url, scenario, crew
+        self.shape = scenario.old if code == "old" else scenario.new
+        self.chance = random.Random(number)
+        self.over, self.busy = threading.Event(), threading.Lock()
+        self.done, self.serial = 0, 0
+
+    def run(self) -> None:
+        threshold = 0 if self.scenario.prepared else None
+        acts = [self.insert, self.update, self.update, self.upsert, self.delete, self.read, self.copy]
+        acts += [self.offend] if self.shape.offends else []
+        with psycopg.connect(self.url, autocommit=True, prepare_threshold=threshold, options=OPTIONS) as connection:
+            while not self.over.wait(0.002):
+                act = self.chance.choice(acts)
+                try:
+                    with self.busy:
+                        act(connection)
+                    self.done += 1
+                except Exception as error:
+                    state = getattr(error, "sqlstate", None)
+                    self.crew.errors.append(f"{self.name} {act.__name__}: {state} {error!r}")
+                    return
+
+    # ------------------------------------------------------------------------------------------------------- writes
+
+    def values(self, names: list[str]) -> dict[str, object]:
+        self.serial += 1
+        return {n: self.shape.columns[n](self.chance, f"{self.name}-{self.serial}") for n in names}
+
+    def execute(self, connection: psycopg.Connection, statement: str, *values: object) -> list[tuple]:
+        cursor = connection.execute(statement.encode(), values)
+        return cursor.fetchall() if cursor.description else []
+
+    def fresh(self, tenant: str, written: dict[str, object]) -> Row:
+        facts = {**self.scenario.silent, **written, **self.shape.implied}
+        self.scenario.settle(self.code, None, facts)
+        return Row(tenant, facts)
+
+    def insert(self, connection: psycopg.Connection) -> None:
+        """With all columns, among them explicit NULLs."""
+        tenant, written = self.chance.choice((T1, T2)), self.values(list(self.shape.columns))
+        marks = ", ".join(["%s"] * (len(written) + 1))
+        statement = f"INSERT INTO {self.shape.table} (tenant_id, {self.shape.listed}) VALUES ({marks}) RETURNING id"
+        with connection.transaction():
+            ((key,),) = self.execute(connection, statement, tenant, *written.values())
+            self.also(connection, key)
+        self.crew.journal.add(key, self.fresh(tenant, written))
+
+    def copy(self, connection: psycopg.Connection) -> None:
+        if not self.shape.copies:
+            return self.insert(connection)
+        tenant, written = self.chance.choice((T1, T2)), self.values(list(self.shape.columns))
+        fact = self.shape.conflict[-1]
+        asked = f"SELECT id FROM {self.shape.table} WHERE tenant_id = %s AND {_quoted(fact)} = %s"
+        with connection.transaction(), connection.cursor() as cursor:
+            with cursor.copy(f"COPY {self.shape.table} (tenant_id, {self.shape.listed}) FROM STDIN".encode()) as copy:
+                copy.write_row((tenant, *written.values()))
+            ((key,),) = self.execute(connection, asked, tenant, written[fact])
+            self.also(connection, key)
+        self.crew.journal.add(key, self.fresh(tenant, written))
+
+    def update(self, connection: psycopg.Connection) -> None:
+        """Of one column or several, also to NULL."""
+        free = [c for c in self.shape.columns if c not in self.shape.fixed]
+        with self.crew.journal.one(self.chance) as found:
+            if found is None:
+                return
+            count = len(free) if self.shape.whole else self.chance.randint(1, len(free))
+            written = self.values(self.chance.sample(free, count))
+            sets = ", ".join(f"{_quoted(c)} = %s" for c in written)
+            statement = f"UPDATE {self.shape.table} SET {sets} WHERE id = %s RETURNING id"
+            self.change(connection, found, written, statement, *written.values(), found[0])
+
+    def upsert(self, connection: psycopg.Connection) -> None:
+        """Of a row that is there, by what it is known by."""
+        free = [c for c in self.shape.columns if c not in self.shape.fixed]
+        with self.crew.journal.one(self.chance) as found:
+            if found is None or found[1].facts is None:
+                return
+            given = {**{c: found[1].facts[c] for c in self.shape.fixed}, **self.values(free)}
+            sets = ", ".join(f"{_quoted(c)} = excluded.{_quoted(c)}" for c in free)
+            statement = (
+                f"INSERT INTO {self.shape.table} (tenant_id, {', '.join(map(_quoted, given))}) VALUES "
+                f"({', '.join(['%s'] * (len(given) + 1))}) ON CONFLICT ({', '.join(map(_quoted, self.shape.conflict))}) "
+                f"DO UPDATE SET {sets} RETURNING id"
+            )
+            self.change(connection, found, given, statement, found[1].tenant, *given.values())
+
+    def delete(self, connection: psycopg.Connection) -> None:
+        if len(self.crew.journal.keys) < 60:
+            return
+        with self.crew.journal.one(self.chance) as found:
+            if found is not None:
+                with connection.transaction():
+                    self.execute(connection, f"DELETE FROM {self.shape.table} WHERE id = %s", found[0])
+                    self.also(connection, found[0])
+                found[1].facts = None
+
+    def offend(self, connection: psycopg.Connection) -> None:
+        """What a constraint to come forbids, and what is mended before it comes."""
+        tenant, written = T1, {**self.values(list(self.shape.columns)), **self.shape.offends}
+        marks = ", ".join(["%s"] * (len(written) + 1))
+        statement = f"INSERT INTO {self.shape.table} (tenant_id, {self.shape.listed}) VALUES ({marks}) RETURNING id"
+        ((key,),) = self.execute(connection, statement, tenant, *written.values())
+        self.execute(connection, f"DELETE FROM {self.shape.table} WHERE id = %s", key)
+
+    def read(self, connection: psycopg.Connection) -> None:
+        """Old code finds what was written last whatever happens; new code as soon as the backfill is done."""
+        if self.code == "new" and not self.crew.filled.is_set():
+            return
+        names = [c for c in (*self.shape.columns, *self.shape.implied) if c not in self.scenario.loose]
+        listed = ", ".join(map(_quoted, names))
+        with self.crew.journal.one(self.chance) as found:
+            if found is None or found[1].facts is None:
+                return
+            wanted = tuple(found[1].facts[n] for n in names)
+            rows = self.execute(connection, f"SELECT {listed} FROM {self.shape.table} WHERE id = %s", found[0])
+            assert rows == [wanted], f"key {found[0]}: {names} should be {wanted}, not {rows}"
+
+    def also(self, connection: psycopg.Connection, key: int) -> None:
+        if self.shape.also:
+            connection.execute(self.shape.also.encode(), {"key": key})
+
+    def change(
+        self,
+        connection: psycopg.Connection,
+        found: tuple[int, Row],
+        written: dict[str, object],
+        statement: str,
+        *values: object,
+    ) -> None:
+        key, row = found
+        assert row.facts is not None
+        facts = {**row.facts, **written}
+        self.scenario.settle(self.code, row.facts, facts)
+        with connection.transaction():
+            assert self.execute(connection, statement, *values) == [(key,)]
+            self.also(connection, key)
+        row.facts = facts
+
+
+class Crew:
+    """The clients at work, and what went wrong."""
+
+    def __init__(self, story: Story, scenario: Scenario) -> None:
+        self.story, self.scenario = story, scenario
+        self.journal, self.filled = Journal(), threading.Event()
+        self.errors: list[str] = []
+        self.clients: list[Client] = []
+        self.started = 0
+        table = scenario.old.table
+        there = {
+            name for (name,) in story.rows(f"SELECT attname FROM pg_attribute WHERE attrelid = '{table}'::regclass")
+        }
+        names = sorted({*scenario.old.columns, *scenario.silent} & there)
+        for key, tenant, *values in story.rows(
+            f"SELECT id, tenant_id::text, {', '.join(map(_quoted, names))} FROM {table}"
+        ):
+            facts = {**scenario.silent, **dict(zip(names, values, strict=True))}
+            scenario.settle("old", None, facts)
+            self.journal.add(key, Row(tenant, facts))
+
+    def start(self, code: str, count: int = 2) -> None:
+        for _ in range(count):
+            self.started += 1
+            self.clients.append(Client(self.started, code, self.story, self.scenario, self))
+            self.clients[-1].start()
+
+    def stop(self, *codes: str) -> None:
+        leaving = [c for c in self.clients if c.code in codes]
+        for client in leaving:
+            client.over.set()
+        for client in leaving:
+            client.join()
+        self.clients = [c for c in self.clients if c.code not in codes]
+        assert not self.errors, self.errors
+
+    @contextmanager
+    def at_work(self, *codes: str) -> Iterator[None]:
+        """Code of these ages writes in this block, and is gone after it."""
+        try:
+            for code in codes:
+                self.start(code)
+            self.work()
+            yield
+            self.work()
+            self.stop(*codes)
+        finally:
+            for client in self.clients:
+                client.over.set()
+
+    @contextmanager
+    def resting(self) -> Iterator[None]:
+        """Nobody writes in this block, and no write is under way."""
+        for client in self.clients:
+            client.busy.acquire()
+        try:
+            yield
+        finally:
+            for client in self.clients:
+                client.busy.release()
+
+    def work(self, each: int = 15) -> None:
+        """Waits until every client has done so much more."""
+        goals = [(client, client.done + each) for client in self.clients]
+        while any(client.done < goal for client, goal in goals):
+            assert not self.errors, self.errors
+            assert self.errors or all(client.is_alive() for client in self.clients), "a client has gone"
+            time.sleep(0.01)
+        assert not self.errors, self.errors
+
+
+def live(story: Story, scenario: Scenario) -> None:
+    """There and back with code of both ages at work: no error, no lost write, and each dump as it was."""
+    crew = Crew(story, scenario)
+    with crew.at_work("old"):
+        _back(story, scenario, crew, _there(story, scenario, crew))
+    assert story.rows("SELECT nspname FROM pg_namespace WHERE nspname = 'migdsl'") == []
+
+
+def _there(story: Story, scenario: Scenario, crew: Crew) -> list[tuple[str, list[str]]]:
+    dumps = []
+    for revision in story.revisions:
+        phase = revision.removeprefix(f"{story.name}_")
+        dumps.append((phase, story.dump()))
+        if phase == scenario.until:
+            _old_is_gone(story, scenario, crew)
+        if phase in LATE:
+            story.stage(LATE[phase])
+            if scenario.since == "live" == LATE[phase]:
+                crew.start("new")
+                crew.work()
+        story.upgrade(revision)
+        if phase == scenario.since:
+            crew.start("new")
+        if phase == "expand":
+            _fill(story, scenario, crew)
+        crew.work()
+    with crew.resting():
+        crew.journal.check(story, scenario.new)
+        if any(client.code == "old" for client in crew.clients):
+            crew.journal.check(story, scenario.old)
+        assert scenario.asks is None or story.rows(scenario.asks) == []
+    assert not crew.errors, crew.errors
+    return dumps
+
+
+def _fill(story: Story, scenario: Scenario, crew: Crew) -> None:
+    crew.work()
+    found = story.job("backfills"), story.job("reconcile")
+    # What old code still breaks is told, and is no failure of the jobs.
+    assert found == (0, 0) or (scenario.filled is not None and max(found) == 1), found
+    crew.filled.set()
+
+
+def _old_is_gone(story: Story, scenario: Scenario, crew: Crew) -> None:
+    crew.stop("old")
+    if scenario.filled is not None:
+        with crew.resting():
+            assert story.job("backfills", "--again") == 0
+            crew.journal.settle("new", scenario.filled)
+
+
+def _back(story: Story, scenario: Scenario, crew: Crew, dumps: list[tuple[str, list[str]]]) -> None:
+    for phase, dump in reversed(dumps):
+        if phase == scenario.since:
+            crew.stop("new")
+        if phase == "contract":
+            with crew.resting():
+                crew.journal.settle("new", scenario.lost)
+        story.downgrade()
+        found = story.dump()
+        assert found == dump, f"the way back from {phase}: {set(found) ^ set(dump)}"
+        if scenario.since == "live" == LATE.get(phase):
+            crew.stop("new")
+        if phase == scenario.until:
+            crew.start("old")
+        crew.work()
+    crew.stop("old", "new")
+    crew.journal.settle("old", scenario.home)
+    crew.journal.check(story, scenario.old)
+
+
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
