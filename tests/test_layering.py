@@ -15,7 +15,7 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 LAYERS = (
     ("cli",),
-    ("introspect", "rehearsal"),
+    ("executor", "introspect", "rehearsal"),
     ("runtime",),
     ("workspace",),
     ("emit", "lint", "formatting", "folding"),

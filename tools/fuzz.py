@@ -83,10 +83,9 @@ class Child:
 
 
 def numbers(seconds: float, count: int | None, *, large: bool) -> Iterator[int]:
-    """The large inputs first, which have negative numbers, then small ones until the time is up."""
-    end = time.monotonic() + seconds
+    """The large inputs first, which have negative numbers, then small ones for so many seconds."""
     yield from (-1 - index for index in range(len(LARGE) if large else 0))
-    number = 0
+    end, number = time.monotonic() + seconds, 0
     while time.monotonic() < end and (count is None or number < count):
         yield number
         number += 1
@@ -139,7 +138,7 @@ def told(seed: int, failure: Failure) -> str:
 def main(argv: Sequence[str] | None = None) -> int:
     """1 where anything failed."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seconds", type=float, default=60.0, help="how long (default 60)")
+    parser.add_argument("--seconds", type=float, default=60.0, help="how long, after the large ones (default 60)")
     parser.add_argument("--seed", type=int, default=0, help="which inputs (default 0)")
     parser.add_argument("--count", type=int, help="at most so many small inputs")
     parser.add_argument("--only", type=int, help="this input and no other")

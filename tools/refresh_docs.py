@@ -13,7 +13,7 @@ from migdsl.diagnostics.code import Code
 from migdsl.diagnostics.explain import FIXES
 from migdsl.dialect.types import known_names
 from migdsl.lint.run import ALLOWABLE
-from migdsl.semantics.conditions import BUILT_IN, EXPORTED, SEEN_BY_JOBS
+from migdsl.semantics.conditions import BUILT_IN, EXPORTED, ROUTED, SEEN_BY_JOBS
 from migdsl.semantics.model import PHASES, STAGES
 from migdsl.syntax import lexis
 from migdsl.syntax.notation import PARTS, statements
@@ -30,6 +30,9 @@ _SIGNS = """\
 In the lines below small words are typed as they are. `NAME`, `WORD`, `NUMBER` and the like stand for something of \
 yours, `"…"` for a string, `` `SQL` `` for SQL in backticks. `[ ]` may be left out, `( | )` is a choice, `…` goes on \
 like that, `{ … }` is a block."""
+_KNOWN_TO = {name: "a backfill, for `pause`" for name in SEEN_BY_JOBS} | {
+    name: "the router ([routing.md](routing.md)), or a `metric` of yours" for name in ROUTED
+}
 _UNITS = {"ms": "milliseconds", "s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 
@@ -175,7 +178,7 @@ def _words() -> Iterator[str]:
         known = (
             "the jobs of a migration"
             if metric in EXPORTED
-            else "a backfill, for `pause`" if metric in SEEN_BY_JOBS else "a `metric` of yours"
+            else _KNOWN_TO.get(metric, "a `metric` of yours")
         )
         yield f"| `{metric}` | {unit} | {known} |"
     yield ""

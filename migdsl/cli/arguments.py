@@ -5,10 +5,16 @@ from __future__ import annotations
 from migdsl.cli import help as help_
 
 PHASES = ("prepare", "expand", "backfill", "validate", "cutover", "enforce", "contract")
+STAGES = ("off", "dualwrite", "shadow", "live", "rampdown", "complete")
 FORMATS = ("text", "json")
 
 # Per command: options that stand alone, options with a value, and how many words it takes besides (at least, at most).
 _COMMANDS = {
+    "apply": (
+        ("--wait", "--yes"),
+        ("--alembic-config", "--confirm", "--out", "--prometheus", "--root", "--through", "--to", "--url"),
+        (1, 1),
+    ),
     "check": (("--diff", "--fix", "--strict", "--unsafe-fixes"), ("--against", "--format", "--root"), (1, None)),
     "compile": (("--check", "--force", "--strict"), ("--out", "--through", "--format", "--root"), (1, None)),
     "diff": (("--json", "--sql"), ("--out", "--root"), (2, 2)),
@@ -17,9 +23,25 @@ _COMMANDS = {
     "fmt": (("--check", "--diff"), (), (1, None)),
     "import": (("--force",), ("--out", "--schema", "--table"), (1, 1)),
     "plan": (("--json",), ("--through", "--root"), (1, 1)),
+    "rollback": (
+        ("--lose", "--yes"),
+        ("--alembic-config", "--out", "--root", "--through", "--to", "--url"),
+        (1, 1),
+    ),
+    "rollout": (
+        ("--dry-run", "--force", "--record"),
+        ("--alembic-config", "--for", "--out", "--root", "--stage", "--through", "--url"),
+        (1, 1),
+    ),
+    "status": (
+        ("--json", "--watch"),
+        ("--alembic-config", "--out", "--prometheus", "--root", "--through", "--url"),
+        (1, 1),
+    ),
 }
-_REPEATED = frozenset(["--schema", "--table"])
-_CHOICES = {"--through": PHASES, "--format": FORMATS}
+_TO = frozenset(["apply", "rollback"])
+_REPEATED = frozenset(["--confirm", "--schema", "--table"])
+_CHOICES = {"--through": PHASES, "--format": FORMATS, "--stage": STAGES}
 
 
 class UsageError(Exception):
@@ -31,25 +53,38 @@ class Options:
 
     __slots__ = (
         "against",
+        "alembic_config",
+        "audience",
         "check",
         "command",
+        "confirmed",
         "date",
         "diff",
+        "dry_run",
         "fix",
         "folder",
         "force",
         "format",
         "into",
         "json",
+        "lose",
         "out",
+        "prometheus",
+        "record",
         "root",
         "schemas",
         "sql",
+        "stage",
         "strict",
         "tables",
         "through",
+        "to",
         "unsafe_fixes",
+        "url",
+        "wait",
+        "watch",
         "words",
+        "yes",
     )
 
     def __init__(self, command: str, words: tuple[str, ...], flags: set[str], values: dict[str, str]) -> None:
@@ -73,6 +108,19 @@ class Options:
         self.strict = "--strict" in flags
         self.json = "--json" in flags
         self.sql = "--sql" in flags
+        self.to = values.get("--to")
+        self.url = values.get("--url")
+        self.stage = values.get("--stage")
+        self.audience = values.get("--for")
+        self.alembic_config = values.get("--alembic-config")
+        self.prometheus = values.get("--prometheus")
+        self.confirmed = _several(values, "--confirm")
+        self.dry_run = "--dry-run" in flags
+        self.record = "--record" in flags
+        self.wait = "--wait" in flags
+        self.watch = "--watch" in flags
+        self.yes = "--yes" in flags
+        self.lose = "--lose" in flags
 
 
 def parse(words: list[str]) -> Options | str:
@@ -112,6 +160,8 @@ def _parse_command(command: str, rest: list[str]) -> Options | str:
             else:
                 _set(values, name, value if equals else next(todo, None))
     _count(command, words, bounds)
+    if command in _TO and "--to" not in values:
+        raise UsageError(f"{command} needs a phase: {help_.USAGE[command]}")
     return Options(command, tuple(words), flags, values)
 
 

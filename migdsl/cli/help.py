@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 USAGE = {
+    "apply": "migdsl apply FILE --to PHASE [--url URL] [--yes] [--confirm GATE]... [--wait] [--alembic-config INI] ...",
     "check": "migdsl check FILE... [--against URL] [--fix | --unsafe-fixes] [--diff] [--root DIR] [--format ...] [--strict]",
     "compile": "migdsl compile FILE... [--out DIR] [--root DIR] [--check] [--force] [--through PHASE] [--format ...] [--strict]",
     "diff": "migdsl diff OLD NEW [--sql] [--out DIR] [--root DIR] [--json]",
@@ -11,6 +12,9 @@ USAGE = {
     "fmt": "migdsl fmt FILE... [--check] [--diff]",
     "import": "migdsl import URL|env:NAME [--schema S]... [--table T]... [--out FILE] [--force]",
     "plan": "migdsl plan FILE [--json] [--through PHASE] [--root DIR]",
+    "rollback": "migdsl rollback FILE --to PHASE [--url URL] [--yes] [--lose] [--alembic-config INI] ...",
+    "rollout": "migdsl rollout FILE [--stage STAGE --for WHO] [--record] [--url URL] [--dry-run] [--out DIR] ...",
+    "status": "migdsl status FILE [--url URL] [--json] [--watch] [--prometheus URL] [--alembic-config INI] ...",
 }
 
 OVERVIEW = """\
@@ -25,6 +29,11 @@ migdsl: from one short .mig file to a checked zero-downtime migration plan and e
   migdsl import URL        declare what is in a database, or what of it can be declared
   migdsl finish FILE       fold a migration that is done into the shared entities
 
+  migdsl apply FILE        walk a database to a phase: revisions, jobs, gates
+  migdsl status FILE       show how far a database is, what is waited for and what is next
+  migdsl rollout FILE      move the flag, or record which stage is deployed
+  migdsl rollback FILE     walk a database back to a phase
+
 `migdsl COMMAND --help` has the options.
 
 Exit codes:
@@ -32,10 +41,32 @@ Exit codes:
   1    problems were found, or the output can't be written
   2    drift (compile --check, fmt --check) or a wrong command line
   3    a database failed
+  4    waiting: nothing is wrong, run it again later
   130  interrupted
 """
 
+_DATABASE = """\
+  --url URL            the database; env:NAME reads it from that variable (default: the variable that the file names)
+  --alembic-config INI your project's alembic.ini, whose environment then runs the revisions (default: one of our own)
+  --out DIR            the folder that was compiled into (default: the current one)
+  --through PHASE      as it was compiled
+  --root DIR           used files are to be below it (default: the project's folder)
+"""
+
 COMMANDS = {
+    "apply": f"""\
+usage: {USAGE["apply"]}
+
+Walk the database to a phase: the revisions by Alembic, then the jobs, each phase only once what it waits for holds. Each
+step is recorded, and each can be run again: after a crash, or where something had to be waited for (exit code 4), run the
+same command again. Says what it will do and asks.
+
+  --to PHASE           how far
+  --yes                don't ask
+  --confirm GATE       a person says that this condition holds, of which no database knows (may be given several times)
+  --wait               look again each minute until what is waited for holds
+  --prometheus URL     ask this Prometheus for what only your monitoring knows
+{_DATABASE}""",
     "check": f"""\
 usage: {USAGE["check"]}
 
@@ -129,4 +160,35 @@ Show what would happen, phase by phase, with locks, costs and exit criteria. Not
   --through PHASE      as in compile
   --root DIR           used files are to be below it (default: the project's folder)
 """,
+    "rollback": f"""\
+usage: {USAGE["rollback"]}
+
+Walk the database back to a phase: revision by revision, each followed by a reconciliation. Says what it will do and asks.
+Refused where data would be lost, where code still rests on what would go, and where other people's revisions stand above.
+
+  --to PHASE           how far
+  --yes                don't ask
+  --lose               lose what the plan says is lost
+{_DATABASE}""",
+    "rollout": f"""\
+usage: {USAGE["rollout"]}
+
+Move the flag in the file, and compile: one line to review. No stage is skipped, and there is no way back past complete.
+
+  --stage STAGE        off, dualwrite, shadow, live, rampdown or complete
+  --for WHO            all (everybody, lines of their own go), canary, 10%, or tenants "ID", "ID"
+  --dry-run            write nothing; show what would change
+  --record             what stands in the file is deployed: record it in the database, where gates and jobs look
+  --force              a move that is refused is meant; also as in compile
+{_DATABASE}""",
+    "status": f"""\
+usage: {USAGE["status"]}
+
+Show how far the database is: phase, backfills, differences, gates and why they don't hold, stages, and the next command.
+Nothing is written. Exit code 1 where something is wrong, 4 where the next phase has to wait.
+
+  --json               for programs
+  --watch              again every two seconds, until interrupted
+  --prometheus URL     as in apply
+{_DATABASE}""",
 }

@@ -65,7 +65,15 @@ def _command(options: Options) -> int:
 
 
 # Where a command's name can't be its module's.
-_MODULES = {"diff": "diffing", "finish": "finishing", "import": "importing"}
+_MODULES = {
+    "apply": "executing",
+    "diff": "diffing",
+    "finish": "finishing",
+    "import": "importing",
+    "rollback": "executing",
+    "rollout": "rolling",
+    "status": "watching",
+}
 
 
 def _internal(error: Exception) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 from migdsl.dialect.pgquery import Tree
@@ -19,31 +19,57 @@ _TELLING = frozenset(
 class Unconfined:
     """A relation that other tenants' rows can be reached through; `offset` in bytes of the statement's text.
 
-    `column` is its tenant column, empty where the relation (or what stands for it) is unknown.
+    `column` is its tenant column, empty where the relation (or what stands for it) is unknown. With a `parent` it is the
+    one that leads there instead, to the column `key`.
     """
 
     relation: str
     column: str
     offset: int
+    parent: str = ""
+    key: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """A row's tenant is that of a row of `parent` (schema, table), whose unique `key` stands in the row's `column`."""
+
+    column: str
+    parent: tuple[str, str]
+    key: str
 
 
 @dataclass(frozen=True)
 class Boundary:
     """Which tables belong to tenants: (schema, table) → tenant column. `shared` tables and `schemas` hold nobody's rows.
 
-    A relation that is neither is unknown: it may be a view of a tenant's table, or one of its partitions.
+    Of those in `ways` a row belongs to the tenant of another row. A relation that is none of these is unknown: it may be a
+    view of a tenant's table, or one of its partitions.
     """
 
     columns: Mapping[tuple[str, str], str]
     shared: frozenset[tuple[str, str]] = frozenset()
     schemas: frozenset[str] = frozenset()
     parameter: str = "tenant_id"
+    ways: Mapping[tuple[str, str], Way] = field(default_factory=dict)
 
     def column(self, relation: Tree) -> str | None:
         """The tenant column of a relation; None also where it can't be told which table is meant."""
         schema, name = relation.get("schemaname"), relation["relname"]
-        found = {self.columns[s, name] for s in self._confined.get(name, ()) if schema in (None, s)}
+        found = {self.columns.get((s, name)) for s in self._confined.get(name, ()) if schema in (None, s)}
         return found.pop() if len(found) == 1 else None
+
+    def place(self, relation: Tree) -> tuple[str, str] | None:
+        """Schema and name of a tenant's table; None for others, and where it can't be told which is meant."""
+        schema, name = relation.get("schemaname"), relation["relname"]
+        found = [s for s in (*self._confined.get(name, ()), *self._free.get(name, ())) if schema in (None, s)]
+        owned = len(found) == 1 and found[0] in self._confined.get(name, ())
+        return (found[0], name) if owned else None
+
+    def way(self, relation: Tree) -> Way | None:
+        """The way from a relation's rows to their tenant, where they don't say it themselves."""
+        place = self.place(relation)
+        return self.ways.get(place) if place is not None else None
 
     def harmless(self, relation: Tree) -> bool:
         """Whether nobody's rows are in a relation: shared, or of the catalogue."""
@@ -59,7 +85,7 @@ class Boundary:
     # By name: a statement has few relations, and a file may have a thousand tables.
     @cached_property
     def _confined(self) -> Mapping[str, list[str]]:
-        return _by_name(self.columns)
+        return _by_name((*self.columns, *self.ways))
 
     @cached_property
     def _free(self) -> Mapping[str, list[str]]:

@@ -12,11 +12,15 @@ PARAMETER: Place = ("", ":tenant")
 
 @dataclass(frozen=True, slots=True)
 class _Seen:
-    """A table under a name; `column` is its tenant column. Without `key` the name is taken, and means nothing certain."""
+    """A table under a name; `column` is its tenant column, or leads there; `table` says which, if it is a tenant's.
+
+    Without `key` the name is taken, and means nothing certain.
+    """
 
     key: str
     schema: str | None
     column: str | None
+    table: Place | None = None
 
 
 _HIDDEN = _Seen("", None, None)
@@ -43,7 +47,7 @@ class Scope:
         """A level inside this one: it knows what is known here, and sees no tables of its own yet."""
         return Scope(dict(self._up), self._visible())
 
-    def add(self, relation: Tree, column: str | None) -> None:
+    def add(self, relation: Tree, column: str | None, table: Place | None = None) -> None:
         """Bring a table in; one of the same name further out is hidden by it, one beside it makes the name ambiguous."""
         alias = relation.get("alias", {})
         name = alias.get("aliasname") or relation["relname"]
@@ -51,7 +55,7 @@ class Scope:
             self.hide(name)
             return
         schema = None if alias else relation.get("schemaname")
-        self._own[name] = _Seen(str(id(relation)), schema, column)
+        self._own[name] = _Seen(str(id(relation)), schema, column, table)
 
     def hide(self, name: str) -> None:
         """From here on the name means something of which nothing is known."""
@@ -94,6 +98,14 @@ class Scope:
     def confined(self, relation: Tree, column: str | None) -> bool:
         """Whether the relation's tenant column equals the parameter, or none of its rows is seen."""
         return self.empty or (column is not None and self.root((str(id(relation)), column)) == self.root(PARAMETER))
+
+    def same(self, a: Place, b: Place) -> bool:
+        """Whether the two are known to be equal."""
+        return self.root(a) == self.root(b)
+
+    def tables(self) -> list[tuple[str, Place]]:
+        """The tenants' tables that are seen here, each with the key of its places."""
+        return [(seen.key, seen.table) for seen in self._visible().values() if seen.key and seen.table is not None]
 
     def _visible(self) -> dict[str, _Seen]:
         return {**self._outer, **self._own}

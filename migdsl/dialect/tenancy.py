@@ -1,7 +1,8 @@
 """A statement becomes the list of relations in it that are not confined to one tenant.
 
 The proof: in each query level, what WHERE and inner joins equate is put in classes; a tenant's table is confined where
-its tenant column is in the class of the parameter. An outer join's condition confines its nullable side alone. Whatever
+its tenant column is in the class of the parameter, or the column that leads to its tenant is in the class of the key of a
+table that is confined. An outer join's condition confines its nullable side alone. Whatever
 the proof doesn't understand counts as not confined: unknown relations, statements, functions that run SQL.
 """
 
@@ -10,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from migdsl.dialect.boundary import Boundary, Unconfined
+from migdsl.dialect.boundary import Boundary, Unconfined, Way
 from migdsl.dialect.functions import RUNS_SQL
 from migdsl.dialect.pgquery import Tree
 from migdsl.dialect.scope import PARAMETER, Place, Scope
@@ -92,10 +93,11 @@ class _Proof:
         """UPDATE; it may not move a row to another tenant."""
         relation = tree["relation"]
         scope = self._level(tree.get("fromClause", []), tree.get("whereClause"), outer, ctes, relation)
-        column = self.boundary.column(relation)
+        column, way = self.boundary.column(relation), self.boundary.way(relation)
         for target in tree["targetList"]:
             assigned = target["ResTarget"]
-            if assigned["name"] == column and self._place(assigned.get("val", {}), Scope()) != PARAMETER:
+            moves = assigned["name"] == column and self._place(assigned.get("val", {}), Scope()) != PARAMETER
+            if moves or (way is not None and assigned["name"] == way.column):
                 self.refuse(relation["relname"], assigned.get("location", 0), column or "")
         self._subqueries([tree.get(clause) for clause in _CLAUSES], scope, ctes)
 
@@ -135,13 +137,13 @@ class _Proof:
         """One query level: its tables, its conditions, then each table is held against them. Returns what is known then."""
         scope = outer.below()
         if target is not None:  # What is written is a table, also where a CTE has its name.
-            scope.add(target, self.boundary.column(target))
+            self._add(target, scope)
         self._enter(tables, scope, ctes)
         for join in _inner_joins(tables):
             self._join(join, scope)
         self._equate(where, scope)
         if target is not None:
-            self._relation(target, confined=scope.confined(target, self.boundary.column(target)))
+            self._relation(target, confined=self._held(target, scope))
         for table in tables:
             self._hold(table, scope, ctes)
         self._subqueries(where, scope, ctes)
@@ -152,11 +154,38 @@ class _Proof:
         for table in tables:
             (kind, node), *_ = table.items()
             if kind == "RangeVar":
-                scope.add(node, None if _is_cte(node, ctes) else self.boundary.column(node))
+                if _is_cte(node, ctes):
+                    scope.add(node, None)
+                else:
+                    self._add(node, scope)
             elif kind == "JoinExpr" and "alias" not in node:
                 self._enter([node["larg"], node["rarg"]], scope, ctes)
             for name in _opaque(kind, node):
                 scope.hide(name)
+
+    def _add(self, relation: Tree, scope: Scope) -> None:
+        way = self.boundary.way(relation)
+        column = way.column if way is not None else self.boundary.column(relation)
+        scope.add(relation, column, self.boundary.place(relation))
+
+    def _held(self, relation: Tree, scope: Scope) -> bool:
+        """Whether all rows of a relation that the scope lets through are of one tenant."""
+        way = self.boundary.way(relation)
+        if way is None:
+            return scope.confined(relation, self.boundary.column(relation))
+        return scope.empty or self._led(str(id(relation)), way, scope, frozenset())
+
+    def _led(self, key: str, way: Way, scope: Scope, met: frozenset[str]) -> bool:
+        """Whether the row that a row belongs to is there too, and confined itself, however far the way is."""
+        for other, place in scope.tables():
+            if other in met or place != way.parent or not scope.same((key, way.column), (other, way.key)):
+                continue
+            column, further = self.boundary.columns.get(place), self.boundary.ways.get(place)
+            if column is not None and scope.same((other, column), PARAMETER):
+                return True
+            if further is not None and self._led(other, further, scope, met | {other}):
+                return True
+        return False
 
     def _join(self, join: Tree, scope: Scope) -> None:
         """What a join's condition equates; it sees the join's own sides, and what is further out."""
@@ -185,7 +214,7 @@ class _Proof:
             self.met.add(id(node))
         elif kind == "RangeVar":
             renamed = "colnames" in node.get("alias", {})
-            self._relation(node, confined=not renamed and scope.confined(node, self.boundary.column(node)))
+            self._relation(node, confined=not renamed and self._held(node, scope))
 
     def _hold_join(self, node: Tree, scope: Scope, ctes: frozenset[str]) -> None:
         """An outer join's condition holds for its nullable side alone; an inner one's for both."""
@@ -203,7 +232,12 @@ class _Proof:
     def _relation(self, relation: Tree, *, confined: bool) -> None:
         self.met.add(id(relation))
         if not confined and not self.boundary.harmless(relation):
-            self.refuse(relation["relname"], relation.get("location", 0), self.boundary.column(relation) or "")
+            column, way = self.boundary.column(relation), self.boundary.way(relation)
+            at = relation.get("location", 0)
+            if way is not None:
+                self.found.append(Unconfined(relation["relname"], way.column, at, way.parent[1], way.key))
+            else:
+                self.refuse(relation["relname"], at, column or "")
 
     def _equate(self, condition: Any, scope: Scope) -> None:
         if not isinstance(condition, dict):

@@ -87,7 +87,7 @@ def _assignments(fills: tuple[Fill, ...]) -> str:
 def tenants(context: EmitContext, plan: TablePlan) -> str:
     """The statement that lists the tenants, as Python; None where the table has none."""
     declared = context.planned.module.tenants
-    if plan.table.scope != "tenant" or declared is None or declared.listing is None:
+    if not plan.table.owned or declared is None or declared.listing is None:
         return "None"
     return block(declared.listing.text)
 

@@ -48,7 +48,7 @@ def telemetry(context: EmitContext) -> TelemetryView:
         backfills=tuple(backfill_name(p) for p in tables if p.fills),
         entities=tuple(p.table.entity for p in tables),
         has_old_writes=any(p.counter for p in tables),
-        has_tenants=any(p.table.scope == "tenant" for p in tables),
+        has_tenants=any(p.table.owned for p in tables),
         stage=stage_of_all(planned.module),
         stages=tuple(spoken(line) for line in planned.module.stages) or ("off for all",),
     )

@@ -17,6 +17,8 @@ _EXPORTED: dict[str, Callable[[str], str]] = {
     "rows_extra": lambda m: f"max {_ENTITY} ({t.EXTRA.of(m)})",
     "rows_mismatched": lambda m: f"max {_ENTITY} ({t.MISMATCHED.of(m)})",
     "tenants_unlisted": lambda m: f"max {_ENTITY} ({t.UNLISTED.of(m)})",
+    "shadow_mismatch_rate": lambda m: f"sum by (migration) (rate({t.SHADOW_MISMATCHED.of(m)}[5m]))"
+    f" / sum by (migration) (rate({t.SHADOW_COMPARED.of(m)}[5m]))",
 }
 # The series that is furthest into the condition decides.
 _FURTHEST = {">": "max", ">=": "max", "<": "min", "<=": "min"}

@@ -13,7 +13,8 @@ from migdsl.dialect.sql import statement
 from migdsl.dialect.tenancy import unconfined
 from migdsl.emit.artifact import Artifact
 from migdsl.ops import names
-from migdsl.semantics.model import CheckedModule, Table
+from migdsl.semantics import routes
+from migdsl.semantics.model import CheckedModule
 
 _NO_SQL = frozenset("migration backfill entity table database_env key pace retry".split())
 # Exempt, and listed in the plan's guardrails: they say which tenants there are, and count rows that belong to none.
@@ -29,13 +30,7 @@ class UnprovenError(AssertionError):
 
 def boundary(module: CheckedModule, database: str) -> Boundary:
     """Whose rows are in which table of a database."""
-    tables = [t for t in module.every if t.database == database]
-    columns = {_place(t): t.tenant for t in tables if t.scope == "tenant" and t.tenant}
-    return Boundary(columns, frozenset(_place(t) for t in tables if t.scope == "global"), frozenset([names.LEDGER]))
-
-
-def _place(table: Table) -> tuple[str, str]:
-    return table.schema, table.name
+    return routes.boundary(module.every, database, frozenset([names.LEDGER]))
 
 
 def prove(artifact: Artifact, tree: ast.Module, known: Boundary) -> None:

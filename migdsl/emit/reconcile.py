@@ -103,9 +103,10 @@ class Comparing:
         ]
         if not counts:
             return self.walk.source()
-        table = objects.table(self.plan.table)
-        where = f"\n         WHERE u.{self.walk.tenant} = :tenant_id" if self.walk.tenant else ""
-        return f"(SELECT u.*, {', '.join(counts)}\n          FROM {table} AS u{where}) AS t"
+        own = Walk(self.plan.table, "u", "q")
+        where = f"\n         {own.confined()}" if own.tenant else ""
+        inner = f"(SELECT u.*, {', '.join(counts)}\n          FROM {own.source()}{where}) AS t"
+        return "".join([inner, *(f"\n  JOIN {table} ON {met}" for table, met in self.walk.way())])
 
     def _broken(self, number: int, violation: Violation) -> str:
         if violation.rows is not None:
@@ -230,12 +231,20 @@ def _unlisted(context: EmitContext, table: Table) -> str:
     declared = context.planned.module.tenants
     assert declared is not None
     assert declared.listing is not None
-    assert table.tenant is not None
+    listed = f"""(
+{declared.listing.text.strip().rstrip(";")}
+) AS listed (tenant)"""
+    walk = Walk(table)
+    if table.via is None:
+        return f"""SELECT count(*)
+  FROM {walk.source()}
+ WHERE NOT EXISTS (SELECT FROM {listed} WHERE listed.tenant = {walk.tenant})"""
+    # Rows that lead to nobody are among them.
+    parents = ", ".join(parent for parent, _ in walk.way())
+    met = " AND ".join(condition for _, condition in walk.way())
     return f"""SELECT count(*)
   FROM {objects.table(table)} AS t
- WHERE NOT EXISTS (SELECT FROM (
-{declared.listing.text.strip().rstrip(";")}
-) AS listed (tenant) WHERE listed.tenant = t.{quote(table.tenant)})"""
+ WHERE NOT EXISTS (SELECT FROM {parents}, {listed} WHERE {met} AND listed.tenant = {walk.tenant})"""
 
 
 def _invariants(context: EmitContext, plan: TablePlan) -> Iterator[tuple[str, str]]:

@@ -65,6 +65,9 @@ DRIFT_RATIO = MetricRef("migdsl_reconcile_drift_ratio", _ENTITY)
 LAST_RECONCILE = MetricRef("migdsl_reconcile_last_run_timestamp_seconds", _ENTITY)
 UNLISTED = MetricRef("migdsl_tenants_unlisted", _ENTITY)
 OLD_WRITES = MetricRef("migdsl_old_writes_total", _ENTITY)
+# What applications export that route their requests by the flag.
+SHADOW_COMPARED = MetricRef("migdsl_router_shadow_compared_total", ("migration",))
+SHADOW_MISMATCHED = MetricRef("migdsl_router_shadow_mismatched_total", ("migration",))
 
 METRICS = (
     *(ROWS, BATCHES, REMAINING, PROGRESS, LAST_PROGRESS),

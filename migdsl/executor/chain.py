@@ -14,6 +14,7 @@ from alembic import command
 from alembic.config import Config
 from alembic.runtime.environment import EnvironmentContext
 from alembic.script import ScriptDirectory
+from alembic.script.revision import RevisionError
 from alembic.util import CommandError
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
@@ -22,7 +23,8 @@ from migdsl.executor.model import Project, Refused
 from migdsl.runtime.errors import safe_text
 from migdsl.values import Value
 
-_HELD = "SELECT count(*) FROM pg_catalog.pg_locks WHERE locktype = 'advisory' AND objid = {} AND classid = {}"
+_HELD = """SELECT count(*) FROM pg_catalog.pg_locks AS l JOIN pg_catalog.pg_database AS d ON d.oid = l.database
+ WHERE l.locktype = 'advisory' AND d.datname = current_database() AND l.classid = {} AND l.objid = {}"""
 NOT_YET = ": not yet: "  # how our revisions say that a gate is unmet
 
 
@@ -67,7 +69,7 @@ class Chain:
         seen: list[int] = []
         with psycopg.connect(self._conninfo, autocommit=True) as connection, self._speaking():
             connection.execute("SELECT pg_advisory_lock(%s::int, %s::int)", (high, low))
-            question = text(_HELD.format(low, high))
+            question = text(_HELD.format(high, low))
             script = ScriptDirectory.from_config(self._config)
             self._ask(script, lambda _heads, bind: seen.append(bind.execute(question).scalar()))
         if seen != [1]:
@@ -97,8 +99,7 @@ class Chain:
         """Take this revision back, and with it all above. Raises Failed."""
         with self._speaking():
             script = ScriptDirectory.from_config(self._config)
-            before = script.get_revision(revision)
-            down = before.down_revision if before is not None else None
+            down = script.get_revision(revision).down_revision
             command.downgrade(self._config, down if isinstance(down, str) else "base")
 
     def _ask(self, script: ScriptDirectory, look: Callable[[tuple[str, ...], Any], object]) -> None:
@@ -153,7 +154,7 @@ def _ancestors(script: ScriptDirectory, heads: list[str]) -> list[str]:
     for head in heads:
         try:
             found |= dict.fromkeys(each.revision for each in script.iterate_revisions(head, "base"))
-        except CommandError:
+        except (CommandError, RevisionError):
             why = f"the database is at revision {head}, and no file on disk has it"
             help_ = "bring the revisions here that the database has run, or name their folder: --alembic-config FILE"
             raise Refused("MIG740", why, help_) from None

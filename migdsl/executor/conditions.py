@@ -37,8 +37,10 @@ def _told_apart(found: Iterator[Condition]) -> Iterator[Condition]:
             continue  # an exit that the next revision asks for as well
         asked.add(each.question)
         number = seen[each.id] = seen.get(each.id, 0) + 1
-        yield each if number == 1 else Condition(
-            f"{each.id}_{number}", each.phase, each.text, each.kind, each.question, each.window
+        yield (
+            each
+            if number == 1
+            else Condition(f"{each.id}_{number}", each.phase, each.text, each.kind, each.question, each.window)
         )
 
 
@@ -60,7 +62,7 @@ def _derived(facts: Facts, planned: Planned, phase: Phase) -> Mapping[str, Itera
     """By id, those that the ledger answers; the plan has those of one id in the order of the tables."""
     ledger = _Ledger(facts, phase)
     filled = [p for p in facts.tables if p.fills]
-    owned = [p for p in facts.tables if p.table.scope == "tenant"]
+    owned = [p for p in facts.tables if p.table.owned]
     return {
         "backfill_progress": (ledger.filled(p) for p in filled),
         "rows_mismatched": (ledger.newest("rows_mismatched", p, _DIFFERENCES) for p in facts.tables),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Protocol
 
 from migdsl.planning.model import Planned
@@ -63,6 +63,15 @@ class Answer(Value):
     until: str = ""
 
 
+class Wishes(Value):
+    """What the command line says besides the phase: conditions that a person confirms, Prometheus's address, and whether
+    the way back may lose what the plan says it loses."""
+
+    confirmed: frozenset[str] = frozenset()
+    prometheus: str | None = None
+    lose: bool = False
+
+
 class Desk(Protocol):
     """Who runs the command: hears what happens, and is asked what no database knows."""
 
@@ -83,5 +92,4 @@ class Outcome(Value):
     exit: int = 0
 
 
-Sleep = Callable[[float], None]
 WAITING = 4  # the exit code of a walk that has to be taken up again later

@@ -34,6 +34,7 @@ from migdsl.lint.rules import (
     short_soak,
     too_late,
     unknown_gate,
+    via_moves,
     written_twice,
 )
 from migdsl.semantics.model import Allowed, Change, CheckedModule
@@ -64,6 +65,7 @@ RULES: tuple[tuple[str, Rule], ...] = (
     ("MIG423", retype_blocked.check),
     ("MIG424", retype_key.check),
     ("MIG425", rename_alone.check),
+    ("MIG429", via_moves.check),
     ("MIG501", big_bang.check),
     ("MIG601", no_ticket.check),
     ("MIG602", nothing_changes.check),

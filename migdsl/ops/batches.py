@@ -2,31 +2,48 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
-from migdsl.dialect.names import quote
+from migdsl.dialect.names import qualified, quote
 from migdsl.ops import names
 from migdsl.semantics.model import Table
 
 
 @dataclass(frozen=True, slots=True)
 class Walk:
-    """Statements over the row `t` of a table. A range of keys is `(:after, :upto]`; of several columns `:after_1` …"""
+    """Statements over the row `t` of a table (`row`); where it doesn't say whose it is, `p1`, `p2` … (`parents`) lead there.
+
+    A range of keys is `(:after, :upto]`; of several columns `:after_1` …
+    """
 
     table: Table
+    row: str = "t"
+    parents: str = "p"
 
     @property
     def tenant(self) -> str | None:
-        """The tenant column as SQL; None where the table has no tenants."""
-        return quote(self.table.tenant) if self.table.scope == "tenant" and self.table.tenant else None
+        """What says whose a row is, as SQL: its own column, or that of the last table on the way there; None: nobody's."""
+        if self.table.via is not None:
+            return f"{self.parents}{len(self.table.via.hops)}.{quote(self.table.via.tenant)}"
+        return f"{self.row}.{quote(self.table.tenant)}" if self.table.scope == "tenant" and self.table.tenant else None
 
     def source(self) -> str:
-        """`table AS t`."""
-        return f"{names.table(self.table)} AS t"
+        """`table AS t`, and the tables on the way to the tenant, of each of which a row belongs to one row at most."""
+        joined = "".join(f"\n  JOIN {table} ON {condition}" for table, condition in self.way())
+        return f"{names.table(self.table)} AS {self.row}{joined}"
+
+    def way(self) -> Iterator[tuple[str, str]]:
+        """Each table on the way to the tenant under its alias, and how it is met."""
+        row = self.row
+        for number, hop in enumerate(self.table.via.hops if self.table.via is not None else (), 1):
+            alias = f"{self.parents}{number}"
+            yield f"{qualified(hop.schema, hop.name)} AS {alias}", f"{alias}.{quote(hop.key)} = {row}.{quote(hop.column)}"
+            row = alias
 
     def confined(self, *conditions: str) -> str:
         """A WHERE clause: the tenant, then the conditions; empty where there is neither."""
-        all_ = [*([f"t.{self.tenant} = :tenant_id"] if self.tenant else []), *conditions]
+        all_ = [*([f"{self.tenant} = :tenant_id"] if self.tenant else []), *conditions]
         return "WHERE " + "\n   AND ".join(all_) if all_ else ""
 
     def keys(self) -> str:
@@ -53,8 +70,13 @@ class Walk:
 
     def update(self, assignments: str, condition: str) -> str:
         """Writes the rows of a range that need it, and no other: a replay changes nothing."""
-        where = self.confined(self.after(), self.upto(), condition)
-        return f"UPDATE {self.source()}\n   SET {assignments}\n {where}"
+        # The row that is written can't be named in a JOIN: it meets the first of its parents in WHERE.
+        first, *others = list(self.way()) or [("", "")]
+        from_ = f"\n  FROM {first[0]}" if first[0] else ""
+        from_ += "".join(f"\n  JOIN {table} ON {met}" for table, met in others)
+        meets = [first[1]] if first[1] else []
+        where = self.confined(*meets, self.after(), self.upto(), condition)
+        return f"UPDATE {names.table(self.table)} AS t\n   SET {assignments}{from_}\n {where}"
 
     def count(self, *conditions: str) -> str:
         """Counts rows."""

@@ -45,7 +45,7 @@ def violation(context: Context, constraint: Constraint) -> Violation | None:
         return Violation(title, f"({over(context.table, constraint.check, 't')}) IS FALSE", ())
     if constraint.kind == "reference":
         parent, theirs = parent_of(context, constraint)
-        if parent.scope == "via" or (parent.tenant and not context.table.tenant):
+        if parent.scope == "via" or (parent.tenant and not context.table.owned):
             return None  # No question could be confined to one tenant; VALIDATE asks for all.
         title = f"{', '.join(constraint.columns)} points at no {parent.entity}"
         return Violation(title, _orphan(constraint.columns, parent, theirs), ())

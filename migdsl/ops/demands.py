@@ -77,6 +77,6 @@ def subjects(module: CheckedModule, plans: tuple[TablePlan, ...]) -> conditions.
     return conditions.Subjects(
         module.header.name,
         tuple(p.table.entity for p in plans),
-        tuple(p.table.entity for p in plans if p.table.scope == "tenant"),
+        tuple(p.table.entity for p in plans if p.table.owned),
         tuple(backfill_name(p) for p in plans if p.fills),
     )

@@ -29,6 +29,7 @@ from migdsl.ops import (
     swap,
     sync,
     twins,
+    walkable,
 )
 from migdsl.ops.context import Context
 from migdsl.ops.demands import backfill_name
@@ -99,7 +100,7 @@ def _table(migration: str, module: CheckedModule, change: Change) -> TablePlan:
     if origin is not None and not any(c.table == origin.table for c in module.changes):
         steps.append(_plain_table(_still(context, origin.table)))
     fills = tuple(data.fills(context))
-    if fills and not _walkable(_walked(context, origin)):
+    if fills and not walkable.walkable(_walked(context, origin)):
         steps += _batch_index(_walked(context, origin))
     gone = any(s.phase == "contract" for s in steps)
     soaks = [o.soak_seconds for o in change.operations if isinstance(o, _SOAKED)]
@@ -191,16 +192,6 @@ def _comes(change: Change) -> bool:
     return any(isinstance(o, CreateTable) for o in change.operations)
 
 
-def _walkable(context: Context) -> bool:
-    """Whether an index begins with the tenant and the key, so that a batch reads only its own rows."""
-    table = context.table
-    wanted = (*([table.tenant] if table.scope == "tenant" and table.tenant else []), *table.key)
-    gone = {c.span for c in dependents.dropped(context)}  # the way back walks before it is there again
-    kept = [c for c in table.constraints if c.kind in ("index", "unique") and c.span not in gone]
-    own = [table.key, *(c.columns for c in kept)]
-    return any(columns[: len(wanted)] == wanted for columns in own)
-
-
 def _plain_table(context: Context) -> Step:
     """Partitioned tables can't have an index built CONCURRENTLY: better to know before anything has changed."""
     body = f"""
@@ -224,7 +215,7 @@ END"""
 def _batch_index(context: Context) -> Iterator[Step]:
     table = context.table
     name = names.batch_index(context.migration, table)
-    wanted = [*([table.tenant] if table.scope == "tenant" and table.tenant else []), *table.key]
+    wanted = walkable.wanted(context)
     columns = ", ".join(quote(c) for c in wanted)
     create = f"CREATE INDEX CONCURRENTLY IF NOT EXISTS {quote(name)} ON {context.sql} ({columns})"
     drop = Alone(f"DROP INDEX CONCURRENTLY IF EXISTS {qualified(table.schema, name)}")
@@ -286,7 +277,7 @@ def _gates(migration: str, phase: str, plans: tuple[TablePlan, ...], asked: Mapp
         if plan.fills:
             found.append(gates.backfilled(migration, backfill_name(plan)))
         if plan.fills or plan.comparisons or plan.violations:
-            if plan.table.scope == "tenant":
+            if plan.table.owned:
                 found.append(gates.listed(migration, entity))
             if plan.fills or plan.violations:
                 found.append(gates.clean(migration, entity))

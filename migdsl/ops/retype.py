@@ -67,7 +67,7 @@ def function(context: Context, *, before: bool) -> str:
         if before:
             lines.append(f"  NEW.{column_name(names.incoming(name))} := {conversion.into(context, operation, 'NEW')};")
         else:
-            lines.append(f"  NEW.{column_name(names.outgoing(name))} := {conversion.back(context, operation, 'NEW')};")
+            lines += _follow(context, operation)
     body = "\n".join([*lines, "  RETURN NEW;", "END"])
     tag = dollar_tag(body, "shadow")
     name = names.retyping(context.migration, context.table, "shadow")
@@ -76,6 +76,27 @@ def function(context: Context, *, before: bool) -> str:
         f"CREATE OR REPLACE FUNCTION {name}() RETURNS trigger\n"
         f"  LANGUAGE plpgsql SET search_path = {path} AS {tag}\n{body}\n{tag}"
     )
+
+
+def _follow(context: Context, operation: RetypeColumn) -> list[str]:
+    """After the swap: the old value, or where nothing leads back the one that is there, until the new one changes."""
+    new, old = column_name(operation.column.name), column_name(names.outgoing(operation.column.name))
+    back = conversion.back(context, operation, "NEW")
+    line = f"  NEW.{old} := {back};"
+    if operation.back is not None:
+        left, right = f"NEW.{old}", back
+        if not operation.column.type.comparable:
+            left, right = f"CAST({left} AS text)", f"CAST({right} AS text)"
+        # An INSERT without a list of columns puts into the old one what was meant for the new: it must not pass unseen.
+        return [
+            f"  IF TG_OP = 'INSERT' AND NEW.{old} IS NOT NULL AND {left} IS DISTINCT FROM {right} THEN",
+            "    RAISE EXCEPTION 'INSERT and COPY must name their columns: % took the place of %',",
+            f"      {literal(operation.column.name)}, {literal(names.outgoing(operation.column.name))} USING ERRCODE = '55000';",
+            "  END IF;",
+            line,
+        ]
+    # On INSERT there is no OLD, whose fields then are NULL.
+    return [f"  IF NEW.{new} IS DISTINCT FROM OLD.{new} THEN", f"  {line}", "  END IF;"]
 
 
 def _functions(context: Context, *, before: bool) -> Iterator[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from migdsl.dialect.names import dollar_tag, literal, qualified, quote
-from migdsl.ops import constraints, conversion, names, standing
+from migdsl.ops import constraints, conversion, names, standing, walkable
 from migdsl.ops.context import Context
 from migdsl.ops.model import Alone, BuildIndex, Cost, Group, Lock, Part, Step
 from migdsl.ops.retype import shadowed
@@ -110,6 +110,11 @@ def _own(each: Swapped, retyped: tuple[str, ...]) -> Iterator[Twin]:
     if set(retyped) & set(table.key):
         key = Constraint("key", table.key, frozenset(table.key), None, table.span)
         yield Twin(each.context, key, names.key(table), retyped)
+    along = walkable.wanted(each.context)
+    if set(along) & set(retyped) and not walkable.walkable(each.context):
+        # The batches' own index, along which the way back of contract walks.
+        name = names.batch_index(each.context.migration, table)
+        yield Twin(each.context, Constraint("index", along, frozenset(along), name, table.span), name, retyped)
     for found in table.constraints:
         if found.kind in ("unique", "index", "check") and found.uses & set(retyped):
             yield Twin(each.context, found, names.constraint(table, found), retyped)

@@ -77,7 +77,7 @@ def _ready(migration: str, swapped: tuple[Swapped, ...], phase: str) -> Step:
     for each in swapped:
         table = each.context.table
         found.append(gates.backfilled(migration, table.entity))
-        if table.scope == "tenant":
+        if table.owned:
             found.append(gates.listed(migration, table.entity))
         if phase == "cutover":
             found.append(gates.agreed(migration, table.entity))
@@ -125,7 +125,8 @@ def _swap(migration: str, swapped: tuple[Swapped, ...], twins: tuple[Twin, ...])
         rank=SWAP,
         up=(Group(lock, tuple(_over(migration, swapped, twins, names.incoming, names.outgoing))),),
         down=(Group(lock, tuple(_over(migration, swapped, twins, names.outgoing, names.incoming))),),
-        precondition=f"pools reconnect, or prepare no statement that returns {shown}: its type changes under them (0A000)",
+        precondition="every INSERT and COPY names its columns, whose order changes; pools reconnect, or prepare no statement that"
+        f" returns {shown}: its type changes under them (0A000)",
     )
 
 

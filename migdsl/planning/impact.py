@@ -40,7 +40,7 @@ def domains(facts: Facts) -> Iterator[DataDomain]:
         table = plan.table
         added = [o.column for o in facts.change(plan).operations if isinstance(o, AddColumn)]
         private = [c for c in (*table.columns, *added) if c.pii or c.phi]
-        scope = f"tenant column {table.tenant}" if table.scope == "tenant" else f"no tenants: {table.scope_reason}"
+        scope = _belonging(table) if table.owned else f"no tenants: {table.scope_reason}"
         yield DataDomain(
             domain=table.database,
             tables_or_entities=(f"{table.entity} ({table.schema}.{table.name})",),
@@ -54,6 +54,14 @@ def domains(facts: Facts) -> Iterator[DataDomain]:
                 *(i.text for i in facts.module.policy.invariants(table.entity)),
             ),
         )
+
+
+def _belonging(table: Table) -> str:
+    """What says whose a row is."""
+    if table.via is None:
+        return f"tenant column {table.tenant}"
+    steps = ", ".join(f"{hop.column} of {hop.entity}" for hop in table.via.hops)
+    return f"tenant column {table.via.tenant}, by way of {steps}"
 
 
 def _sensitivity(table: Table, private: tuple[object, ...]) -> Sensitivity:
@@ -222,7 +230,7 @@ def _rules(facts: Facts) -> Iterator[str]:
     yield allowed.get(
         header.downtime, f"At most {duration(header.downtime_seconds or 0)} of downtime, and no step needs it"
     )
-    owned = [f"{t.schema}.{t.name}" for t in facts.touched if t.scope == "tenant"]
+    owned = [f"{t.schema}.{t.name}" for t in facts.touched if t.owned]
     if owned:
         yield f"Every query on {listed(owned)} is confined to one tenant, proven by parsing it"
     last = "before contract" if "contract" in facts.phases else "there is"
@@ -244,7 +252,7 @@ def _quoted(violations: tuple[Violation, ...], last: str) -> str:
 
 def _exemptions(facts: Facts) -> Iterator[Exemption]:
     tenants = facts.module.tenants
-    if tenants is not None and tenants.listing is not None and any(p.table.scope == "tenant" for p in facts.tables):
+    if tenants is not None and tenants.listing is not None and any(p.table.owned for p in facts.tables):
         yield Exemption(
             subject=f"list: {' '.join(tenants.listing.text.split())}", reason="it says which tenants there are"
         )
@@ -263,10 +271,10 @@ def modernization_gates(facts: Facts) -> Iterator[ModernizationGate]:
     """Standards that the result meets."""
     for plan in facts.tables:
         entity = plan.table.entity
-        owned = plan.table.scope == "tenant"
+        owned = plan.table.owned
         text = f"Every row of {entity} belongs to one tenant" if owned else f"{entity} is shared by all, for a reason"
         met = (
-            f"column {plan.table.tenant}, and the proof for every statement" if owned else plan.table.scope_reason or ""
+            f"{_belonging(plan.table).removeprefix('tenant ')}, and the proof for every statement" if owned else plan.table.scope_reason or ""
         )
         yield ModernizationGate(id=f"tenancy.{entity}", text=text, met_by=met)
         if plan.fills:

@@ -107,7 +107,7 @@ def validation(facts: Facts) -> Validation:
     checks = [check for plan in facts.tables for check in _checks(facts, plan)]
     metrics = ["migdsl_reconcile_rows_mismatched", "migdsl_reconcile_violations"]
     metrics += ["migdsl_backfill_progress_ratio", "migdsl_backfill_remaining_rows"] if facts.fills else []
-    metrics += ["migdsl_tenants_unlisted"] if any(p.table.scope == "tenant" for p in facts.tables) else []
+    metrics += ["migdsl_tenants_unlisted"] if any(p.table.owned for p in facts.tables) else []
     metrics += ["migdsl_old_writes_total"] if any(p.counter for p in facts.tables) else []
     return Validation(
         checks=tuple(c.text for c in checks),
@@ -120,7 +120,7 @@ def validation(facts: Facts) -> Validation:
 def _sampling(facts: Facts, plan: TablePlan) -> str:
     """Every row is compared, so that whatever sample is asked for is among them."""
     entity, said = plan.table.entity, facts.module.policy.validation(plan.table.entity)
-    every = f"{entity}: every row{' of every tenant' if plan.table.scope == 'tenant' else ''} is compared"
+    every = f"{entity}: every row{' of every tenant' if plan.table.owned else ''} is compared"
     sample = said.sample if said else None
     if sample is None:
         return f"{every}; none is sampled"
@@ -131,7 +131,7 @@ def _sampling(facts: Facts, plan: TablePlan) -> str:
 
 def _checks(facts: Facts, plan: TablePlan) -> Iterator[Check]:
     entity, path = plan.table.entity, facts.paths.reconcile(plan.table)
-    each = " of each tenant" if plan.table.scope == "tenant" else ""
+    each = " of each tenant" if plan.table.owned else ""
 
     def check(kind: str, name: str, text: str) -> Check:
         return Check(id=f"{entity}.{name}", kind=kind, entity=entity, text=text, artifact=path, threshold="= 0")
@@ -160,7 +160,7 @@ def _checks(facts: Facts, plan: TablePlan) -> Iterator[Check]:
         )
     for number, invariant in enumerate(facts.module.policy.invariants(entity), 1):
         yield check("invariant", f"invariant.{number}", invariant.text)
-    if plan.table.scope == "tenant":
+    if plan.table.owned:
         yield check(
             "coverage", "tenants", f"No row of {entity} belongs to a tenant that the list leaves out, or to none"
         )

@@ -135,7 +135,7 @@ def _backfill(facts: Facts) -> Iterator[TypedStep]:
     for plan in facts.tables:
         if plan.fills:
             columns = listed([f.column for f in plan.fills])
-            each = "tenant by tenant, " if plan.table.scope == "tenant" else ""
+            each = "tenant by tenant, " if plan.table.owned else ""
             title = f"Fill {plan.table.entity}.{columns} of the rows from before, {each}in batches that can stop at any time"
             read = plan.origin.table if plan.origin is not None else plan.table
             if plan.origin is not None:
@@ -210,7 +210,7 @@ def _conditions(facts: Facts, phase: PhaseId, following: PhaseId | None) -> Iter
             if plan.origin is not None:
                 yield _metric("rows_missing", f"Reconciliation of {plan.table.entity} misses 0 rows", "= 0")
                 yield _metric("rows_extra", f"Reconciliation of {plan.table.entity} finds 0 rows too many", "= 0")
-            yield from _validated(plan.table.entity, plan.table.scope == "tenant", bool(plan.violations))
+            yield from _validated(plan.table.entity, plan.table.owned, bool(plan.violations))
     elif phase == "contract":
         yield ExitCondition(id="gone", text=f"No client misses {_gone(facts)}", kind="manual")
     gates = [g for step in facts.lowered.phase(following or "") for g in step.up if isinstance(g, Gate)]

@@ -40,10 +40,6 @@ def change(
     if table is None:
         problems.unknown("MIG101", "entity", node.entity.text, node.entity.span, entities)
         return None
-    if table.scope == "via":
-        title = f"`{table.entity}` has its tenant by way of another table"
-        problems.error("MIG007", node.entity.span, title, "changing such a table is not supported by this release")
-        return None
     before = {c.name for c in table.columns} if table.complete else None
     scene = Scene(problems, table, before, _names_after(node, table), targets, _renamed(node))
     operations = [found for item in node.operations for found in _OPERATIONS[type(item)](scene, item)]

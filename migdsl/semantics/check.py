@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from migdsl.diagnostics import Diagnostic
-from migdsl.semantics import changes, creation, header, relations, retypes, rollout, tables
+from migdsl.semantics import changes, creation, header, relations, retypes, rollout, routes, tables
 from migdsl.semantics.model import Change, CheckedModule, Rollout
 from migdsl.semantics.problems import Problems
 from migdsl.syntax import ast
@@ -88,8 +88,9 @@ def _tables(work: _Work, module: CheckedModule) -> CheckedModule:
     _twice(work.problems, [e.name for e in found], "entities")
     databases = {d.name: d for d in module.databases}
     checked = tuple(tables.table(work.problems, e, databases, module.tenants) for e in found)
-    relations.check(work.problems, list(zip(found, checked, strict=True)), module.tenants)
-    return replace(module, tables=checked)
+    pairs = list(zip(found, checked, strict=True))
+    relations.check(work.problems, pairs, module.tenants)
+    return replace(module, tables=tuple(routes.routed(pairs, {})))
 
 
 def _changes(work: _Work, module: CheckedModule) -> CheckedModule:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from migdsl.dialect.sql import Expression
-from migdsl.semantics import relations, tables
+from migdsl.semantics import relations, routes, tables
 from migdsl.semantics.expressions import expression
 from migdsl.semantics.header import again
 from migdsl.semantics.model import Change, CreateTable, Database, DropTable, Source, Table, Tenants
@@ -36,6 +36,7 @@ def created(
             problems.error("MIG104", item.name.span, title, "can't be created", more=[(twin.span, "declared here")])
     known = {**{t.entity: t for _, t in reversed(made)}, **entities}
     relations.check_created(problems, made, known, tenants)
+    made = [(node, table) for (node, _), table in zip(made, routes.routed(made, entities), strict=True)]
     return tuple(_creation(problems, node, table, entities) for node, (_, table) in zip(nodes, made, strict=True))
 
 

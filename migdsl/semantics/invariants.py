@@ -10,6 +10,7 @@ from migdsl.dialect.boundary import Boundary
 from migdsl.dialect.pgquery import SqlError
 from migdsl.dialect.sql import Statement
 from migdsl.dialect.tenancy import unconfined
+from migdsl.semantics import routes
 from migdsl.semantics.expressions import unparsable
 from migdsl.semantics.model import AddColumn, Change, DropColumn, Table
 from migdsl.semantics.problems import Problems, inside
@@ -36,9 +37,7 @@ class Surroundings(Value):
 
     def boundary(self, database: str) -> Boundary:
         """Whose rows are where in a database."""
-        tables = [t for t in self.tables if t.database == database]
-        columns = {(t.schema, t.name): t.tenant for t in tables if t.scope == "tenant" and t.tenant}
-        return Boundary(columns, frozenset((t.schema, t.name) for t in tables if t.scope == "global"))
+        return routes.boundary(self.tables, database)
 
 
 def columns_after(change: Change) -> Collection[str] | None:
@@ -75,7 +74,7 @@ def _unlike_question(found: Statement) -> str:
 
 
 def _parameters(problems: Problems, sql: ast.Sql, found: Statement, change: Change) -> bool:
-    owned = change.table.scope == "tenant"
+    owned = change.table.owned
     for parameter in found.parameters:
         if parameter.name != "tenant_id" or not owned:
             place = inside(sql, parameter.start, parameter.end)
@@ -98,7 +97,9 @@ def _confined(problems: Problems, sql: ast.Sql, found: Statement, change: Change
         title = "this invariant can see rows of other tenants"
         body = "It is asked once per tenant, bound as `:tenant_id`; what it counts must be that tenant's."
         help_ = (
-            f"{each.relation}.{each.column} = :tenant_id"
+            f"JOIN {each.parent} ON {each.parent}.{each.key} = {each.relation}.{each.column}, and that held to :tenant_id"
+            if each.parent
+            else f"{each.relation}.{each.column} = :tenant_id"
             if each.column
             else f"describe it: entity … in {each.relation}"
         )

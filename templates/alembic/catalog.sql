@@ -2,7 +2,10 @@
 -- and its name; without one by its columns alone, and, where several fit, by the name that PostgreSQL would have given it.
 CREATE OR REPLACE FUNCTION migdsl.standing(declared jsonb)
 RETURNS TABLE (class_id oid, object_id oid, index_id oid)
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $body$
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $body$
+#variable_conflict use_column
+BEGIN
+    RETURN QUERY
     WITH wanted AS (
         SELECT (declared ->> 'of')::regclass::oid AS relation, declared ->> 'kind' AS kind, declared ->> 'name' AS name,
                ARRAY(SELECT c FROM jsonb_array_elements_text(declared -> 'columns') AS c ORDER BY c COLLATE "C") AS columns
@@ -36,7 +39,8 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $body$
                 ORDER BY k.attname::text COLLATE "C")
     )
     SELECT f.class_id, f.object_id, f.index_id FROM found AS f
-     WHERE (SELECT count(*) FROM found) = 1 OR f.name = declared ->> 'usual'
+     WHERE (SELECT count(*) FROM found) = 1 OR f.name = declared ->> 'usual';
+END
 $body$;
 -- ;
 -- DROP COLUMN takes indexes, constraints and statistics along without a word: what isn't expected is refused.
@@ -147,7 +151,8 @@ $body$;
 -- ;
 -- Keeps in the snapshot what makes a column again: type, collation, default, comment, grants, how it is stored and analysed.
 CREATE OR REPLACE PROCEDURE migdsl.keep_column(of_migration text, subject text, of_table text, of_column text)
-LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $body$
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $body$
+BEGIN
     INSERT INTO migdsl.snapshot (migration, revision, seq, sql)
     SELECT of_migration, subject, a.attnum * 100 + part.seq, part.sql
       FROM pg_attribute AS a
@@ -175,16 +180,17 @@ LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $body$
            (8, format('ALTER TABLE %s ALTER COLUMN %I SET (', a.attrelid::regclass, a.attname)
                || array_to_string(a.attoptions, ', ') || ')')) AS part (seq, sql)
      WHERE a.attrelid = of_table::regclass AND a.attname = of_column AND NOT a.attisdropped AND part.sql IS NOT NULL
-        ON CONFLICT (migration, revision, seq) DO UPDATE SET sql = excluded.sql
+        ON CONFLICT (migration, revision, seq) DO UPDATE SET sql = excluded.sql;
+END
 $body$;
 -- ;
 -- A column under a new name takes over what the file doesn't say of it.
 CREATE OR REPLACE PROCEDURE migdsl.copy_column(of_table text, old_name text, new_name text)
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $body$
 DECLARE
-    one text;
+    ddl text;
 BEGIN
-    FOR one IN
+    FOR ddl IN
         SELECT part.sql
           FROM pg_attribute AS a
           JOIN pg_type AS y ON y.oid = a.atttypid
@@ -213,7 +219,7 @@ BEGIN
          WHERE a.attrelid = of_table::regclass AND a.attname = old_name AND NOT a.attisdropped AND part.sql IS NOT NULL
          ORDER BY part.seq
     LOOP
-        EXECUTE one;
+        EXECUTE ddl;
     END LOOP;
 END
 $body$;
@@ -275,9 +281,9 @@ LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $body$
 DECLARE
     relation regclass := (declared ->> 'of')::regclass;
     space text := (SELECT n.nspname FROM pg_class AS t JOIN pg_namespace AS n ON n.oid = t.relnamespace WHERE t.oid = relation);
-    one text;
+    ddl text;
 BEGIN
-    FOR one IN
+    FOR ddl IN
         SELECT part.sql
           FROM migdsl.standing(declared) AS s
          CROSS JOIN LATERAL (VALUES
@@ -290,7 +296,7 @@ BEGIN
                    FROM pg_attribute AS k WHERE k.attrelid = s.index_id AND k.attstattarget >= 0))) AS part (sql)
          WHERE part.sql IS NOT NULL
     LOOP
-        EXECUTE one;
+        EXECUTE ddl;
     END LOOP;
 END
 $body$;
@@ -300,14 +306,17 @@ CREATE OR REPLACE PROCEDURE migdsl.hand_over(declared jsonb, twin text)
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $body$
 DECLARE
     old record;
+    ddl text;
 BEGIN
     SELECT i.indrelid::regclass AS relation, i.indisreplident, i.indisclustered INTO old
       FROM migdsl.standing(declared) AS s JOIN pg_index AS i ON i.indexrelid = s.index_id;
     IF old.indisreplident THEN
-        EXECUTE format('ALTER TABLE %s REPLICA IDENTITY USING INDEX %I', old.relation, twin);
+        ddl := format('ALTER TABLE %s REPLICA IDENTITY USING INDEX %I', old.relation, twin);
+        EXECUTE ddl;
     END IF;
     IF old.indisclustered THEN
-        EXECUTE format('ALTER TABLE %s CLUSTER ON %I', old.relation, twin);
+        ddl := format('ALTER TABLE %s CLUSTER ON %I', old.relation, twin);
+        EXECUTE ddl;
     END IF;
 END
 $body$;
@@ -319,6 +328,7 @@ DECLARE
     relation regclass := of_table::regclass;
     space text := (SELECT n.nspname FROM pg_class AS t JOIN pg_namespace AS n ON n.oid = t.relnamespace WHERE t.oid = relation);
     names text[];
+    ddl text;
 BEGIN
     IF is_index THEN
         names := ARRAY(SELECT x.relname::text FROM pg_index AS i JOIN pg_class AS x ON x.oid = i.indexrelid
@@ -330,9 +340,11 @@ BEGIN
         RETURN;
     END IF;
     IF is_index THEN
-        EXECUTE format('ALTER INDEX %I.%I RENAME TO %I', space, old_name, new_name);
+        ddl := format('ALTER INDEX %I.%I RENAME TO %I', space, old_name, new_name);
+        EXECUTE ddl;
     ELSE
-        EXECUTE format('ALTER TABLE %s RENAME CONSTRAINT %I TO %I', relation, old_name, new_name);
+        ddl := format('ALTER TABLE %s RENAME CONSTRAINT %I TO %I', relation, old_name, new_name);
+        EXECUTE ddl;
     END IF;
 END
 $body$;

@@ -64,7 +64,8 @@ def test_every_statement_is_confined_or_listed_in_the_plan(compiled, tmp_path):
     found = [*collected(artifacts.values(), boundary), *of_alembic(artifacts.values(), tmp_path / "alembic")]
     used = set()
     for each in found:
-        if unconfined(each.statement, boundary) and not tells_processes(each.statement):
+        harmless = tells_processes(each.statement) or calls_our_own(each.statement)
+        if unconfined(each.statement, boundary) and not harmless:
             name = exemption(each.statement.text, listed)
             assert name in listed, f"{each.path}: {each.statement.text}"
             used.add(name)
@@ -76,10 +77,19 @@ def test_every_statement_is_confined_or_listed_in_the_plan(compiled, tmp_path):
 def tells_processes(found: Statement) -> bool:
     """Who holds old transactions is asked of `pg_stat_activity`, whose other columns hold statements with values in them."""
     used = {
-        tuple(f["String"]["sval"] for f in node["fields"]) for kind, node in walk(found.tree) if kind == "ColumnRef"
+        tuple(f.get("String", {}).get("sval") for f in node["fields"]) for kind, node in walk(found.tree) if kind == "ColumnRef"
     }
     relations = {node["relname"] for kind, node in walk(found.tree) if kind == "RangeVar"}
     return relations == {"pg_stat_activity"} and used <= {("pid",), ("xact_start",)}
+
+
+def calls_our_own(found: Statement) -> bool:
+    """A procedure of the ledger's schema with constants: what it does stands in its body, which is collected where it is made."""
+    if found.kind != "CallStmt":
+        return False
+    call = found.tree["funccall"]
+    constants = all("A_Const" in a or "A_Const" in a.get("TypeCast", {}).get("arg", {}) for a in call["args"])
+    return call["funcname"][0]["String"]["sval"] == "migdsl" and constants
 
 
 def exemption(sql: str, listed: set[str]) -> str:

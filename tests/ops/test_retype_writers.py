@@ -30,7 +30,7 @@ class Writers:
         self.given: list[int] = []
         self.users: set[str] = set()
         self.lock = threading.Lock()
-        kinds: tuple[Callable[[psycopg.Connection, random.Random, str], None], ...] = (
+        kinds: tuple[Write, ...] = (
             self.insert,
             self.upsert,
             self.remove,

@@ -170,6 +170,13 @@ class Client(threading.Thread):
         self.serial += 1
         return {n: self.shape.columns[n](self.chance, f"{self.name}-{self.serial}") for n in names}
 
+    def changes(self, names: list[str]) -> dict[str, object]:
+        """Values for a row that is there. In one that the backfill hasn't reached a NULL of new code is no change."""
+        found = self.values(names)
+        if self.code == "new" and not self.crew.filled.is_set():
+            found = {n: value for n, value in found.items() if value is not None}
+        return found
+
     def execute(self, connection: psycopg.Connection, statement: str, *values: object) -> list[tuple]:
         cursor = connection.execute(statement.encode(), values)
         return cursor.fetchall() if cursor.description else []
@@ -209,7 +216,9 @@ class Client(threading.Thread):
             if found is None:
                 return
             count = len(free) if self.shape.whole else self.chance.randint(1, len(free))
-            written = self.values(self.chance.sample(free, count))
+            written = self.changes(self.chance.sample(free, count))
+            if not written:
+                return
             sets = ", ".join(f"{_quoted(c)} = %s" for c in written)
             statement = f"UPDATE {self.shape.table} SET {sets} WHERE id = %s RETURNING id"
             self.change(connection, found, written, statement, *written.values(), found[0])
@@ -220,8 +229,12 @@ class Client(threading.Thread):
         with self.crew.journal.one(self.chance) as found:
             if found is None or found[1].facts is None:
                 return
-            given = {**{c: found[1].facts[c] for c in self.shape.fixed}, **self.values(free)}
-            sets = ", ".join(f"{_quoted(c)} = excluded.{_quoted(c)}" for c in free)
+            written = self.changes(free)
+            if not written:
+                return
+            # A NOT NULL column is given its value even where the row is only updated.
+            given = {**{c: found[1].facts[c] for c in self.shape.fixed}, **written}
+            sets = ", ".join(f"{_quoted(c)} = excluded.{_quoted(c)}" for c in written)
             statement = (
                 f"INSERT INTO {self.shape.table} (tenant_id, {', '.join(map(_quoted, given))}) VALUES "
                 f"({', '.join(['%s'] * (len(given) + 1))}) ON CONFLICT ({', '.join(map(_quoted, self.shape.conflict))}) "

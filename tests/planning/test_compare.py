@@ -89,9 +89,11 @@ def test_another_type_changes_the_step_and_what_rests_on_it():
     changed = {s.subject: s for s in found.steps if s.phase == "expand"}
     assert changed["Add User.contact_email"].change == "changed"
     assert changed["Add User.contact_email"].aspects == ("statements",)
-    assert all(s.change == "changed" for s in found.steps)
-    assert codes == ["MIG707"]
-    (diagnostic,) = problems(planned(USERS), planned(new), found)
+    # It may be too long for some values, of which the reconciliation asks from now on.
+    assert {(s.change, s.operation) for s in found.steps if s.change != "changed"} <= {("added", "count_violations")}
+    # The trigger of expand and the fill of the backfill both compute it in another way.
+    assert codes == ["MIG707", "MIG707"]
+    diagnostic, _ = problems(planned(USERS), planned(new), found)
     assert diagnostic.primary is not None
     assert new[diagnostic.primary.span.start :].startswith("add contact_email varchar(320)")
 

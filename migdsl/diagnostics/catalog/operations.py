@@ -301,7 +301,11 @@ its key is the other key, column by column, and its tenant is the other row's. O
 migration is over.""",
         bad="""\
 entity User in app.users { id bigint key; tenant_id uuid tenant; email text }
-create Mail in app.mails { email text key; tenant_id uuid tenant; from User { email = email; tenant_id = tenant_id } }""",
+create Mail in app.mails {
+  email text key
+  tenant_id uuid tenant
+  from User { email = email; tenant_id = tenant_id }
+}""",
         good="""\
 entity User in app.users { id bigint key; tenant_id uuid tenant; email text }
 create Mail in app.mails {
@@ -310,6 +314,25 @@ create Mail in app.mails {
   email text
   from User { user_id = id; tenant_id = tenant_id; email = email }
 }""",
+        fix="none",
+    ),
+    Code(
+        id="MIG429",
+        severity=Severity.ERROR,
+        title="the way from a row to its tenant is unknown, or changes",
+        why="""\
+A table without a tenant column of its own is confined by a join: a row belongs to the tenant of the row that it points at. \
+Every batch, check and gate goes that way, so each column and table on it must be known, and must stay as it is until the \
+migration is over. A way in a circle, over a key of several columns, to another database, or to a table that all share, \
+leads to nobody.""",
+        bad="""\
+entity Basket in app.baskets { id bigint key; tenant_id uuid tenant }
+entity Line in app.lines { id bigint key; basket_id bigint; tenant via basket_id -> Basket }
+change Line { rename basket_id to order_id }""",
+        good="""\
+entity Basket in app.baskets { id bigint key; tenant_id uuid tenant }
+entity Line in app.lines { id bigint key; basket_id bigint; note text?; tenant via basket_id -> Basket }
+change Line { rename note to remark }""",
         fix="none",
     ),
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from migdsl.diagnostics.catalog.database import CODES as DATABASE
+from migdsl.diagnostics.catalog.executing import CODES as EXECUTING
 from migdsl.diagnostics.code import Code
 from migdsl.diagnostics.model import Severity
 
@@ -220,4 +221,5 @@ output { plan "plans/{migration}.json" }""",
         fix="none",
     ),
     *DATABASE,
+    *EXECUTING,
 )

@@ -33,8 +33,8 @@ entity User in app.users { id bigint key; tenant_id uuid tenant; email text? pii
         why="""\
 The file has tenants, and this table has no column marked `tenant`. Every statement on it must be confined to one \
 tenant, and here is nothing to confine it by. Mark the column; or, where the rows belong to a parent that has one, \
-say `tenant via COLUMN -> Parent` (such a table can be described, and changed in a later release); or, where the rows \
-belong to nobody, say `global because "..."`.""",
+say `tenant via COLUMN -> Parent` (every statement then joins the parent); or, where the rows belong to \
+nobody, say `global because "..."`.""",
         bad="""\
 entity OrderLine in app.order_lines {
   id        bigint key

@@ -34,8 +34,8 @@ change User {
         why="""\
 PostgreSQL drops an index or a constraint together with its column and says nothing: a unique rule that your code \
 relies on is gone, or a query is suddenly slow. So whatever uses the column (an index, a unique or foreign key, a \
-check) must go first, in an Alembic revision of your own before this migration; then take its line out of the entity, \
-which says what is there. Another operation of this file that uses the column must go or use the new one.""",
+check) must be dropped by name too: `drop index`, `drop constraint`. The way back then makes it again. Another operation \
+of this file that uses the column must go or use the new one.""",
         bad="""\
 entity User in app.users {
   id         bigint key
@@ -51,9 +51,10 @@ entity User in app.users {
   id         bigint key
   tenant_id  uuid   tenant
   email      text?  pii
-  # users_email_uq was dropped in a revision before this one
+  unique (tenant_id, email) as users_email_uq
 }
 change User {
+  drop constraint users_email_uq
   drop email after 30d { irreversible because "unread since 2023" }
 }""",
         fix="none",

@@ -75,5 +75,5 @@ def _diagnostic(change: Change, operation: DropColumn, uses: list[tuple[Span, st
         Label(operation.span, "dropped here"),
         tuple(Label(span, text) for span, text in uses),
         body="PostgreSQL would take indexes and constraints along without a word, and refuse for the key.",
-        help="drop what uses the column in an earlier migration, then the column",
+        help="drop what uses the column too, here or in an earlier migration: drop index …, drop constraint …",
     )

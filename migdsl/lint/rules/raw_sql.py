@@ -9,6 +9,7 @@ from migdsl.dialect.boundary import Boundary
 from migdsl.dialect.locks import DML, NO_PLACE, footprint, stronger
 from migdsl.dialect.sql import Statement
 from migdsl.dialect.tenancy import unconfined
+from migdsl.semantics import routes
 from migdsl.semantics.model import CheckedModule, RawSql
 
 DEFAULT_LOCK = "SHARE UPDATE EXCLUSIVE"
@@ -17,15 +18,9 @@ DEFAULT_LOCK = "SHARE UPDATE EXCLUSIVE"
 def check(module: CheckedModule) -> Iterator[Diagnostic]:
     """Every statement, and whether there is a way back."""
     found = [(c.table.database, o) for c in module.changes for o in c.operations if isinstance(o, RawSql)]
-    boundaries = {database: _boundary(module, database) for database in dict.fromkeys(name for name, _ in found)}
+    boundaries = {database: routes.boundary(module.every, database) for database in dict.fromkeys(name for name, _ in found)}
     for database, operation in found:
         yield from _operation(operation, boundaries[database])
-
-
-def _boundary(module: CheckedModule, database: str) -> Boundary:
-    tables = [t for t in module.every if t.database == database]
-    columns = {(t.schema, t.name): t.tenant for t in tables if t.tenant}
-    return Boundary(columns, frozenset((t.schema, t.name) for t in tables if t.scope == "global"), frozenset())
 
 
 def _operation(operation: RawSql, boundary: Boundary) -> Iterator[Diagnostic]:

@@ -175,9 +175,7 @@ def repair(connection: Any, migration: str, copy: Callable[[Any, Repair], None])
     for each in found:
         with sql.guard(connection):
             copy(connection, each)
-            sql.execute(
-                connection, _DONE, {"migration": migration, "subject": each.subject, "value": str(each.id)}
-            )
+            sql.execute(connection, _DONE, {"migration": migration, "subject": each.subject, "value": str(each.id)})
     return len(found)
 
 

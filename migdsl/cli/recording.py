@@ -1,0 +1,98 @@
+"""The stages of a file's flag become events of the ledger, where gates and jobs look; and whether a stage may come yet."""
+
+from __future__ import annotations
+
+from migdsl.cli import output
+from migdsl.cli.arguments import Options
+from migdsl.cli.projects import guarded, project, url_of
+from migdsl.diagnostics import Diagnostic, Label, Severity
+from migdsl.executor.model import Project, Refused
+from migdsl.planning.model import Planned
+from migdsl.planning.release import stage_rows
+from migdsl.semantics.model import PHASES, STAGES, StageLine
+
+TYPE_CHECKING = False  # what needs the driver is imported where it is known to be there
+if TYPE_CHECKING:
+    from migdsl.runtime.stop import Signals
+
+# What must have been done before anybody may be at a stage.
+_NEEDS = {
+    "dualwrite": "expand",
+    "shadow": "backfill",
+    "live": "validate",
+    "rampdown": "validate",
+    "complete": "enforce",
+}
+
+
+def record(options: Options) -> int:
+    """Record what stands in the file as deployed; once is enough."""
+    return guarded(lambda signals: _record(options, signals))
+
+
+def _record(options: Options, signals: Signals) -> int:
+    from migdsl.executor.ledger import Ledger  # see above
+
+    found = project(options, exact=True)
+    ledger = Ledger(found.name, url_of(options, found), signals)
+    ledger.open()
+    try:
+        rows = stage_rows(found.planned.module)
+        before = ledger.stages()
+        if not before:
+            help_ = f"migdsl apply {found.file} --to expand makes it"
+            raise Refused("MIG740", f"there is no ledger of {found.name} in this database", help_)
+        told = ", ".join(f"{stage} for {who}" for who, stage in rows)
+        if before == rows:
+            output.say(f"{found.name}: {told} is recorded already\n")
+            return 0
+        ledger.record_all(("stage", subject, stage) for subject, stage in rows)
+        output.say(f"{found.name}: recorded {told}\nnext: reconcile, and look: migdsl status {found.file}\n")
+        return 0
+    finally:
+        ledger.close()
+
+
+def unready(options: Options, planned: Planned, line: StageLine | None) -> tuple[Diagnostic, ...]:
+    """MIG743 where the database hasn't done what the farthest stage rests on."""
+    if line is None or line.stage == "off":
+        return ()
+    found: list[Diagnostic] = []
+    code = guarded(lambda signals: _look(options, planned, line, found, signals))
+    # What kept us from looking has been said.
+    return tuple(found) if code == 0 else (_unknown(line),)
+
+
+def _look(options: Options, planned: Planned, line: StageLine, found: list[Diagnostic], signals: Signals) -> int:
+    from migdsl.executor.chain import Chain  # see above
+    from migdsl.executor.ledger import Ledger
+    from migdsl.executor.position import position
+
+    here = Project(planned, output.shown(options.words[0]), options.out, {})
+    needed = [p for p in here.phases if p in PHASES and PHASES.index(p) <= PHASES.index(_NEEDS[line.stage])]
+    ledger = Ledger(here.name, url_of(options, here), signals)
+    ledger.open()
+    try:
+        chain = Chain(here, ledger.conninfo, options.alembic_config)
+        chain.proven()
+        now = position(here, ledger, chain.standing())
+    finally:
+        ledger.close()
+    if needed and now.index(here) < here.phases.index(needed[-1]):
+        found.append(_too_early(here, needed[-1], now.reached(here), line))
+    return 0
+
+
+def _too_early(here: Project, needed: str, reached: str | None, line: StageLine) -> Diagnostic:
+    title = f"{line.stage} rests on {needed}, and the database is at {reached or 'its beginning'}"
+    label = Label(line.span, "too early") if line.span is not None else None
+    help_ = f"migdsl apply {here.file} --to {needed}; or --force"
+    return Diagnostic("MIG743", Severity.ERROR, title, label, help=help_)
+
+
+def _unknown(line: StageLine) -> Diagnostic:
+    title = f"whether the database is ready for {line.stage} isn't known"
+    assert line.stage in STAGES
+    return Diagnostic(
+        "MIG743", Severity.ERROR, title, None, help="leave --url out, or mend what keeps it from being read"
+    )

@@ -1,0 +1,127 @@
+"""A migration at one phase becomes the same at a later one, step by step; each step can be run again after a crash."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from migdsl.executor.asking import answers, settled
+from migdsl.executor.chain import Chain
+from migdsl.executor.conditions import conditions
+from migdsl.executor.doing import Doing
+from migdsl.executor.ledger import Ledger
+from migdsl.executor.model import WAITING, Answer, Condition, Desk, Outcome, Project, Refused, Wishes
+from migdsl.executor.position import Position, position
+from migdsl.planning.works import Work, works
+
+_RELEASED_AT: Final = {"validate": "shadow", "cutover": "live", "enforce": "live", "contract": "complete"}
+
+
+class Walk:
+    """One `apply`: all that it needs on the way."""
+
+    def __init__(self, project: Project, ledger: Ledger, chain: Chain, desk: Desk, wishes: Wishes) -> None:
+        self._project = project
+        self._ledger = ledger
+        self._chain = chain
+        self._desk = desk
+        self._wishes = wishes
+        self._conditions = conditions(project.planned)
+        self._doing = Doing(project, ledger, chain, desk)
+
+    def look(self) -> Position:
+        """Where the database is now."""
+        return position(self._project, self._ledger, self._chain.standing())
+
+    def to(self, phase: str) -> Outcome:
+        """Walk on to a phase, or as far as conditions permit. Raises Refused, Failed, StoppedError, psycopg.Error."""
+        phases = self._project.phases
+        target, start = phases.index(phase), self.look().index(self._project)
+        if start > target:
+            self._desk.say(f"{self._project.name} is past {phase} already: at {phases[start]}")
+        elif start == target:
+            # Whoever asks for it again wants its jobs to look again.
+            return self._done(
+                phase, [w for w in works(self._project.planned, phase) if w.kind in ("backfill", "reconcile")]
+            )
+        for each in phases[start + 1 : target + 1]:
+            stopped = self._enter(each)
+            if stopped is not None:
+                return stopped
+        return Outcome("reached", phase)
+
+    def _enter(self, phase: str) -> Outcome | None:
+        """One phase: the jobs that its gates look at, the conditions of the phase before, then all else."""
+        if (unreleased := self._unreleased(phase)) is not None:
+            return unreleased
+        found = works(self._project.planned, phase)
+        revision = next((n for n, work in enumerate(found) if work.kind == "upgrade"), 0)
+        for work in found[:revision]:
+            if (stopped := self._doing.work(phase, work)) is not None:
+                return stopped
+        if (unmet := self._unmet(phase)) is not None:
+            return unmet
+        stopped = self._done(phase, found[revision:])
+        return stopped if stopped.code != "reached" else None
+
+    def _done(self, phase: str, found: list[Work] | tuple[Work, ...]) -> Outcome:
+        for work in found:
+            stopped = self._by_hand(phase, work) if work.kind == "manual" else self._doing.work(phase, work)
+            if stopped is not None:
+                return stopped
+        self._ledger.record("apply", phase, "finished")
+        return Outcome("reached", phase)
+
+    def _unmet(self, phase: str) -> Outcome | None:
+        """What of the phase before keeps from leaving it."""
+        place = self._project.phases.index(phase)
+        return self._asked(phase, self._conditions[self._project.phases[place - 1]]) if place else None
+
+    def _by_hand(self, phase: str, work: Work) -> Outcome | None:
+        """A step that people do: they say that it is done."""
+        steps = [w.subject for w in works(self._project.planned, phase) if w.kind == "manual"]
+        name = f"step_{steps.index(work.subject) + 1}"
+        return self._asked(phase, (Condition(name, phase, work.subject, "manual"),))
+
+    def _asked(self, phase: str, asked: tuple[Condition, ...]) -> Outcome | None:
+        found = answers(asked, self._ledger, self._ledger.newest(), self._wishes)
+        open_ = tuple(each for each in settled(found, self._ledger, self._desk) if not each.met)
+        return waiting(self._project.file, phase, open_) if open_ else None
+
+    def _unreleased(self, phase: str) -> Outcome | None:
+        """A revision that isn't written yet, since the flag doesn't stand there."""
+        late = [r for r in self._project.planned.revisions if r.phase == phase and not r.released]
+        if not late:
+            return None
+        stage = _RELEASED_AT.get(phase, "live")
+        reason = f"{late[0].path} is written once the flag stands at {stage}{' for all' if phase in ('enforce', 'contract') else ''}"
+        way_out = f"migdsl rollout {self._project.file} --stage {stage} --for all"
+        return Outcome("waiting", phase, (reason,), way_out, WAITING)
+
+
+def waiting(file: str, phase: str, unmet: tuple[Answer, ...]) -> Outcome:
+    """What a phase waits for, and the next thing to do about it."""
+    people = [each.condition.id for each in unmet if each.condition.kind != "ledger"]
+    if len(people) == len(unmet):
+        words = " ".join(f"--confirm {name}" for name in people)
+        way_out = f"if it is so: migdsl apply {file} --to {phase} {words}"
+    elif any(each.condition.id.startswith("stage_") for each in unmet):
+        way_out = f"deploy the flag, then record it: migdsl rollout {file} --record"
+    else:
+        way_out = f"run it again later: migdsl apply {file} --to {phase}"
+    return Outcome("waiting", phase, tuple(spoken(each) for each in unmet), way_out, WAITING)
+
+
+def spoken(answer: Answer) -> str:
+    """Why a condition isn't met, for people."""
+    condition = answer.condition
+    if condition.kind != "ledger":
+        return f"{condition.id}: {condition.text} ({answer.reason})"
+    later = f"; at the earliest {answer.until}" if answer.until and answer.until not in answer.reason else ""
+    return f"{condition.id}: {answer.reason}{later}"
+
+
+def known(project: Project, phase: str) -> str:
+    """The phase. Raises Refused where the plan has none of that name."""
+    if phase not in project.phases:
+        raise Refused("MIG740", f"{project.name} has no phase {phase}", f"there is {', '.join(project.phases)}", 2)
+    return phase

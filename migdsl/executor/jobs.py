@@ -1,0 +1,18 @@
+"""A generated job's text becomes its run in this process, and its exit code how that went."""
+
+from __future__ import annotations
+
+from migdsl.executor.model import Project
+from migdsl.planning.works import Work
+from migdsl.runtime import BackfillJob, ReconcileJob, main
+
+
+def run(project: Project, work: Work, conninfo: str) -> int:
+    """The exit code of a backfill or reconciliation: 0 fine, 1 not clean or not done, 3 the database failed, 130 stopped."""
+    assert work.path is not None
+    # What was compared with the disk is what runs; its last lines, which would run it as a program, don't.
+    space: dict[str, object] = {"__name__": "migdsl_job"}
+    exec(compile(project.texts[work.path], work.path, "exec"), space)  # noqa: S102
+    job = space["JOB"]
+    assert isinstance(job, BackfillJob | ReconcileJob)
+    return main(job, ["--url", conninfo, *(["--again"] if work.kind == "again" else [])])

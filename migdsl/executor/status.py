@@ -1,0 +1,171 @@
+"""The ledger, the chain and the file become one report: how far, how well, what is waited for, what is next."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from migdsl.executor.apply import spoken
+from migdsl.executor.asking import answers
+from migdsl.executor.chain import Chain
+from migdsl.executor.conditions import conditions
+from migdsl.executor.ledger import Ledger
+from migdsl.executor.model import WAITING, Answer, Project, Wishes
+from migdsl.executor.position import Events, Position, position
+from migdsl.planning.next_move import next_move
+from migdsl.planning.release import stage_rows
+from migdsl.planning.words import listed
+from migdsl.values import Value
+
+_READINGS = ("problems", "rows_mismatched", "rows_missing", "rows_extra", "tenants_unlisted", "old_writes")
+
+
+class Status(Value):
+    """All that is known. `report` is what `--json` prints; `wrong` and `waiting` are sentences."""
+
+    report: Mapping[str, Any]
+    wrong: tuple[str, ...]
+    waiting: tuple[str, ...]
+
+    @property
+    def exit(self) -> int:
+        """0 where the next step can be taken, 1 where something is wrong, 4 where it is waited for."""
+        return 1 if self.wrong else WAITING if self.waiting else 0
+
+
+def status(project: Project, ledger: Ledger, chain: Chain, wishes: Wishes) -> Status:
+    """Look at everything; nothing is written. Raises Refused, Failed, psycopg.Error."""
+    now = position(project, ledger, chain.standing())
+    backfills, quarantine = _backfills(ledger), ledger.quarantined()
+    readings = [_reading(plan.table.entity, now.events) for plan in project.planned.lowered.tables]
+    asked = _asked(project, now)
+    found = {phase: answers(each, ledger, now.events, wishes) for phase, each in asked.items()}
+    recorded, said = ledger.stages(), stage_rows(project.planned.module)
+    unmet = tuple(each for each in found.get(now.reached(project) or project.phases[0], ()) if not each.met)
+    wrong = (*_wrong(backfills, quarantine, readings), *_failed(now))
+    following = _next(project, now, unmet, recorded, said)
+    report = {
+        "migration": project.name,
+        "phase": now.reached(project),
+        "revisions": sorted(project.planned.paths.revision_id(phase) for phase in now.applied),
+        "heads": list(now.standing.heads),
+        "phases": [_phase(project, now, n) for n in range(len(project.phases))],
+        "backfills": backfills,
+        "quarantine": dict(quarantine),
+        "reconciliations": readings,
+        "stages": {"recorded": [list(row) for row in recorded], "file": [list(row) for row in said]},
+        "conditions": [_condition(each) for each in (a for group in found.values() for a in group)],
+        "wrong": list(wrong),
+        "next": following,
+    }
+    return Status(report, wrong, tuple(following["waits_for"]))
+
+
+def _asked(project: Project, now: Position) -> Mapping[str, Any]:
+    """The conditions of the phase that is reached and of those after it."""
+    found = conditions(project.planned)
+    return {phase: found[phase] for phase in project.phases[max(now.index(project), 0) :]}
+
+
+def _phase(project: Project, now: Position, place: int) -> dict[str, object]:
+    at, phase = now.index(project), project.planned.plan.phases[place]
+    state = "later" if place > at else "now" if place == at else "done"
+    return {"id": phase.id, "name": phase.name, "state": state, "released": phase.released}
+
+
+def _backfills(ledger: Ledger) -> list[dict[str, object]]:
+    return [_backfill(row[0] or "", [int(value or 0) for value in row[1:]]) for row in ledger.slices()]
+
+
+def _backfill(name: str, numbers: list[int]) -> dict[str, object]:
+    slices, succeeded, failed, running, planned, passed, changed, rate = numbers
+    left = max(planned - passed, 0) if succeeded < slices else 0
+    return {
+        "name": name,
+        "slices": slices,
+        "succeeded": succeeded,
+        "failed": failed,
+        "running": running,
+        "rows_planned": planned,
+        "rows_passed": passed,
+        "rows_changed": changed,
+        "rows_per_second": rate if left else 0,
+        "eta_seconds": (left // rate if rate else None) if left else 0,
+        "progress": 1.0 if not left else passed / max(planned, 1),
+    }
+
+
+def _reading(entity: str, events: Events) -> dict[str, object]:
+    """The newest whole reconciliation of an entity; times in UTC, None for what was never measured."""
+    found = {name: events.get(("reading", f"{name}:{entity}")) for name in _READINGS}
+    newest = found["problems"]
+    drift = events.get(("reading", f"drift_rate:{entity}"))
+    return {
+        "entity": entity,
+        "at": newest.at if newest else None,
+        "age_seconds": newest.age if newest else None,
+        "drift_rate": float(drift.value) if drift else None,
+        **{name: int(event.value) if event else None for name, event in found.items()},
+    }
+
+
+def _condition(answer: Answer) -> dict[str, object]:
+    condition = answer.condition
+    return {
+        "id": condition.id,
+        "phase": condition.phase,
+        "kind": condition.kind,
+        "text": condition.text,
+        "met": answer.met,
+        "reason": answer.reason,
+        "until": answer.until,
+    }
+
+
+def _wrong(
+    backfills: list[dict[str, object]], quarantine: Mapping[str, int], readings: list[dict[str, object]]
+) -> Iterator[str]:
+    for each in backfills:
+        if each["failed"]:
+            yield f"the backfill of {each['name']} has {each['failed']} slices that failed"
+    yield from (f"the backfill of {name} has set {rows} rows aside" for name, rows in quarantine.items() if rows)
+    for each in readings:
+        bad = [f"{name} {each[name]}" for name in ("problems", "tenants_unlisted") if each[name]]
+        if bad:
+            yield f"the newest reconciliation of {each['entity']} found {listed(bad)}"
+
+
+def _failed(now: Position) -> Iterator[str]:
+    """Steps of a walk that failed, and that nobody has done since."""
+    for (kind, subject), event in now.events.items():
+        there = subject.split("/")[0] in (now.done if kind == "apply" else now.applied)
+        if event.value == "failed" and (kind, there) in (("apply", False), ("rollback", True)):
+            yield f"{kind} failed at {subject}"
+
+
+def _next(
+    project: Project,
+    now: Position,
+    unmet: tuple[Answer, ...],
+    recorded: tuple[tuple[str, str], ...],
+    said: tuple[tuple[str, str], ...],
+) -> dict[str, Any]:
+    """The command that is next, and what is to be waited for before it."""
+    at, waits = now.index(project), [spoken(each) for each in unmet]
+    if at == len(project.phases) - 1:
+        return {"phase": None, "command": f"migdsl finish {project.file}", "waits_for": waits}
+    phase = project.phases[at + 1]
+    if recorded and set(recorded) != set(said):
+        command = f"migdsl rollout {project.file} --record"
+        return {
+            "phase": phase,
+            "command": command,
+            "waits_for": ["the flag of the file is deployed, and then recorded"],
+        }
+    unreleased = any(r.phase == phase and not r.released for r in project.planned.revisions)
+    if unreleased or any(each.condition.id.startswith("stage_") for each in unmet):
+        move = next_move(project.planned.module, pairs=any(p.switched for p in project.planned.lowered.tables))
+        if move is not None:
+            command = f"migdsl rollout {project.file} --stage {move[0]} --for {move[1]}"
+            return {"phase": phase, "command": command, "waits_for": waits}
+    return {"phase": phase, "command": f"migdsl apply {project.file} --to {phase}", "waits_for": waits}
