@@ -129,13 +129,13 @@ def _failed(found: tuple[Diagnostic, ...]) -> bool:
 
 def _ordered(found: tuple[Diagnostic, ...], sources: Mapping[str, SourceFile]) -> tuple[Diagnostic, ...]:
     """In the order of their places, errors never cut off by warnings; more than anybody reads are not shown."""
-    ordered = sorted((settled(each, sources) for each in dict.fromkeys(found)), key=Diagnostic.sort_key)
+    ordered = sorted(dict.fromkeys(found), key=Diagnostic.sort_key)
     if len(ordered) <= MOST_SHOWN:
-        return tuple(ordered)
+        return tuple(settled(each, sources) for each in ordered)
     errors = [d for d in ordered if d.severity is Severity.ERROR] or ordered
     title = f"{len(ordered)} problems in all: the first {MOST_SHOWN} are shown"
-    help_ = "mend these and run it again"
-    return (*errors[:MOST_SHOWN], Diagnostic("MIG010", Severity.WARNING, title, None, help=help_))
+    more = Diagnostic("MIG010", Severity.WARNING, title, None, help="mend these and run it again")
+    return (*(settled(each, sources) for each in errors[:MOST_SHOWN]), more)
 
 
 def _says_something(text: str) -> bool:

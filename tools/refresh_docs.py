@@ -30,9 +30,9 @@ _SIGNS = """\
 In the lines below small words are typed as they are. `NAME`, `WORD`, `NUMBER` and the like stand for something of \
 yours, `"…"` for a string, `` `SQL` `` for SQL in backticks. `[ ]` may be left out, `( | )` is a choice, `…` goes on \
 like that, `{ … }` is a block."""
-_KNOWN_TO = {name: "a backfill, for `pause`" for name in SEEN_BY_JOBS} | {
-    name: "the router ([routing.md](routing.md)), or a `metric` of yours" for name in ROUTED
-}
+_KNOWN_TO = dict.fromkeys(SEEN_BY_JOBS, "a backfill, for `pause`") | dict.fromkeys(
+    ROUTED, "the router ([routing.md](routing.md)), or a `metric` of yours"
+)
 _UNITS = {"ms": "milliseconds", "s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 
@@ -175,11 +175,7 @@ def _words() -> Iterator[str]:
     yield f"A *stage* is where a tenant stands in the staged flag: {_listed(STAGES)}."
     yield from ["", "Built-in metrics:", "", "| metric | unit | known to |", "| --- | --- | --- |"]
     for metric, unit in BUILT_IN.items():
-        known = (
-            "the jobs of a migration"
-            if metric in EXPORTED
-            else _KNOWN_TO.get(metric, "a `metric` of yours")
-        )
+        known = "the jobs of a migration" if metric in EXPORTED else _KNOWN_TO.get(metric, "a `metric` of yours")
         yield f"| `{metric}` | {unit} | {known} |"
     yield ""
 

@@ -77,6 +77,7 @@ class Options:
         "stage",
         "strict",
         "tables",
+        "taken_back",
         "through",
         "to",
         "unsafe_fixes",
@@ -121,6 +122,7 @@ class Options:
         self.watch = "--watch" in flags
         self.yes = "--yes" in flags
         self.lose = "--lose" in flags
+        self.taken_back = False  # no word says it: a database that was asked hasn't run what is released no more
 
 
 def parse(words: list[str]) -> Options | str:

@@ -89,6 +89,8 @@ def _outcome(options: Options, inputs: Sequence[Input]) -> Outcome:
     conflicts += collisions(work.comparison for work in works)
     if options.check:
         conflicts = [conflict for conflict in conflicts if conflict.reason in _CERTAIN]
+    if options.taken_back:
+        conflicts = [conflict for conflict in conflicts if conflict.reason != "released"]
     refused = [*refusals(options.out, conflicts, force=options.force), *_broken_chains(options.out, works)]
     changing = _rewritten(options, works)
     if refused or failed(changing, strict=options.strict):

@@ -53,23 +53,23 @@ def _record(options: Options, signals: Signals) -> int:
         ledger.close()
 
 
-def unready(options: Options, planned: Planned, line: StageLine | None) -> tuple[Diagnostic, ...]:
-    """MIG743 where the database hasn't done what the farthest stage rests on."""
-    if line is None or line.stage == "off":
-        return ()
+def unready(options: Options, before: Planned, after: Planned) -> tuple[Diagnostic, ...]:
+    """MIG743 where the database hasn't done what the farthest stage rests on, or has run what would be released no more.
+
+    Where it hasn't run that, `options.taken_back` says so.
+    """
     found: list[Diagnostic] = []
-    code = guarded(lambda signals: _look(options, planned, line, found, signals))
+    code = guarded(lambda signals: _look(options, before, after, found, signals))
     # What kept us from looking has been said.
-    return tuple(found) if code == 0 else (_unknown(line),)
+    return tuple(found) if code == 0 else (_unknown(),)
 
 
-def _look(options: Options, planned: Planned, line: StageLine, found: list[Diagnostic], signals: Signals) -> int:
+def _look(options: Options, before: Planned, after: Planned, found: list[Diagnostic], signals: Signals) -> int:
     from migdsl.executor.chain import Chain  # see above
     from migdsl.executor.ledger import Ledger
     from migdsl.executor.position import position
 
-    here = Project(planned, output.shown(options.words[0]), options.out, {})
-    needed = [p for p in here.phases if p in PHASES and PHASES.index(p) <= PHASES.index(_NEEDS[line.stage])]
+    here = Project(after, output.shown(options.words[0]), options.out, {})
     ledger = Ledger(here.name, url_of(options, here), signals)
     ledger.open()
     try:
@@ -78,8 +78,15 @@ def _look(options: Options, planned: Planned, line: StageLine, found: list[Diagn
         now = position(here, ledger, chain.standing())
     finally:
         ledger.close()
-    if needed and now.index(here) < here.phases.index(needed[-1]):
-        found.append(_too_early(here, needed[-1], now.reached(here), line))
+    line = max(after.module.stages, key=lambda line: STAGES.index(line.stage), default=None)
+    if line is not None and line.stage != "off":
+        needed = [p for p in here.phases if p in PHASES and PHASES.index(p) <= PHASES.index(_NEEDS[line.stage])]
+        if now.index(here) < here.phases.index(needed[-1]):
+            found.append(_too_early(here, needed[-1], now.reached(here), line))
+    later = {revision.phase for revision in after.revisions if not revision.released}
+    gone = [r.phase for r in before.revisions if r.released and r.phase in later]
+    found.extend(_too_late(here, phase) for phase in gone if phase in now.applied)
+    options.taken_back = not found and bool(gone)
     return 0
 
 
@@ -90,9 +97,12 @@ def _too_early(here: Project, needed: str, reached: str | None, line: StageLine)
     return Diagnostic("MIG743", Severity.ERROR, title, label, help=help_)
 
 
-def _unknown(line: StageLine) -> Diagnostic:
-    title = f"whether the database is ready for {line.stage} isn't known"
-    assert line.stage in STAGES
-    return Diagnostic(
-        "MIG743", Severity.ERROR, title, None, help="leave --url out, or mend what keeps it from being read"
-    )
+def _too_late(here: Project, phase: str) -> Diagnostic:
+    title = f"the database has run {phase}, which this stage doesn't release any more"
+    place = here.phases[here.phases.index(phase) - 1]
+    return Diagnostic("MIG743", Severity.ERROR, title, None, help=f"first migdsl rollback {here.file} --to {place}")
+
+
+def _unknown() -> Diagnostic:
+    title = "whether the database is ready for this stage isn't known"
+    return Diagnostic("MIG743", Severity.ERROR, title, None, help="leave --url out, or mend what keeps it from being read")

@@ -23,7 +23,6 @@ from migdsl.planning.build import build
 from migdsl.planning.compare import compare
 from migdsl.planning.model import Planned
 from migdsl.planning.verdict import problems
-from migdsl.semantics.model import STAGES, StageLine
 from migdsl.source import SourceFile
 from migdsl.syntax import ast
 from migdsl.syntax.unit import Files, unit
@@ -138,11 +137,7 @@ def _refused(options: Options, edit: _Edited) -> tuple[Diagnostic, ...]:
         return found
     from migdsl.cli.recording import unready  # the database's driver is an optional extra
 
-    return unready(options, after, _farthest(module.stages))
-
-
-def _farthest(lines: tuple[StageLine, ...]) -> StageLine | None:
-    return max(lines, key=lambda line: STAGES.index(line.stage), default=None)
+    return unready(options, edit.before, after)
 
 
 def _written(options: Options, edit: _Edited) -> int:

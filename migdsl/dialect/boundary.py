@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from migdsl.dialect.pgquery import Tree
+from migdsl.values import Value
 
 # They hold values of rows, of whichever tenant, or the text of statements with such values in it.
 _TELLING = frozenset(
@@ -30,8 +31,7 @@ class Unconfined:
     key: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Way:
+class Way(Value):
     """A row's tenant is that of a row of `parent` (schema, table), whose unique `key` stands in the row's `column`."""
 
     column: str

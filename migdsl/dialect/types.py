@@ -101,7 +101,7 @@ def resolve(
     whole = " ".join(part for part in (name.lower(), suffix.lower()) if part)
     base = _ALIASES.get(whole, whole)
     base = SERIAL.get(base, base)
-    if whole == "float" and len(args) == 1 and args[0].isdecimal():
+    if whole == "float" and len(args) == 1 and _counts(base, args):
         base, args, arguments = ("real" if int(args[0]) <= 24 else "double precision"), (), ""
     if base not in _KNOWN or len(args) > _ARGUMENTS.get(base, 0) or not _counts(base, args):
         return None
@@ -109,8 +109,9 @@ def resolve(
 
 
 def _counts(base: str, args: tuple[str, ...]) -> bool:
-    """Whether the arguments are whole numbers; a scale may be negative, and round before the point."""
-    return all(arg.removeprefix("-" if base == "numeric" and at else "").isdecimal() for at, arg in enumerate(args))
+    """Whether the arguments are whole numbers, of a size to be told; a scale may be negative, and round before the point."""
+    digits = [arg.removeprefix("-" if base == "numeric" and at else "") for at, arg in enumerate(args)]
+    return all(each.isdecimal() and each.isascii() and len(each) <= 10 for each in digits)
 
 
 def _spell(base: str, arguments: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from migdsl.dialect.names import literal, quote
+from migdsl.dialect.names import dollar_tag, literal, quote
 from migdsl.ops import memory, names
 from migdsl.ops.add_column import EXPAND_TABLE
 from migdsl.ops.context import Context
@@ -88,11 +88,46 @@ def replica_identity(context: Context, operation: ReplicaIdentity) -> Iterator[S
         (old, f"pg_class AS c\n WHERE c.oid = {literal(context.sql)}::regclass"),
         f"ALTER TABLE {context.sql} REPLICA IDENTITY {new}",
         Lock.ACCESS_EXCLUSIVE,
+        _refuse_unpublishable(context),
     )
 
 
+def _refuse_unpublishable(context: Context) -> str:
+    """A DO block that has PostgreSQL start an UPDATE and a DELETE, and run neither.
+
+    Where a publication filters by a column that the new identity lacks, or the identity is more than it publishes, every
+    UPDATE would fail from now on. EXPLAIN finds that out and wakes no trigger.
+    """
+    table = literal(context.sql)
+    body = f"""
+DECLARE
+  writable text := (SELECT quote_ident(attname) FROM pg_attribute
+                     WHERE attrelid = {table}::regclass AND attnum > 0 AND NOT attisdropped
+                       AND attidentity <> 'a' AND attgenerated = '' ORDER BY attnum LIMIT 1);
+BEGIN
+  IF writable IS NOT NULL THEN
+    EXECUTE 'EXPLAIN UPDATE ' || {table} || ' SET ' || writable || ' = DEFAULT WHERE FALSE';
+  END IF;
+  EXECUTE 'EXPLAIN DELETE FROM ' || {table} || ' WHERE FALSE';
+EXCEPTION WHEN invalid_column_reference OR object_not_in_prerequisite_state THEN
+  RAISE EXCEPTION 'with this replica identity nobody could update or delete rows of %, because of publication %', {table},
+    (SELECT string_agg(DISTINCT quote_ident(p.pubname), ', ') FROM pg_publication_tables AS p
+      WHERE format('%I.%I', p.schemaname, p.tablename)::regclass = {table}::regclass)
+    USING ERRCODE = '55000', HINT = 'what a publication filters by must be in the replica identity, and that in its columns';
+END"""
+    tag = dollar_tag(body, "published")
+    return f"DO {tag}{body}\n{tag}"
+
+
 def _step(
-    context: Context, kind: str, title: str, subject: str, old: tuple[str, str], statement: str, lock: Lock
+    context: Context,
+    kind: str,
+    title: str,
+    subject: str,
+    old: tuple[str, str],
+    statement: str,
+    lock: Lock,
+    *proofs: str,
 ) -> Step:
     locks = ((names.table(context.table), lock),)
     return Step(
@@ -102,6 +137,6 @@ def _step(
         context.table,
         lock,
         rank=AFTER_TABLE,
-        up=(Group(locks, (memory.remember(context, subject, *old), statement)),),
+        up=(Group(locks, (memory.remember(context, subject, *old), statement, *proofs)),),
         down=(Group(locks, (memory.restore(context, subject),)),),
     )

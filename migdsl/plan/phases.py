@@ -57,7 +57,10 @@ class Truth(Part):
 class Phase(Part):
     """A state of the database on the way."""
 
-    id: str = Field(description="Which phase it is: one of the seven, or one of the file's own.", pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")
+    id: str = Field(
+        description="Which phase it is: one of the seven, or one of the file's own.",
+        pattern=r"^[A-Za-z_][A-Za-z0-9_]*$",
+    )
     name: str = Field(description="The phase's name for people.")
     flag_stage: StageName = Field(
         description="The stage that tenants may be at most while this phase is the last one reached."
@@ -71,7 +74,8 @@ class Phase(Part):
         default=None, description="How long to wait before this phase may begin, in seconds."
     )
     estimate_seconds: int | None = Field(
-        default=None, description="About how long its steps work, in seconds; null where that is unknown of one of them."
+        default=None,
+        description="About how long its steps work, in seconds; null where that is unknown of one of them.",
     )
     wait_seconds: int = Field(default=0, description="Pauses between the steps of the rollout within it, in seconds.")
     released: bool = Field(default=False, description="Whether its files are written by this compile.")

@@ -83,7 +83,8 @@ def strategy(facts: Facts) -> Iterator[str]:
             )
         if plan.origin is not None:
             yield (
-                f"A trigger carries what is written to {plan.origin.table.entity} over to {table.entity}, from expand until contract "
+                f"A trigger carries what is written to {plan.origin.table.entity} over to {table.entity}, "
+                f"from expand until contract "
                 f"and never back; a row that new code has changed in {table.entity} stays as it is."
             )
             yield (
@@ -138,8 +139,8 @@ def risks(facts: Facts) -> Iterator[str]:
                 )
         if plan.origin is not None:
             yield (
-                f"{entity}: what only new code writes there doesn't go back to {plan.origin.table.entity}; until the way back is no "
-                "longer wanted it writes both."
+                f"{entity}: what only new code writes there doesn't go back to {plan.origin.table.entity}; "
+                "until the way back is no longer wanted it writes both."
             )
         for violation in plan.violations:
             yield (
@@ -274,7 +275,9 @@ def modernization_gates(facts: Facts) -> Iterator[ModernizationGate]:
         owned = plan.table.owned
         text = f"Every row of {entity} belongs to one tenant" if owned else f"{entity} is shared by all, for a reason"
         met = (
-            f"{_belonging(plan.table).removeprefix('tenant ')}, and the proof for every statement" if owned else plan.table.scope_reason or ""
+            f"{_belonging(plan.table).removeprefix('tenant ')}, and the proof for every statement"
+            if owned
+            else plan.table.scope_reason or ""
         )
         yield ModernizationGate(id=f"tenancy.{entity}", text=text, met_by=met)
         if plan.fills:

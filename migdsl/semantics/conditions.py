@@ -154,7 +154,7 @@ def amount(raw: str, unit: str) -> str | None:
         seconds = lexis.seconds(raw)
         return None if seconds is None else _decimal(seconds)
     match = _BYTES.fullmatch(raw) if unit == "bytes" else None
-    if match:
+    if match and len(match[1]) <= 30:  # of very many digits, Python makes no number
         return str(int(match[1].replace("_", "")) * 1000 ** _POWERS.index(match[2]))
     count = lexis.count(raw)
     return None if count is None else str(count)

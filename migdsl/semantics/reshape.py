@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 
 from migdsl.dialect import sql as dialect
@@ -200,9 +201,12 @@ def set_default(scene: Scene, item: ast.SetDefault) -> Iterator[Operation]:
         yield SetDefault(column, value, item.span)
 
 
+_ARRAY = re.compile(r"(\[\d*\])+$")
+
+
 def extend_enum(scene: Scene, item: ast.ExtendEnum) -> Iterator[Operation]:
     """A label more. The name is a column's, whose type is meant, or the type's own."""
     column = scene.table.column(sql_name(item.name))
-    type_ = column.type.base if column else qualified(scene.table.schema, sql_name(item.name))
+    type_ = _ARRAY.sub("", column.type.sql) if column else qualified(scene.table.schema, sql_name(item.name))
     neighbour = item.neighbour.value if item.neighbour else None
     yield ExtendEnum(type_, item.label.value, item.side.upper() if item.side else None, neighbour, item.span)

@@ -48,6 +48,7 @@ def _steps(problems: Problems, ramp: ast.Ramp, has_canary: bool) -> tuple[float 
     steps: list[float | None] = []
     highest = 0.0
     readable = True
+    upwards = _upwards(ramp)
     for number in ramp.steps:
         if number is None:
             if not has_canary:
@@ -68,14 +69,13 @@ def _steps(problems: Problems, ramp: ast.Ramp, has_canary: bool) -> tuple[float 
         elif value <= highest:
             title, label = "a ramp only goes up", f"not more than the {highest:g}% before it"
             help_ = "ramp 1%, 10%, 50%, 100%"
-            problems.error("MIG502", number.span, title, label, help=help_, fix=_upwards(ramp))
+            problems.error("MIG502", number.span, title, label, help=help_, fix=upwards)
         else:
             highest = value
             steps.append(value)
     if highest < 100 and readable:
         title = "the ramp never reaches everybody"
-        label, fix = f"ends at {highest:g}%", _upwards(ramp)
-        problems.error("MIG502", ramp.span, title, label, help="end it at 100%", fix=fix)
+        problems.error("MIG502", ramp.span, title, f"ends at {highest:g}%", help="end it at 100%", fix=upwards)
     return tuple(steps)
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from migdsl.dialect.boundary import Boundary, Way
-from migdsl.semantics.model import Hop, Route, Table
 from migdsl.semantics.problems import sql_name
+from migdsl.semantics.table_model import Hop, Route, Table
 from migdsl.syntax import ast
 from migdsl.values import replace
 

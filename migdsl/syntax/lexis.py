@@ -19,13 +19,14 @@ _SPELT_OUT = {
     **dict.fromkeys("w week weeks".split(), "w"),
 }
 UNITS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
+_MOST_DIGITS = 30  # nothing is as many; and of more than 4,300, Python makes no number
 MULTIPLES = {None: 1, "k": 1000, "M": 1_000_000, "G": 1_000_000_000}
 
 
 def count(raw: str) -> int | None:
     """`500k` → 500000; None where the text is no whole number."""
     match = _COUNT.fullmatch(raw)
-    if match is None:
+    if match is None or len(match[1]) > _MOST_DIGITS:
         return None
     value = float(match[1].replace("_", "")) * MULTIPLES[match[2]]
     if "." not in match[1]:

@@ -12,6 +12,7 @@ _PIECE = re.compile(  # `*+` never goes back, so that a long text takes no memor
     r'#[^\n]*|"[^"\\\n]*+(?:(?:\\.|"")[^"\\\n]*+)*+"|`[^`]*+(?:``[^`]*+)*+`'
     r'|(?P<open>[{(])|(?P<close>[})])|(?P<end>[\n;])|(?P<bad>["`])'
 )
+_BLANK = re.compile(r"\s+")
 _IN_STRING = re.compile(r'\\.|(?P<pair>"")|(?P<end>\n)')
 _PAIRS = {"}": "{", ")": "("}
 _OPENS = re.compile(r"\n[^\n]*(?:=|\b(?:from|back|list|check|where|generated|default))[ \t]*`$")
@@ -70,9 +71,9 @@ def outline(path: str, text: str) -> Outline:
 
 
 def _close_statement(frame: _Frame, text: str, end: int, following: int) -> None:
-    begin = frame.begin
-    if text[begin:end].strip():
-        begin += len(text[begin:end]) - len(text[begin:end].lstrip())
+    blank = _BLANK.match(text, frame.begin, end)
+    begin = blank.end() if blank else frame.begin
+    if begin < end:
         frame.statements.append(Statement(begin, end, frame.block))
     frame.begin = following
     frame.block = ()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from migdsl.dialect.boundary import Boundary
+from migdsl.dialect.boundary import Boundary, Way
 from migdsl.dialect.pgquery import SqlError
 from migdsl.dialect.sql import statement
 from migdsl.dialect.tenancy import unconfined
@@ -327,3 +327,81 @@ def test_a_statement_of_any_depth_is_answered():
     assert unconfined(statement(nested), BOUNDARY)
     deep = "SELECT * FROM " + "(SELECT * FROM " * 60 + "users" + ") s" * 60
     assert unconfined(statement(deep), BOUNDARY)
+
+
+# `items` belong to the tenants of their `inv`, `bits` to those of their items.
+BY_WAY = Boundary(
+    BOUNDARY.columns,
+    BOUNDARY.shared,
+    ways={
+        ("public", "items"): Way("inv_id", ("public", "inv"), "id"),
+        ("public", "bits"): Way("item_id", ("public", "items"), "id"),
+        ("public", "loop"): Way("up", ("public", "loop"), "id"),
+    },
+)
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "SELECT * FROM items t JOIN inv p ON p.id = t.inv_id WHERE p.tenant_id = :tenant_id",
+        "SELECT * FROM items t, inv p WHERE t.inv_id = p.id AND :tenant_id = p.tenant_id",
+        "SELECT * FROM items JOIN public.inv ON inv.id = items.inv_id AND inv.tenant_id = :tenant_id",
+        "SELECT * FROM inv p LEFT JOIN items t ON t.inv_id = p.id WHERE p.tenant_id = :tenant_id",
+        "SELECT * FROM inv p WHERE p.tenant_id = :tenant_id AND EXISTS (SELECT FROM items t WHERE t.inv_id = p.id)",
+        "SELECT * FROM bits b JOIN items t ON t.id = b.item_id JOIN inv p ON p.id = t.inv_id WHERE p.tenant_id = :tenant_id",
+        (
+            "SELECT * FROM bits b, items t, inv p, users u WHERE t.id = b.item_id AND p.id = t.inv_id"
+            " AND p.tenant_id = u.tenant_id AND u.tenant_id = :tenant_id"
+        ),
+        "UPDATE items AS t SET x = 1 FROM inv AS p WHERE p.id = t.inv_id AND p.tenant_id = :tenant_id",
+        (
+            "UPDATE bits AS b SET x = 1 FROM items t JOIN inv p ON p.id = t.inv_id"
+            " WHERE t.id = b.item_id AND p.tenant_id = :tenant_id"
+        ),
+        "DELETE FROM items t USING inv p WHERE p.id = t.inv_id AND p.tenant_id = :tenant_id",
+        "SELECT * FROM items WHERE FALSE",
+        "SELECT * FROM (SELECT t.* FROM items t JOIN inv p ON p.id = t.inv_id WHERE p.tenant_id = :tenant_id) s",
+    ],
+)
+def test_by_way_of_another_table(sql: str):
+    assert unconfined(statement(sql), BY_WAY) == []
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "SELECT * FROM items",
+        "SELECT * FROM items WHERE inv_id = :tenant_id",
+        "SELECT * FROM items t JOIN inv p ON p.id = t.inv_id",
+        "SELECT * FROM items t JOIN inv p ON p.id = t.id WHERE p.tenant_id = :tenant_id",
+        "SELECT * FROM items t JOIN inv p ON p.other = t.inv_id WHERE p.tenant_id = :tenant_id",
+        "SELECT * FROM items t JOIN users p ON p.id = t.inv_id WHERE p.tenant_id = :tenant_id",
+        "SELECT * FROM items t LEFT JOIN inv p ON p.id = t.inv_id AND p.tenant_id = :tenant_id",
+        "SELECT * FROM items t FULL JOIN inv p ON p.id = t.inv_id AND p.tenant_id = :tenant_id",
+        "SELECT * FROM inv p RIGHT JOIN items t ON p.id = t.inv_id AND p.tenant_id = :tenant_id",
+        "SELECT * FROM items t JOIN inv p ON p.id = t.inv_id OR p.tenant_id = :tenant_id",
+        "SELECT * FROM items t JOIN inv p ON p.id = t.inv_id JOIN inv q ON q.tenant_id = :tenant_id",
+        "SELECT * FROM items t WHERE t.inv_id IN (SELECT p.id FROM inv p WHERE p.tenant_id = :tenant_id)",
+        "SELECT * FROM items t WHERE EXISTS (SELECT FROM inv p WHERE p.id = t.inv_id AND p.tenant_id = :tenant_id)",
+        "SELECT * FROM bits b JOIN items t ON t.id = b.item_id JOIN inv p ON p.tenant_id = :tenant_id",
+        "SELECT * FROM bits b JOIN inv p ON p.id = b.item_id WHERE p.tenant_id = :tenant_id",
+        "WITH inv AS (SELECT 1 AS id) SELECT * FROM items t JOIN inv p ON p.id = t.inv_id AND p.tenant_id = :tenant_id",
+        "SELECT * FROM items t JOIN inv AS p (tenant_id, id) ON p.id = t.inv_id WHERE p.tenant_id = :tenant_id",
+        "SELECT * FROM items t, (SELECT id, tenant_id FROM z) AS inv WHERE inv.id = t.inv_id AND inv.tenant_id = :tenant_id",
+        "UPDATE items AS t SET inv_id = 2 FROM inv AS p WHERE p.id = t.inv_id AND p.tenant_id = :tenant_id",
+        "UPDATE items AS t SET x = 1 FROM inv AS p WHERE p.tenant_id = :tenant_id",
+        "INSERT INTO items (inv_id) VALUES (1)",
+        "INSERT INTO items (inv_id) SELECT p.id FROM inv p WHERE p.tenant_id = :tenant_id",
+        "SELECT * FROM loop a JOIN loop b ON b.id = a.up AND a.id = b.up",
+    ],
+)
+def test_not_by_this_way(sql: str):
+    found = {f.relation for f in unconfined(statement(sql), BY_WAY)}
+    assert found & {"items", "bits", "loop"}  # not its parent alone
+    assert found <= {"items", "bits", "loop", "inv"}
+
+
+def test_what_would_lead_to_the_tenant_is_said():
+    (found,) = unconfined(statement("SELECT * FROM items"), BY_WAY)
+    assert (found.relation, found.column, found.parent, found.key) == ("items", "inv_id", "inv", "id")

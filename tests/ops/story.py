@@ -154,7 +154,7 @@ class Story:
 
 def _sorted(part: str) -> str:
     if part.startswith("CREATE TYPE") and " AS ENUM (" in part:
-        return part.split("\n")[0]  # PostgreSQL can't take a label away
+        return part.split("\n", maxsplit=1)[0]  # PostgreSQL can't take a label away
     if not part.startswith("CREATE TABLE"):
         return part
     head, *columns, tail = part.split("\n")

@@ -202,3 +202,18 @@ def test_a_foreign_key_that_no_entity_declares_is_refused_by_name(walk: Walk):
     )
     with pytest.raises(CommandError, match=r"column id of public\.users is used by .* strangers_u_fkey on table"):
         story.upgrade("m_expand")
+
+
+def test_rows_whose_tenant_is_known_by_way_of_the_key(walk: Walk):
+    entities = """
+      entity Order in app.orders { id integer key; tenant_id uuid tenant; index (tenant_id, id) }
+      entity Line in app.lines { id integer key; order_id integer -> Order.id; tenant via order_id -> Order }"""
+    ddl = f"""
+      CREATE TABLE orders (id integer PRIMARY KEY, tenant_id uuid NOT NULL); CREATE INDEX ON orders (tenant_id, id);
+      CREATE TABLE lines (id integer PRIMARY KEY, order_id integer NOT NULL REFERENCES orders);
+      INSERT INTO orders SELECT n, '{T1}' FROM generate_series(1, 9) AS n;
+      INSERT INTO lines SELECT id * 10, id FROM orders"""
+    joined = """SELECT count(*), min(format_type(a.atttypid, NULL)) FROM lines JOIN orders ON orders.id = order_id
+                  JOIN pg_attribute AS a ON (a.attrelid, a.attname) = ('lines'::regclass, 'order_id')"""
+    text = mig(entities, change("retype id bigint", entity="Order"))
+    walk(text, ddl, looks={"cutover": sees(joined, (9, "bigint")), "back cutover": sees(joined, (9, "integer"))})

@@ -108,7 +108,9 @@ def test_each_trap_has_a_test(trap: str):
 
 
 @both_versions
-@pytest.mark.parametrize(("old", "new"), [("name", "name_full"), ("name_full", "name"), ("name", "nam"), ("name", "Name")])
+@pytest.mark.parametrize(
+    ("old", "new"), [("name", "name_full"), ("name_full", "name"), ("name", "nam"), ("name", "Name")]
+)
 def test_a_rename_to_a_name_that_is_part_of_another(walk: Walk, old: str, new: str):
     """Beside columns, constraints and an index whose names and expressions hold the same letters."""
     kept = "rename_name_full_names"
@@ -138,7 +140,7 @@ def test_a_rename_to_a_name_that_is_part_of_another(walk: Walk, old: str, new: s
     )
 
 
-HOSTILE = ("select", 'a"b''c', "Grüße %s {x}", "名前 -- /*", "x" * 63)
+HOSTILE = ("select", 'a"b' "c", "Grüße %s {x}", "名前 -- /*", "x" * 63)
 
 
 @pytest.mark.parametrize("name", HOSTILE)
@@ -159,7 +161,7 @@ def test_every_name_is_hostile(walk: Walk, name: str):
           unique ("t id", feels) as "u {short.replace('"', '""')}"
           index (feels) as "i {short.replace('"', '""')}"
           check `{q} > 0` as "c {short.replace('"', '""')}"
-          enum feels add {said[:-1]}!" after {said}
+          enum feels add {said[:-1][:40]}!" after {said}
           comment feels {said}
         }}""",
         f"""create Other in app."o {short.replace('"', '""')}" {{
@@ -210,7 +212,11 @@ CREATE TRIGGER "a stamp" BEFORE UPDATE ON users FOR EACH ROW EXECUTE FUNCTION st
 def test_a_trigger_that_stamps_rows_goes_on_stamping(walk: Walk):
     """The backfill stamps them too, once; it is there in the end as it was."""
     stamped = "SELECT count(*) FROM users WHERE updated_at IS NOT NULL"
-    walk(mig(USERS, CONTACT), f"{USERS_DDL};{SEED}{STAMP}", {"expand": sees(stamped, (0,)), "backfill": sees(stamped, (7,))})
+    walk(
+        mig(USERS, CONTACT),
+        f"{USERS_DDL};{SEED}{STAMP}",
+        {"expand": sees(stamped, (0,)), "backfill": sees(stamped, (7,))},
+    )
 
 
 def test_a_row_filter_stops_a_revision_that_fills(walk: Walk, request: pytest.FixtureRequest):
@@ -222,9 +228,7 @@ def test_a_row_filter_stops_a_revision_that_fills(walk: Walk, request: pytest.Fi
     ALTER ROLE {role} NOBYPASSRLS;
     ALTER TABLE users OWNER TO {role}; ALTER TABLE tenants OWNER TO {role}; ALTER SCHEMA public OWNER TO {role};
     DO $$ BEGIN EXECUTE format('GRANT CREATE ON DATABASE %I TO {role}', current_database()); END $$"""
-    text = mig(
-        USERS.replace("text?    pii", "text     pii"), change("optional email { back `username || '@none'` }")
-    )
+    text = mig(USERS.replace("text?    pii", "text     pii"), change("optional email { back `username || '@none'` }"))
     story = walk(text, ddl, looks=None)
     request.addfinalizer(lambda: story.execute(f"DROP OWNED BY {role} CASCADE; DROP ROLE {role}"))
     mine = Story(story.server, make_conninfo_url(story.url, role), story.folder, story.connection, story.name)
@@ -259,7 +263,7 @@ PARTITIONED = (
     "operation",
     [
         "add note text?",
-        "drop age irreversible because \"unread\"",
+        'drop age irreversible because "unread"',
         "rename nick to name",
         "require age { from `0` }",
         "optional nick",
@@ -277,7 +281,7 @@ PARTITIONED = (
 def test_partitioned_tables_are_refused_by_every_operation(walk: Walk, operation: str):
     story = walk(mig(ENTITIES, change(operation, entity="Member")), PARTITIONED, looks=None)
     before = story.dump()
-    with pytest.raises(CommandError, match=r"members is partitioned, which this release can not migrate"):
+    with pytest.raises(CommandError, match=r"members is (partitioned|inherited), which"):
         story.upgrade("m_expand")
     assert story.dump() == before
 
@@ -307,7 +311,9 @@ def test_a_replica_identity_that_a_publication_could_not_live_with(walk: Walk, k
         story.upgrade("m_expand")
         story.execute("UPDATE members SET age = 1")
         story.downgrade()
-        assert story.rows("SELECT relreplident = %s FROM pg_class WHERE relname = 'members'".replace("%s", f"'{was[0].lower()}'")) == [(True,)]
+        assert story.rows(
+            "SELECT relreplident = %s FROM pg_class WHERE relname = 'members'".replace("%s", f"'{was[0].lower()}'")
+        ) == [(True,)]
     finally:
         story.execute("DROP PUBLICATION told")
 
@@ -347,7 +353,12 @@ def test_rows_that_come_move_and_go_while_the_backfill_waits(walk: Walk):
         holder.rollback()
         job.join()
     assert done == [0]
-    assert story.rows("SELECT id FROM users WHERE contact_email IS DISTINCT FROM coalesce(email, username || '@example.com')") == []
+    assert (
+        story.rows(
+            "SELECT id FROM users WHERE contact_email IS DISTINCT FROM coalesce(email, username || '@example.com')"
+        )
+        == []
+    )
     assert story.rows("SELECT count(*) FROM users") == [(13,)]
     assert story.job("reconcile") == 0
     story.downgrade()
@@ -412,16 +423,14 @@ PREPARE renamed (bigint, text) AS UPDATE users SET username = $2 WHERE id = $1""
 @both_versions
 def test_prepared_statements_that_list_their_columns_survive(walk: Walk):
     """A pool's connections, prepared before: what names its columns goes on in every phase, `*` fails as the plan says."""
-    story = walk(mig(USERS, CONTACT), f"{USERS_DDL};{SEED}", looks=None)
-    number = 0
+    text = mig(USERS, change("add note text? { from `email`; back email = `note` }", "drop email after 30d"))
+    story = walk(text, f"{USERS_DDL};{SEED}", looks=None)
 
-    def check(pool: psycopg.Connection) -> None:
-        nonlocal number
-        number += 1
+    def check(pool: psycopg.Connection, name: str) -> None:
         assert pool.execute(f"EXECUTE listed ('{T1}')").fetchall()
-        assert pool.execute(f"EXECUTE saved ('{T1}', 'p{number}')").fetchall()
-        pool.execute(f"EXECUTE renamed (1, 'first {number}')")
-        for star in (f"EXECUTE star ('{T1}')", f"EXECUTE returned ('{T1}', 'r{number}')"):
+        assert pool.execute(f"EXECUTE saved ('{T1}', '{name}')").fetchall()
+        pool.execute(f"EXECUTE renamed (1, 'first {name}')")
+        for star in (f"EXECUTE star ('{T1}')", f"EXECUTE returned ('{T1}', 'r {name}')"):
             with pytest.raises(psycopg.errors.FeatureNotSupported, match="cached plan must not change result type"):
                 pool.execute(star)
 
@@ -429,14 +438,11 @@ def test_prepared_statements_that_list_their_columns_survive(walk: Walk):
         pool.execute(PREPARED)
         pool.execute(f"EXECUTE star ('{T1}')")
         story.upgrade("m_expand")
-        check(pool)
+        check(pool, "expanded")
         assert story.job("backfills") == 0
-        for phase, stage in (("enforce", "live"), ("contract", "complete")):
-            # Whoever wrote here was old code: the soak begins after it.
-            story.stage(stage)
-            story.upgrade(f"m_{phase}")
-        check(pool)
+        story.stage("live")
+        story.stage("complete")
+        story.upgrade("m_contract")
+        check(pool, "contracted")
     runbook = next((story.folder / "docs").rglob("m.md")).read_text(encoding="utf-8")
-    assert "explicit column lists, or pools reconnect" in runbook
-
-
+    assert "xplicit column lists, or pools reconnect" in runbook

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from migdsl.diagnostics import Diagnostic, Label, Severity
 from migdsl.semantics.model import AddColumn, AddConstraint, Change, CheckedModule, Constraint, DropConstraint, Table
@@ -11,33 +11,36 @@ from migdsl.semantics.phrases import called
 
 def check(module: CheckedModule) -> Iterator[Diagnostic]:
     """Exclusion constraints on renamed columns, and foreign keys that point at what is renamed or dropped."""
+    keys = foreign_keys(module)
     for change in module.changes:
         for operation in change.operations:
             if isinstance(operation, AddConstraint) and operation.replaces and operation.replaces.kind == "exclude":
                 yield _excluded(change, operation.replaces)
             elif isinstance(operation, AddColumn) and operation.like is not None:
-                yield from _pointed_at(module, change, operation)
+                yield from _pointed_at(keys, change, operation)
             elif isinstance(operation, DropConstraint) and operation.constraint.kind == "unique":
-                yield from _needed(module, change, operation)
+                yield from _needed(keys, change, operation)
 
 
-def pointing(module: CheckedModule, table: Table) -> Iterator[tuple[Table, Constraint, tuple[str, ...]]]:
-    """Foreign keys to a table that stay, with their own table and the columns that they point at."""
-    for other in module.tables:
-        gone = {id(c) for c in _dropped(module, other)}
-        for constraint in other.constraints:
-            if (
-                constraint.target is not None
-                and constraint.target.entity == table.entity
-                and id(constraint) not in gone
-            ):
-                yield other, constraint, constraint.target.columns or table.key
+ForeignKeys = Mapping[str, list[tuple[Table, Constraint, tuple[str, ...]]]]
 
 
-def _dropped(module: CheckedModule, table: Table) -> Iterator[Constraint]:
-    for change in module.changes:
-        if change.table.entity == table.entity:
-            yield from (o.constraint for o in change.operations if isinstance(o, DropConstraint))
+def foreign_keys(module: CheckedModule) -> ForeignKeys:
+    """Foreign keys that stay, with their own table and the columns that they name, by the entity that they point at."""
+    gone = {id(o.constraint) for c in module.changes for o in c.operations if isinstance(o, DropConstraint)}
+    found: dict[str, list[tuple[Table, Constraint, tuple[str, ...]]]] = {}
+    for table in module.tables:
+        for constraint in table.constraints:
+            target = constraint.target
+            if target is not None and id(constraint) not in gone:
+                found.setdefault(target.entity, []).append((table, constraint, target.columns))
+    return found
+
+
+def pointing(keys: ForeignKeys, table: Table) -> Iterator[tuple[Table, Constraint, tuple[str, ...]]]:
+    """Those that point at a table, with their own table and the columns that they point at."""
+    for other, constraint, columns in keys.get(table.entity, ()):
+        yield other, constraint, columns or table.key
 
 
 def _excluded(change: Change, constraint: Constraint) -> Diagnostic:
@@ -54,9 +57,9 @@ def _excluded(change: Change, constraint: Constraint) -> Diagnostic:
     )
 
 
-def _pointed_at(module: CheckedModule, change: Change, operation: AddColumn) -> Iterator[Diagnostic]:
+def _pointed_at(keys: ForeignKeys, change: Change, operation: AddColumn) -> Iterator[Diagnostic]:
     old = operation.like or ""
-    for other, constraint, columns in pointing(module, change.table):
+    for other, constraint, columns in pointing(keys, change.table):
         if old in columns:
             yield Diagnostic(
                 "MIG415",
@@ -69,8 +72,8 @@ def _pointed_at(module: CheckedModule, change: Change, operation: AddColumn) -> 
             )
 
 
-def _needed(module: CheckedModule, change: Change, operation: DropConstraint) -> Iterator[Diagnostic]:
-    for other, constraint, columns in pointing(module, change.table):
+def _needed(keys: ForeignKeys, change: Change, operation: DropConstraint) -> Iterator[Diagnostic]:
+    for other, constraint, columns in pointing(keys, change.table):
         if set(columns) == set(operation.constraint.columns):
             yield Diagnostic(
                 "MIG415",

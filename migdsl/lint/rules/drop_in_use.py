@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from migdsl.diagnostics import Diagnostic, Label, Severity
-from migdsl.lint.rules.cannot_follow import pointing
+from migdsl.lint.rules.cannot_follow import ForeignKeys, foreign_keys, pointing
 from migdsl.semantics.model import (
     AddColumn,
     AddConstraint,
@@ -20,11 +20,12 @@ from migdsl.source import Span
 
 def check(module: CheckedModule) -> Iterator[Diagnostic]:
     """Every use of a dropped column, all in one diagnostic."""
+    keys = foreign_keys(module)
     for change in module.changes:
         for operation in change.operations:
             if isinstance(operation, DropColumn):
                 uses = list(_uses(change, operation.column.name))
-                uses += _pointing(module, change, operation)
+                uses += _pointing(keys, change, operation)
                 if uses:
                     yield _diagnostic(change, operation, uses)
 
@@ -48,10 +49,10 @@ def _uses(change: Change, name: str) -> Iterator[tuple[Span, str]]:
             yield other.span, f"the new {other.constraint.kind} uses it"
 
 
-def _pointing(module: CheckedModule, change: Change, operation: DropColumn) -> Iterator[tuple[Span, str]]:
+def _pointing(keys: ForeignKeys, change: Change, operation: DropColumn) -> Iterator[tuple[Span, str]]:
     """Foreign keys of others; of a column that is renamed another rule speaks."""
     renamed = {o.like for o in change.operations if isinstance(o, AddColumn)}
-    for other, constraint, columns in pointing(module, change.table):
+    for other, constraint, columns in pointing(keys, change.table):
         # Its own foreign keys have been told of, if the column is on their side too.
         if operation.column.name in columns and operation.column.name not in renamed and other is not change.table:
             yield constraint.span, f"a foreign key of `{other.entity}` points at it"

@@ -18,7 +18,9 @@ DEFAULT_LOCK = "SHARE UPDATE EXCLUSIVE"
 def check(module: CheckedModule) -> Iterator[Diagnostic]:
     """Every statement, and whether there is a way back."""
     found = [(c.table.database, o) for c in module.changes for o in c.operations if isinstance(o, RawSql)]
-    boundaries = {database: routes.boundary(module.every, database) for database in dict.fromkeys(name for name, _ in found)}
+    boundaries = {
+        database: routes.boundary(module.every, database) for database in dict.fromkeys(name for name, _ in found)
+    }
     for database, operation in found:
         yield from _operation(operation, boundaries[database])
 

@@ -47,14 +47,14 @@ def _diagnostic(change: Change, operation: RetypeColumn, reason: Reason) -> Diag
 
 
 def _reasons(change: Change, operation: RetypeColumn) -> Iterator[Reason]:
-    yield from _of_column(change, operation)
+    yield from _of_column(operation)
     yield from _of_table(change, operation)
     if not operation.in_place:
         yield from _of_neighbours(change, operation)
 
 
-def _of_column(change: Change, operation: RetypeColumn) -> Iterator[Reason]:
-    column, table = operation.column, change.table
+def _of_column(operation: RetypeColumn) -> Iterator[Reason]:
+    column = operation.column
     if operation.plain and column.type.sql == operation.to.type.sql:
         yield "it is of that type", column.span, f"{column.type.sql} already", "take the line out"
     if column.tenant:
@@ -64,9 +64,6 @@ def _of_column(change: Change, operation: RetypeColumn) -> Iterator[Reason]:
         yield "it is generated", column.span, "computed by the database", help_
     if column.identity is not None and operation.to.type.base not in WHOLE:
         yield "it is an identity", column.span, "numbers the rows", f"such a column is one of {', '.join(WHOLE)}"
-    if table.scope == "via":
-        help_ = "retype it by a migration of your own, or give the table a tenant column first"
-        yield "its table has its tenant by way of another", table.span, "batches can't be confined yet", help_
 
 
 def _of_table(change: Change, operation: RetypeColumn) -> Iterator[Reason]:

@@ -42,7 +42,9 @@ def _keys(module: CheckedModule) -> Iterator[Diagnostic]:
                 if found == change.table.key:
                     title = f"({', '.join(found)}) is the key of `{change.table.entity}` already"
                     label = Label(operation.span, "nothing would change")
-                    yield Diagnostic("MIG424", Severity.ERROR, title, label, help="take the line out, or name other columns")
+                    yield Diagnostic(
+                        "MIG424", Severity.ERROR, title, label, help="take the line out, or name other columns"
+                    )
 
 
 def _known_by(change: Change, operation: RetypeColumn, declared: tuple[Reference, ...]) -> tuple[Span, str] | None:

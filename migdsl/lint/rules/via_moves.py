@@ -49,9 +49,13 @@ def _unsure(module: CheckedModule, table: Table) -> Iterator[Diagnostic]:
         if here is not None and column is not None and column.nullable:
             title = f"`{here.entity}.{column.name}` says whose a row is, and may be NULL"
             body = "A row whose tenant can't be told is filled by no batch and seen by no check."
-            help_ = f"if the database has it NOT NULL already: {column.name} {column.type.sql}; if not, make it so first"
+            help_ = (
+                f"if the database has it NOT NULL already: {column.name} {column.type.sql}; if not, make it so first"
+            )
             label = Label(column.span, "leads to the tenant")
-            yield Diagnostic("MIG304", Severity.ERROR, title, label, body=body, help=help_, fix=_required(column.null_span))
+            yield Diagnostic(
+                "MIG304", Severity.ERROR, title, label, body=body, help=help_, fix=_required(column.null_span)
+            )
         here = next((t for t in module.every if t.entity == hop.entity), None)
 
 
@@ -79,13 +83,15 @@ def _moving(module: CheckedModule, change: Change) -> Iterator[Diagnostic]:
 def _columns(operation: ColumnOperation) -> set[str]:
     if isinstance(operation, AddColumn):
         return {operation.like or "", *(back.column for back in operation.backs)}
-    in_place = isinstance(operation, RetypeColumn) and operation.in_place
-    return set() if in_place else {operation.column.name}
+    # Its name stays, and what points at it gets the same type in the same moment.
+    return set() if isinstance(operation, RetypeColumn) else {operation.column.name}
 
 
 def _said(span: Span, what: str, change: Change) -> Diagnostic:
     title = f"{what} tells whose the rows of `{change.table.entity}` are, and can't change at the same time"
-    more = () if change.span.start <= span.start < change.span.end else (Label(change.table.span, "belongs by way of it"),)
+    more = (
+        () if change.span.start <= span.start < change.span.end else (Label(change.table.span, "belongs by way of it"),)
+    )
     help_ = "do the one in a migration of its own, and the other in the next"
     return Diagnostic("MIG429", Severity.ERROR, title, Label(span, "changed here"), more, help=help_)
 

@@ -20,6 +20,7 @@ from migdsl.runtime.routing.stages import POLICIES, Policy, Side, Stage, is_stag
 from migdsl.runtime.routing.standing import Pace, Standings
 
 _LOG: Final = logging.getLogger("migdsl.routing")
+_QUIET_S: Final = 1.0
 Clock = Callable[[], float]
 
 
@@ -36,6 +37,7 @@ class Core:
     policies: Mapping[Stage, Policy] = field(default_factory=lambda: POLICIES)
     clock: Clock = time.monotonic
     standings: Standings = field(init=False)
+    told: dict[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.standings = Standings(self.pace, self.clock)
@@ -54,15 +56,15 @@ class Core:
         if step.verdict != "stays":
             self.meters.count(m.MOVES, self.migration, step.stage, step.verdict)
             level = {"moves": logging.INFO, "held": logging.WARNING, "refused": logging.ERROR}[step.verdict]
-            self.log(level, "stage", tenant=tenant, stage=step.stage, flag=variant, verdict=step.verdict)
+            said = self.log if step.verdict == "moves" else self.log_at_times
+            said(level, "stage", tenant=tenant, stage=step.stage, flag=variant, verdict=step.verdict)
         return self.policies[step.stage]
 
     def unanswered(self, tenant: str, asked: float, why: str) -> Policy:
         """The last known stage, else the default's. Raises StageUnknownError where there is neither."""
         self.meters.count(m.FLAG_ERRORS, self.migration)
-        self.standings.unanswered(tenant, asked)
-        stage = self.standings.known(tenant) or (self.fallback and self.fallback.stage(tenant))
-        self.log(logging.WARNING, "flag_error", tenant=tenant, error=why, stage=stage or "unknown")
+        stage = self.standings.unanswered(tenant, asked, self.fallback.stage(tenant) if self.fallback else None)
+        self.log_at_times(logging.WARNING, "flag_error", tenant=tenant, error=why, stage=stage or "unknown")
         if stage:
             return self.policies[stage]
         reason = self.fallback.reason() if self.fallback else "it has no default"
@@ -105,6 +107,13 @@ class Core:
         """How many tenants are in each stage."""
         found = self.standings.census()
         return [Sample(m.TENANTS, {"migration": self.migration, "stage": s}, found[s]) for s in self.policies]
+
+    def log_at_times(self, level: int, event: str, **about: object) -> None:
+        """One structured line, of an event that may befall all tenants at once: the counters have the rest."""
+        now = self.clock()
+        if now - self.told.get(event, -_QUIET_S) >= _QUIET_S:
+            self.told[event] = now
+            self.log(level, event, **about)
 
     def log(self, level: int, event: str, **about: object) -> None:
         """One structured line."""

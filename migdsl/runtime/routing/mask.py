@@ -53,6 +53,11 @@ class Mask:
 _ABSENT: Final = object()
 
 
+def lock_name(migration: str, tenant: str, key: str) -> str:
+    """The name of the lock that the writers of one row take; `key` is its text."""
+    return f"{migration} {tenant} {key}"
+
+
 def key_text(key: Key | None) -> str:
     """A row's key as a JSON array of text, as the ledger has them; `[]` where none was given."""
     parts = () if key is None else key if isinstance(key, tuple) else (key,)

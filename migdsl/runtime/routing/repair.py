@@ -15,6 +15,7 @@ from typing import Any, Final, Protocol
 
 from migdsl.runtime.routing import sql
 from migdsl.runtime.routing.errors import RoutingError
+from migdsl.runtime.routing.mask import lock_name
 from migdsl.runtime.routing.stages import Side, Stage
 
 _LOG: Final = logging.getLogger("migdsl.routing")
@@ -146,13 +147,15 @@ class LogRecorder:
 
 @dataclass(frozen=True, slots=True)
 class Repair:
-    """An open line of the ledger; `key` holds the key's parts as text."""
+    """An open line of the ledger: `side` lacks a write. `key` holds the key's parts as text, `lock` is the name for
+    `advisory_lock` under which the row's writers take turns."""
 
     id: int
     tenant: str
     side: Side
     key: tuple[str, ...]
     subject: str
+    lock: str
 
 
 def open_repairs(connection: object, migration: str) -> list[Repair]:
@@ -160,7 +163,8 @@ def open_repairs(connection: object, migration: str) -> list[Repair]:
     found = []
     for number, subject in sql.rows(connection, _OPEN, {"migration": migration}):
         tenant, side, key = json.loads(str(subject))
-        found.append(Repair(int(str(number)), tenant, side, tuple(json.loads(key)), str(subject)))
+        lock = lock_name(migration, tenant, key)
+        found.append(Repair(int(str(number)), tenant, side, tuple(json.loads(key)), str(subject), lock))
     return found
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from operator import eq
-from typing import Any, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 from migdsl.runtime.routing import decorators, pins, sql
 from migdsl.runtime.routing.compare import Equal, Pair, Shadow
@@ -15,7 +15,7 @@ from migdsl.runtime.routing.core import Clock, Core
 from migdsl.runtime.routing.errors import named
 from migdsl.runtime.routing.fallback import Fallback
 from migdsl.runtime.routing.flags import Flags
-from migdsl.runtime.routing.mask import Key, Mask, key_text
+from migdsl.runtime.routing.mask import Key, Mask, key_text, lock_name
 from migdsl.runtime.routing.meters import Meters, text
 from migdsl.runtime.routing.repair import Failure, LogRecorder, Recorder
 from migdsl.runtime.routing.stages import Policy, Side, Stage
@@ -23,6 +23,7 @@ from migdsl.runtime.routing.standing import Pace
 from migdsl.runtime.routing.threads import ShadowThreads
 
 T = TypeVar("T")
+P = ParamSpec("P")
 Lock = Callable[[Any, str], None]
 
 
@@ -123,11 +124,11 @@ class Migration:
         """The tenants that this process knows, with their stage."""
         return self.core.standings.stages()
 
-    def reads(self, *, new: Callable[..., T], **where: str) -> Callable[[Callable[..., T]], Callable[..., T]]:
+    def reads(self, *, new: Callable[P, T], **where: str) -> Callable[[Callable[P, T]], Callable[P, T]]:
         """Decorator of the function that reads the old side; `where` names its arguments (`tenant`, `key`, `on`)."""
         return decorators.routed(self.at, "read", new, **where)
 
-    def writes(self, *, new: Callable[..., T], **where: str) -> Callable[[Callable[..., T]], Callable[..., T]]:
+    def writes(self, *, new: Callable[P, T], **where: str) -> Callable[[Callable[P, T]], Callable[P, T]]:
         """Decorator of the function that writes the old side; its `key` has to be named."""
         return decorators.routed(self.at, "write", new, **where)
 
@@ -201,7 +202,7 @@ class At:
         """Waits for the row's other writers, where the migration has a lock. Call it before a read that a write is
         going to rest on; `write` calls it too."""
         if self.migration.lock is not None:
-            self.migration.lock(self.on, f"{self.migration.core.migration} {self.tenant} {key_text(key)}")
+            self.migration.lock(self.on, lock_name(self.migration.core.migration, self.tenant, key_text(key)))
 
     def _second(self, side: Side, run: Callable[..., object], key: Key) -> None:
         try:

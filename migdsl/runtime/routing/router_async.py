@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import AbstractContextManager, asynccontextmanager
 from dataclasses import dataclass
 from operator import eq
-from typing import Any, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 from migdsl.runtime.routing import decorators, pins, sql
 from migdsl.runtime.routing.compare import Equal, Pair, Shadow
@@ -16,7 +16,7 @@ from migdsl.runtime.routing.core import Clock, Core
 from migdsl.runtime.routing.errors import named
 from migdsl.runtime.routing.fallback import Fallback
 from migdsl.runtime.routing.flags import AsyncFlags
-from migdsl.runtime.routing.mask import Key, Mask, key_text
+from migdsl.runtime.routing.mask import Key, Mask, key_text, lock_name
 from migdsl.runtime.routing.meters import Meters, text
 from migdsl.runtime.routing.repair import AsyncRecorder, Failure, LogRecorder
 from migdsl.runtime.routing.stages import Policy, Side, Stage
@@ -24,8 +24,8 @@ from migdsl.runtime.routing.standing import Pace
 from migdsl.runtime.routing.tasks import ShadowTasks
 
 T = TypeVar("T")
+P = ParamSpec("P")
 AsyncLock = Callable[[Any, str], Awaitable[None]]
-Routed = Callable[[Callable[..., Awaitable[T]]], Callable[..., Awaitable[T]]]
 
 
 class AsyncRouter:
@@ -113,11 +113,15 @@ class AsyncMigration:
         """The tenants that this process knows, with their stage."""
         return self.core.standings.stages()
 
-    def reads(self, *, new: Callable[..., Awaitable[T]], **where: str) -> Routed[T]:
+    def reads(
+        self, *, new: Callable[P, Coroutine[Any, Any, T]], **where: str
+    ) -> Callable[[Callable[P, Coroutine[Any, Any, T]]], Callable[P, Coroutine[Any, Any, T]]]:
         """Decorator of the function that reads the old side; `where` names its arguments (`tenant`, `key`, `on`)."""
         return decorators.routed(self.at, "read", new, **where)
 
-    def writes(self, *, new: Callable[..., Awaitable[T]], **where: str) -> Routed[T]:
+    def writes(
+        self, *, new: Callable[P, Coroutine[Any, Any, T]], **where: str
+    ) -> Callable[[Callable[P, Coroutine[Any, Any, T]]], Callable[P, Coroutine[Any, Any, T]]]:
         """Decorator of the function that writes the old side; its `key` has to be named."""
         return decorators.routed(self.at, "write", new, **where)
 
@@ -189,7 +193,8 @@ class AsyncAt:
     async def lock(self, key: Key) -> None:
         """As `At.lock`."""
         if self.migration.lock is not None:
-            await self.migration.lock(self.on, f"{self.migration.core.migration} {self.tenant} {key_text(key)}")
+            name = lock_name(self.migration.core.migration, self.tenant, key_text(key))
+            await self.migration.lock(self.on, name)
 
     async def _second(self, side: Side, run: Callable[..., Awaitable[object]], key: Key) -> None:
         try:

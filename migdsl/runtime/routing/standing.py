@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections import Counter, OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from migdsl.runtime.routing.moves import Move, move
 from migdsl.runtime.routing.stages import Stage
@@ -30,6 +30,7 @@ class _Standing:
     seen: float  # when the flag last said this stage, or when it was taken on the way to another
     checked: float
     walking: bool = False
+    guessed: bool = False  # nobody said so: any answer of the flag is right after it
 
 
 class Standings:
@@ -51,15 +52,17 @@ class Standings:
             return known.stage
 
     def known(self, tenant: str) -> Stage | None:
-        """The tenant's last known stage, however old."""
+        """The tenant's last known stage, however old; None where it was only guessed."""
         with self._lock:
             known = self._tenants.get(tenant)
-            return None if known is None else known.stage
+            return None if known is None or known.guessed else known.stage
 
     def observe(self, tenant: str, wanted: Stage, asked: float) -> Move:
         """Takes in that the flag, asked at `asked` on the clock, said `wanted`; the step that the tenant makes."""
         with self._lock:
             known = self._tenants.get(tenant)
+            if known is not None and known.guessed:
+                known = None
             if known is not None and known.checked > asked:
                 return Move(known.stage, "stays")  # somebody who asked later was answered sooner
             if known is None:
@@ -74,12 +77,19 @@ class Standings:
             self._trim(tenant)
             return step
 
-    def unanswered(self, tenant: str, asked: float) -> None:
-        """The flag service failed: the last known stage is good for another ttl, so that nobody storms it."""
+    def unanswered(self, tenant: str, asked: float, guess: Stage | None) -> Stage | None:
+        """The flag service failed: the last known stage, or else the guess, is good for another ttl, so that nobody
+        storms it."""
         with self._lock:
             known = self._tenants.get(tenant)
-            if known is not None and known.checked <= asked:
-                self._tenants[tenant] = _Standing(known.stage, known.seen, asked, known.walking)
+            if known is None or known.guessed:
+                known = None if guess is None else _Standing(guess, asked, asked, guessed=True)
+            if known is None:
+                return None
+            if known.checked <= asked:
+                self._tenants[tenant] = replace(known, checked=asked)
+                self._trim(tenant)
+            return known.stage
 
     def stages(self) -> dict[str, Stage]:
         """All tenants that are known, with their stage."""

@@ -85,6 +85,21 @@ def texts(node: Node, context: Context) -> tuple[ast.Text, ...]:
     return tuple(text(token, context) for token in tokens(node, "STRING"))
 
 
+def labels(node: Node, context: Context) -> tuple[ast.Text, ...]:
+    """The strings among a node's children, as labels of an enum."""
+    found = texts(node, context)
+    for token, label in zip(tokens(node, "STRING"), found, strict=True):
+        size = len(label.value.encode("utf-8", "replace"))
+        if size > 63:
+            _complain(
+                context,
+                token,
+                "this is no label that PostgreSQL could hold",
+                f"an enum's label has at most 63 bytes; this has {size}",
+            )
+    return found
+
+
 def number(token: Token, context: Context) -> ast.Number:
     """A number with its unit, as written."""
     return ast.Number(str(token), context.span(token))
@@ -135,7 +150,7 @@ def type_of(node: Node, context: Context) -> ast.Type:
     span = context.span(node)
     if node.data == "enum_type":
         called = name(subtrees(node, "name")[0], context)
-        return ast.Type(called.text, None, called.quoted, (), "", 0, texts(node, context), span)
+        return ast.Type(called.text, None, called.quoted, (), "", 0, labels(node, context), span)
     if node.data == "type":
         head, tail = _around(node, "type_args")
         return ast.Type(" ".join(head), None, False, args, " ".join(tail), dimensions, None, span)

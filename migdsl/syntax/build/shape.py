@@ -64,7 +64,7 @@ def _extend_enum(node: Node, context: Context) -> ast.ExtendEnum:
     beside = nodes.subtrees(place)[0] if place else None
     return ast.ExtendEnum(
         nodes.names(node, context)[0],
-        nodes.texts(node, context)[0],
+        nodes.labels(node, context)[0],
         str(beside.data).removeprefix("enum_") if beside else None,
         nodes.texts(beside, context)[0] if beside else None,
         nodes.allows(node, context),

@@ -26,7 +26,7 @@ class Switch:
     down: Exception | None = None
     asked: list[str] = field(default_factory=list)
 
-    def variant(self, flag: str, tenant: str) -> str:
+    def variant(self, flag: str, tenant: str) -> str:  # noqa: ARG002 (one flag for all)
         self.asked.append(tenant)
         if self.down is not None:
             raise self.down
@@ -42,7 +42,7 @@ class Memory:
 
     failures: list[Failure] = field(default_factory=list)
 
-    def record(self, failure: Failure, on: object | None) -> None:
+    def record(self, failure: Failure, on: object | None) -> None:  # noqa: ARG002 (memory needs no connection)
         self.failures.append(failure)
 
     async def record_async(self, failure: Failure, on: object | None) -> None:

@@ -152,9 +152,21 @@ def test_an_answer_is_good_for_the_ttl_and_few_tenants_are_remembered():
     clock.now += 0.2
     assert known.fresh("a") is None
     assert known.known("a") == "shadow"
-    known.unanswered("a", clock.now)
+    assert known.unanswered("a", clock.now, "off") == "shadow"
     assert known.fresh("a") == "shadow"
     known.observe("b", "off", clock.now)
     assert known.fresh("a") == "shadow"  # used, so that b is the one to be forgotten
     known.observe("c", "off", clock.now)
     assert known.stages() == {"a": "shadow", "c": "off"}
+
+
+def test_a_guess_is_good_for_the_ttl_and_binds_nobody():
+    """A default of `complete` must not keep a tenant from what the flag says once it answers."""
+    clock = Clock()
+    known = Standings(Pace(ttl=5), clock)
+    assert known.unanswered("a", clock.now, None) is None
+    assert known.unanswered("a", clock.now, "complete") == "complete"
+    assert known.fresh("a") == "complete"
+    assert known.known("a") is None
+    assert known.observe("a", "shadow", clock.now).stage == "shadow"
+    assert known.known("a") == "shadow"

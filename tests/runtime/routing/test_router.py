@@ -37,7 +37,7 @@ class Both:
         recorder = settings.pop("recorder", self.memory)
         made = Router if kind == "threads" else AsyncRouter
         self.router: Any = made(self.switch, recorder, pace=self.pace, clock=self.clock)
-        self.users = self.router.migration("users_email", **settings)
+        self.users: Any = self.router.migration("users_email", **settings)
 
     def read(self, sides: Sides) -> object:
         if self.kind == "threads":
@@ -115,7 +115,7 @@ def test_the_authoritative_write_fails_the_request_and_nothing_else_is_written(b
         both.write(sides)
     assert sides.touched == [f"write {first}"]
     assert both.memory.failures == []
-    assert f'operation="write"}} 1' in both.router.metrics()
+    assert 'operation="write"} 1' in both.router.metrics()
 
 
 @pytest.mark.parametrize("stage", ["dualwrite", "shadow", "live", "rampdown"])
@@ -255,6 +255,8 @@ def test_without_an_answer_the_default_stands(kind: str):
     both = Both(kind, default="live")
     both.switch.down = ConnectionError("down")
     assert both.stage() == "live"
+    assert both.stage() == "live"
+    assert both.switch.asked == ["t"]
     both.switch.down, both.switch.stage = None, "rampdown"
     both.later()
     assert both.stage() == "rampdown"

@@ -28,7 +28,9 @@ class Reads:
     """Serves reads in stage shadow through a router of either kind, then waits for the comparisons."""
 
     def __init__(self, kind: str, **shadow: Any) -> None:
-        self.kind, self.shadow = kind, Shadow(**{"recheck": 0.0, "budget": 1e9, "max_age": 1e9, "timeout": 60.0, **shadow})
+        self.kind, self.shadow = kind, Shadow(
+            **{"recheck": 0.0, "budget": 1e9, "max_age": 1e9, "timeout": 60.0, **shadow}
+        )
         self.switch = Switch("shadow")
 
     def serve(self, *reads: tuple[Read, Read], on: object = None, stage: str = "shadow") -> m.Meters:
@@ -77,7 +79,9 @@ def kind(request: pytest.FixtureRequest) -> str:
     return request.param
 
 
-@pytest.mark.parametrize(("stage", "compared"), [("off", 0), ("dualwrite", 0), ("shadow", 1), ("live", 1), ("rampdown", 0)])
+@pytest.mark.parametrize(
+    ("stage", "compared"), [("off", 0), ("dualwrite", 0), ("shadow", 1), ("live", 1), ("rampdown", 0)]
+)
 def test_shadow_and_live_are_compared(kind: str, stage: str, compared: int):
     assert counts(Reads(kind).serve((always(1), always(1)), stage=stage)) == (compared, 0, 0)
 
@@ -91,9 +95,7 @@ def test_a_difference_is_counted_and_said_without_values(kind: str, stage: str, 
     (line,) = caplog.messages
     mask = Mask(b"s")
     hashes = f"email {mask.of(PII)} {mask.of('eve@example.org')}; {mask.of(PII)} {mask.of(1)} {mask.of(2)}"
-    assert line == (
-        f'event=shadow_mismatch migration=m tenant=t key="[\\"7\\", \\"x\\"]" differs="{hashes}"'
-    )
+    assert line == (f'event=shadow_mismatch migration=m tenant=t key="[\\"7\\", \\"x\\"]" differs="{hashes}"')
     assert "example.org" not in line + reads.text
     assert 'migdsl_router_shadow_mismatched_total{migration="m"} 1' in reads.text
 

@@ -1,4 +1,4 @@
-"""Two-way traffic through the router on a real PostgreSQL: no stage and no change of stage loses a write or serves a stale read."""
+"""Two-way traffic through the router on a real PostgreSQL: no stage and no move loses a write or serves a stale read."""
 
 from __future__ import annotations
 
@@ -42,6 +42,8 @@ def world(database: str, tmp_path: Path) -> Iterator[World]:
     made.flag(StageLine("all", "off"))
     yield made
     api.shutdown()
+    for connection in made.connections:
+        connection.close()
 
 
 def flags(world: World) -> OpenFeature:

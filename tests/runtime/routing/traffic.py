@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
+from abc import ABC, abstractmethod
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -33,6 +34,7 @@ from migdsl.runtime.routing import (
     open_repairs,
     repair,
 )
+from migdsl.runtime.routing.mask import key_text, lock_name
 from migdsl.runtime.routing.repair import Repair
 from migdsl.runtime.routing.stages import Policy, Stage
 from tests.runtime.conftest import ledger_statements
@@ -64,9 +66,7 @@ def select(side: str) -> bytes:
 
 def upsert(side: str) -> bytes:
     table = TABLES[side]
-    return (
-        f"INSERT INTO {table} VALUES (%s, %s, %s) ON CONFLICT (tenant, id) DO UPDATE SET n = excluded.n".encode()
-    )
+    return f"INSERT INTO {table} VALUES (%s, %s, %s) ON CONFLICT (tenant, id) DO UPDATE SET n = excluded.n".encode()
 
 
 @dataclass
@@ -106,6 +106,7 @@ class World:
     random: Random = field(default_factory=lambda: Random(7))
     stop: threading.Event = field(default_factory=threading.Event)
     leased: threading.local = field(default_factory=threading.local)
+    connections: list[Connection] = field(default_factory=list)
 
     def flag(self, *lines: StageLine) -> None:
         text = flag_file(FlagView(FLAG, FLAG, lines), "f").text
@@ -124,16 +125,14 @@ class World:
         connection = getattr(self.leased, "connection", None)
         if connection is None:
             connection = self.leased.connection = psycopg.connect(self.url, autocommit=True)
+            self.connections.append(connection)
             connection.isolation_level = IsolationLevel.REPEATABLE_READ
         with connection.transaction():
             yield connection
 
 
-SHADOW = {"sample": 0.1, "budget": 1e9, "recheck": 0.0, "timeout": 60.0, "max_age": 60.0}
-
-
 @dataclass
-class Process:
+class Process(ABC):
     """Workers with a router of their own; `laps` counts what each has done."""
 
     world: World
@@ -162,6 +161,14 @@ class Process:
             self.errors.append(error)
             raise
 
+    @abstractmethod
+    def begin(self) -> None:
+        """Starts the workers."""
+
+    @abstractmethod
+    def end(self) -> None:
+        """Waits for them, who have been told to stop."""
+
     def stages(self) -> set[tuple[str, str]]:
         return set(self.users.stages().items())
 
@@ -175,7 +182,7 @@ class ThreadProcess(Process):
     """Two writers and a reader, in threads."""
 
     def begin(self) -> None:
-        shadow = Shadow(lease=self.world.lease, **SHADOW)
+        shadow = Shadow(lease=self.world.lease, sample=0.1, budget=1e9, recheck=0.0, timeout=60.0, max_age=60.0)
         self.router = Router(self.flags, LedgerRecorder(), shadow=shadow, pace=Pace(ttl=0.05, settle=0.3))
         self.users = self.router.migration(FLAG, lock=advisory_lock if self.locked else None)
         self.start(self.writer, self.writer, self.reader)
@@ -231,7 +238,7 @@ class LoopProcess(Process):
         self.start(self.loop)
         self.laps += [0, 0]
 
-    def loop(self, number: int) -> None:
+    def loop(self, _number: int) -> None:
         asyncio.run(self.serve())
 
     async def serve(self) -> None:
@@ -314,14 +321,14 @@ class Traffic:
         wanted = {(TENANTS[0], first), *((tenant, rest) for tenant in TENANTS[1:])}
         for each in self.processes:
             self.until(lambda each=each: each.users is not None and each.stages() == wanted, f"not seen: {stages}")  # type: ignore[misc]
-        self.laps(3)
+        self.laps(2)
 
-    def fault(self, share: float = 0.1) -> None:
+    def fault(self, share: float = 0.3) -> None:
         """Second writes fail for a while; then they are repaired, all of them."""
         self.world.faults = share
-        self.laps(25)
+        self.laps(6)
         self.world.faults = 0.0
-        self.laps(3)
+        self.laps(2)
         with psycopg.connect(self.world.url, autocommit=True) as connection:
             self.second_failures += repair(connection, FLAG, copy)
             assert open_repairs(connection, FLAG) == []
@@ -331,7 +338,8 @@ class Traffic:
             for tenant in TENANTS:
                 for key in KEYS:
                     with connection.transaction():
-                        copy(connection, Repair(0, tenant, "new", (str(key),), ""))
+                        name = lock_name(FLAG, tenant, key_text(key))
+                        copy(connection, Repair(0, tenant, "new", (str(key),), "", name))
 
     def end(self) -> None:
         self.world.stop.set()
@@ -342,7 +350,7 @@ class Traffic:
 def copy(connection: Connection, each: Repair) -> None:
     """Makes one side of a row what the other one is, under the lock of its writers."""
     key = int(each.key[0])
-    advisory_lock(connection, f'{FLAG} {each.tenant} ["{key}"]')
+    advisory_lock(connection, each.lock)
     source = "old" if each.side == "new" else "new"
     found = connection.execute(select(source), (each.tenant, key)).fetchone()
     assert found is not None
@@ -354,7 +362,7 @@ def traffic(world: World, *processes: Process) -> Iterator[Traffic]:
     """Runs the processes; at the end they have stopped."""
     running = Traffic(world, list(processes))
     for each in processes:
-        each.begin()  # type: ignore[attr-defined]
+        each.begin()
     try:
         yield running
     finally:

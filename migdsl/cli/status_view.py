@@ -1,0 +1,112 @@
+"""A status report becomes rows of plain words, in groups: what every rendering of it shows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+
+_MARKS = {"done": "x", "now": ">", "later": " "}
+
+
+class Row(NamedTuple):
+    """One line: a name, what is said of it, and how it is meant (good, bad, wait or plain)."""
+
+    name: str
+    said: str
+    look: str = "plain"
+
+
+class Section(NamedTuple):
+    """Rows under a heading."""
+
+    heading: str
+    rows: tuple[Row, ...]
+
+
+def view(report: Mapping[str, Any]) -> tuple[Section, ...]:
+    """All sections that have something to say, in order."""
+    found = (
+        Section(str(report["migration"]), tuple(_phases(report))),
+        Section("backfills", tuple(_backfills(report))),
+        Section("reconciliations", tuple(_reconciliations(report))),
+        Section("stages", tuple(_stages(report))),
+        Section("conditions", tuple(_conditions(report))),
+        Section("wrong", tuple(Row("", text, "bad") for text in report["wrong"])),
+        Section("next", tuple(_next(report["next"]))),
+    )
+    return tuple(section for section in found if section.rows)
+
+
+def _phases(report: Mapping[str, Any]) -> Iterator[Row]:
+    for phase in report["phases"]:
+        later = "" if phase["released"] else " (written once the flag permits it)"
+        look = {"done": "good", "now": "good"}.get(phase["state"], "plain")
+        yield Row(f"[{_MARKS[phase['state']]}] {phase['id']}", f"{phase['name']}{later}", look)
+
+
+def _backfills(report: Mapping[str, Any]) -> Iterator[Row]:
+    for each in report["backfills"]:
+        parts = [f"{each['progress']:.0%}", f"{each['rows_passed']:,} of {each['rows_planned']:,} rows"]
+        parts += [f"{each['succeeded']:,} of {each['slices']:,} slices"]
+        parts += [f"{each[state]:,} {state}" for state in ("running", "failed") if each[state]]
+        if each["eta_seconds"]:
+            parts.append(f"{each['rows_per_second']:,} rows/s, about {duration(each['eta_seconds'])} left")
+        if report["quarantine"].get(each["name"]):
+            parts.append(f"{report['quarantine'][each['name']]:,} rows set aside")
+        look = "bad" if each["failed"] else "good" if each["succeeded"] == each["slices"] else "wait"
+        yield Row(each["name"], ", ".join(parts), look)
+
+
+def _reconciliations(report: Mapping[str, Any]) -> Iterator[Row]:
+    names = ("rows_mismatched", "rows_missing", "rows_extra", "tenants_unlisted", "old_writes")
+    for each in report["reconciliations"]:
+        if each["problems"] is None:
+            yield Row(each["entity"], "not run yet", "wait")
+            continue
+        bad = each["problems"] or each["tenants_unlisted"]
+        parts = [f"{name.replace('_', ' ')} {each[name]:,}" for name in names if each[name]]
+        said = f"{each['problems']:,} problems" if bad else "clean"
+        yield Row(
+            each["entity"],
+            ", ".join([f"{said} {duration(each['age_seconds'])} ago", *parts]),
+            "bad" if bad else "good",
+        )
+
+
+def _stages(report: Mapping[str, Any]) -> Iterator[Row]:
+    recorded, said = report["stages"]["recorded"], report["stages"]["file"]
+    yield from (Row(who, stage) for who, stage in recorded)
+    if recorded and sorted(recorded) != sorted(said):
+        yield Row("in the file", ", ".join(f"{stage} for {who}" for who, stage in said), "wait")
+
+
+def _conditions(report: Mapping[str, Any]) -> Iterator[Row]:
+    for each in report["conditions"]:
+        reason = each["reason"] if each["kind"] == "ledger" else f"{each['text']} ({each['reason']})"
+        until = f"; at the earliest {each['until']}" if each["until"] and each["until"] not in reason else ""
+        said = each["text"] if each["met"] else f"{reason}{until}"
+        mark = "x" if each["met"] else " "
+        yield Row(f"[{mark}] {each['phase']}/{each['id']}", said, "good" if each["met"] else "wait")
+
+
+def _next(following: Mapping[str, Any]) -> Iterator[Row]:
+    yield from (Row("waits for", text, "wait") for text in following["waits_for"])
+    yield Row("then" if following["waits_for"] else "run", following["command"])
+
+
+def duration(seconds: float) -> str:
+    """`3700` → `1 h 1 min`: two units at most."""
+    whole = int(seconds)
+    units = ((whole // 86_400, "d"), (whole // 3_600 % 24, "h"), (whole // 60 % 60, "min"), (whole % 60, "s"))
+    said = [f"{count} {unit}" for count, unit in units if count]
+    return " ".join(said[:2]) or "0 s"
+
+
+def render(report: Mapping[str, Any]) -> str:
+    """Plain text, the same everywhere; ends with a newline."""
+    lines: list[str] = []
+    for section in view(report):
+        wide = max(len(row.name) for row in section.rows)
+        lines += ["", section.heading] if lines else [section.heading]
+        lines += [f"  {row.name:<{wide}}  {row.said}".rstrip() if wide else f"  {row.said}" for row in section.rows]
+    return "".join(f"{line}\n" for line in lines)
