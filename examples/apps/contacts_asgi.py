@@ -51,6 +51,7 @@ def setting(side: str, tenant: str, user: int, address: str) -> Any:
 
 async def contacts(scope: Any, receive: Any, send: Any) -> None:
     if scope["type"] == "lifespan":
+        await lifespan(receive, send)
         return
     if scope["path"] == "/metrics":
         await answer(send, 200, router.metrics())
@@ -67,6 +68,16 @@ async def contacts(scope: Any, receive: Any, send: Any) -> None:
             )
         found = await at.read(old=getting("old", tenant, user), new=getting("new", tenant, user), key=user)
     await answer(send, 200 if found else 404, found or "")
+
+
+async def lifespan(receive: Any, send: Any) -> None:
+    while True:
+        moment = (await receive())["type"].removeprefix("lifespan.")
+        if moment == "shutdown":
+            await router.close()
+        await send({"type": f"lifespan.{moment}.complete"})
+        if moment == "shutdown":
+            return
 
 
 async def answer(send: Any, status: int, text: str) -> None:

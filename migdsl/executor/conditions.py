@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from migdsl.dialect.names import literal
-from migdsl.emit.promql import holds
 from migdsl.executor.model import Condition
+from migdsl.executor.promql import proves
 from migdsl.ops import conditions as in_sql
 from migdsl.ops import gates
 from migdsl.ops.demands import backfill_name, subjects
@@ -51,8 +51,8 @@ def _of(facts: Facts, planned: Planned, phase: Phase) -> Iterator[Condition]:
     # The plan leaves out what its next phase begins with: that everybody is complete.
     yield from (next(derived[gate.name]) for gate in _gates(planned, phase) if gate.name not in told)
     for each in phase.exit_conditions:
-        if each.id in said and each.kind == "metric":
-            continue
+        if (each.id in said and each.kind == "metric") or (each.kind == "manual" and phase.id not in PHASES):
+            continue  # asked as the file has it; and a phase of the user's own is its steps, asked one by one
         yield next(derived.get(each.id, iter(())), None) or Condition(each.id, phase.id, each.text, "manual")
     for name, condition in demands.said(facts, phase.id):
         yield from _said(facts, phase.id, name, condition)
@@ -145,6 +145,6 @@ def _said(facts: Facts, phase: str, name: str, condition: policy.Condition) -> I
 def _promql(condition: policy.Condition, migration: str) -> str:
     """Empty where the condition speaks of what nothing exports: then a person is asked."""
     try:
-        return holds(condition, migration)
+        return proves(condition, migration)
     except KeyError:
         return ""

@@ -45,9 +45,11 @@ def position(project: Project, ledger: Ledger, standing: Standing) -> Position:
 def _done(
     project: Project, ledger: Ledger, events: Events, phase: str, ours: Mapping[str, str], applied: frozenset[str]
 ) -> bool:
-    """Facts first; of a phase without any, what a walk has written down."""
+    """Facts first; of a phase without any, what a walk has written down. Nothing shows that one has prepared."""
     if phase in ours and phase not in applied:
         return False
+    if phase == "prepare":
+        return True
     if phase == "backfill":
         return not unfilled(project, ledger)
     if phase == "validate":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from urllib.error import HTTPError, URLError
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 from urllib.request import Request, urlopen
 
 _SECONDS = 10
@@ -17,7 +17,7 @@ class Unanswered(Exception):  # noqa: N818 - it says what became of the question
 
 def yields(base: str, expression: str) -> bool:
     """Whether the expression has a sample. `base` is Prometheus's own address (http or https). Raises Unanswered."""
-    if urlsplit(base).scheme not in ("http", "https"):
+    if not base.lower().startswith(("http://", "https://")):
         raise Unanswered("its address must begin with http:// or https://")
     address = f"{base.rstrip('/')}/api/v1/query?query={quote(expression, safe='')}"
     try:

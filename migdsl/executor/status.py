@@ -41,9 +41,10 @@ def status(project: Project, ledger: Ledger, chain: Chain, wishes: Wishes) -> St
     asked = _asked(project, now)
     found = {phase: answers(each, ledger, now.events, wishes) for phase, each in asked.items()}
     recorded, said = ledger.stages(), stage_rows(project.planned.module)
-    unmet = tuple(each for each in found.get(now.reached(project) or project.phases[0], ()) if not each.met)
+    at, place = now.index(project), _following(project, now, ledger)
+    unmet = tuple(each for phase in project.phases[at:place] for each in found[phase] if not each.met)
     wrong = (*_wrong(backfills, quarantine, readings), *_failed(now))
-    following = _next(project, now, unmet, recorded, said)
+    following = _next(project, place, unmet, recorded, said)
     report = {
         "migration": project.name,
         "phase": now.reached(project),
@@ -143,18 +144,25 @@ def _failed(now: Position) -> Iterator[str]:
             yield f"{kind} failed at {subject}"
 
 
+def _following(project: Project, now: Position, ledger: Ledger) -> int:
+    """The place of the phase to go to: the next one, or, where nothing can be written down yet, the first that does that."""
+    place = now.index(project) + 1
+    first = min((project.phases.index(r.phase) for r in project.planned.revisions), default=place)
+    return place if ledger.there else max(place, first)
+
+
 def _next(
     project: Project,
-    now: Position,
+    place: int,
     unmet: tuple[Answer, ...],
     recorded: tuple[tuple[str, str], ...],
     said: tuple[tuple[str, str], ...],
 ) -> dict[str, Any]:
     """The command that is next, and what is to be waited for before it."""
-    at, waits = now.index(project), [spoken(each) for each in unmet]
-    if at == len(project.phases) - 1:
+    waits = [spoken(each) for each in unmet]
+    if place >= len(project.phases):
         return {"phase": None, "command": f"migdsl finish {project.file}", "waits_for": waits}
-    phase = project.phases[at + 1]
+    phase = project.phases[place]
     if recorded and set(recorded) != set(said):
         command = f"migdsl rollout {project.file} --record"
         return {

@@ -31,8 +31,9 @@ def _before(planned: Planned, phase: str) -> Iterator[Work]:
     """What a late phase's gates are about to look at."""
     tables = planned.lowered.tables
     if phase == "enforce":
-        # What old code wrote as NULL since the backfill must be gone before the constraint comes.
-        for plan in (p for p in tables if p.fills):
+        # What old code wrote as NULL since the backfill must be gone before the constraint comes. Rows of a new table are
+        # not inserted once more: those that new code has deleted since would come back.
+        for plan in (p for p in tables if p.fills and p.origin is None):
             path = planned.paths.backfill(plan.table)
             yield Work("again", plan.table.entity, path, f"python {path} --again")
     if phase in ("enforce", "contract"):

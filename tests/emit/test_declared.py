@@ -109,6 +109,8 @@ DRIFT = 'migdsl_reconcile_drift_ratio{migration="users_email",entity="User"}'
 LEFT = 'migdsl_backfill_remaining_rows{migration="users_email",backfill="User"}'
 BUSY = 'node_busy{node="a",why="[x"}'
 QUIET = 'node_busy{node="b",why="[x"}'
+COMPARED = 'migdsl_router_shadow_compared_total{migration="users_email",instance="%s"}'
+MISMATCHED = 'migdsl_router_shadow_mismatched_total{migration="users_email",instance="%s"}'
 
 
 @pytest.mark.needs_tool("promtool")
@@ -134,6 +136,16 @@ QUIET = 'node_busy{node="b",why="[x"}'
         ("(busy > 3 or busy = 0) for 20m and drift_rate > 1%", {BUSY: "9x30 1 0x60", DRIFT: "0.02x60"}, False),
         ("(busy > 3 and drift_rate > 1%) for 20m or rows_extra > 5", {BUSY: "9x60", DRIFT: "0.02x60"}, True),
         ("(busy > 3 and drift_rate > 1%) for 20m or rows_extra > 5", {BUSY: "9x60", DRIFT: "0.02x30 0 0.02x60"}, False),
+        # The share over all processes; where nothing is compared, nothing is known.
+        *(
+            ("shadow_mismatch_rate > 10%", {COMPARED % "a": "0+90x60", COMPARED % "b": "0+10x60", **series}, fires_)
+            for series, fires_ in (
+                ({MISMATCHED % "a": "0x60", MISMATCHED % "b": "0+11x60"}, True),
+                ({MISMATCHED % "a": "0x60", MISMATCHED % "b": "0+9x60"}, False),
+            )
+        ),
+        ("shadow_mismatch_rate > 0%", {COMPARED % "a": "0x60", MISMATCHED % "a": "0x60"}, False),
+        ("shadow_mismatch_rate < 1%", {COMPARED % "a": "0x60", MISMATCHED % "a": "0x60"}, False),
         ("(busy > 3 for 5m) for 20m or rows_extra > 5", {BUSY: "9x60"}, True),
         ("(busy > 3 for 5m) for 20m or rows_extra > 5", {BUSY: "9x14 0 9x60"}, False),
     ],

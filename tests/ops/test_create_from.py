@@ -9,6 +9,7 @@ from threading import Event, Thread
 import psycopg
 import pytest
 
+from migdsl.workspace import compile_files
 from tests.ops.story import Story, Walk, sees
 from tests.ops.support import T1, T2, Migration, all_rows, codes, mig, one
 from tests.ops.test_rename_live import killed
@@ -557,3 +558,14 @@ def test_two_tables_at_once_are_refused():
         "  from Customer {", "  from Customer { customer_id = id; tenant_id = tenant_id }\n  from Customer {"
     )
     assert codes(text) == ["MIG428"] or "MIG428" in codes(text)
+
+
+def test_the_plan_says_what_is_true_of_it():
+    found = compile_files({"m.mig": TEXT}, "m.mig", through="contract")
+    texts = {a.kind: " ".join(a.text.split()) for a in found.artifacts}
+    assert "--again" not in texts["runbook"]  # a row that new code has deleted would come back
+    assert "A trigger carries what is written to Customer over to Address" in texts["plan"]
+    assert "with one-way triggers" in texts["plan"]
+    assert "public.addresses and public.customers is confined to one tenant" in texts["plan"]
+    assert "Address is dropped with all that was written there alone" in texts["runbook"]
+    assert "triggers keep both sides equal" not in texts["plan"]

@@ -37,7 +37,7 @@ TABLES = """SELECT c.oid::regclass::text FROM pg_class AS c JOIN pg_namespace AS
 
 def content(story: Story) -> dict[str, object]:
     """Every table's rows, whatever the order of rows and columns."""
-    found = {}
+    found: dict[str, object] = {}
     for (table,) in story.rows(TABLES):
         query = sql.SQL("SELECT coalesce(jsonb_agg(to_jsonb(t) ORDER BY to_jsonb(t)), '[]') FROM {} AS t")
         found[table] = story.connection.execute(query.format(sql.SQL(table))).fetchone()
@@ -59,7 +59,7 @@ class Watch:
     def killed(self) -> bool:
         return self.fatal is not None and len(self.sent) > self.fatal
 
-    def __call__(self, connection: object, cursor: psycopg.Cursor, statement: str, *_: object) -> None:
+    def __call__(self, _: object, cursor: psycopg.Cursor, statement: str, *__: object) -> None:
         self.sent.append(statement)
         if len(self.sent) - 1 != self.fatal:
             return
@@ -121,12 +121,9 @@ class Way:
     def go_twice(self, up: bool, fatal: int) -> None:
         """Killed, and run again."""
         with watched(self.story, fatal) as watch:
-            try:
+            with pytest.raises((CommandError, DBAPIError), match="terminating connection"):
                 self.go(up)
-            except (CommandError, DBAPIError) as error:
-                assert watch.killed
-                assert "terminating connection" in str(error)
-        assert watch.killed, "it was over before"
+            assert watch.killed
         self.go(up)
 
 

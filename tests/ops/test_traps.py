@@ -140,7 +140,7 @@ def test_a_rename_to_a_name_that_is_part_of_another(walk: Walk, old: str, new: s
     )
 
 
-HOSTILE = ("select", 'a"b' "c", "Grüße %s {x}", "名前 -- /*", "x" * 63)
+HOSTILE = ("select", "a\"b'c", "Grüße %s {x}", "名前 -- /*", "x" * 63)
 
 
 @pytest.mark.parametrize("name", HOSTILE)
@@ -171,7 +171,8 @@ def test_every_name_is_hostile(walk: Walk, name: str):
     )
     type_ = f'"m {short.replace(chr(34), chr(34) * 2)}"'
     ddl = f"""CREATE TYPE {type_} AS ENUM ({sql});
-    CREATE TABLE {q} ({q} bigint PRIMARY KEY, "t id" uuid NOT NULL, {column_} text NOT NULL, feels {type_} NOT NULL DEFAULT {sql});
+    CREATE TABLE {q} ({q} bigint PRIMARY KEY, "t id" uuid NOT NULL, {column_} text NOT NULL,
+                      feels {type_} NOT NULL DEFAULT {sql});
     CREATE INDEX ON {q} ("t id", {q});
     INSERT INTO {q} VALUES (1, '{T1}', 'v')"""
     walk(text, ddl, {"back expand": sees(f"SELECT {q}, {column_} FROM {q}", (1, "v"))})

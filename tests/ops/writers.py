@@ -60,9 +60,11 @@ class Scenario:
     """A migration, the code before and after it, and when each of them writes.
 
     `settle(code, before, facts)` brings the columns of the other code in line with what `code` ("old", "new") wrote.
-    `silent`: what columns hold that whoever inserts doesn't name. Old code is gone from the revision `until` on, new code writes after `since` (a phase, or the stage `live`). `loose` columns are not compared by what
-    reads meanwhile. `filled`: what the backfill makes of a row once old code is gone. `lost`: what the way back from
-    contract makes of it; `home`: what that from expand does. `asks`: SQL that finds nothing while only new code has written.
+    `silent`: what columns hold that whoever inserts doesn't name. Old code is gone from the revision `until` on, new code
+    writes after `since` (a phase, or the stage `live`). `loose` columns are not compared by what reads meanwhile. `filled`:
+    what the backfill makes of a row once old code is gone. `lost`: what the way back from contract makes of it; `home`: what
+    that from expand does. `asks`: SQL that finds nothing while only new code has written. `prepared`: by clients that keep
+    their statements' plans, as pools do; where a column's type changes they must reconnect, as the plan says.
     """
 
     text: str
@@ -108,12 +110,13 @@ class Journal:
         for _ in range(10 if self.keys else 0):
             key = chance.choice(self.keys)
             row = self.rows[key]
-            if row.facts is not None and row.lock.acquire(blocking=False):
+            if row.lock.acquire(blocking=False):
                 try:
-                    yield (key, row) if row.facts is not None else None
+                    if row.facts is not None:
+                        yield key, row
+                        return
                 finally:
                     row.lock.release()
-                return
         yield None
 
     def settle(self, code: str, settle: Settle) -> None:
@@ -126,7 +129,7 @@ class Journal:
         """Every acknowledged write is found in the columns of the shape, and nothing that nobody wrote."""
         names = [*shape.columns, *shape.implied]
         query = sql.SQL("SELECT id, tenant_id::text, {} FROM {}").format(
-            sql.SQL(", ").join(map(sql.Identifier, names)), sql.SQL(shape.table)  # type: ignore[arg-type]
+            sql.SQL(", ").join(map(sql.Identifier, names)), sql.SQL(shape.table)
         )
         found = {key: values for key, *values in story.connection.execute(query).fetchall()}
         wanted = {
@@ -159,7 +162,7 @@ class Client(threading.Thread):
                     with self.busy:
                         act(connection)
                     self.done += 1
-                except Exception as error:
+                except Exception as error:  # noqa: BLE001  # whatever it is, the test has to tell of it
                     state = getattr(error, "sqlstate", None)
                     self.crew.errors.append(f"{self.name} {act.__name__}: {state} {error!r}")
                     return
@@ -198,7 +201,8 @@ class Client(threading.Thread):
 
     def copy(self, connection: psycopg.Connection) -> None:
         if not self.shape.copies:
-            return self.insert(connection)
+            self.insert(connection)
+            return
         tenant, written = self.chance.choice((T1, T2)), self.values(list(self.shape.columns))
         fact = self.shape.conflict[-1]
         asked = f"SELECT id FROM {self.shape.table} WHERE tenant_id = %s AND {_quoted(fact)} = %s"

@@ -31,7 +31,7 @@ def at_session(migration: Migration, session: Any, tenant: object) -> At:
 
 def _forget(session: Any, transaction: Any) -> None:
     # Savepoints end too, within the transaction.
-    if True:
+    if transaction.parent is None:
         session.info[_PINS].clear()
 
 

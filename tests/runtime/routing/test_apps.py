@@ -117,6 +117,18 @@ def test_the_application_serves_every_stage_and_compares_in_shadow(example: Exam
         await app(scope, receive, send)
         return sent[0]["status"], sent[1]["body"].decode()
 
+    async def lifespan(app: Any) -> list[str]:
+        moments, sent = iter(["startup", "shutdown"]), []
+
+        async def receive() -> dict[str, str]:
+            return {"type": f"lifespan.{next(moments)}"}
+
+        async def send(message: Any) -> None:
+            sent.append(message["type"])
+
+        await app({"type": "lifespan"}, receive, send)
+        return sent
+
     async def run() -> None:
         module = example.app("contacts_asgi")
         # However busy this machine is.
@@ -130,7 +142,8 @@ def test_the_application_serves_every_stage_and_compares_in_shadow(example: Exam
             assert await module.router.shadow.drain()
         assert await request(module.app, "GET", "/users/2/contact") == (404, "")
         _, text = await request(module.app, "GET", "/metrics")
-        await module.router.close()
+        assert await lifespan(module.app) == ["lifespan.startup.complete", "lifespan.shutdown.complete"]
+        assert module.router.shadow._closed
         lines = text.splitlines()
         assert 'migdsl_router_shadow_compared_total{migration="users_email"} 8' in lines
         assert 'migdsl_router_shadow_mismatched_total{migration="users_email"} 0' in lines

@@ -117,6 +117,12 @@ def _refusal(policy: Callable[[str], object]) -> str:
         ("stage live for 10%\n  stage shadow for all", None, None),
         ("stage rampdown for canary\n  stage live for 10%\n  stage shadow for all", "rampdown", None),
         ("stage rampdown for canary", "rampdown", "off"),
+        (
+            f'stage shadow for tenants "{CANARY}"\n  stage live for canary\n  stage dualwrite for all',
+            "shadow",
+            "dualwrite",
+        ),
+        ("stage live for 100%\n  stage shadow for all", "live", "live"),
     ],
 )
 def test_a_compiled_file_is_a_default(compiled: Compiled, lines: str, canary: str | None, other: str | None):

@@ -179,6 +179,36 @@ def test_a_request_that_is_cancelled_in_its_second_write_is_recorded():
     assert [failure.error for failure in both.memory.failures] == ["CancelledError"]
 
 
+def test_a_request_that_is_cancelled_twice_is_recorded():
+    async def run() -> None:
+        recording, go_on = asyncio.Event(), asyncio.Event()
+
+        class Slow(Memory):
+            async def record_async(self, failure: Failure, on: object | None) -> None:
+                recording.set()
+                await go_on.wait()
+                self.record(failure, on)
+
+        slow = Slow()
+        users = AsyncRouter(Switch("dualwrite"), slow).migration("users_email")
+
+        async def request() -> None:
+            sides = Sides(broken={"write new": ValueError()})
+            async with users.at("t") as at:
+                await at.write(old=awaited(sides.write("old")), new=awaited(sides.write("new")), key=7)
+
+        task = asyncio.create_task(request())
+        await recording.wait()
+        task.cancel()
+        await asyncio.wait([task])
+        assert task.cancelled()
+        go_on.set()
+        while not slow.failures:
+            await asyncio.sleep(0)
+
+    asyncio.run(asyncio.wait_for(run(), 60))
+
+
 def test_an_interrupt_in_a_second_write_is_recorded_and_raised():
     both = Both("threads")
     both.switch.stage = "dualwrite"

@@ -15,7 +15,7 @@ from contextlib import ExitStack, contextmanager
 
 from alembic import context, op
 from alembic.util import CommandError
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, PendingRollbackError
 
 revision = "tickets_integrity_expand"
 down_revision = None
@@ -268,7 +268,7 @@ def alone() -> Iterator[None]:
 
     Within, each call is a transaction of its own, under SETTINGS.
     """
-    with ExitStack() as stack:
+    with told_first(), ExitStack() as stack:
         try:
             stack.enter_context(op.get_context().autocommit_block())
         except AssertionError:
@@ -282,8 +282,26 @@ def alone() -> Iterator[None]:
                 run(f"SET {name} = '{value}'")
             yield
         finally:
-            for name, value in before.items():
-                run(f"SET {name} = '{value}'")
+            if connected():
+                for name, value in before.items():
+                    run(f"SET {name} = '{value}'")
+
+
+@contextmanager
+def told_first() -> Iterator[None]:
+    """Of a connection that was lost the loss is told, and not what can't be done since."""
+    try:
+        yield
+    except PendingRollbackError as error:
+        first: BaseException | None = error
+        while first is not None and not isinstance(first, Refused):
+            first = first.__context__
+        raise first or error from None
+
+
+def connected() -> bool:
+    """Whether there is still a connection on which something can be cleared up."""
+    return not op.get_bind().invalidated
 
 
 SETTINGS = {
@@ -434,7 +452,8 @@ def build_index(
     try:
         run(create)
     except BaseException:
-        run(drop)
+        if connected():
+            run(drop)
         raise
 
 
@@ -467,6 +486,6 @@ def by_itself(
     try:
         run(statement)
     except Refused:
-        if undo:
+        if undo and connected():
             atomic(locks, *undo)
         raise

@@ -19,7 +19,7 @@ from contextlib import ExitStack, contextmanager
 
 from alembic import context, op
 from alembic.util import CommandError
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, PendingRollbackError
 
 revision = "addresses_table_expand"
 down_revision = None
@@ -424,7 +424,7 @@ def alone() -> Iterator[None]:
 
     Within, each call is a transaction of its own, under SETTINGS.
     """
-    with ExitStack() as stack:
+    with told_first(), ExitStack() as stack:
         try:
             stack.enter_context(op.get_context().autocommit_block())
         except AssertionError:
@@ -438,8 +438,26 @@ def alone() -> Iterator[None]:
                 run(f"SET {name} = '{value}'")
             yield
         finally:
-            for name, value in before.items():
-                run(f"SET {name} = '{value}'")
+            if connected():
+                for name, value in before.items():
+                    run(f"SET {name} = '{value}'")
+
+
+@contextmanager
+def told_first() -> Iterator[None]:
+    """Of a connection that was lost the loss is told, and not what can't be done since."""
+    try:
+        yield
+    except PendingRollbackError as error:
+        first: BaseException | None = error
+        while first is not None and not isinstance(first, Refused):
+            first = first.__context__
+        raise first or error from None
+
+
+def connected() -> bool:
+    """Whether there is still a connection on which something can be cleared up."""
+    return not op.get_bind().invalidated
 
 
 SETTINGS = {

@@ -1,0 +1,174 @@
+"""What apply, rollback and status refuse: with a code, why, and a way out, and before anything is changed."""
+
+from __future__ import annotations
+
+import psycopg
+import pytest
+
+from tests.executor.conftest import Home, Run
+from tests.executor.test_story import apply, roll
+
+FOREIGN = '''
+from alembic import op
+revision = "theirs"
+down_revision = "{}"
+def upgrade():
+    op.execute("CREATE TABLE theirs (id int)")
+def downgrade():
+    op.execute("DROP TABLE theirs")
+'''
+INI = """[alembic]
+script_location = alembic
+version_locations = migrations/versions
+path_separator = os
+"""
+ENV = """
+import os
+from alembic import context
+from sqlalchemy import create_engine, pool
+
+engine = create_engine(os.environ["THEIR_URL"].replace("postgresql:", "postgresql+psycopg:"), poolclass=pool.NullPool)
+with engine.connect() as connection:
+    context.configure(connection=connection, version_table="their_versions")
+    with context.begin_transaction():
+        context.run_migrations()
+"""
+
+
+@pytest.fixture
+def expanded(home: Home, run: Run) -> Home:
+    apply(run, "expand", "--confirm", "watched")
+    return home
+
+
+def refused(run: Run, *words: str, code: int = 1) -> str:
+    ran = run(*words)
+    assert ran.code == code, ran
+    assert ran.err, ran
+    return ran.err
+
+
+def test_without_consent_nothing_is_done(home: Home, run: Run) -> None:
+    ran = run("apply", "users.mig", "--to", "backfill", "--confirm", "watched")
+    assert ran.code == 2
+    assert ran.out.splitlines() == [
+        "users_email is at prepare, and goes on to backfill:",
+        "  expand: alembic upgrade users_email_expand",
+        "  backfill: python backfills/users_email/user.py",
+    ]
+    assert "say --yes" in ran.err
+    assert home.head() is None
+
+
+def test_files_that_are_not_what_the_source_says(home: Home, run: Run) -> None:
+    path = home.folder / "migrations/versions/users_email_expand.py"
+    path.write_text(path.read_text(encoding="utf-8") + "\n", encoding="utf-8")
+    said = refused(run, "apply", "users.mig", "--to", "expand", "--yes", "--confirm", "watched", code=2)
+    assert "MIG704" in said
+    assert "migrations/versions/users_email_expand.py (changed)" in said
+    assert "migdsl compile users.mig" in said
+    path.unlink()
+    said = refused(run, "apply", "users.mig", "--to", "expand", "--yes", "--confirm", "watched", code=2)
+    assert "migrations/versions/users_email_expand.py (missing)" in said
+    assert home.head() is None
+
+
+def test_words_that_nobody_knows(home: Home, run: Run) -> None:
+    said = refused(run, "apply", "users.mig", "--to", "enforc", "--yes", code=2)
+    assert "users_email has no phase enforc" in said
+    said = refused(run, "apply", "users.mig", "--to", "expand", "--yes", "--confirm", "stage_live", code=2)
+    assert "stage_live is nothing that a person confirms here" in said
+    assert refused(run, "apply", "users.mig", code=2).startswith("migdsl: apply needs a phase: ")
+    said = refused(run, "status", "users.mig", "--url", "env:NOWHERE", code=3)
+    assert "MIG730" in said
+    said = refused(run, "status", "users.mig", "--url", "postgresql://me:s3cret@127.0.0.1:1/x", code=3)
+    assert "MIG730" in said
+    assert "s3cret" not in said
+
+
+def test_a_revision_that_no_file_has(expanded: Home, run: Run) -> None:
+    expanded.all("UPDATE alembic_version SET version_num = 'gone'")
+    said = refused(run, "apply", "users.mig", "--to", "backfill", "--yes")
+    assert "MIG740" in said
+    assert "the database is at revision gone, and no file on disk has it" in said
+    assert "MIG740" in refused(run, "status", "users.mig")
+
+
+def test_one_process_at_a_time(expanded: Home, run: Run) -> None:
+    with psycopg.connect(expanded.url) as other:
+        other.execute("SELECT pg_advisory_lock(hashtextextended('migdsl apply users_email', 7))")
+        said = refused(run, "apply", "users.mig", "--to", "backfill", "--yes", "--confirm", "old_code_User")
+        assert "another process is moving users_email already" in said
+    apply(run, "backfill", "--confirm", "old_code_User")
+
+
+def test_other_peoples_revisions(expanded: Home, run: Run) -> None:
+    """One that came after ours isn't taken back with it; one that ours follow is run with it, and said."""
+    versions = expanded.folder / "migrations/versions"
+    (versions / "theirs.py").write_text(FOREIGN.format("users_email_expand"), encoding="utf-8")
+    expanded.all("UPDATE alembic_version SET version_num = 'theirs'")
+    said = refused(run, "rollback", "users.mig", "--to", "prepare", "--yes")
+    assert "MIG741" in said
+    assert "theirs would be taken back together with users_email_expand" in said
+    assert expanded.head() == "theirs"
+    assert '"phase": "expand"' in run("status", "users.mig", "--json").out
+
+
+def test_the_way_back_below_those_who_rest_on_it(expanded: Home, run: Run) -> None:
+    roll(run, "dualwrite", "all")
+    said = refused(run, "rollback", "users.mig", "--to", "prepare", "--yes")
+    assert "MIG741" in said
+    assert "at prepare nobody may be further than off, and by the ledger all is dualwrite" in said
+    assert "migdsl rollout users.mig --stage off --for all" in said
+    assert expanded.head() == "users_email_expand"
+
+
+def test_the_way_back_that_loses(home: Home, run: Run) -> None:
+    text = home.source.read_text(encoding="utf-8")
+    home.source.write_text(text.replace("change User {\n", "change User {\n  add nick text?\n"), encoding="utf-8")
+    assert run("compile", "users.mig").code == 0
+    apply(run, "expand", "--confirm", "watched")
+    said = refused(run, "rollback", "users.mig", "--to", "prepare", "--yes")
+    assert "What was written to User.nick is lost with the column" in said
+    assert "--lose" in said
+    assert home.head() == "users_email_expand"
+    ran = run("rollback", "users.mig", "--to", "prepare", "--yes", "--lose")
+    assert (ran.code, home.head()) == (0, None)
+
+
+def test_an_environment_of_the_projects_own(home: Home, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is used as it is, its own version table too; one that is connected elsewhere is refused."""
+    (home.folder / "alembic.ini").write_text(INI, encoding="utf-8")
+    (home.folder / "alembic").mkdir()
+    (home.folder / "alembic/env.py").write_text(ENV, encoding="utf-8")
+    words = ("--alembic-config", "alembic.ini", "--confirm", "watched", "--yes")
+    other = home.url.replace("migdsl_test_", "other_")
+    name = other.split("@/")[1].split("?")[0]
+    home.server.create_database(name)
+    monkeypatch.setenv("THEIR_URL", other)
+    said = refused(run, "apply", "users.mig", "--to", "expand", *words)
+    home.server.drop_database(name)
+    assert "the environment of alembic.ini is connected to another database than --url" in said
+    monkeypatch.setenv("THEIR_URL", home.url)
+    assert run("apply", "users.mig", "--to", "expand", *words).code == 0
+    assert home.one("SELECT version_num FROM their_versions") == "users_email_expand"
+    found = run("status", "users.mig", "--json", "--alembic-config", "alembic.ini")
+    assert '"phase": "expand"' in found.out
+    said = refused(run, "apply", "users.mig", "--to", "expand", "--alembic-config", "none.ini", code=2)
+    assert "there is no file none.ini" in said
+
+
+def test_a_revision_that_fails(home: Home, run: Run) -> None:
+    home.all("ALTER TABLE users ADD COLUMN contact_email integer")
+    ran = run("apply", "users.mig", "--to", "expand", "--yes", "--confirm", "watched")
+    assert ran.code == 3, ran
+    assert "MIG742" in ran.err
+    assert home.head() is None
+    home.all("ALTER TABLE users DROP COLUMN contact_email")
+    apply(run, "expand", "--confirm", "watched")
+
+
+def test_what_is_finished_is_history(home: Home, run: Run) -> None:
+    text = home.source.read_text(encoding="utf-8")
+    home.source.write_text(text.replace("change User", "finished 2027-02-01\n\nchange User"), encoding="utf-8")
+    assert "is finished: it is history" in refused(run, "apply", "users.mig", "--to", "expand", "--yes", code=2)
