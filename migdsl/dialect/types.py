@@ -67,13 +67,14 @@ SERIAL = {"serial": "integer", "bigserial": "bigint", "smallserial": "smallint"}
 class SqlType:
     """A type. `sql` is its canonical spelling, `base` the same without length, precision and array brackets.
 
-    `known` is False where it only stands in for a type that could not be read.
+    `labels` are those of an enum that is spelt out. `known` is False where it only stands in for a type that could not be read.
     """
 
     sql: str
     base: str
     array: bool = False
     known: bool = True
+    labels: tuple[str, ...] = ()
 
     @property
     def comparable(self) -> bool:

@@ -18,6 +18,7 @@ from migdsl.ops import (
     drop_constraint,
     drop_table,
     enum_label,
+    enum_type,
     gates,
     key,
     names,
@@ -91,6 +92,7 @@ def _table(migration: str, module: CheckedModule, change: Change) -> TablePlan:
     steps = [s for s in around if s.phase == "contract"]
     for operation in change.operations:
         steps += LOWERINGS[type(operation)](context, operation)
+    steps += enum_type.lower(context)
     steps += [*dependents.rebuild(context), *retype.way_home(context)]
     steps += [s for s in around if s.phase != "contract"]
     steps += dependents.free_names(context, steps)

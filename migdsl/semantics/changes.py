@@ -151,10 +151,6 @@ def _later_marks(problems: Problems, item: ast.Add) -> None:
             problems.error("MIG427", mark.span, title, "says what a table is before", help=help_)
     if not item.column.type.quoted and item.column.type.name.lower() in SERIAL:
         _rewrites(problems, item.column.type.span, name, "identity")
-    if item.column.type.labels is not None:
-        title = "creating an enum type is part of the language, and not of this release"
-        help_ = 'create the type first and name it: "mood"'
-        problems.error("MIG007", item.column.type.span, title, "not supported yet", help=help_)
 
 
 def _rewrites(problems: Problems, place: Span, name: str, kind: str) -> None:

@@ -46,7 +46,8 @@ _UNKNOWN = SqlType("text", "text", known=False)
 def column_type(problems: Problems, node: ast.Type) -> SqlType:
     """The type; text stands in for one that is unknown (and was reported)."""
     if node.labels is not None:
-        return SqlType(quote(node.name), node.name)
+        labels = tuple(label.value for label in node.labels)
+        return SqlType(quote(node.name), quote(node.name), labels=labels)
     found = types.resolve(node.name, node.schema, node.quoted, node.args, node.suffix, node.dimensions)
     if found is None:
         _unknown(problems, node)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.ops.story import Story, Walk, change, column, sees
 from tests.ops.support import T1, mig
 from tests.ops.test_constraints import DDL, ENTITIES
@@ -63,3 +65,30 @@ def test_a_label_can_be_used_after_expand_and_stays(walk: Walk):
     story.downgrade()
     assert story.rows(labels) == [("sad",), ("it's so-so",), ("ok",)]
     story.upgrade()
+
+
+TYPES = "SELECT typname::text FROM pg_type WHERE typtype = 'e' ORDER BY 1"
+
+
+def test_an_enum_type_comes_with_the_column_that_spells_it_out(walk: Walk):
+    added = "add \"how it's\" enum \"so so\"(\"it's\", \"%s\") { from `CASE WHEN age > 3 THEN 'it''s' ELSE '%s' END` }"
+    table = 'create Log in app.logs { id bigint key; tenant_id uuid tenant; kind enum kinds("a", "b") default "a" }'
+    looks = {
+        "expand": sees(TYPES, ("kinds",), ("mood",), ("so so",)),
+        "backfill": sees('SELECT count(*), min("how it\'s")::text FROM members', (9, "it's")),
+        "back expand": sees(TYPES, ("mood",)),
+    }
+    walk(mig(MOOD, change(added, entity="Member"), table), NASTY, looks)
+
+
+def test_a_type_that_is_there_stays_and_must_have_the_same_labels(walk: Walk):
+    same = walk(member('add felt enum mood("sad", "ok")?'), NASTY, None)
+    same.upgrade()
+    same.downgrade()
+    assert same.rows(TYPES) == [("mood",)]
+
+
+def test_a_type_with_other_labels_is_refused(walk: Walk):
+    other = walk(member('add felt enum mood("sad", "fine")?'), NASTY, None)
+    with pytest.raises(Exception, match="with other labels: sad, ok"):
+        other.upgrade()
