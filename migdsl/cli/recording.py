@@ -79,11 +79,14 @@ def _look(options: Options, before: Planned, after: Planned, found: list[Diagnos
     finally:
         ledger.close()
     line = max(after.module.stages, key=lambda line: STAGES.index(line.stage), default=None)
+    later = {revision.phase for revision in after.revisions if not revision.released}
+    unreleased = {revision.phase for revision in before.revisions if not revision.released}
     if line is not None and line.stage != "off":
-        needed = [p for p in here.phases if p in PHASES and PHASES.index(p) <= PHASES.index(_NEEDS[line.stage])]
+        most = PHASES.index(_NEEDS[line.stage])
+        # What the stage itself releases can't have run before.
+        needed = [p for p in here.phases if p in PHASES and PHASES.index(p) <= most and p not in unreleased]
         if now.index(here) < here.phases.index(needed[-1]):
             found.append(_too_early(here, needed[-1], now.reached(here), line))
-    later = {revision.phase for revision in after.revisions if not revision.released}
     gone = [r.phase for r in before.revisions if r.released and r.phase in later]
     found.extend(_too_late(here, phase) for phase in gone if phase in now.applied)
     options.taken_back = not found and bool(gone)
@@ -105,4 +108,6 @@ def _too_late(here: Project, phase: str) -> Diagnostic:
 
 def _unknown() -> Diagnostic:
     title = "whether the database is ready for this stage isn't known"
-    return Diagnostic("MIG743", Severity.ERROR, title, None, help="leave --url out, or mend what keeps it from being read")
+    return Diagnostic(
+        "MIG743", Severity.ERROR, title, None, help="leave --url out, or mend what keeps it from being read"
+    )

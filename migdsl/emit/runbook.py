@@ -109,6 +109,7 @@ def _phase(context: EmitContext, phase: Phase) -> dict[str, object]:
             + (f" *({step.cost}{lock})*" if step.operation not in ("stage", "characterize", "manual") else "")
         )
     return {
+        "id": phase.id,
         "title": plain(phase.name),
         "stage": phase.flag_stage,
         "note": _NOTES.get(phase.id, ""),

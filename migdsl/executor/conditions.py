@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 
 from migdsl.dialect.names import literal
@@ -10,7 +11,7 @@ from migdsl.executor.promql import proves
 from migdsl.ops import conditions as in_sql
 from migdsl.ops import gates
 from migdsl.ops.demands import backfill_name, subjects
-from migdsl.ops.model import Gate, TablePlan
+from migdsl.ops.model import Gate
 from migdsl.plan.phases import ExitCondition, Phase
 from migdsl.planning import demands
 from migdsl.planning.facts import Facts
@@ -18,8 +19,6 @@ from migdsl.planning.model import Planned
 from migdsl.semantics import policy
 from migdsl.semantics.model import PHASES
 from migdsl.semantics.policy import spoken
-
-_DIFFERENCES = ("rows_mismatched", "rows_missing", "rows_extra")
 
 
 def conditions(planned: Planned) -> Mapping[str, tuple[Condition, ...]]:
@@ -45,32 +44,20 @@ def _told_apart(found: Iterator[Condition]) -> Iterator[Condition]:
 
 
 def _of(facts: Facts, planned: Planned, phase: Phase) -> Iterator[Condition]:
-    derived = _derived(facts, planned, phase)
+    asked = {gate.name: gate for gate in _gates(planned, phase)}
     said = dict.fromkeys(name for name, _ in demands.said(facts, phase.id))
     told = {each.id for each in phase.exit_conditions}
     # The plan leaves out what its next phase begins with: that everybody is complete.
-    yield from (next(derived[gate.name]) for gate in _gates(planned, phase) if gate.name not in told)
+    for gate in (gate for name, gate in asked.items() if name not in told):
+        yield Condition(gate.name, phase.id, gate.title[0].upper() + gate.title[1:], "ledger", gate.unmet)
     for each in phase.exit_conditions:
         if (each.id in said and each.kind == "metric") or (each.kind == "manual" and phase.id not in PHASES):
             continue  # asked as the file has it; and a phase of the user's own is its steps, asked one by one
-        yield next(derived.get(each.id, iter(())), None) or Condition(each.id, phase.id, each.text, "manual")
+        question = asked[each.id].unmet if each.id in asked else _measured(facts, each)
+        kind = "ledger" if question else "manual"
+        yield Condition(each.id, phase.id, each.text, kind, question, each.window_seconds or 0)
     for name, condition in demands.said(facts, phase.id):
         yield from _said(facts, phase.id, name, condition)
-
-
-def _derived(facts: Facts, planned: Planned, phase: Phase) -> Mapping[str, Iterator[Condition]]:
-    """By id, those that the ledger answers; the plan has those of one id in the order of the tables."""
-    ledger = _Ledger(facts, phase)
-    filled = [p for p in facts.tables if p.fills]
-    owned = [p for p in facts.tables if p.table.owned]
-    return {
-        "backfill_progress": (ledger.filled(p) for p in filled),
-        "rows_mismatched": (ledger.newest("rows_mismatched", p, _DIFFERENCES) for p in facts.tables),
-        "tenants_unlisted": (ledger.newest("tenants_unlisted", p, ("tenants_unlisted",)) for p in owned),
-        "violations": (ledger.newest("violations", p, ("problems",)) for p in facts.tables if p.violations),
-        "drift": iter([ledger.drift()]),
-        **{gate.name: iter([ledger.gate(gate)]) for gate in _gates(planned, phase)},
-    }
 
 
 def _gates(planned: Planned, phase: Phase) -> Iterator[Gate]:
@@ -81,36 +68,28 @@ def _gates(planned: Planned, phase: Phase) -> Iterator[Gate]:
         yield from (part for part in step.up if isinstance(part, Gate))
 
 
-class _Ledger:
-    """Questions to the ledger that a phase's criteria become."""
+# What the jobs record of what the plan measures; the rest of a sum where the plan measures only one part of it.
+_READINGS = {
+    "rows_mismatched": ("rows_mismatched", "rows_missing", "rows_extra"),
+    "rows_missing": ("rows_missing",),
+    "rows_extra": ("rows_extra",),
+    "tenants_unlisted": ("tenants_unlisted",),
+    "violations": ("problems",),
+    "drift": ("problems",),
+}
 
-    def __init__(self, facts: Facts, phase: Phase) -> None:
-        self._migration = facts.migration
-        self._entities = [p.table.entity for p in facts.tables]
-        self._phase = phase.id
-        self._texts: dict[str, list[ExitCondition]] = {}
-        for each in phase.exit_conditions:
-            self._texts.setdefault(each.id, []).append(each)
 
-    def filled(self, plan: TablePlan) -> Condition:
-        gate = gates.backfilled(self._migration, backfill_name(plan))
-        return self._condition("backfill_progress", gate.unmet)
-
-    def newest(self, name: str, plan: TablePlan, metrics: tuple[str, ...]) -> Condition:
-        return self._condition(name, newest(self._migration, plan.table.entity, metrics))
-
-    def drift(self) -> Condition:
-        asked = [newest(self._migration, entity, ("problems",)) for entity in self._entities]
-        return self._condition("drift", f"SELECT nullif(concat_ws('; ', {', '.join(f'({sql})' for sql in asked)}), '')")
-
-    def gate(self, gate: Gate) -> Condition:
-        return self._condition(gate.name, gate.unmet, gate.title[0].upper() + gate.title[1:])
-
-    def _condition(self, name: str, question: str, title: str = "") -> Condition:
-        said = self._texts.get(name)
-        found = said.pop(0) if said else None
-        text, window = (found.text, found.window_seconds) if found else (title, None)
-        return Condition(name, self._phase, text, "ledger", question, window or 0)
+def _measured(facts: Facts, criterion: ExitCondition) -> str:
+    """A question for what the jobs measure, of the entities that the criterion names; empty for what they don't."""
+    named = [p for p in facts.tables if re.search(rf"\b{re.escape(p.table.entity)}\b", criterion.text)] or facts.tables
+    if criterion.id == "backfill_progress":
+        asked = [gates.backfilled(facts.migration, backfill_name(p)).unmet for p in named if p.fills]
+    else:
+        readings = _READINGS.get(criterion.id, ())
+        asked = [newest(facts.migration, p.table.entity, readings) for p in named if readings]
+    if len(asked) < 2:
+        return "".join(asked)
+    return f"SELECT nullif(concat_ws('; ', {', '.join(f'({sql})' for sql in asked)}), '')"
 
 
 def newest(migration: str, entity: str, metrics: tuple[str, ...]) -> str:

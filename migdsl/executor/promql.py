@@ -46,7 +46,9 @@ def _held(condition: Held, migration: str) -> str:
 def _truth(condition: Condition, migration: str) -> str:
     """1 or 0 at each instant at which its metrics were measured."""
     if isinstance(condition, Comparison):
-        return _compared(condition, migration, "bool ") if condition.operator in _LEAST else _equal(condition, migration)
+        return (
+            _compared(condition, migration, "bool ") if condition.operator in _LEAST else _equal(condition, migration)
+        )
     if isinstance(condition, Held):
         return _held(condition, migration)
     parts = [_truth(part, migration) for part in condition.parts]

@@ -177,6 +177,7 @@ class TablePlan(Value):
     def swapped(self) -> tuple[str, ...]:
         """The columns that get their new type in one swap."""
         return tuple(f"{self.table.entity}.{c.column}" for c in self.comparisons if c.swapped)
+
     leaves: bool = False
     origin: Source | None = None
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from migdsl.ops.model import Gate
 from migdsl.planning.demands import sentence
 from migdsl.planning.model import Planned
 from migdsl.values import Value
@@ -28,7 +29,7 @@ def works(planned: Planned, phase: str) -> tuple[Work, ...]:
 
 
 def _before(planned: Planned, phase: str) -> Iterator[Work]:
-    """What a late phase's gates are about to look at."""
+    """What the gates of a phase's revision are about to look at."""
     tables = planned.lowered.tables
     if phase == "enforce":
         # What old code wrote as NULL since the backfill must be gone before the constraint comes. Rows of a new table are
@@ -36,8 +37,12 @@ def _before(planned: Planned, phase: str) -> Iterator[Work]:
         for plan in (p for p in tables if p.fills and p.origin is None):
             path = planned.paths.backfill(plan.table)
             yield Work("again", plan.table.entity, path, f"python {path} --again")
-    if phase in ("enforce", "contract"):
+    if phase in ("validate", "cutover", "enforce", "contract") and _gated(planned, phase):
         yield from _reconciles(planned)
+
+
+def _gated(planned: Planned, phase: str) -> bool:
+    return any(isinstance(part, Gate) for step in planned.lowered.phase(phase) for part in step.up)
 
 
 def _revision(planned: Planned, phase: str) -> Iterator[Work]:

@@ -99,9 +99,11 @@ def _confined(problems: Problems, sql: ast.Sql, found: Statement, change: Change
         help_ = (
             f"JOIN {each.parent} ON {each.parent}.{each.key} = {each.relation}.{each.column}, and that held to :tenant_id"
             if each.parent
-            else f"{each.relation}.{each.column} = :tenant_id"
-            if each.column
-            else f"describe it: entity … in {each.relation}"
+            else (
+                f"{each.relation}.{each.column} = :tenant_id"
+                if each.column
+                else f"describe it: entity … in {each.relation}"
+            )
         )
         problems.error("MIG303", inside(sql, start, end), title, label, body=body, help=help_)
     return not loose

@@ -13,6 +13,7 @@ from migdsl.syntax import ast
 
 _OF_WORDS = frozenset(["MIG106", "MIG206"])  # what is misspelt there is a word of the language
 _PLAIN = re.compile(r"[^\W\d]\w*")
+_MOST_HELPED = 100  # problems; more are never shown, and each looks at all names
 _FOLDED = {upper: upper + 32 for upper in range(ord("A"), ord("Z") + 1)}
 
 
@@ -56,6 +57,9 @@ class Problems:
         `spell` writes a known name as it has to stand at `span`; by default as the language writes it.
         """
         if name in self.broken:
+            return
+        if len(self.found) > _MOST_HELPED:
+            self.error(code, span, f"there is no {kind} `{name}`{where and ' '}{where}", "not found")
             return
         candidates = sorted(known)
         near = did_you_mean(name, candidates)

@@ -40,6 +40,7 @@ _ELSEWHERE = {
     "varbinary": "bytea",
     "bytes": "bytea",
 }
+_MOST_WORDS = 4  # timestamp without time zone
 _UNKNOWN = SqlType("text", "text", known=False)
 
 
@@ -56,7 +57,7 @@ def column_type(problems: Problems, node: ast.Type) -> SqlType:
 
 def _unknown(problems: Problems, node: ast.Type) -> None:
     words = f"{node.name} {node.suffix}".split()
-    for count in range(len(words) - 1, 0, -1):
+    for count in range(min(len(words) - 1, _MOST_WORDS), 0, -1):
         if types.resolve(" ".join(words[:count]), None, False, (), "", 0):
             near = did_you_mean(words[count], MARKS)
             help_ = f"did you mean `{near}`?" if near else f"what may follow a type: {', '.join(MARKS)}, ->, ?"

@@ -77,7 +77,9 @@ def test_every_statement_is_confined_or_listed_in_the_plan(compiled, tmp_path):
 def tells_processes(found: Statement) -> bool:
     """Who holds old transactions is asked of `pg_stat_activity`, whose other columns hold statements with values in them."""
     used = {
-        tuple(f.get("String", {}).get("sval") for f in node["fields"]) for kind, node in walk(found.tree) if kind == "ColumnRef"
+        tuple(f.get("String", {}).get("sval") for f in node["fields"])
+        for kind, node in walk(found.tree)
+        if kind == "ColumnRef"
     }
     relations = {node["relname"] for kind, node in walk(found.tree) if kind == "RangeVar"}
     return relations == {"pg_stat_activity"} and used <= {("pid",), ("xact_start",)}

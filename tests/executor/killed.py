@@ -1,6 +1,6 @@
 """Runs the command line and kills this process with SIGKILL at its Nth statement: before it is sent, or after its answer.
 
-    python killed.py N before|after WORD...
+python killed.py N before|after WORD...
 """
 
 from __future__ import annotations

@@ -116,7 +116,9 @@ def test_steps_and_conditions_of_the_users_own(home: Home, run: Run, prometheus:
 
 def test_a_word_about_what_changes_by_itself_lasts_a_day(home: Home, run: Run) -> None:
     text = home.source.read_text(encoding="utf-8") + OWN.replace("gate calm when", "phase validate { exit when") + "}"
-    text = text.replace("checkout_errors < 1%\n\nphase smoke", "checkout_errors < 1% }\n\nphase smoke").removesuffix("}")
+    text = text.replace("checkout_errors < 1%\n\nphase smoke", "checkout_errors < 1% }\n\nphase smoke").removesuffix(
+        "}"
+    )
     home.source.write_text(text, encoding="utf-8")
     assert run("compile", "users.mig").code == 0
     people = ("watched", "old_code_User", "step_1", "step_2")

@@ -21,7 +21,9 @@ TENANTS = f"CREATE TABLE tenants (id uuid PRIMARY KEY); INSERT INTO tenants VALU
 
 
 @pytest.fixture
-def example(tmp_path: Path, database: str, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest, pg, cache) -> Home:
+def example(
+    tmp_path: Path, database: str, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest, pg, cache
+) -> Home:
     """An example in a folder of its own, and tables made of what it declares."""
     text = request.param.read_text(encoding="utf-8").replace("SELECT id FROM accounts ORDER BY id", LISTS)
     (tmp_path / "users.mig").write_text(text, encoding="utf-8")

@@ -24,9 +24,24 @@ CASES: list[tuple[str, Condition, dict[str, str], bool]] = [
     ("all are below", less(), {"errors_total{a='1'}": "0+0x300", "errors_total{a='2'}": "0.001+0x300"}, True),
     ("one is above", less(), {"errors_total{a='1'}": "0+0x300", "errors_total{a='2'}": "0.5+0x300"}, False),
     ("never measured", less(), {}, False),
-    ("above is asked for", less(operator=">="), {"errors_total{a='1'}": "5+0x300", "errors_total{a='2'}": "0+0x300"}, False),
-    ("all equal", less(operator="=", value="0"), {"errors_total{a='1'}": "0+0x300", "errors_total{a='2'}": "0+0x300"}, True),
-    ("one differs", less(operator="=", value="0"), {"errors_total{a='1'}": "0+0x300", "errors_total{a='2'}": "1+0x300"}, False),
+    (
+        "above is asked for",
+        less(operator=">="),
+        {"errors_total{a='1'}": "5+0x300", "errors_total{a='2'}": "0+0x300"},
+        False,
+    ),
+    (
+        "all equal",
+        less(operator="=", value="0"),
+        {"errors_total{a='1'}": "0+0x300", "errors_total{a='2'}": "0+0x300"},
+        True,
+    ),
+    (
+        "one differs",
+        less(operator="=", value="0"),
+        {"errors_total{a='1'}": "0+0x300", "errors_total{a='2'}": "1+0x300"},
+        False,
+    ),
     ("held", Held(less(), 3600, "1h"), {"errors_total": "0+0x300"}, True),
     ("a moment above", Held(less(), 3600, "1h"), {"errors_total": "0+0x259 1 0+0x40"}, False),
     ("long ago", Held(less(), 3600, "1h"), {"errors_total": "1+0x100 0+0x200"}, True),
@@ -43,7 +58,9 @@ CASES: list[tuple[str, Condition, dict[str, str], bool]] = [
 ]
 
 
-@pytest.mark.parametrize(("condition", "series", "opens"), [case[1:] for case in CASES], ids=[case[0] for case in CASES])
+@pytest.mark.parametrize(
+    ("condition", "series", "opens"), [case[1:] for case in CASES], ids=[case[0] for case in CASES]
+)
 def test_a_gate_opens_only_where_nothing_is_in_the_way(
     tmp_path: Path, condition: Condition, series: dict[str, str], opens: bool
 ) -> None:
@@ -54,7 +71,10 @@ def test_a_gate_opens_only_where_nothing_is_in_the_way(
         "exp_samples": [{"labels": "{}", "value": 1}] if opens else [],
     }
     named = [{"series": name.replace("'", '"'), "values": values} for name, values in series.items()]
-    tests = {"evaluation_interval": "1m", "tests": [{"interval": "1m", "input_series": named, "promql_expr_test": [test]}]}
+    tests = {
+        "evaluation_interval": "1m",
+        "tests": [{"interval": "1m", "input_series": named, "promql_expr_test": [test]}],
+    }
     path = tmp_path / "test.json"
     path.write_text(json.dumps(tests), encoding="utf-8")
     done = subprocess.run([promtool, "test", "rules", str(path)], capture_output=True, text=True, check=False)

@@ -8,7 +8,7 @@ import pytest
 from tests.executor.conftest import Home, Run
 from tests.executor.test_story import apply, roll
 
-FOREIGN = '''
+FOREIGN = """
 from alembic import op
 revision = "theirs"
 down_revision = "{}"
@@ -16,7 +16,7 @@ def upgrade():
     op.execute("CREATE TABLE theirs (id int)")
 def downgrade():
     op.execute("DROP TABLE theirs")
-'''
+"""
 INI = """[alembic]
 script_location = alembic
 version_locations = migrations/versions

@@ -22,7 +22,9 @@ def test_from_the_beginning(home: Home, run: Run) -> None:
     assert found["next"] == {
         "phase": "expand",
         "command": "migdsl apply users.mig --to expand",
-        "waits_for": ["watched: The dashboard of users_email shows data and its alerts are quiet (only a person knows)"],
+        "waits_for": [
+            "watched: The dashboard of users_email shows data and its alerts are quiet (only a person knows)"
+        ],
     }
     assert home.one("SELECT to_regclass('alembic_version')") is None
     ran = run("status", "users.mig")
@@ -86,7 +88,9 @@ def test_watching_ends_with_a_signal(home: Home) -> None:
 def test_a_backfill_that_is_asked_to_stop(home: Home, run: Run) -> None:
     """SIGTERM in mid-job: the walk ends there, says so, and goes on when it is run again."""
     apply(run, "expand", "--confirm", "watched")
-    home.all("INSERT INTO migdsl.event (migration, kind, subject, value) VALUES ('users_email', 'confirm', 'expand/old_code_User', 'yes')")
+    home.all(
+        "INSERT INTO migdsl.event (migration, kind, subject, value) VALUES ('users_email', 'confirm', 'expand/old_code_User', 'yes')"
+    )
     import psycopg
 
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
@@ -122,7 +126,9 @@ def test_waiting_on_the_spot(home: Home, run: Run, monkeypatch: pytest.MonkeyPat
         if seconds:
             looks.append(seconds)
         if len(looks) == 3 and seconds:
-            home.all("INSERT INTO migdsl.event (migration, kind, subject, value) VALUES ('users_email', 'stage', 'all', 'live')")
+            home.all(
+                "INSERT INTO migdsl.event (migration, kind, subject, value) VALUES ('users_email', 'stage', 'all', 'live')"
+            )
         if len(looks) == 5 and seconds:
             home.pass_time("25 hours")
 

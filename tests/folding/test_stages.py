@@ -65,7 +65,7 @@ def block(*lines: str) -> str:
             ["stage off for all", f'stage live for tenants "{ONE}", "{TWO}"'],
         ),
         (["stage off for all"], "off", CANARY, ["stage off for all"]),
-        (["allow MIG603 because \"x\""], "shadow", ALL, None),
+        (['allow MIG603 because "x"'], "shadow", ALL, None),
         ([], "shadow", ALL, None),
     ],
 )
@@ -91,7 +91,9 @@ def test_a_block_on_one_line() -> None:
 
 def test_without_a_block() -> None:
     assert moved(SourceFile("m.mig", HEAD), "m", "off", ALL) == HEAD
-    assert moved(SourceFile("m.mig", HEAD), "m", "shadow", CANARY) == HEAD + "\nflag m {\n  stage shadow for canary\n}\n"
+    assert (
+        moved(SourceFile("m.mig", HEAD), "m", "shadow", CANARY) == HEAD + "\nflag m {\n  stage shadow for canary\n}\n"
+    )
 
 
 def test_line_ends_stay() -> None:

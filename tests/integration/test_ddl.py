@@ -263,7 +263,11 @@ def test_offline_it_prints_sql(clean_project: Project) -> None:
         f"CREATE UNIQUE INDEX CONCURRENTLY IF NOT EXISTS {INDEX}",
     ):
         assert statement in done.out
-    assert done.out.index("DO $gate$") < done.out.index("CREATE UNIQUE INDEX") < done.out.index("DROP COLUMN IF EXISTS email")
+    assert (
+        done.out.index("DO $gate$")
+        < done.out.index("CREATE UNIQUE INDEX")
+        < done.out.index("DROP COLUMN IF EXISTS email")
+    )
     # psql takes it as it is, up to the gate.
     printed = clean_project.folder / "printed.sql"
     printed.write_text(done.out, encoding="utf-8")

@@ -19,9 +19,9 @@ from sqlalchemy.engine import Engine
 from sqlalchemy.exc import DBAPIError
 
 from tests.ops.declared import ddl
+from tests.ops.scenarios import SCENARIOS
 from tests.ops.story import LATE, Story, Walk
 from tests.ops.test_examples import EXAMPLES, LISTS
-from tests.ops.test_writers import SCENARIOS
 
 # How many statements of a revision's way are chosen; each index built or dropped CONCURRENTLY is one more.
 MOST = int(os.environ.get("MIGDSL_KILLS", "2"))

@@ -16,8 +16,7 @@ def member(*operations: str) -> str:
 def test_statements_run_in_their_phase_and_back(walk: Walk):
     statistics = "SELECT stxname::text FROM pg_statistic_ext"
     walk(
-        member(
-            """sql "planner's statistics" {
+        member("""sql "planner's statistics" {
               up   `CREATE STATISTICS members_st ON tenant_id, nick FROM members`
               up   `ALTER TABLE members SET (fillfactor = 70)`
               up   `ANALYZE members`
@@ -26,8 +25,7 @@ def test_statements_run_in_their_phase_and_back(walk: Walk):
               back `ALTER TABLE members RESET (fillfactor)`
               phase validate
               lock access exclusive
-            }"""
-        ),
+            }"""),
         DDL,
         {"validate": sees(statistics, ("members_st",)), "back validate": sees(statistics)},
     )

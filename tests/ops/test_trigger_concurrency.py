@@ -23,7 +23,8 @@ COPIED_DDL = USERS_DDL.replace("UNIQUE (tenant_id, username)", "UNIQUE (tenant_i
 EARLY = COPIED.replace("unique per tenant }", 'unique per tenant; complies because "it is a copy" }')
 # A column that only gets another name: its twin is the second index.
 RENAMED = mig(
-    USERS.replace("  unique (tenant_id, username)", "  unique (tenant_id, email)"), "change User { rename email to mail }"
+    USERS.replace("  unique (tenant_id, username)", "  unique (tenant_id, email)"),
+    "change User { rename email to mail }",
 )
 CASES = [
     (RENAMED, COPIED_DDL, "(tenant_id, email)", "email"),

@@ -9,135 +9,17 @@ from __future__ import annotations
 import random
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 
 import psycopg
-from psycopg import sql
 
+from tests.ops.journal import Journal, Row, Scenario, quoted
 from tests.ops.story import LATE, Story
 from tests.ops.support import T1, T2
 
-Facts = Mapping[str, object]
-Make = Callable[[random.Random, str], object]
-Settle = Callable[[str, Facts | None, dict[str, object]], None]
 # A statement that takes longer was stalled by the migration, and is an error.
 OPTIONS = "-c statement_timeout=5s -c client_min_messages=warning"
-
-
-def as_it_is(code: str, before: Facts | None, facts: dict[str, object]) -> None:
-    """Old and new code see the same columns."""
-
-
-@dataclass(frozen=True, slots=True)
-class Shape:
-    """What code of one age writes: for each of its columns, what makes a value.
-
-    `fixed` columns are written on INSERT alone; `conflict` is what an upsert goes by (none: no upserts). `implied` are
-    columns that it leaves to the database. `copies`: COPY works. `also`: SQL that runs in the transaction of each write.
-    `offends`: what a constraint to come forbids; rows of it are inserted and deleted at once. `whole`: an update writes all
-    columns.
-    """
-
-    table: str
-    columns: Mapping[str, Make]
-    fixed: frozenset[str] = frozenset({"code"})
-    conflict: tuple[str, ...] = ("tenant_id", "code")
-    implied: Facts = field(default_factory=dict)
-    copies: bool = True
-    also: str | None = None
-    offends: Facts = field(default_factory=dict)
-    whole: bool = False
-
-    @property
-    def listed(self) -> str:
-        return ", ".join(_quoted(c) for c in self.columns)
-
-
-@dataclass(frozen=True, slots=True)
-class Scenario:
-    """A migration, the code before and after it, and when each of them writes.
-
-    `settle(code, before, facts)` brings the columns of the other code in line with what `code` ("old", "new") wrote.
-    `silent`: what columns hold that whoever inserts doesn't name. Old code is gone from the revision `until` on, new code
-    writes after `since` (a phase, or the stage `live`). `loose` columns are not compared by what reads meanwhile. `filled`:
-    what the backfill makes of a row once old code is gone. `lost`: what the way back from contract makes of it; `home`: what
-    that from expand does. `asks`: SQL that finds nothing while only new code has written. `prepared`: by clients that keep
-    their statements' plans, as pools do; where a column's type changes they must reconnect, as the plan says.
-    """
-
-    text: str
-    ddl: str
-    silent: Facts
-    old: Shape
-    new: Shape
-    settle: Settle = as_it_is
-    until: str = "contract"
-    since: str = "expand"
-    loose: frozenset[str] = frozenset()
-    filled: Settle | None = None
-    lost: Settle = as_it_is
-    home: Settle = as_it_is
-    asks: str | None = None
-    prepared: bool = True
-
-
-@dataclass(slots=True)
-class Row:
-    """What a row must hold; None where it was deleted. Who writes it holds the lock."""
-
-    tenant: str
-    facts: dict[str, object] | None
-    lock: threading.Lock = field(default_factory=threading.Lock)
-
-
-class Journal:
-    """All rows that anybody wrote, by their key."""
-
-    def __init__(self) -> None:
-        self.rows: dict[int, Row] = {}
-        self.keys: list[int] = []
-
-    def add(self, key: int, row: Row) -> None:
-        assert key not in self.rows, f"key {key} was given out twice"
-        self.rows[key] = row
-        self.keys.append(key)
-
-    @contextmanager
-    def one(self, chance: random.Random) -> Iterator[tuple[int, Row] | None]:
-        """A living row that nobody else is at, if one is found at once."""
-        for _ in range(10 if self.keys else 0):
-            key = chance.choice(self.keys)
-            row = self.rows[key]
-            if row.lock.acquire(blocking=False):
-                try:
-                    if row.facts is not None:
-                        yield key, row
-                        return
-                finally:
-                    row.lock.release()
-        yield None
-
-    def settle(self, code: str, settle: Settle) -> None:
-        """Something else than a client changed rows. Only while all rest."""
-        for row in self.rows.values():
-            if row.facts is not None:
-                settle(code, row.facts, row.facts)
-
-    def check(self, story: Story, shape: Shape) -> None:
-        """Every acknowledged write is found in the columns of the shape, and nothing that nobody wrote."""
-        names = [*shape.columns, *shape.implied]
-        query = sql.SQL("SELECT id, tenant_id::text, {} FROM {}").format(
-            sql.SQL(", ").join(map(sql.Identifier, names)), sql.SQL(shape.table)
-        )
-        found = {key: values for key, *values in story.connection.execute(query).fetchall()}
-        wanted = {
-            key: [row.tenant, *(row.facts[n] for n in names)] for key, row in self.rows.items() if row.facts is not None
-        }
-        apart = [(key, wanted.get(key), found.get(key)) for key in sorted({*found, *wanted})]
-        wrong = [entry for entry in apart if entry[1] != entry[2]]
-        assert not wrong, f"{len(wrong)} rows as (key, wanted, found) of {names}: {wrong[:5]}"
 
 
 class Client(threading.Thread):
@@ -205,7 +87,7 @@ class Client(threading.Thread):
             return
         tenant, written = self.chance.choice((T1, T2)), self.values(list(self.shape.columns))
         fact = self.shape.conflict[-1]
-        asked = f"SELECT id FROM {self.shape.table} WHERE tenant_id = %s AND {_quoted(fact)} = %s"
+        asked = f"SELECT id FROM {self.shape.table} WHERE tenant_id = %s AND {quoted(fact)} = %s"
         with connection.transaction(), connection.cursor() as cursor:
             with cursor.copy(f"COPY {self.shape.table} (tenant_id, {self.shape.listed}) FROM STDIN".encode()) as copy:
                 copy.write_row((tenant, *written.values()))
@@ -223,7 +105,7 @@ class Client(threading.Thread):
             written = self.changes(self.chance.sample(free, count))
             if not written:
                 return
-            sets = ", ".join(f"{_quoted(c)} = %s" for c in written)
+            sets = ", ".join(f"{quoted(c)} = %s" for c in written)
             statement = f"UPDATE {self.shape.table} SET {sets} WHERE id = %s RETURNING id"
             self.change(connection, found, written, statement, *written.values(), found[0])
 
@@ -238,10 +120,10 @@ class Client(threading.Thread):
                 return
             # A NOT NULL column is given its value even where the row is only updated.
             given = {**{c: found[1].facts[c] for c in self.shape.fixed}, **written}
-            sets = ", ".join(f"{_quoted(c)} = excluded.{_quoted(c)}" for c in written)
+            sets = ", ".join(f"{quoted(c)} = excluded.{quoted(c)}" for c in written)
             statement = (
-                f"INSERT INTO {self.shape.table} (tenant_id, {', '.join(map(_quoted, given))}) VALUES "
-                f"({', '.join(['%s'] * (len(given) + 1))}) ON CONFLICT ({', '.join(map(_quoted, self.shape.conflict))}) "
+                f"INSERT INTO {self.shape.table} (tenant_id, {', '.join(map(quoted, given))}) VALUES "
+                f"({', '.join(['%s'] * (len(given) + 1))}) ON CONFLICT ({', '.join(map(quoted, self.shape.conflict))}) "
                 f"DO UPDATE SET {sets} RETURNING id"
             )
             self.change(connection, found, given, statement, found[1].tenant, *given.values())
@@ -257,19 +139,22 @@ class Client(threading.Thread):
                 found[1].facts = None
 
     def offend(self, connection: psycopg.Connection) -> None:
-        """What a constraint to come forbids, and what is mended before it comes."""
-        tenant, written = T1, {**self.values(list(self.shape.columns)), **self.shape.offends}
-        marks = ", ".join(["%s"] * (len(written) + 1))
+        """What a constraint to come forbids, twice, since some forbid only that; it is mended before the constraint comes."""
+        marks = ", ".join(["%s"] * (len(self.shape.columns) + 1))
         statement = f"INSERT INTO {self.shape.table} (tenant_id, {self.shape.listed}) VALUES ({marks}) RETURNING id"
-        ((key,),) = self.execute(connection, statement, tenant, *written.values())
-        self.execute(connection, f"DELETE FROM {self.shape.table} WHERE id = %s", key)
+        keys = []
+        for _ in range(2):
+            written = {**self.values(list(self.shape.columns)), **self.shape.offends}
+            keys += self.execute(connection, statement, T1, *written.values())
+        for (key,) in keys:
+            self.execute(connection, f"DELETE FROM {self.shape.table} WHERE id = %s", key)
 
     def read(self, connection: psycopg.Connection) -> None:
         """Old code finds what was written last whatever happens; new code as soon as the backfill is done."""
         if self.code == "new" and not self.crew.filled.is_set():
             return
         names = [c for c in (*self.shape.columns, *self.shape.implied) if c not in self.scenario.loose]
-        listed = ", ".join(map(_quoted, names))
+        listed = ", ".join(map(quoted, names))
         with self.crew.journal.one(self.chance) as found:
             if found is None or found[1].facts is None:
                 return
@@ -314,7 +199,7 @@ class Crew:
         }
         names = sorted({*scenario.old.columns, *scenario.silent} & there)
         for key, tenant, *values in story.rows(
-            f"SELECT id, tenant_id::text, {', '.join(map(_quoted, names))} FROM {table}"
+            f"SELECT id, tenant_id::text, {', '.join(map(quoted, names))} FROM {table}"
         ):
             facts = {**scenario.silent, **dict(zip(names, values, strict=True))}
             scenario.settle("old", None, facts)
@@ -439,7 +324,3 @@ def _back(story: Story, scenario: Scenario, crew: Crew, dumps: list[tuple[str, l
     crew.stop("old", "new")
     crew.journal.settle("old", scenario.home)
     crew.journal.check(story, scenario.old)
-
-
-def _quoted(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'
