@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from migdsl.diagnostics import Diagnostic, Label, Severity
 from migdsl.diagnostics.fixes import settled
 from migdsl.source import SourceFile, Span
+from migdsl.syntax.parser import uncollected
 from migdsl.syntax.unit import Files, unit
 
 if TYPE_CHECKING:
@@ -97,6 +98,7 @@ class _Checked:
     finished: str | None = None
 
 
+@uncollected()
 def _checked(files: Mapping[str, str], path: str) -> _Checked:
     source = SourceFile(path, files[path])
     broken = _half_a_character(source)

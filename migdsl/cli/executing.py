@@ -30,7 +30,7 @@ def rollback_command(options: Options) -> int:
     return guarded(lambda signals: _with_turn(options, signals, _rollback))
 
 
-Work = Callable[[Options, Project, "Ledger", "Chain", "Signals"], int]
+Work = Callable[[Options, Project, "Ledger", "Chain"], int]
 
 
 def _with_turn(options: Options, signals: Signals, work: Work) -> int:
@@ -48,19 +48,19 @@ def _with_turn(options: Options, signals: Signals, work: Work) -> int:
             raise Refused("MIG740", f"another process is moving {found.name} already", f"migdsl status {found.file}")
         chain = Chain(found, ledger.conninfo, options.alembic_config)
         chain.proven()
-        return work(options, found, ledger, chain, signals)
+        return work(options, found, ledger, chain)
     finally:
         turn.release()
         ledger.close()
 
 
-def _apply(options: Options, found: Project, ledger: Ledger, chain: Chain, signals: Signals) -> int:
+def _apply(options: Options, found: Project, ledger: Ledger, chain: Chain) -> int:
     from migdsl.executor.apply import Walk  # see above
 
     wishes = Wishes(_confirmable(options, found), options.prometheus)
     walk = Walk(found, ledger, chain, _Desk(wishes), wishes)
     at = walk.look().index(found)
-    if not options.yes and not _agreed(_announced(found, ledger, chain, at, options.to or "")):
+    if not options.yes and not _agreed(_announced(found, chain, at, options.to or "")):
         return 2
     said: tuple[str, ...] = ()
     while True:
@@ -73,7 +73,7 @@ def _apply(options: Options, found: Project, ledger: Ledger, chain: Chain, signa
         ledger.paused(_POLL_S)
 
 
-def _rollback(options: Options, found: Project, ledger: Ledger, chain: Chain, signals: Signals) -> int:
+def _rollback(options: Options, found: Project, ledger: Ledger, chain: Chain) -> int:
     from migdsl.executor.rollback import Return  # see above
 
     wishes = Wishes(lose=options.lose)
@@ -103,7 +103,7 @@ def _confirmable(options: Options, found: Project) -> frozenset[str]:
     return frozenset(options.confirmed)
 
 
-def _announced(found: Project, ledger: Ledger, chain: Chain, at: int, to: str) -> Iterator[str]:
+def _announced(found: Project, chain: Chain, at: int, to: str) -> Iterator[str]:
     """What is about to happen."""
     yield f"{found.name} is at {found.phases[at] if at >= 0 else 'its beginning'}, and goes on to {to}:"
     ours = {revision.id for revision in found.planned.revisions}

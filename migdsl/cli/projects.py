@@ -12,7 +12,7 @@ from migdsl.cli.inputs import Input, read_inputs
 from migdsl.cli.manifest import Manifest
 from migdsl.cli.problems import drifted, unwritable
 from migdsl.diagnostics import Diagnostic, Severity
-from migdsl.executor.model import Project, Refused
+from migdsl.executor.model import WAITING, Project, Refused
 from migdsl.planning.build import build
 from migdsl.runtime.errors import JobError, StoppedError
 from migdsl.runtime.stop import Signals
@@ -25,12 +25,10 @@ FAILED = 3  # the exit code where a database fails
 class Problem(Exception):  # noqa: N818 - it says what became of the command
     """Diagnostics that end the command, and its exit code."""
 
-    def __init__(
-        self, diagnostics: tuple[Diagnostic, ...], exit: int, compiled: Compilation | None = None
-    ) -> None:  # noqa: A002
+    def __init__(self, diagnostics: tuple[Diagnostic, ...], code: int, compiled: Compilation | None = None) -> None:
         super().__init__()
         self.diagnostics = diagnostics
-        self.exit = exit
+        self.exit = code
         self.sources = dict(compiled.sources) if compiled else {}
 
 
@@ -98,20 +96,22 @@ def guarded(run: Callable[[Signals], int]) -> int:
     with Signals() as signals:
         try:
             return run(signals)
-        except Problem as problem:
-            complain(problem.diagnostics, problem.sources)
-            return problem.exit
-        except Refused as refused:
-            return _say(Diagnostic(refused.code, Severity.ERROR, refused.why, None, help=refused.help), refused.exit)
-        except Failed as failure:
-            return _say(Diagnostic("MIG742", Severity.ERROR, failure.why, None, help=_AGAIN), FAILED)
-        except JobError as error:
-            return _say(unreadable(str(error)), error.code)
-        except psycopg.Error as error:
-            return _say(unreadable(str(speak(error))), FAILED)
         except StoppedError:
             output.complain("stopped: nothing is half done; run the same command again\n")
-            return signals.exit_code or 4
+            return signals.exit_code or WAITING
+        except Problem as found:
+            problem = found
+        except Refused as refused:
+            why = Diagnostic(refused.code, Severity.ERROR, refused.why, None, help=refused.help)
+            problem = Problem((why,), refused.exit)
+        except Failed as failure:
+            problem = Problem((Diagnostic("MIG742", Severity.ERROR, failure.why, None, help=_AGAIN),), FAILED)
+        except JobError as error:
+            problem = Problem((unreadable(str(error)),), error.code)
+        except psycopg.Error as error:
+            problem = Problem((unreadable(str(speak(error))),), FAILED)
+    complain(problem.diagnostics, problem.sources)
+    return problem.exit
 
 
 _AGAIN = "mend the cause, then run the same command again: what is done stays done"
@@ -122,9 +122,5 @@ def _missing(error: ModuleNotFoundError) -> int:
     if name not in ("psycopg", "alembic", "sqlalchemy"):
         raise error
     title = f"{name} is not installed here"
-    return _say(Diagnostic("MIG740", Severity.ERROR, title, None, help="pip install 'migdsl[apply]'"), FAILED)
-
-
-def _say(problem: Diagnostic, code: int) -> int:
-    complain((problem,), {})
-    return code
+    complain((Diagnostic("MIG740", Severity.ERROR, title, None, help="pip install 'migdsl[apply]'"),), {})
+    return FAILED

@@ -93,7 +93,8 @@ class Walk:
         if not late:
             return None
         stage = _RELEASED_AT.get(phase, "live")
-        reason = f"{late[0].path} is written once the flag stands at {stage}{' for all' if phase in ('enforce', 'contract') else ''}"
+        everybody = " for all" if phase in ("enforce", "contract") else ""
+        reason = f"{late[0].path} is written once the flag stands at {stage}{everybody}"
         way_out = f"migdsl rollout {self._project.file} --stage {stage} --for all"
         return Outcome("waiting", phase, (reason,), way_out, WAITING)
 

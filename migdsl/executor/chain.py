@@ -128,8 +128,8 @@ class Chain:
 
 def _own(project: Project, conninfo: str) -> Config:
     config = Config()
-    folders = dict.fromkeys(os.path.dirname(revision.path) for revision in project.planned.revisions)
-    versions = [str(Path(project.folder, folder)) for folder in folders]
+    paths = (Path(project.folder, revision.path) for revision in project.planned.revisions)
+    versions = dict.fromkeys(str(path.parent) for path in paths)
     options = {
         "script_location": str(Path(__file__).parent / "environment"),
         "version_locations": os.pathsep.join(versions),

@@ -106,7 +106,7 @@ class Ledger:
         return {row[0] or "": int(row[1] or 0) for row in self._rows(_QUARANTINE)}
 
     def slices(self) -> list[Row]:
-        """A row a backfill: its name, slices in all, succeeded, failed, running, rows planned, passed, changed, and per second."""
+        """A row a backfill: name; slices: all, succeeded, failed, running; rows: planned, passed, changed, a second."""
         return self._rows(_SLICES)
 
     def record(self, kind: str, subject: str, value: str) -> None:

@@ -12,12 +12,12 @@ from migdsl.values import Value
 class Refused(Exception):  # noqa: N818 - it says what became of the command
     """Nothing can be done as things are: a diagnostic's code, why, and a way out. `exit` is the process's exit code."""
 
-    def __init__(self, code: str, why: str, help: str = "", exit: int = 1) -> None:  # noqa: A002
+    def __init__(self, code: str, why: str, help: str = "", exits: int = 1) -> None:
         super().__init__(why)
         self.code = code
         self.why = why
         self.help = help
-        self.exit = exit
+        self.exit = exits
 
 
 class Project(Value):

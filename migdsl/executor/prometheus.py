@@ -21,10 +21,9 @@ def yields(base: str, expression: str) -> bool:
         raise Unanswered("its address must begin with http:// or https://")
     address = f"{base.rstrip('/')}/api/v1/query?query={quote(expression, safe='')}"
     try:
-        # The scheme was looked at: no file is read.
-        with urlopen(
-            Request(address, headers={"Accept": "application/json"}), timeout=_SECONDS
-        ) as answer:  # noqa: S310
+        # Its scheme is http: no file is read.
+        asked = Request(address, headers={"Accept": "application/json"})  # noqa: S310
+        with urlopen(asked, timeout=_SECONDS) as answer:  # noqa: S310
             found = json.loads(answer.read(_LARGEST))
     except HTTPError as error:
         raise Unanswered(f"HTTP {error.code}") from None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -67,8 +68,6 @@ class Home:
 
     def dump(self) -> list[str]:
         """What pg_dump shows of the schema, line by line, in alphabetical order."""
-        import subprocess
-
         argv = [str(self.server.bin / "pg_dump"), "-s", "-N", "migdsl", "-T", "alembic_version", self.url]
         done = subprocess.run(argv, capture_output=True, text=True, check=True)
         return sorted(line.rstrip(",") for line in done.stdout.splitlines() if "restrict" not in line)

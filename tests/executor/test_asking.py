@@ -72,7 +72,8 @@ def test_answers_of_prometheus(prometheus: Prometheus) -> None:
     assert prometheus.asked == ['up{a="b&c"} == 1']
     prometheus.holds(holds=False)
     assert not yields(prometheus.url, "up")
-    for answer in (503, b"no json", {"status": "error"}, [], {"status": "success", "data": {}}):
+    bad: tuple[object, ...] = (503, b"no json", {"status": "error"}, [], {"status": "success", "data": {}})
+    for answer in bad:
         prometheus.answer = answer
         with pytest.raises(Unanswered):
             yields(prometheus.url, "up")

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 
+import psycopg
 import pytest
 
 from migdsl.cli import executing, status_rich
@@ -88,11 +89,8 @@ def test_watching_ends_with_a_signal(home: Home) -> None:
 def test_a_backfill_that_is_asked_to_stop(home: Home, run: Run) -> None:
     """SIGTERM in mid-job: the walk ends there, says so, and goes on when it is run again."""
     apply(run, "expand", "--confirm", "watched")
-    home.all(
-        "INSERT INTO migdsl.event (migration, kind, subject, value) VALUES ('users_email', 'confirm', 'expand/old_code_User', 'yes')"
-    )
-    import psycopg
-
+    said = ("confirm", "expand/old_code_User", "yes")
+    home.all("INSERT INTO migdsl.event (migration, kind, subject, value) VALUES ('users_email', %s, %s, %s)", *said)
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     argv = (sys.executable, "-m", "migdsl", "apply", "users.mig", "--to", "validate", "--yes")
     with psycopg.connect(home.url) as holder:
