@@ -1,8 +1,8 @@
 """Files of 10, 100 and 1,000 entities become the time that each command takes, where it goes, and whether it grows in step.
 
 Times are CPU seconds of this process, the least of several interleaved rounds: what else the machine does only adds to
-them, and a slow spell falls on all alike. `bare` is Lark's own LALR parser of our grammar, with its contextual lexer and without positions or tree building
-of ours. Whole processes, from the interpreter's start on, and their memory are measured besides, with a warm cache.
+them, and a slow spell falls on all alike. `bare` is Lark's own LALR parser of our grammar, with its contextual lexer and
+without positions. Whole processes, from the interpreter's start on, and their memory are measured besides, with a warm cache.
 """
 
 from __future__ import annotations
@@ -250,7 +250,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Print the report; 0 whatever it says."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="10 and 100 entities, one round")
-    parser.add_argument("--rounds", type=int, default=3, help="runs of each (default 3)")
+    parser.add_argument("--rounds", type=int, default=5, help="runs of each (default 5)")
     parser.add_argument("--json", action="store_true", help="for programs")
     options = parser.parse_args(argv)
     sizes, rounds = ((10, 100), 1) if options.quick else ((10, 100, LARGE), options.rounds)

@@ -93,7 +93,7 @@ def parse(sql: str) -> list[Tree]:
     result = library.pg_query_parse(raw)
     try:
         _raise(result.error)
-        statements: list[Tree] = json.loads(result.parse_tree).get("stmts", [])
+        statements: list[Tree] = json.loads(result.parse_tree.decode("utf-8", "surrogatepass")).get("stmts", [])
         return statements
     except RecursionError:
         raise TooDeepError("it is nested too deeply", 0) from None

@@ -25,7 +25,7 @@ _TOKEN: Final = re.compile(
     | (?P<word> {_LETTER} (?: {_LETTER}|[0-9$] )* )
     | (?P<number> [0-9] [A-Za-z0-9_.]* )
     | (?P<typecast> ::|:= )
-    | (?P<parameter> : (?P<name> [A-Za-z_][A-Za-z0-9_]*+ ) (?! {_LETTER}|\$ ) )
+    | (?P<parameter> : (?! [eEbBxXnN]' ) (?P<name> [A-Za-z_][A-Za-z0-9_]*+ ) (?! {_LETTER}|\$ ) )
     | (?P<other> . )
     """,
     re.VERBOSE | re.DOTALL,

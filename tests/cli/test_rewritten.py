@@ -14,7 +14,7 @@ from tests.cli.conftest import Run, edit, tree
 
 EXPAND = "migrations/versions/users_email_expand.py"
 MANIFEST = ".migdsl/users_email.manifest.json"
-LONGER = ("contact_email text pii", "contact_email varchar(320) pii")
+LONGER = ("contact_email text pii", "contact_email citext pii")
 
 
 def rewrite(project: Path, path: str, change: Callable[[str], str]) -> None:
@@ -36,7 +36,7 @@ def test_while_the_flag_is_off_it_is_written_anew_and_told(project: Path, run: R
     assert ran.code == 0
     assert f"warning[MIG708]: `{EXPAND}` was written before" in ran.err
     assert "the way up: 3 statements would go, 3 would be new" in ran.err
-    assert "character varying(320)" in (project / EXPAND).read_text()
+    assert "citext" in (project / EXPAND).read_text()
     assert "MIG708" not in run("compile", "users.mig").err
 
 
@@ -68,18 +68,19 @@ def test_once_the_flag_has_moved_on_it_is_refused(project: Path, run: Run, stage
     forced = run("compile", "users.mig", "--force")
     assert forced.code == 0
     assert "MIG707" not in forced.err
-    assert "character varying(320)" in (project / EXPAND).read_text()
+    assert "citext" in (project / EXPAND).read_text()
 
 
 def test_the_newest_may_change_and_the_ones_before_may_not(project: Path, run: Run):
+    edit(project / "users.mig", "  drop email", "  check `length(username) > 0` as named\n  drop email")
     edit(project / "users.mig", "stage off for all", "stage live for all")
     run("compile", "users.mig")
-    edit(project / "users.mig", "    unique per tenant\n", "")
+    edit(project / "users.mig", "(username) > 0", "(username) > 1")
     ran = run("compile", "users.mig")
     assert ran.code == 0
     assert "warning[MIG708]: `migrations/versions/users_email_enforce.py`" in ran.err
     edit(project / "users.mig", "stage live for all", "stage rampdown for all")
-    edit(project / "users.mig", "    back   email", "    unique per tenant\n    back   email")
+    edit(project / "users.mig", "(username) > 1", "(username) > 0")
     ran = run("compile", "users.mig")
     assert ran.code == 1
     assert "error[MIG707]: enforce has run" in ran.err
