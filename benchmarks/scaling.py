@@ -1,7 +1,7 @@
 """Files of 10, 100 and 1,000 entities become the time that each command takes, where it goes, and whether it grows in step.
 
-Times are CPU seconds of this process, the least of several interleaved rounds: what else the machine does only adds to
-them, and a slow spell falls on all alike. `bare` is Lark's own LALR parser of our grammar, with its contextual lexer and
+Times are CPU seconds of this process, medians of interleaved rounds, so that a slow spell of the machine falls on all
+alike. `bare` is Lark's own LALR parser of our grammar, with its contextual lexer and
 without positions. Whole processes, from the interpreter's start on, and their memory are measured besides, with a warm cache.
 """
 
@@ -14,6 +14,7 @@ import importlib
 import io
 import json
 import os
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -113,7 +114,7 @@ def measure(sizes: Sequence[int], rounds: int, folder: Path) -> list[Size]:
         Size(
             size,
             texts[size].count("\n"),
-            {name: min(times[size, name]) for name in COLUMNS},
+            {name: statistics.median(times[size, name]) for name in COLUMNS},
             {command: process(command, texts[size], folder) for command in ("check", "fmt", "compile")},
             phases(texts[size], folder),
         )

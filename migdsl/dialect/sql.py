@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from migdsl.dialect import pgquery
@@ -188,6 +189,7 @@ def _with_numbers(text: str, found: tuple[Parameter, ...], ahead: int = 0) -> st
     return "".join([*pieces, text[at:]])
 
 
+@lru_cache(maxsize=1024)  # a schema says `now()` and the like hundreds of times
 def expression(text: str) -> Expression:
     """Parse an expression over one row; raises SqlError with offsets in `text`."""
     found, slices = _colons(text)
