@@ -25,7 +25,7 @@ from pathlib import Path
 from tools.fuzz_inputs import LARGE, Input, make
 
 ROOT = Path(__file__).resolve().parent.parent
-MEMORY = 3072  # MB of address space for the child
+MEMORY = 4096  # MB of address space for the child
 PATIENCE = {False: 30.0, True: 400.0}  # CPU seconds an input may take: small ones, and those of ten megabytes
 _SLOWER = 10  # how much longer it may take on the clock of the wall, while others use the machine too
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from migdsl.diagnostics import Diagnostic
 from migdsl.formatting.facts import facts_of, same_tree
 from migdsl.formatting.printer import layout
-from migdsl.formatting.scanner import Token, comments, said, scan
+from migdsl.formatting.scanner import Token, comments, read, said
 from migdsl.source import SourceFile
 from migdsl.syntax import Parsed, parse
 from migdsl.syntax.parser import uncollected
@@ -39,11 +39,12 @@ def _formatted(source: SourceFile) -> Formatted:
     before = parse(source)
     if before.diagnostics:
         return Formatted(source.text, before.diagnostics)
-    old = tuple(scan(source.text))
+    old = read(source.text)
     text = layout(old, facts_of(before.module))
     if text != source.text:
-        after, new = parse(SourceFile(source.path, text)), tuple(scan(text))
+        after, new = parse(SourceFile(source.path, text)), read(text)
         _compare(old, before, new, after)
+        del before, old
         if layout(new, facts_of(after.module)) != text:
             raise FormatError("formatting it again would change it again")
     return Formatted(text, ())
@@ -52,7 +53,7 @@ def _formatted(source: SourceFile) -> Formatted:
 def assert_equivalent(before: str, after: str) -> None:
     """Raise FormatError unless both texts parse to the same tree and hold the same tokens and comments, in order."""
     old, new = (parse(SourceFile("", text)) for text in (before, after))
-    _compare(tuple(scan(before)), old, tuple(scan(after)), new)
+    _compare(read(before), old, read(after), new)
 
 
 def assert_stable(text: str) -> None:

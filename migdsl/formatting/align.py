@@ -54,7 +54,9 @@ def stops_of(
             column += max((_width(row, cell) for row in mine if cell < len(row.cells)), default=0) + space
             found.append(Stop(column, space))
         columns[kind] = found
-    return [(row.placed, dict(zip(row.cells, columns.get(row.kind, ()), strict=False))) for row in rows]
+    alike = {(row.kind, row.cells) for row in rows}
+    stops = {each: dict(zip(each[1], columns.get(each[0], ()), strict=False)) for each in alike}
+    return [(row.placed, stops[row.kind, row.cells]) for row in rows]
 
 
 def _row(words: Sequence[Word], style: str, facts: Facts) -> _Row:

@@ -37,8 +37,15 @@ class Token(Value):
 
 def scan(text: str) -> Iterator[Token]:
     """All tokens, in order; their texts together are `text`."""
+    seen: dict[str, str] = {}  # a long file says the same words again and again: each is kept once
     for match in _PIECE.finditer(text):
-        yield Token(match.lastgroup or "sign", match[0], match.start())
+        piece = match[0]
+        yield Token(match.lastgroup or "sign", seen.setdefault(piece, piece), match.start())
+
+
+def read(text: str) -> tuple[Token, ...]:
+    """All tokens but blanks, of which only one is of use: the first half of a CRLF."""
+    return tuple(token for token in scan(text) if token.kind != "space" or token.text.endswith("\r"))
 
 
 def goes_on(text: str) -> bool:
