@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Mapping
+from functools import cache
 
 from migdsl.dialect.names import literal
+
 from migdsl.ops import names
 from migdsl.resources import read_resource
 from migdsl.semantics.model import Constraint, Table
@@ -17,6 +19,7 @@ _DELETES = {"CASCADE": "c", "SET NULL": "n", "SET DEFAULT": "d", "RESTRICT": "r"
 Said = Mapping[str, object]
 
 
+@cache
 def procedures() -> tuple[str, ...]:
     """The DDL of the procedures, which live beside the ledger and go with it."""
     found = _SEPARATOR.split(read_resource("templates", "alembic/catalog.sql"))
