@@ -8,7 +8,6 @@ from collections.abc import Iterable, Mapping
 from functools import cache
 
 from migdsl.dialect.names import literal
-
 from migdsl.ops import names
 from migdsl.resources import read_resource
 from migdsl.semantics.model import Constraint, Table
