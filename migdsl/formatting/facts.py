@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from functools import cache
+from operator import attrgetter
 
 from migdsl.source import Span
 from migdsl.syntax import ast
 from migdsl.values import Value
+
+_INNER = (Value, tuple)  # what holds more
 
 
 class Facts(Value):
@@ -34,7 +38,7 @@ def facts_of(module: ast.Module) -> Facts:
             columns[node.name.span.start] = node.type.span.end
         elif isinstance(node, ast.Type):
             types.append((node.span.start, node.span.end))
-        todo += [each for each in _fields(node) if isinstance(each, Value | tuple)]
+        todo += [each for each in _fields(node) if isinstance(each, _INNER)]
     types.sort()
     return Facts(columns, tuple(start for start, _ in types), tuple(end for _, end in types))
 
@@ -55,8 +59,16 @@ def children(node: object) -> list[object]:
 
 def _fields(node: object) -> tuple[object, ...]:
     if isinstance(node, Value):
-        return tuple([getattr(node, name) for name in node.FIELDS])
+        return _reader(type(node))(node)
     return node if isinstance(node, tuple) else ()
+
+
+@cache
+def _reader(of: type[Value]) -> Callable[[Value], tuple[object, ...]]:
+    """What gives all fields of a kind of node at once."""
+    if len(of.FIELDS) > 1:
+        return attrgetter(*of.FIELDS)
+    return lambda node: tuple(getattr(node, name) for name in of.FIELDS)
 
 
 def same_tree(left: object, right: object) -> bool:
@@ -69,7 +81,7 @@ def same_tree(left: object, right: object) -> bool:
         for one, other in zip(ours, theirs, strict=True):
             if type(one) is not type(other):
                 return False
-            if isinstance(one, Value | tuple):
+            if isinstance(one, _INNER):
                 todo.append((_fields(one), _fields(other)))
             elif not isinstance(one, Span) and one != other:
                 return False
