@@ -21,7 +21,7 @@ TYPES = {
     "numeric(10, 2)": ("numeric(12, 2)", "0.5"),
     "boolean": ("text", "false"),
     "date": ("timestamp", "date '2020-01-01'"),
-    "uuid": ("text", "md5('x')::uuid"),
+    "uuid": ("text", "'00000000-0000-0000-0000-000000000001'::uuid"),
 }
 
 
@@ -88,12 +88,13 @@ def _operation(draw: st.DrawFn, tenant: str, column: Column, fresh: list[str]) -
         [f"  check `{s(column.name)} IS NULL OR {s(column.name)} IS NOT NULL` as {q('c' + column.name[:50])}"],
         [f"  default {name} `{value}`"],
         [f'  comment {name} "what\'s {{this}} \\\\ %s"'],
-        [f'  drop {name} irreversible because "never read"'],
         [f"  retype {name} {wider} after 20d"],
     ]
     if column.type not in ("boolean",):
         choices.append([f"  unique ({q(tenant)}, {name})"])
     if column.nullable:
+        # A column that was required comes back empty, and can't be required again before somebody fills it.
+        choices.append([f'  drop {name} irreversible because "never read"'])
         choices.append([f"  require {name} {{ from `{value}` }}"])
     else:
         choices.append([f"  optional {name} {{ back `{value}` }}"])

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from tests.ops.declared import ddl
-from tests.ops.story import Walk
+from tests.ops.linter import faults
+from tests.ops.story import Walk, compiled
 
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLES = sorted(
@@ -20,3 +21,10 @@ LISTS = "SELECT id FROM tenants ORDER BY id"
 def test_there_and_back(walk: Walk, path: Path):
     text = path.read_text(encoding="utf-8").replace("SELECT id FROM accounts ORDER BY id", LISTS)
     walk(text, ddl(text))
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
+def test_the_sql_passes_the_linter(path: Path, tmp_path: Path):
+    compiled(path.read_text(encoding="utf-8"), tmp_path)
+    (tmp_path / "linted").mkdir()
+    assert faults(tmp_path / "migrations" / "versions", tmp_path / "linted") == []

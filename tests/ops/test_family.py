@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import uuid
 from pathlib import Path
 
 import psycopg
@@ -17,6 +16,7 @@ from migdsl.workspace import compile_files
 from tests.ops.conftest import _WIPE
 from tests.ops.declared import ddl
 from tests.ops.family import migrations
+from tests.ops.linter import faults
 from tests.ops.story import TENANTS_DDL, Story, compiled
 
 MOST = int(os.environ.get("MIGDSL_FAMILY", "15"))
@@ -40,10 +40,24 @@ def test_there_and_back(
     if not legal(text):
         return
     url, server = (database18, pg) if version == 18 else (database16, pg16)
-    folder = tmp_path / uuid.uuid4().hex
+    # The same folder each time: it is part of what tells one failure from another.
+    folder = tmp_path / "m"
+    shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
     with psycopg.connect(url, autocommit=True, options="-c client_min_messages=warning") as connection:
         connection.execute(_WIPE.encode())
         connection.execute((TENANTS_DDL + ddl(text)).encode())
         Story(server, url, folder, connection, compiled(text, folder)).there_and_back()
-    shutil.rmtree(folder)
+
+
+@settings(max_examples=MOST, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
+@given(text=migrations())
+def test_the_sql_passes_the_linter(text: str, tmp_path: Path):
+    if not legal(text):
+        return
+    folder = tmp_path / "m"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    compiled(text, folder)
+    (folder / "linted").mkdir()
+    assert faults(folder / "migrations" / "versions", folder / "linted") == []
