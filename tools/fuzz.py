@@ -115,7 +115,10 @@ def fuzz(seed: int, which: Iterator[int], memory: int, minimise: float) -> tuple
         for number in which:
             tried += 1
             made: Input = make(seed, number)
+            began = time.monotonic()
             signature, detail = child.run(made.data, PATIENCE[number < 0])
+            if number < 0:
+                sys.stderr.write(f"{made.kind}: {time.monotonic() - began:.1f} s\n")
             if signature and signature not in found:
                 failure = Failure(number, made.kind, signature, detail, made.data)
                 least = made.data if signature == "hang" else smaller(child, failure, minimise)

@@ -6,7 +6,7 @@ from migdsl.cli import help as help_
 
 PHASES = ("prepare", "expand", "backfill", "validate", "cutover", "enforce", "contract")
 STAGES = ("off", "dualwrite", "shadow", "live", "rampdown", "complete")
-FORMATS = ("text", "json")
+FORMATS = ("text", "json", "sarif", "github")
 
 # Per command: options that stand alone, options with a value, and how many words it takes besides (at least, at most).
 _COMMANDS = {

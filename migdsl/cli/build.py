@@ -57,6 +57,11 @@ def build(options: Options, inputs: Sequence[Input]) -> int:
 
         output.say(render_outcome(outcome))
         return outcome.code
+    if options.format != "text":
+        from migdsl.cli.formats import for_programs  # and not for people
+
+        output.say(for_programs(options.format, outcome.diagnostics, outcome.sources))
+        return outcome.code
     if options.check and outcome.code == 2:
         from migdsl.cli.diff import render_diff  # difflib: for drift only
 

@@ -48,10 +48,10 @@ def _report(
     options: Options, inputs: Sequence[Input], found: Sequence[Diagnostic], sources: Mapping[str, SourceFile]
 ) -> int:
     problems = unique(found)
-    if options.format == "json":
-        from migdsl.diagnostics.render_json import render_json  # for programs only
+    if options.format != "text":
+        from migdsl.cli.formats import for_programs  # and not for people
 
-        output.say(render_json(problems, sources))
+        output.say(for_programs(options.format, problems, sources))
     elif problems:
         complain(problems, sources)
         output.complain(_hint(problems))

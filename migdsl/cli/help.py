@@ -75,7 +75,7 @@ is left.
 
   --against URL        compare the entities with a live PostgreSQL too; env:NAME reads the URL from that variable, and
                        where the file declares several databases, NAME=URL says whose it is
-  --format text|json   for people (default) or programs
+  --format FORMAT      text for people (default), json for programs, sarif for code scanning, github for annotations
   --fix                mend what has a safe fix: what is misspelt, said twice or without effect
   --unsafe-fixes       mend also what a person might mend otherwise; look at the result
   --diff               show what the fixes would change, and write nothing
@@ -92,7 +92,7 @@ Write every file of each migration, or none where anything is wrong. A file that
   --through PHASE      release the revisions up to this phase, whatever the flag's stage says
                        (prepare, expand, backfill, validate, cutover, enforce, contract)
   --force              overwrite files that migdsl didn't write, and take released revisions away
-  --format text|json   for people (default) or programs
+  --format FORMAT      text for people (default), json for programs, sarif for code scanning, github for annotations
   --root DIR           used files are to be below it (default: the project's folder)
   --strict             warnings count as errors
 """,

@@ -43,7 +43,7 @@ def test_version(run: Run):
         (["compile", "x", "--through", "expnd"], "did you mean expand?"),
         (["compile", "x", "--out", "a\0b"], "can't hold a NUL byte"),
         (["compile"], "compile needs a file"),
-        (["check", "x", "--format", "yaml"], "there is text, json"),
+        (["check", "x", "--format", "yaml"], "there is text, json, sarif, github"),
         (["plan", "x", "y"], "plan takes one file at a time"),
         (["explain", "x", "y"], "explain takes one code at a time"),
         (["--verison"], "did you mean --version?"),

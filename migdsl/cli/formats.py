@@ -1,0 +1,25 @@
+"""Diagnostics become text for programs: JSON, SARIF, or GitHub's workflow commands."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from migdsl import __version__
+from migdsl.diagnostics import Diagnostic
+from migdsl.source import SourceFile
+
+
+def for_programs(format_: str, problems: Iterable[Diagnostic], sources: Mapping[str, SourceFile]) -> str:
+    """The text in one of the formats other than `text`."""
+    # A run needs one of them, and the catalog is a tenth of what `check` may take.
+    if format_ == "sarif":
+        from migdsl.diagnostics.render_sarif import render_sarif
+
+        return render_sarif(problems, sources, version=__version__)
+    if format_ == "github":
+        from migdsl.diagnostics.render_github import render_github
+
+        return render_github(problems, sources)
+    from migdsl.diagnostics.render_json import render_json
+
+    return render_json(problems, sources)
