@@ -20,11 +20,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks")]
+import psycopg
 
-import psycopg  # noqa: E402 - see above
-from live import COPY, FILL, Clients, Cost, Stage, job, measured, percentile, stage, upgrade  # noqa: E402
+from benchmarks.live import COPY, FILL, Clients, Cost, Stage, job, measured, percentile, stage, upgrade
 
 SINGLE = "UPDATE users SET contact = coalesce(email, username) WHERE contact IS NULL"
 ALONE = 20_000  # rows of the loop that takes each by itself
@@ -140,17 +138,21 @@ def _for_a_while(url: str, folder: Path, seconds: float) -> float:
     with psycopg.connect(url, autocommit=True) as connection:
         passed = "SELECT coalesce(sum(rows_scanned), 0)::bigint FROM migdsl.slice"
         while began is None:
-            if connection.execute(passed.encode()).fetchone() != (0,):
+            if _number(connection, passed):
                 began = time.perf_counter()
             time.sleep(0.02)
-        before = connection.execute(passed.encode()).fetchone()
+        before = _number(connection, passed)
         time.sleep(max(0.0, seconds - 3))
-        after, took = connection.execute(passed.encode()).fetchone(), time.perf_counter() - began
+        rows, took = _number(connection, passed) - before, time.perf_counter() - began
     process.terminate()
     process.wait()
-    assert before is not None
-    assert after is not None
-    return (int(str(after[0])) - int(str(before[0]))) / took
+    return rows / took
+
+
+def _number(connection: psycopg.Connection[tuple[object, ...]], query: str) -> int:
+    row = connection.execute(query.encode()).fetchone()
+    assert row is not None
+    return int(str(row[0]))
 
 
 def ddl(on: Stage, rounds: int) -> list[Figure]:

@@ -82,7 +82,12 @@ def test_a_stale_page_is_found_and_made_anew(tmp_path: Path, monkeypatch: pytest
     page.write_text(page.read_text(encoding="utf-8").replace("NULL", "null"), encoding="utf-8")
     extra.write_text("# nothing\n", encoding="utf-8")
     assert [path.name for path in refresh_docs.stale(refresh_docs.pages())] == ["MIG401.md", "MIG999.md"]
+    prose = tmp_path / "telemetry.md"
+    text = (ROOT / "docs/telemetry.md").read_text(encoding="utf-8")
+    prose.write_text(text.replace("| gauge |", "| counter |", 1), encoding="utf-8")
+    assert refresh_docs.main(["--check"]) == 2
     assert refresh_docs.main([]) == 0
+    assert prose.read_text(encoding="utf-8") == text
     assert not extra.exists()
     assert refresh_docs.stale(refresh_docs.pages()) == []
 

@@ -12,9 +12,13 @@ from migdsl.diagnostics.catalog import FAMILIES, all_codes
 from migdsl.diagnostics.code import Code
 from migdsl.diagnostics.explain import FIXES
 from migdsl.dialect.types import known_names
+from migdsl.emit.promql import series
 from migdsl.lint.run import ALLOWABLE
+from migdsl.runtime.routing.meters import ROUTER_METRICS
+from migdsl.runtime.telemetry.metrics import METRICS, MetricSpec
 from migdsl.semantics.conditions import BUILT_IN, EXPORTED, ROUTED, SEEN_BY_JOBS
 from migdsl.semantics.model import PHASES, STAGES
+from migdsl.semantics.policy import Metric
 from migdsl.syntax import lexis
 from migdsl.syntax.notation import PARTS, statements
 from migdsl.syntax.vocabulary import Construct, construct, declarations, inner, texts
@@ -30,7 +34,7 @@ _SIGNS = """\
 In the lines below small words are typed as they are. `NAME`, `WORD`, `NUMBER` and the like stand for something of \
 yours, `"…"` for a string, `` `SQL` `` for SQL in backticks. `[ ]` may be left out, `( | )` is a choice, `…` goes on \
 like that, `{ … }` is a block."""
-_KNOWN_TO = dict.fromkeys(SEEN_BY_JOBS, "a backfill, for `pause`") | dict.fromkeys(
+_KNOWN_TO = dict.fromkeys(SEEN_BY_JOBS, "a backfill while it runs, or a `metric` of yours") | dict.fromkeys(
     ROUTED, "the router ([routing.md](routing.md)), or a `metric` of yours"
 )
 _UNITS = {"ms": "milliseconds", "s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
@@ -40,6 +44,8 @@ def pages() -> dict[Path, str]:
     """Every page that is made, by its path below docs/."""
     codes = all_codes().values()
     made = {Path("reference.md"): reference(), Path("rules/README.md"): rules_index()}
+    # Prose with tables in it: without the prose there is nothing to make.
+    made |= {page: with_tables(_read(DOCS / page)) for page in (Path("telemetry.md"),) if (DOCS / page).is_file()}
     return made | {Path(f"rules/{code.id}.md"): rule_page(code) for code in codes}
 
 
@@ -197,6 +203,38 @@ def _rules(each: Construct) -> Iterator[str]:
     if each.codes:
         links = ", ".join(f"[{code}](rules/{code}.md) ({all_codes()[code].title})" for code in each.codes)
         yield from ["", f"Rules: {links}."]
+
+
+# ---------------------------------------------------------------- telemetry
+
+
+def with_tables(page: str) -> str:
+    """The page about telemetry, its tables made anew. Raises ValueError where a place for one is missing."""
+    tables = {"metrics": metrics_table(METRICS), "router metrics": metrics_table(ROUTER_METRICS)}
+    for name, table in {**tables, "conditions": conditions_table()}.items():
+        places = list(re.finditer(rf"(?<=<!-- {name}: )[^\n]*-->\n(.*?)<!-- /{name} -->", page, re.DOTALL))
+        if len(places) != 1:
+            raise ValueError(f"telemetry.md has {len(places)} places for {name}")
+        start, end = places[0].span(1)
+        page = f"{page[:start]}\n{table}\n{page[end:]}"
+    return page
+
+
+def metrics_table(families: Sequence[MetricSpec]) -> str:
+    """Name, kind, labels and help of each metric."""
+    lines = ["| metric | kind | labels | what |", "| --- | --- | --- | --- |"]
+    lines += [f"| `{m.name}` | {m.kind} | {', '.join(m.labels)} | {_cell(m.help)} |" for m in families]
+    return "\n".join(lines) + "\n"
+
+
+def conditions_table() -> str:
+    """The PromQL of each built-in metric that something exports; `M` is the migration."""
+    lines = ["| name | unit | PromQL |", "| --- | --- | --- |"]
+    for name, unit in BUILT_IN.items():
+        if name in EXPORTED | ROUTED | SEEN_BY_JOBS:
+            asked = series(Metric(name, unit, None), "M").removeprefix("(").removesuffix(")")
+            lines.append(f"| `{name}` | {unit} | `{_cell(asked)}` |")
+    return "\n".join(lines) + "\n"
 
 
 # ---------------------------------------------------------------- small things

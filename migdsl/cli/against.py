@@ -23,6 +23,7 @@ def differences(where: str, files: Mapping[str, str]) -> tuple[Diagnostic, ...]:
         from migdsl.introspect.compare import compare  # the driver is an optional extra
         from migdsl.introspect.connect import UnreadableError, address, reading
         from migdsl.introspect.read import read
+        from migdsl.introspect.taken import taken
     except ModuleNotFoundError as error:
         return (driverless(error),)
     chosen = [_choice(where, module) for module in modules if module.databases]
@@ -33,7 +34,8 @@ def differences(where: str, files: Mapping[str, str]) -> tuple[Diagnostic, ...]:
     try:
         with reading(address(pairs[0][2])) as session:
             catalog = read(session)
-            return tuple(d for module, database, _ in pairs for d in compare(module, database, catalog, session))
+            compared = [d for module, database, _ in pairs for d in compare(module, database, catalog, session)]
+            return (*compared, *(d for module, database, _ in pairs for d in taken(module, database, session)))
     except UnreadableError as error:
         return (unreadable(error.why, error.help),)
 

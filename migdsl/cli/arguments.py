@@ -22,6 +22,7 @@ _COMMANDS = {
     "finish": (("--diff", "--force"), ("--date", "--into", "--root"), (1, 1)),
     "fmt": (("--check", "--diff"), (), (1, None)),
     "import": (("--force",), ("--out", "--schema", "--table"), (1, 1)),
+    "lsp": (("--stdio",), (), (0, 0)),
     "plan": (("--json",), ("--through", "--root"), (1, 1)),
     "rollback": (
         ("--lose", "--yes"),
@@ -38,6 +39,7 @@ _COMMANDS = {
         ("--alembic-config", "--out", "--prometheus", "--root", "--through", "--url"),
         (1, 1),
     ),
+    "summary": ((), ("--root",), (2, 2)),
 }
 _TO = frozenset(["apply", "rollback"])
 _REPEATED = frozenset(["--confirm", "--schema", "--table"])
@@ -190,6 +192,8 @@ def _count(command: str, words: list[str], bounds: tuple[int, int | None]) -> No
     if len(words) < least:
         raise UsageError(f"{command} needs {f'a {what}' if least == 1 else 'two files'}: {help_.USAGE[command]}")
     if most is not None and len(words) > most:
+        if most == 0:
+            raise UsageError(f"{command} takes no file: {help_.USAGE[command]}")
         taken = {0: "one code", 1: f"one {what}", 2: "two files"}[least]
         raise UsageError(f"{command} takes {taken} at a time: {help_.USAGE[command]}")
 

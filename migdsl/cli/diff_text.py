@@ -18,7 +18,7 @@ _LINES = {"+": "secondary", "-": "error", "@": "frame"}
 def render(diff: PlanDiff, *, colour: bool, width: int, sql: bool) -> str:
     """The difference for a terminal of `width` columns; with `sql`, each step's unified diff. Ends with a newline."""
     ink = Ink(colour)
-    lines = [f"{ink('title', visible(diff.migration))}: {_summary(diff)}", f"has run: {', '.join(diff.ran)}"]
+    lines = [f"{ink('title', visible(diff.migration))}: {counted(diff)}", f"has run: {', '.join(diff.ran)}"]
     for phase, steps in groupby(diff.steps, key=lambda step: step.phase):
         has_run = " (has run)" if phase in diff.ran else ""
         lines += ["", f"{ink('word', phase)}{has_run}"]
@@ -30,7 +30,8 @@ def render(diff: PlanDiff, *, colour: bool, width: int, sql: bool) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _summary(diff: PlanDiff) -> str:
+def counted(diff: PlanDiff) -> str:
+    """How much differs, and whether it may, in some words."""
     if not (diff.steps or diff.stages or diff.changes):
         return "nothing changes"
     counts = [(len(diff.steps), "step"), (len(diff.stages), "move of the flag"), (len(diff.changes), "other change")]

@@ -11,15 +11,14 @@ from migdsl.source import SourceFile
 
 def for_programs(format_: str, problems: Iterable[Diagnostic], sources: Mapping[str, SourceFile]) -> str:
     """The text in one of the formats other than `text`."""
-    # A run needs one of them, and the catalog is a tenth of what `check` may take.
     if format_ == "sarif":
-        from migdsl.diagnostics.render_sarif import render_sarif
+        from migdsl.diagnostics.render_sarif import render_sarif  # brings the whole catalog
 
         return render_sarif(problems, sources, version=__version__)
     if format_ == "github":
-        from migdsl.diagnostics.render_github import render_github
+        from migdsl.diagnostics.render_github import render_github  # each run needs one of these
 
         return render_github(problems, sources)
-    from migdsl.diagnostics.render_json import render_json
+    from migdsl.diagnostics.render_json import render_json  # as above
 
     return render_json(problems, sources)

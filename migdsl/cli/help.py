@@ -11,10 +11,12 @@ USAGE = {
     "finish": "migdsl finish FILE [--date YYYY-MM-DD] [--into FILE] [--diff] [--force] [--root DIR]",
     "fmt": "migdsl fmt FILE... [--check] [--diff]",
     "import": "migdsl import URL|env:NAME [--schema S]... [--table T]... [--out FILE] [--force]",
+    "lsp": "migdsl lsp [--stdio]",
     "plan": "migdsl plan FILE [--json] [--through PHASE] [--root DIR]",
     "rollback": "migdsl rollback FILE --to PHASE [--url URL] [--yes] [--lose] [--alembic-config INI] ...",
     "rollout": "migdsl rollout FILE [--stage STAGE --for WHO] [--record] [--url URL] [--dry-run] [--out DIR] ...",
     "status": "migdsl status FILE [--url URL] [--json] [--watch] [--prometheus URL] [--alembic-config INI] ...",
+    "summary": "migdsl summary OLD NEW [--root DIR]",
 }
 
 OVERVIEW = """\
@@ -24,10 +26,12 @@ migdsl: from one short .mig file to a checked zero-downtime migration plan and e
   migdsl check FILE...     say what is wrong, write nothing
   migdsl plan FILE         show what would happen, phase by phase
   migdsl diff OLD NEW      show what changes between two versions of a file, and whether it may
+  migdsl summary OLD NEW   tell reviewers what changes, in Markdown
   migdsl explain CODE      tell more about a diagnostic
   migdsl fmt FILE...       lay the files out: alignment, blanks and empty lines, nothing else
   migdsl import URL        declare what is in a database, or what of it can be declared
   migdsl finish FILE       fold a migration that is done into the shared entities
+  migdsl lsp               serve an editor: what is wrong, hover, completion, rename (docs/editors.md)
 
   migdsl apply FILE        walk a database to a phase: revisions, jobs, gates
   migdsl status FILE       show how far a database is, what is waited for and what is next
@@ -151,6 +155,14 @@ from that variable.
   --out FILE           write a new file (default: print it)
   --force              overwrite the file
 """,
+    "lsp": f"""\
+usage: {USAGE["lsp"]}
+
+Serve one editor on standard input and output, by the Language Server Protocol: diagnostics as one types, hover,
+completion, definition, references, rename, formatting. Editors start it themselves (docs/editors.md). Needs migdsl[lsp].
+
+  --stdio              what it does anyway; editors like to say it
+""",
     "plan": f"""\
 usage: {USAGE["plan"]}
 
@@ -191,4 +203,15 @@ Nothing is written. Exit code 1 where something is wrong, 4 where the next phase
   --watch              again every two seconds, until interrupted
   --prometheus URL     as in apply
 {_DATABASE}""",
+    "summary": f"""\
+usage: {USAGE["summary"]}
+
+Tell reviewers what a change of a file means, in Markdown: phases with their locks and costs, the steps that differ, the
+flag, what is released, risks, what is waited for, and the files. It goes by what `plan` and `diff` know. OLD or NEW may be
+`-`, /dev/null or an empty file: a file that is new, or gone. Exit code 1 where NEW has errors or may not follow OLD.
+
+  git show origin/main:users.mig | migdsl summary - users.mig
+
+  --root DIR           the project's folder, which used files don't leave
+""",
 }

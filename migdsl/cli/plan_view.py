@@ -112,7 +112,7 @@ def _phase(plan: DataMigrationPlan, number: int, phase: Phase) -> PhaseView:
         phase.flag_stage,
         tuple(_first(plan, phase)),
         tuple(_row(number, step) for number, step in enumerate(phase.typed_steps, 1)),
-        tuple(_done(condition) for condition in phase.exit_conditions),
+        tuple(criterion(condition) for condition in phase.exit_conditions),
     )
 
 
@@ -132,7 +132,8 @@ def _row(number: int, step: TypedStep) -> Row:
     return Row(str(number), title, step.lock or NOTHING, step.cost, _time(step.estimate_seconds), notes)
 
 
-def _done(condition: ExitCondition) -> str:
+def criterion(condition: ExitCondition) -> str:
+    """The condition as a sentence, and who says in which way that it holds."""
     window = f" for {short(condition.window_seconds)}" if condition.window_seconds else ""
     how = {"gate": "gate", "metric": f"metric {condition.metric} {condition.threshold}", "manual": "by eye"}
     return f"{condition.text} [{how[condition.kind]}{window}]"

@@ -23,6 +23,7 @@ _NEEDS = {
     "rampdown": "validate",
     "complete": "enforce",
 }
+_NEW = frozenset(["live", "rampdown", "complete"])
 
 
 def record(options: Options) -> int:
@@ -68,6 +69,7 @@ def _look(options: Options, before: Planned, after: Planned, found: list[Diagnos
     from migdsl.executor.chain import Chain  # see above
     from migdsl.executor.ledger import Ledger
     from migdsl.executor.position import position
+    from migdsl.executor.status import unrepaired
 
     here = Project(after, output.shown(options.words[0]), options.out, {})
     ledger = Ledger(here.name, url_of(options, here), signals)
@@ -76,8 +78,10 @@ def _look(options: Options, before: Planned, after: Planned, found: list[Diagnos
         chain = Chain(here, ledger.conninfo, options.alembic_config)
         chain.proven()
         now = position(here, ledger, chain.standing())
+        waiting = unrepaired(here, ledger) if _readers(before) != _readers(after) else ()
     finally:
         ledger.close()
+    found.extend(_stale(here, reason) for reason in waiting)
     line = max(after.module.stages, key=lambda line: STAGES.index(line.stage), default=None)
     later = {revision.phase for revision in after.revisions if not revision.released}
     unreleased = {revision.phase for revision in before.revisions if not revision.released}
@@ -91,6 +95,18 @@ def _look(options: Options, before: Planned, after: Planned, found: list[Diagnos
     found.extend(_too_late(here, phase) for phase in gone if phase in now.applied)
     options.taken_back = not found and bool(gone)
     return 0
+
+
+def _readers(planned: Planned) -> frozenset[tuple[str, object]]:
+    """Those lines of the flag whose tenants read the new side."""
+    lines = planned.module.stages
+    return frozenset((line.scope, line.percent or line.tenants) for line in lines if line.stage in _NEW)
+
+
+def _stale(here: Project, reason: str) -> Diagnostic:
+    title = f"the side that is going to be read lacks writes: {reason}"
+    help_ = "work them off first: migdsl.runtime.routing.repair(connection, "
+    return Diagnostic("MIG743", Severity.ERROR, title, None, help=f'{help_}"{here.name}", copy); or --force')
 
 
 def _too_early(here: Project, needed: str, reached: str | None, line: StageLine) -> Diagnostic:

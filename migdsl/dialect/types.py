@@ -152,10 +152,14 @@ def lossless(old: SqlType, new: SqlType) -> bool:
         return _digits_fit(old, new)
     if new.base == "timestamp" and old.base == "timestamp":
         return (_numbers(old.sql) or [6]) <= (_numbers(new.sql) or [6])
+    if old.base == "character" and new.base in ("text", "character varying"):
+        # The blanks that fill it up go; two that differ by them alone were equal before.
+        return (_numbers(new.sql) or [_LONGEST])[0] >= (_numbers(old.sql) or [1])[0]
     return (old.base, new.sql) in _WIDER
 
 
 WHOLE = ("smallint", "integer", "bigint")
+_LONGEST = 10_485_760
 _DIGITS_OF = {"smallint": [5, 0], "integer": [10, 0], "bigint": [19, 0]}
 _WIDER = frozenset(
     [("real", "double precision"), ("date", "timestamp"), ("jsonb", "text"), ("uuid", "text"), ("boolean", "text")]

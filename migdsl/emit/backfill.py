@@ -9,7 +9,7 @@ from migdsl.emit.artifact import Artifact
 from migdsl.emit.context import EmitContext
 from migdsl.emit.python import block, docstring, formatted, names, quoted
 from migdsl.emit.templates import render
-from migdsl.ops import conditions
+from migdsl.ops import health, python_batches
 from migdsl.ops import names as objects
 from migdsl.ops.batches import Walk
 from migdsl.ops.carried import Carried
@@ -28,8 +28,9 @@ def emit(context: EmitContext) -> Iterator[Artifact]:
 
 def _text(context: EmitContext, plan: TablePlan, path: str) -> str:
     walked = plan.origin.table if plan.origin is not None else plan.table
-    walk = Walk(walked)
-    batch, remaining = _statements(context, plan)
+    said = context.planned.module.policy.pace(plan.table.entity)
+    walk = Walk(walked, order=said.order if said else None)
+    batch, remaining = _statements(context, plan, walk)
     database = context.planned.module.database(plan.table.database)
     view: dict[str, object] = {
         "marker": context.marker,
@@ -38,38 +39,77 @@ def _text(context: EmitContext, plan: TablePlan, path: str) -> str:
         "backfill": quoted(backfill_name(plan)),
         "table": quoted(objects.table(plan.table)),
         "database_env": quoted(database.url_env),
-        "key": names(walked.key),
+        "key": names(walk.key),
         "tenants": tenants(context, plan),
         "upper": block(walk.upper()),
         "next_bound": block(walk.bound()),
         "batch": block(batch),
         "count": block(walk.count(walk.after(), walk.upto())),
         "remaining": block(remaining),
-        **_pace(context.planned.module.policy.pace(plan.table.entity)),
+        "order": _order(walk),
+        **_python(plan, walk),
+        **_team(context, plan, said),
+        "hold": block(health.question(objects.table(plan.table), said.pause if said is not None else None)),
+        **_pace(said),
     }
     return render("backfill/job.py.j2", view)
 
 
-def _statements(context: EmitContext, plan: TablePlan) -> tuple[str, str]:
-    """What writes a batch, and what counts the rows that are left."""
+def _statements(context: EmitContext, plan: TablePlan, walk: Walk) -> tuple[str, str]:
+    """What writes a batch (where Python computes it: what reads one), and what counts the rows that are left."""
     if plan.origin is not None:
         of = Carried(context.planned.plan.migration, plan.table, plan.origin)
-        return of.batch(), of.remaining()
+        return of.batch(walk.order), of.remaining()
     wanted = " OR ".join(f.wanted for f in plan.fills)
     condition = wanted if len(plan.fills) == 1 else f"({wanted})"
-    walk = Walk(plan.table)
+    if plan.fills[0].python is not None:
+        return python_batches.reading(walk, plan.fills[0].python, condition), walk.count(condition)
     return walk.update(_assignments(plan.fills), condition), walk.count(condition)
+
+
+def _python(plan: TablePlan, walk: Walk) -> dict[str, object]:
+    """The function that computes a column, as Python; empty where SQL does."""
+    fill, python, type_ = plan.fills[0], plan.fills[0].python, plan.fills[0].type
+    if python is None or type_ is None:
+        return {"function": ""}
+    return {
+        "function": quoted(python.function),
+        "inputs": names(python.inputs),
+        "document": type_.base in ("json", "jsonb") and not type_.array,
+        "write": block(python_batches.writing(walk, fill.column, type_, python, fill.wanted)),
+    }
+
+
+def _order(walk: Walk) -> str:
+    """What is to be known of an order that isn't the key's, as a comment; empty where it is."""
+    if walk.order is None:
+        return ""
+    first = "newest or greatest" if walk.order.descending else "oldest or least"
+    return f"By {' '.join(walk.order.column.split())}, {first} first."
+
+
+def _team(context: EmitContext, plan: TablePlan, said: Pace | None) -> dict[str, object]:
+    """Who works, whom they begin with, and how much may fail, as Python; empty where the runtime's defaults hold."""
+    canary = context.planned.module.rollout.canary if plan.table.owned else ()
+    budget = {"rows": said.budget.rows, "share": said.budget.share} if said and said.budget else {}
+    return {
+        "canary": names(canary) if canary else "",
+        "workers": str(said.workers) if said and said.workers else "",
+        "budget": ", ".join(
+            f"{name}={value!r}" for name, value in budget.items() if value is not None or name == "rows"
+        ),
+        "engine": quoted(said.engine) if said and said.engine else "",
+    }
 
 
 def _pace(said: Pace | None) -> dict[str, object]:
     """What the file says of the pace, as arguments in Python; empty where the runtime's defaults hold."""
     if said is None:
-        return {"hold": "", "pace": "", "retry": ""}
+        return {"pace": "", "retry": ""}
     rows = {"first": said.rows, "floor": said.rows, "ceiling": said.rows}
     pace = {"target_ms": said.target_ms, "duty": said.duty, "rows_per_second": said.rows_per_second, **rows}
     retry = {"attempts": said.attempts, "first_s": said.first_s, "longest_s": said.longest_s}
-    hold = block(conditions.hold(said.pause)) if said.pause is not None else ""
-    return {"hold": hold, "pace": _arguments(pace), "retry": _arguments(retry)}
+    return {"pace": _arguments(pace), "retry": _arguments(retry)}
 
 
 def _arguments(values: Mapping[str, float | None]) -> str:
@@ -103,13 +143,24 @@ def _docstring(context: EmitContext, plan: TablePlan, path: str) -> str:
     python {path}             run, or go on where it stopped
     python {path} --dry-run   show the slices, write nothing
     python {path} --status    how far it is
+    python {path} --pause     here or elsewhere: after the batches at hand, until --resume
 
-The database is the one that {database.url_env} names. Stop it at any time: nothing is lost or done twice.{_once(plan)}"""
+The database is the one that {database.url_env} names. Stop it at any time: nothing is lost or done twice.{_special(plan)}"""
 
 
-def _once(plan: TablePlan) -> str:
+def _special(plan: TablePlan) -> str:
     if plan.origin is None:
-        return ""
+        return _imported(plan)
     return f"""
 
 Not for tenants that are live already: a row that new code has deleted from {objects.table(plan.table)} would come back."""
+
+
+def _imported(plan: TablePlan) -> str:
+    python = plan.fills[0].python
+    if python is None:
+        return ""
+    return f"""
+
+{python.function} computes it, and is imported from the folder where the job is run, or from PYTHONPATH. Run the job
+once more, with --again, when no old code is left: what old code writes has no value until then."""

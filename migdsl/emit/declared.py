@@ -7,12 +7,15 @@ from collections.abc import Iterator
 from migdsl.emit import promql
 from migdsl.emit import telemetry as t
 from migdsl.emit.context import EmitContext
-from migdsl.semantics.policy import Alert, Comparison, Condition, comparisons, negated, spoken
+from migdsl.semantics.policy import Alert, Comparison, Condition, Policy, comparisons, negated, spoken
 
 # Of these a backfill that is under way makes more than there is.
 _OF_ROWS = frozenset("drift_rate rows_missing rows_extra rows_mismatched".split())
 _GAUGES = {
     "backfill_progress": t.PROGRESS,
+    "backfill_errors": t.ERRORS,
+    "replication_lag": t.REPLICATION_LAG,
+    "lock_wait": t.LOCK_WAIT,
     "drift_rate": t.DRIFT_RATIO,
     "rows_missing": t.MISSING,
     "rows_extra": t.EXTRA,
@@ -24,6 +27,27 @@ _GAUGES = {
 def declared_alerts(context: EmitContext, view: t.TelemetryView) -> tuple[t.AlertSpec, ...]:
     """The alerts that the file asks for, in the order of their kinds."""
     return tuple(_alerts(context, view))
+
+
+def own_metrics(policy: Policy) -> tuple[t.OwnMetric, ...]:
+    """The user's metrics in their order, each with the lowest value above which a condition of an alert is met."""
+    said = [
+        *policy.aborts,
+        *policy.returns,
+        *(negated(slo) for slo in policy.slos),
+        *(a.condition for a in policy.alerts),
+    ]
+    limits = [c for condition in said for c in comparisons(condition) if c.operator in (">", ">=")]
+    return tuple(
+        t.OwnMetric(
+            metric.name,
+            metric.promql,
+            metric.unit,
+            min((float(c.value) for c in limits if c.metric.name == metric.name), default=None),
+        )
+        for metric in policy.metrics
+        if metric.promql is not None
+    )
 
 
 def _alerts(context: EmitContext, view: t.TelemetryView) -> Iterator[t.AlertSpec]:
@@ -90,8 +114,10 @@ def _cases(view: t.TelemetryView, condition: Condition, seconds: int) -> Iterato
     if not isinstance(condition, Comparison) or condition.metric.promql is not None:
         return
     gauge, value = _GAUGES.get(condition.metric.name), float(condition.value)
-    of = view.backfills if condition.metric.name == "backfill_progress" else view.entities
-    if gauge is None or not of:
+    if gauge is None:
+        return
+    of = view.backfills if "backfill" in gauge.labels else view.entities
+    if not of:
         return
     labels = (("migration", view.migration), (gauge.labels[1], of[0]))
     strict, beyond = condition.operator in ("<", ">", "!="), -1 if condition.operator[0] == "<" else 1

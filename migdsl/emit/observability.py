@@ -8,8 +8,9 @@ from typing import cast
 from migdsl.emit import flags, grafana, prometheus
 from migdsl.emit.artifact import Artifact
 from migdsl.emit.context import EmitContext
-from migdsl.emit.declared import declared_alerts
-from migdsl.emit.telemetry import AlertSpec, TelemetryView, standard_alerts
+from migdsl.emit.declared import declared_alerts, own_metrics
+from migdsl.emit.standard_alerts import standard_alerts
+from migdsl.emit.telemetry import AlertSpec, TelemetryView
 from migdsl.ops.demands import backfill_name
 from migdsl.planning.release import stage_of_all
 from migdsl.semantics.model import StageLine
@@ -49,6 +50,8 @@ def telemetry(context: EmitContext) -> TelemetryView:
         entities=tuple(p.table.entity for p in tables),
         has_old_writes=any(p.counter for p in tables),
         has_tenants=any(p.table.owned for p in tables),
+        routed=any(p.switched for p in tables),
+        own=own_metrics(planned.module.policy),
         stage=stage_of_all(planned.module),
         stages=tuple(spoken(line) for line in planned.module.stages) or ("off for all",),
     )

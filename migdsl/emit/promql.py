@@ -10,15 +10,17 @@ from migdsl.semantics.policy import Comparison, Condition, Held, Metric
 _BACKFILL, _ENTITY = "by (migration, backfill)", "by (migration, entity)"
 _EXPORTED: dict[str, Callable[[str], str]] = {
     "backfill_progress": lambda m: f"max {_BACKFILL} ({t.PROGRESS.of(m)})",
-    "backfill_errors": lambda m: f"sum {_BACKFILL} ({t.BATCHES.of(m, outcome='failed')})",
+    "backfill_errors": lambda m: f"max {_BACKFILL} ({t.ERRORS.of(m)})",
     "backfill_rate": lambda m: f"sum {_BACKFILL} (rate({t.ROWS.of(m)}[5m]))",
     "drift_rate": lambda m: f"max {_ENTITY} ({t.DRIFT_RATIO.of(m)})",
     "rows_missing": lambda m: f"max {_ENTITY} ({t.MISSING.of(m)})",
     "rows_extra": lambda m: f"max {_ENTITY} ({t.EXTRA.of(m)})",
     "rows_mismatched": lambda m: f"max {_ENTITY} ({t.MISMATCHED.of(m)})",
     "tenants_unlisted": lambda m: f"max {_ENTITY} ({t.UNLISTED.of(m)})",
-    "shadow_mismatch_rate": lambda m: f"sum by (migration) (rate({t.SHADOW_MISMATCHED.of(m)}[5m]))"
-    f" / sum by (migration) (rate({t.SHADOW_COMPARED.of(m)}[5m]))",
+    "replication_lag": lambda m: f"max {_BACKFILL} ({t.REPLICATION_LAG.of(m)})",
+    "lock_wait": lambda m: f"max {_BACKFILL} ({t.LOCK_WAIT.of(m)})",
+    "shadow_mismatch_rate": t.shadow_mismatch_rate,
+    "cutover_errors": t.cutover_errors,
 }
 # The series that is furthest into the condition decides.
 _FURTHEST = {">": "max", ">=": "max", "<": "min", "<=": "min"}

@@ -16,11 +16,15 @@ from migdsl.ops import names
 from migdsl.semantics import routes
 from migdsl.semantics.model import CheckedModule
 
-_NO_SQL = frozenset("migration backfill entity table database_env key pace retry".split())
+_NO_SQL = frozenset(
+    "migration backfill entity table database_env key pace retry private workers canary budget engine".split()
+)
 # Exempt, and listed in the plan's guardrails: they say which tenants there are, and count rows that belong to none.
 _EXEMPT = frozenset(["tenants", "unlisted"])
 _UNPROVEN = _NO_SQL | _EXEMPT
 _JOBS = frozenset(["BackfillJob", "ReconcileJob"])
+_CALLS = frozenset(["left", "right", "transform"])  # each is a call with statements of its own
+_NO_SQL_WITHIN = frozenset(["function", "inputs", "document"])  # of a transform
 _REFILL = ("tenants", "key", "upper", "bound", "batch")
 
 
@@ -52,7 +56,10 @@ def _statements(tree: ast.Module) -> Iterator[tuple[str, str]]:
         elif name == "refill":
             given = list(zip(_REFILL, call.args, strict=True))
         for argument, value in given:
-            if argument == "invariants":
+            if isinstance(value, ast.Call) and argument in _CALLS:
+                own = (k for k in value.keywords if k.arg not in _NO_SQL_WITHIN)
+                yield from ((f"{argument}.{k.arg}", str(ast.literal_eval(k.value))) for k in own)
+            elif argument == "invariants":
                 yield from ((argument, str(sql)) for _, sql in ast.literal_eval(value))
             elif argument not in _UNPROVEN and not (isinstance(value, ast.Constant) and value.value is None):
                 yield argument, str(ast.literal_eval(value)).replace("\\:", ":")

@@ -24,8 +24,19 @@ _NOTES = {
     "enforce": "The revision checks its gates itself and refuses, with the reason, while one is unmet.",
     "contract": "The revision checks its gates itself and refuses, with the reason, while one is unmet. After it there is "
     "only the slow way back: the old columns are computed again.",
-    "backfill": "Jobs may be stopped and started at any time, and run beside each other.",
+    "backfill": "Jobs may be stopped and started at any time, and run beside each other. With `--status` they say how far "
+    "they are.",
 }
+_WHEN = {
+    "validate": "the flag stands at shadow for somebody",
+    "cutover": "the flag stands at live for somebody",
+    "enforce": "the flag stands at live for all",
+    "contract": "the flag stands at complete for all",
+}
+_SCHEDULED = (
+    "Reconcile on a schedule from now on, every hour say: enforce asks for two clean readings, 24 hours apart, since the "
+    "last tenant was switched."
+)
 
 
 def emit(context: EmitContext) -> Iterator[Artifact]:
@@ -52,6 +63,7 @@ def emit(context: EmitContext) -> Iterator[Artifact]:
         "preconditions": [plain(text[0].upper() + text[1:] + ".") for text in _preconditions(plan.phases)],
         "phases": [_phase(context, phase) for phase in plan.phases],
         "record": _record(context),
+        "pairs": any(p.switched for p in planned.lowered.tables),
         "reconciles": [planned.paths.reconcile(p.table) for p in planned.lowered.tables],
         "cutover": {
             "approach": plain(plan.cutover.approach),
@@ -112,11 +124,21 @@ def _phase(context: EmitContext, phase: Phase) -> dict[str, object]:
         "id": phase.id,
         "title": plain(phase.name),
         "stage": phase.flag_stage,
-        "note": _NOTES.get(phase.id, ""),
+        "note": _note(context, phase),
         "steps": steps,
         "commands": list(_commands(context, phase.id)),
         "exit": [plain(text) for text in phase.exit_criteria],
     }
+
+
+def _note(context: EmitContext, phase: Phase) -> str:
+    """What a person has to know before the first step."""
+    found = [_NOTES.get(phase.id, "")]
+    if any(each.id.startswith("reconciled_") for each in phase.exit_conditions) and phase.id == "cutover":
+        found.append(_SCHEDULED)
+    late = [r for r in context.planned.revisions if r.phase == phase.id and not r.released]
+    found += [f"`{r.path}` isn't written yet: `migdsl compile` writes it once {_WHEN[phase.id]}." for r in late]
+    return " ".join(text for text in found if text)
 
 
 def _commands(context: EmitContext, phase: str) -> Iterator[str]:

@@ -16,12 +16,22 @@ SOAK_STAGES = frozenset({"live", "rampdown", "complete"})
 
 
 @dataclass(frozen=True, slots=True)
+class OwnMetric:
+    """A metric of the user's: its PromQL, unit, and from which value on some alert of the file is in its condition."""
+
+    name: str
+    promql: str
+    unit: str
+    red_from: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class TelemetryView:
     """One migration as its alerts and panels see it.
 
     `backfills` and `entities` are the values of those labels; `stage` is where the flag's line for all stands; `stages`
-    are all its lines for people (`shadow for canary`); `runbook_path` is relative to the repository; `datasource_uid`
-    is Prometheus' data source in Grafana.
+    are all its lines for people (`shadow for canary`); `routed`: applications choose a side by it; `own` are metrics of
+    the user's; `runbook_path` is relative to the repository; `datasource_uid` is Prometheus' data source in Grafana.
     """
 
     migration: str
@@ -30,6 +40,8 @@ class TelemetryView:
     entities: tuple[str, ...] = ()
     has_old_writes: bool = False
     has_tenants: bool = True
+    routed: bool = False
+    own: tuple[OwnMetric, ...] = ()
     stage: str = "off"
     stages: tuple[str, ...] = ()
     datasource_uid: str = "prometheus"
@@ -57,6 +69,12 @@ BATCHES = MetricRef("migdsl_backfill_batches_total", (*_BACKFILL, "outcome"))
 REMAINING = MetricRef("migdsl_backfill_remaining_rows", _BACKFILL)
 PROGRESS = MetricRef("migdsl_backfill_progress_ratio", _BACKFILL)
 LAST_PROGRESS = MetricRef("migdsl_backfill_last_progress_timestamp_seconds", _BACKFILL)
+ERRORS = MetricRef("migdsl_backfill_errors", _BACKFILL)
+QUARANTINED = MetricRef("migdsl_backfill_quarantined_rows", _BACKFILL)
+LANES = MetricRef("migdsl_backfill_lanes", _BACKFILL)
+HELD = MetricRef("migdsl_backfill_held", _BACKFILL)
+REPLICATION_LAG = MetricRef("migdsl_replication_lag_seconds", _BACKFILL)
+LOCK_WAIT = MetricRef("migdsl_lock_wait_seconds", _BACKFILL)
 MISMATCHED = MetricRef("migdsl_reconcile_rows_mismatched", _ENTITY)
 MISSING = MetricRef("migdsl_reconcile_rows_missing", _ENTITY)
 EXTRA = MetricRef("migdsl_reconcile_rows_extra", _ENTITY)
@@ -66,13 +84,44 @@ LAST_RECONCILE = MetricRef("migdsl_reconcile_last_run_timestamp_seconds", _ENTIT
 UNLISTED = MetricRef("migdsl_tenants_unlisted", _ENTITY)
 OLD_WRITES = MetricRef("migdsl_old_writes_total", _ENTITY)
 # What applications export that route their requests by the flag.
+ROUTER_READS = MetricRef("migdsl_router_reads_total", ("migration", "stage", "side"))
+ROUTER_WRITES = MetricRef("migdsl_router_writes_total", ("migration", "stage", "side", "order"))
+ROUTER_FAILURES = MetricRef("migdsl_router_failures_total", ("migration", "stage", "side", "operation"))
+ROUTER_REPAIRS = MetricRef("migdsl_router_repairs_total", ("migration", "outcome"))
 SHADOW_COMPARED = MetricRef("migdsl_router_shadow_compared_total", ("migration",))
 SHADOW_MISMATCHED = MetricRef("migdsl_router_shadow_mismatched_total", ("migration",))
 
 METRICS = (
     *(ROWS, BATCHES, REMAINING, PROGRESS, LAST_PROGRESS),
+    *(ERRORS, QUARANTINED, LANES, HELD, REPLICATION_LAG, LOCK_WAIT),
     *(MISMATCHED, MISSING, EXTRA, VIOLATIONS, DRIFT_RATIO, LAST_RECONCILE, UNLISTED, OLD_WRITES),
 )
+ROUTER_METRICS = (*(ROUTER_READS, ROUTER_WRITES, ROUTER_FAILURES, ROUTER_REPAIRS, SHADOW_COMPARED, SHADOW_MISMATCHED),)
+
+
+def routed_requests(migration: str) -> str:
+    """What routers did a second that a request hung on, failed or not; a series each, with the labels of all three."""
+    first = ROUTER_WRITES.of(migration, order="first")
+    return f"rate({ROUTER_READS.of(migration)}[5m]) or rate({first}[5m]) or rate({_failed_requests(migration)}[5m])"
+
+
+def cutover_errors(migration: str) -> str:
+    """The share of reads and authoritative writes that failed; 0 where requests come and none has failed."""
+    # A counter of failures is born with the first of them.
+    done = f"sum by (migration) ({routed_requests(migration)})"
+    return f"(sum by (migration) (rate({_failed_requests(migration)}[5m])) or 0 * {done}) / {done}"
+
+
+def shadow_mismatch_rate(migration: str) -> str:
+    """The share of compared reads whose sides differed."""
+    compared = f"sum by (migration) (rate({SHADOW_COMPARED.of(migration)}[5m]))"
+    return f"sum by (migration) (rate({SHADOW_MISMATCHED.of(migration)}[5m])) / {compared}"
+
+
+def _failed_requests(migration: str) -> str:
+    selector = ROUTER_FAILURES.of(migration)
+    # A second write that fails is recorded for repair, and its request goes on.
+    return f'{selector[:-1]},operation!="second_write"}}'
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,210 +214,3 @@ def alert_annotations(view: TelemetryView, alert: AlertSpec) -> dict[str, str]:
         "description": template_text(f"{alert.what_to_do} See {alert.runbook}."),
         "runbook": template_text(alert.runbook),
     }
-
-
-def standard_alerts(view: TelemetryView) -> tuple[AlertSpec, ...]:
-    """The alerts that this migration has without being asked, in a fixed order."""
-    alerts: list[AlertSpec] = []
-    if view.backfills:
-        alerts += [_backfill_stalled(view), _backfill_errors(view)]
-    if view.entities:
-        alerts += [_drift(view), _violations(view), _reconcile_stale(view)]
-        alerts += [_tenants_unlisted(view)] if view.has_tenants else []
-        # Before the last tenant is live, old code is meant to write: only a soak makes its writes news.
-        alerts += [_old_writes(view)] if view.has_old_writes and view.stage in SOAK_STAGES else []
-    return tuple(alerts)
-
-
-def _backfill_stalled(view: TelemetryView) -> AlertSpec:
-    last, remaining = LAST_PROGRESS.of(view.migration), REMAINING.of(view.migration)
-    labels = _backfill_labels(view)
-
-    def case(name: str, progress: str, left: str, fires: bool) -> AlertCase:
-        series = (Series(LAST_PROGRESS.name, labels, progress), Series(REMAINING.name, labels, left))
-        return AlertCase(name, series, 900, labels if fires else None)
-
-    return AlertSpec(
-        id="backfill_stalled",
-        title="Backfill stalled",
-        expr=f"time() - max by (migration, backfill) ({last}) > {STALLED_SECONDS}"
-        f" and max by (migration, backfill) ({remaining}) > 0",
-        for_seconds=60,
-        severity="ticket",
-        summary="The backfill has not moved for 10 minutes and rows remain",
-        what_to_do="Read the job's log and run it with --status: it says what it waits for. Starting it again loses "
-        "and repeats nothing. While rows remain, the drift alert is silent.",
-        phase="backfill",
-        runbook=_runbook(view, "backfill_stalled"),
-        subject="backfill",
-        cases=(
-            case("no progress and rows left", "0x30", "100x30", True),
-            case("progress every minute", "0+60x30", "100-1x30", False),
-            case("nothing left to do", "0x30", "0x30", False),
-        ),
-    )
-
-
-def _backfill_errors(view: TelemetryView) -> AlertSpec:
-    failed = BATCHES.of(view.migration, outcome="failed")
-    labels = _backfill_labels(view)
-
-    def case(name: str, outcome: str, values: str, fires: bool) -> AlertCase:
-        series = (Series(BATCHES.name, (*labels, ("outcome", outcome)), values),)
-        return AlertCase(name, series, 600, labels if fires else None)
-
-    return AlertSpec(
-        id="backfill_errors",
-        title="Backfill errors",
-        # Not a rate: a job's counter is born with its first failure, and a rate never sees a series' first value.
-        expr=f"sum by (migration, backfill) ({failed}) > 0",
-        for_seconds=0,
-        severity="ticket",
-        summary="Batches of the backfill failed for good",
-        what_to_do="Run the job with --status: it names the failed slices with error class and SQLSTATE. Mend the "
-        "cause and start the job again; failed slices go on from their watermark.",
-        phase="backfill",
-        runbook=_runbook(view, "backfill_errors"),
-        subject="backfill",
-        cases=(
-            case("a failed batch", "failed", "_x4 1x20", True),
-            case("batches that were retried", "retried", "0+9x20", False),
-            case("no failure yet", "failed", "0x20", False),
-        ),
-    )
-
-
-def _drift(view: TelemetryView) -> AlertSpec:
-    kinds = (MISMATCHED, MISSING, EXTRA)
-    differing = " or ".join(f"{kind.of(view.migration)} > 0" for kind in kinds)
-    fires = tuple(
-        AlertCase(f"rows differ: {kind.name}", _zeros(view, kinds, kind), 900, _entity_labels(view)) for kind in kinds
-    )
-    return AlertSpec(
-        id="drift",
-        title="Drift",
-        expr=f"max by (migration, entity) ({differing}){_unless_filling(view)}",
-        for_seconds=60,
-        severity="page",
-        summary="Reconciliation found rows whose two sides differ",
-        what_to_do="Raise no tenant's stage. Run the reconciliation job: it names the rows by key and the columns that "
-        "differ. Then repair or roll back.",
-        phase="validate",
-        runbook=_runbook(view, "drift"),
-        subject="entity",
-        cases=(*fires, AlertCase("both sides agree", _zeros(view, kinds), 900, None), *_filling(view, MISMATCHED)),
-    )
-
-
-def _violations(view: TelemetryView) -> AlertSpec:
-    return AlertSpec(
-        id="constraint_violations",
-        title="Constraint violations",
-        expr=f"max by (migration, entity) ({VIOLATIONS.of(view.migration)}) > 0{_unless_filling(view)}",
-        for_seconds=60,
-        severity="ticket",
-        summary="Rows break a constraint that is still to come",
-        what_to_do="Enforce will refuse to run. The reconciliation job counts these rows per tenant; their owners mend "
-        "them.",
-        phase="enforce",
-        runbook=_runbook(view, "constraint_violations"),
-        subject="entity",
-        cases=(*_above_zero(view, VIOLATIONS), *_filling(view, VIOLATIONS)),
-    )
-
-
-def _reconcile_stale(view: TelemetryView) -> AlertSpec:
-    limit = view.reconcile_stale_seconds
-    labels = _entity_labels(view)
-    # promtool's clock begins at 0, so a run before that saves the test a day of minutes.
-    long_ago, always = f"{600 - limit}x20", "0+60x20"
-    return AlertSpec(
-        id="reconcile_stale",
-        title="Reconciliation stale",
-        expr=f"time() - max by (migration, entity) ({LAST_RECONCILE.of(view.migration)}) > {limit}",
-        for_seconds=60,
-        severity="ticket",
-        summary="Reconciliation has not run for too long",
-        what_to_do="Run the reconciliation job, and see why its schedule did not.",
-        phase="validate",
-        runbook=_runbook(view, "reconcile_stale"),
-        subject="entity",
-        cases=(
-            AlertCase("last run too old", (Series(LAST_RECONCILE.name, labels, long_ago),), 900, labels),
-            AlertCase("runs all the time", (Series(LAST_RECONCILE.name, labels, always),), 900, None),
-        ),
-    )
-
-
-def _tenants_unlisted(view: TelemetryView) -> AlertSpec:
-    return AlertSpec(
-        id="tenants_unlisted",
-        title="Tenants unlisted",
-        expr=f"max by (migration, entity) ({UNLISTED.of(view.migration)}) > 0",
-        for_seconds=0,
-        severity="ticket",
-        summary="Rows belong to tenants that the list of tenants leaves out",
-        what_to_do="No backfill carries these rows over, and contract would lose them: it refuses to run. Add the "
-        "tenants to the list, or mend rows without a tenant, then run backfill and reconciliation again.",
-        phase="validate",
-        runbook=_runbook(view, "tenants_unlisted"),
-        subject="entity",
-        cases=_above_zero(view, UNLISTED),
-    )
-
-
-def _old_writes(view: TelemetryView) -> AlertSpec:
-    labels = _entity_labels(view)
-    return AlertSpec(
-        id="old_writes",
-        title="Old writes",
-        expr=f"max by (migration, entity) (increase({OLD_WRITES.of(view.migration)}[1d])) > 0",
-        for_seconds=0,
-        severity="ticket",
-        summary="Old code still wrote during the last day of the soak",
-        what_to_do="Find the client that still writes the old shape and bring it up to date: contract waits until the "
-        "counter stands still.",
-        phase="contract",
-        runbook=_runbook(view, "old_writes"),
-        subject="entity",
-        cases=(
-            AlertCase("the counter moved", (Series(OLD_WRITES.name, labels, "5x20 6x40"),), 3000, labels),
-            AlertCase("the counter stands still", (Series(OLD_WRITES.name, labels, "5x60"),), 3000, None),
-        ),
-    )
-
-
-def _runbook(view: TelemetryView, alert_id: str) -> str:
-    return f"{view.runbook_path}#{runbook_anchor(alert_id)}"
-
-
-def _unless_filling(view: TelemetryView) -> str:
-    # A row that the backfill hasn't reached differs, and may break a constraint, as a matter of course.
-    return f" unless on (migration) max by (migration) ({REMAINING.of(view.migration)} > 0)" if view.backfills else ""
-
-
-def _filling(view: TelemetryView, metric: MetricRef) -> tuple[AlertCase, ...]:
-    if not view.backfills:
-        return ()
-    series = (Series(metric.name, _entity_labels(view), "3x20"), Series(REMAINING.name, _backfill_labels(view), "5x20"))
-    return (AlertCase("the backfill is under way", series, 900, None),)
-
-
-def _zeros(view: TelemetryView, metrics: tuple[MetricRef, ...], above: MetricRef | None = None) -> tuple[Series, ...]:
-    return tuple(Series(each.name, _entity_labels(view), "2x20" if each is above else "0x20") for each in metrics)
-
-
-def _above_zero(view: TelemetryView, metric: MetricRef) -> tuple[AlertCase, ...]:
-    labels = _entity_labels(view)
-    return (
-        AlertCase("some", _zeros(view, (metric,), metric), 900, labels),
-        AlertCase("none", _zeros(view, (metric,)), 900, None),
-    )
-
-
-def _backfill_labels(view: TelemetryView) -> Labels:
-    return (("migration", view.migration), ("backfill", view.backfills[0]))
-
-
-def _entity_labels(view: TelemetryView) -> Labels:
-    return (("migration", view.migration), ("entity", view.entities[0]))

@@ -100,7 +100,7 @@ class Chain:
         with self._speaking():
             script = ScriptDirectory.from_config(self._config)
             down = script.get_revision(revision).down_revision
-            command.downgrade(self._config, down if isinstance(down, str) else "base")
+            command.downgrade(self._config, down if isinstance(down, str) else f"{revision}@base")
 
     def _ask(self, script: ScriptDirectory, look: Callable[[tuple[str, ...], Any], object]) -> None:
         def seen(heads: Any, context: Any) -> list[Any]:

@@ -68,7 +68,7 @@ class Doing:
         return reading is None or reading.id < moved or reading.age > _FRESH_S
 
     def _job(self, phase: str, work: Work) -> Outcome | None:
-        code = jobs.run(self._project, work, self._ledger.conninfo)
+        code = jobs.run(self._project, work, self._ledger.conninfo, self._ledger.run)
         if code != 0:
             how = "stopped" if code == _STOPPED else "failed"
             return Outcome(

@@ -7,7 +7,7 @@ from migdsl.planning.works import Work
 from migdsl.runtime import BackfillJob, ReconcileJob, main
 
 
-def run(project: Project, work: Work, conninfo: str) -> int:
+def run(project: Project, work: Work, conninfo: str, correlation: str) -> int:
     """The exit code of a backfill or reconciliation: 0 fine, 1 not clean or not done, 3 the database failed, 130 stopped."""
     assert work.path is not None
     # What was compared with the disk is what runs; its last lines, which would run it as a program, don't.
@@ -15,4 +15,5 @@ def run(project: Project, work: Work, conninfo: str) -> int:
     exec(compile(project.texts[work.path], work.path, "exec"), space)  # noqa: S102
     job = space["JOB"]
     assert isinstance(job, BackfillJob | ReconcileJob)
-    return main(job, ["--url", conninfo, *(["--again"] if work.kind == "again" else [])])
+    again = ["--again"] if work.kind == "again" else []
+    return main(job, ["--url", conninfo, "--correlation-id", correlation, *again])

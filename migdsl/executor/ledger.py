@@ -14,6 +14,7 @@ from migdsl.runtime.jobs import Limits, Retry
 from migdsl.runtime.ledger import ledger_exists, record_event
 from migdsl.runtime.sql import Statement, statement
 from migdsl.runtime.stop import Signals
+from migdsl.runtime.telemetry.options import application_name, given_run
 
 # A gate may be asked over a long log; a lock is never waited for.
 _LIMITS: Final = Limits(statement_ms=60_000, lock_ms=1_000, idle_ms=60_000)
@@ -21,9 +22,9 @@ _NO_LEDGER: Final = "the ledger isn't there: expand has not been run"
 _LEFT: Final = "(SELECT coalesce(max(id), 0) FROM migdsl.event WHERE migration = :migration AND kind = 'left')"
 _NEWEST: Final = statement(f"""
 SELECT DISTINCT ON (kind, subject) kind, subject, value, to_char(at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS'),
-       extract(epoch FROM clock_timestamp() - at)::bigint::text, id::text
-  FROM migdsl.event WHERE migration = :migration AND id > {_LEFT}
- ORDER BY kind, subject, id DESC""")
+       extract(epoch FROM clock_timestamp() - at)::bigint::text, e.id::text
+  FROM migdsl.event AS e WHERE migration = :migration AND id > {_LEFT}
+ ORDER BY kind, subject, e.id DESC""")
 _STAGES: Final = statement(f"""
 SELECT subject, value FROM migdsl.event
  WHERE migration = :migration AND kind = 'stage' AND id > {_LEFT} ORDER BY id""")
@@ -58,11 +59,15 @@ class Event:
 
 
 class Ledger:
-    """One migration's ledger on one connection. Raises psycopg.Error and JobError, and StoppedError after a signal."""
+    """One migration's ledger on one connection. Raises psycopg.Error and JobError, and StoppedError after a signal.
+
+    `run` is the correlation id of the walk, its connections and its jobs.
+    """
 
     def __init__(self, migration: str, url: str, signals: Signals) -> None:
         self.migration = migration
-        self.conninfo = conninfo_of(url, f"migdsl {migration} apply")
+        self.run = given_run()
+        self.conninfo = conninfo_of(url, application_name(migration, "apply", self.run))
         self._database = Database(self.conninfo, _LIMITS, Retry(), signals)
         self._unwritten: list[tuple[str, str, str]] = []
         self._signals = signals

@@ -13,6 +13,7 @@ from migdsl.executor.position import Position, position
 from migdsl.planning.facts import Facts
 from migdsl.planning.losses import losses
 from migdsl.planning.model import Revision
+from migdsl.planning.rollback import below
 from migdsl.planning.works import Work
 from migdsl.semantics.model import STAGES
 
@@ -60,7 +61,7 @@ class Return:
         revision = self._revision(phase)
         if revision is None or revision.id not in self._chain.standing().applied:
             return False
-        self._desk.say(f"{phase}: alembic downgrade {revision.after or 'base'}")
+        self._desk.say(f"{phase}: alembic downgrade {below(revision)}")
         subject = f"{phase}/downgrade {revision.id}"
         self._ledger.record("rollback", subject, "started")
         try:
@@ -82,7 +83,7 @@ class Return:
             path = self._project.planned.paths.reconcile(plan.table)
             work = Work("reconcile", plan.table.entity, path, f"python {path}")
             self._desk.say(f"{phase}: {work.command}")
-            code = jobs.run(self._project, work, self._ledger.conninfo)
+            code = jobs.run(self._project, work, self._ledger.conninfo, self._ledger.run)
             if code != 0:
                 return Outcome(
                     "failed", phase, (f"{path} ended with exit code {code}",), f"then again: {work.command}", code
@@ -117,9 +118,8 @@ class Return:
             if revision is None or phase not in now.applied:
                 continue
             above = [each for each in self._chain.above(revision.id, now.standing) if each not in ours]
-            beside = sorted(now.standing.applied - ours) if revision.after is None else []
-            if above or beside:
-                why = f"{', '.join(above or beside)} would be taken back together with {revision.id}"
+            if above:
+                why = f"{', '.join(above)} would be taken back together with {revision.id}"
                 raise Refused("MIG741", why, "these are other people's: take them back first, with Alembic itself")
 
     def _refuse_losses(self, left: tuple[str, ...], now: Position) -> None:

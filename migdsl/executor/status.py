@@ -10,8 +10,9 @@ from migdsl.executor.asking import answers
 from migdsl.executor.chain import Chain
 from migdsl.executor.conditions import conditions
 from migdsl.executor.ledger import Ledger
-from migdsl.executor.model import WAITING, Answer, Project, Wishes
+from migdsl.executor.model import WAITING, Answer, Condition, Project, Wishes
 from migdsl.executor.position import Events, Position, position
+from migdsl.ops import gates
 from migdsl.planning.next_move import next_move
 from migdsl.planning.release import stage_rows
 from migdsl.planning.words import listed
@@ -43,7 +44,7 @@ def status(project: Project, ledger: Ledger, chain: Chain, wishes: Wishes) -> St
     recorded, said = ledger.stages(), stage_rows(project.planned.module)
     at, place = now.index(project), _following(project, now, ledger)
     unmet = tuple(each for phase in project.phases[at:place] for each in found[phase] if not each.met)
-    wrong = (*_wrong(backfills, quarantine, readings), *_failed(now))
+    wrong = (*_wrong(backfills, quarantine, readings), *unrepaired(project, ledger), *_failed(now))
     following = _next(project, place, unmet, recorded, said)
     report = {
         "migration": project.name,
@@ -134,6 +135,15 @@ def _wrong(
         bad = [f"{name} {each[name]}" for name in ("problems", "tenants_unlisted") if each[name]]
         if bad:
             yield f"the newest reconciliation of {each['entity']} found {listed(bad)}"
+
+
+def unrepaired(project: Project, ledger: Ledger) -> tuple[str, ...]:
+    """What the applications' routers recorded as failed second writes, while nobody has repaired it."""
+    if not ledger.there or not any(plan.switched for plan in project.planned.lowered.tables):
+        return ()
+    gate = gates.repaired(project.name)
+    reason = ledger.unmet(Condition(gate.name, "", gate.title, "ledger", gate.unmet))
+    return (reason,) if reason else ()
 
 
 def _failed(now: Position) -> Iterator[str]:

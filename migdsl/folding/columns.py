@@ -11,6 +11,7 @@ from migdsl.folding.schema import Schema, plain_or_quoted
 from migdsl.folding.text import Edit, edited, inserted, removed, unmarked
 from migdsl.semantics.model import RetypeColumn
 from migdsl.semantics.problems import sql_name
+from migdsl.semantics.retypes import default_after
 from migdsl.source import Span
 from migdsl.syntax import ast
 
@@ -85,23 +86,36 @@ def optional(schema: Schema, entity: str, operation: ast.Optional) -> Schema:
 
 
 def retype(schema: Schema, entity: str, operation: ast.Retype) -> Schema:
-    """Another type, and the marks stay."""
-    span = schema.sheets[entity].column(operation.column).type.span
-    return schema.edited(entity, [(span.start, span.end, schema.said(operation.type.span))], operation.span)
+    """Another type, and what its default is then; the other marks stay."""
+    column = schema.sheets[entity].column(operation.column)
+    said = schema.said(operation.type.span)
+    return schema.edited(entity, _retyped(schema, entity, column, said), operation.span)
 
 
 def follow(schema: Schema, entity: str, operation: RetypeColumn) -> Schema:
     """The type of what another column, which it references, brings along."""
-    name = operation.column.name
-    column = next(c for c in schema.sheets[entity].columns if sql_name(c.name) == name)
-    span = column.type.span
-    return schema.edited(entity, [(span.start, span.end, schema.said(operation.to.span))], operation.span)
+    column = next(c for c in schema.sheets[entity].columns if sql_name(c.name) == operation.column.name)
+    return schema.edited(entity, _retyped(schema, entity, column, schema.said(operation.to.span)), operation.span)
+
+
+def _retyped(schema: Schema, entity: str, column: ast.Column, type_: str) -> Iterator[Edit]:
+    yield column.type.span.start, column.type.span.end, type_
+    operations = (o for c in schema.module.changes if c.table.entity == entity for o in c.operations)
+    of = next(o for o in operations if isinstance(o, RetypeColumn) and o.column.name == sql_name(column.name))
+    mark = next((m.span for m in column.marks if m.kind == "default"), None)
+    if mark is None or of.column.default is None or of.in_place:
+        return
+    default = default_after(of, of.column.default)
+    if default != of.column.default:
+        yield mark.start, mark.end, f"default `{default.replace('`', '``')}`"
 
 
 def set_default(schema: Schema, entity: str, operation: ast.SetDefault) -> Schema:
-    """Another default, or none."""
+    """Another default, or none; nothing where another operation has taken the column away."""
     sheet = schema.sheets[entity]
-    column = sheet.column(operation.column)
+    column = next((c for c in sheet.columns if sql_name(c.name) == sql_name(operation.column)), None)
+    if column is None:
+        return schema
     mark = next((m.span for m in column.marks if m.kind == "default"), None)
     value = f"default {schema.said(operation.literal.span)}" if operation.literal else ""
     if mark is None and not value:

@@ -10,7 +10,7 @@ from migdsl.introspect.declared import Declared, Item, constraints
 from migdsl.introspect.matching import items, matches, points_alike
 from migdsl.introspect.model import Check, Exclusion, ForeignKey, Index, Key, Table
 from migdsl.introspect.words import WordlessError
-from migdsl.ops.names import batch_index, not_null_check
+from migdsl.ops.names import batch_index, not_null_check, order_index
 from migdsl.semantics import model
 from migdsl.semantics.model import CheckedModule
 
@@ -40,7 +40,8 @@ def _own(table: model.Table, module: CheckedModule) -> frozenset[str]:
     if module.header is None:
         return frozenset()
     checks = (not_null_check(table, column.name) for column in table.columns)
-    return frozenset([batch_index(module.header.name, table), *checks])
+    indexes = (batch_index(module.header.name, table), order_index(module.header.name, table))
+    return frozenset([*indexes, *checks])
 
 
 def _key(table: model.Table, found: Table) -> Iterator[Diagnostic]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from migdsl.dialect.sql import Expression
 from migdsl.introspect.model import Check, Exclusion, ForeignKey, Index, Key, Part
 from migdsl.semantics.model import Constraint, Table
-from migdsl.semantics.shapes import Referred
+from migdsl.semantics.shapes import IndexPart, Referred
 from migdsl.source import Span
 
 Item = Key | Check | ForeignKey | Index | Exclusion
@@ -36,12 +36,16 @@ def _item(of: Constraint, entities: Mapping[str, Table]) -> Item | None:
     if of.target is not None:
         return _reference(of, of.target, entities.get(of.target.entity))
     if of.index is not None:
-        shape, parts = of.index, tuple(Part(p.column, _text(p.expression)) for p in of.index.parts)
-        return Index(of.name, parts, shape.method or "btree", False, shape.include, _text(shape.where))
+        shape, parts = of.index, tuple(_part(p) for p in of.index.parts)
+        return Index(of.name, parts, shape.method or "btree", shape.unique, shape.include, _text(shape.where))
     if of.exclude is not None:
         pairs = tuple((Part(p.column, _text(p.expression)), p.operator) for p in of.exclude.parts)
         return Exclusion(of.name, of.exclude.method, pairs, _text(of.exclude.where))
     return Key(of.name, of.columns) if of.kind == "unique" else None
+
+
+def _part(of: IndexPart) -> Part:
+    return Part(of.column, _text(of.expression), of.descending, of.nulls_first, of.operators)
 
 
 def _reference(of: Constraint, to: Referred, target: Table | None) -> ForeignKey | None:

@@ -70,20 +70,26 @@ def reference_mark(of: ForeignKey, entities: Entities) -> str:
 
 
 def index(of: Index, table: Table) -> Line:
-    """`index (a, lower(b)) as name`, with all that may follow; a plain unique index is the `unique` that it amounts to."""
-    simple = of.method == "btree" and not of.include and of.where is None and all(p.column for p in of.parts)
-    if of.unique and simple:
-        columns = tuple(p.column for p in of.parts if p.column)
-        return Line(f"unique {names(columns)}{_called(of.name)}", ("a unique index, no constraint", *_in_full(of)))
-    text = f"index ({', '.join(_part(p, table) for p in of.parts)}){_called(of.name)}"
+    """`index (a, lower(b)) as name`, or `unique …`, with all that may follow."""
+    head = "unique" if of.unique else "index"
+    if of.unique and of.method != "btree":
+        raise WordlessError(f"no unique index of the kind {of.method} can be said")
+    text = f"{head} ({', '.join(_part(p, table) + _order(p) for p in of.parts)}){_called(of.name)}"
     if of.method != "btree":
         text += f" using {name(of.method)}"
     if of.include:
         text += f" include {names(of.include)}"
     if of.where is not None:
         text += f" where {sql(of.where)}"
-    remarks = ("UNIQUE, which this line doesn't say",) if of.unique else ()
+    plain = of.where is None and not of.include and all(p.column and not _order(p) for p in of.parts)
+    remarks = ("a unique index, no constraint",) if of.unique and plain else ()
     return Line(text, (*remarks, *_in_full(of)))
+
+
+def _order(of: Part) -> str:
+    text = f" {'.'.join(map(name, of.operators))}" if of.operators else ""
+    text += " desc" if of.descending else ""
+    return text if of.descending == of.nulls_first else f"{text} nulls {'first' if of.nulls_first else 'last'}"
 
 
 def exclusion(of: Exclusion) -> Line:

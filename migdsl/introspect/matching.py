@@ -48,16 +48,26 @@ def unique_columns(of: Item) -> tuple[str, ...] | None:
 def _serves(declared: Index, actual: Item) -> bool:
     """Whether there is such an index; that of a constraint is as good."""
     if isinstance(actual, Key):
-        plain = declared.where is None and declared.method == "btree" and not declared.include
+        plain = declared.where is None and declared.method == "btree" and not declared.include and not declared.unique
         return plain and declared.parts == tuple(Part(column, None) for column in actual.columns)
     return (
         isinstance(actual, Index)
         and actual.valid
+        # Where rows are found alone, one that keeps them apart as well is as good.
+        and (actual.unique or not declared.unique)
         and declared.method == actual.method
         and set(declared.include) == set(actual.include)
         and _same_parts(declared.parts, actual.parts)
+        and all(_sorted_alike(a, b) for a, b in zip(declared.parts, actual.parts, strict=True))
         and same_sql(declared.where, actual.where)
     )
+
+
+def _sorted_alike(one: Part, other: Part) -> bool:
+    """Whether two parts have one order and one operator class, whose schema need not be said."""
+    size = min(len(one.operators), len(other.operators))
+    alike = one.operators[-size:] == other.operators[-size:] if size else one.operators == other.operators
+    return alike and (one.descending, one.nulls_first) == (other.descending, other.nulls_first)
 
 
 def _excludes_alike(one: Exclusion, other: Exclusion) -> bool:

@@ -66,10 +66,16 @@ class ForeignKey:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A part of an index: a column's name, or an expression as SQL."""
+    """A part of an index: a column's name, or an expression as SQL.
+
+    `operators` is its operator class, with its schema or without, empty where it is its type's default.
+    """
 
     column: str | None
     expression: str | None
+    descending: bool = False
+    nulls_first: bool = False
+    operators: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -91,8 +91,14 @@ SELECT i.indrelid::bigint AS relation, i.indexrelid::bigint AS oid, c.relname AS
            SELECT FROM generate_series(0, i.indnkeyatts - 1) p
            LEFT JOIN pg_opclass o ON o.oid = i.indclass[p]
            LEFT JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[p] AND a.attnum > 0
-           WHERE i.indoption[p] <> 0 OR NOT o.opcdefault OR (a.attnum > 0 AND i.indcollation[p] NOT IN (0, a.attcollation))
-       ) AS special, {{fresh}}
+           WHERE a.attnum > 0 AND i.indcollation[p] NOT IN (0, a.attcollation)
+       ) AS collated,
+       ARRAY(SELECT i.indoption[p]::int FROM generate_series(0, i.indnkeyatts - 1) p ORDER BY p) AS orders,
+       ARRAY(SELECT CASE WHEN NOT o.opcdefault THEN o.opcname END FROM generate_series(0, i.indnkeyatts - 1) p
+               LEFT JOIN pg_opclass o ON o.oid = i.indclass[p] ORDER BY p)::text[] AS classes,
+       ARRAY(SELECT s.nspname FROM generate_series(0, i.indnkeyatts - 1) p
+               LEFT JOIN pg_opclass o ON o.oid = i.indclass[p]
+               LEFT JOIN pg_namespace s ON s.oid = o.opcnamespace ORDER BY p)::text[] AS class_schemas, {{fresh}}
 FROM pg_index i
 JOIN pg_class c ON c.oid = i.indexrelid
 JOIN pg_class r ON r.oid = i.indrelid

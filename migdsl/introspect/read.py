@@ -73,6 +73,18 @@ def selected(catalog: Catalog, schemas: Collection[str], tables: Collection[str]
     return Catalog(catalog.database, catalog.version, found, catalog.others if everything else ())
 
 
+def _special(index: Row) -> bool:
+    """Whether there is more to it than columns, expressions and operators."""
+    return bool(index["collated"] or any(index["orders"]) or any(index["classes"]))
+
+
+def _operators(called: str | None, schema: str | None) -> tuple[str, ...]:
+    """An operator class that isn't the default, as the file would name it."""
+    if called is None:
+        return ()
+    return (called,) if schema in (None, "pg_catalog") else (str(schema), called)
+
+
 def _listed(names: Iterable[str]) -> str:
     return ", ".join(sorted(names)[:12])
 
@@ -214,7 +226,7 @@ class _Source:
             method=index["method"],
             parts=tuple(zip(parts, row["operators"], strict=True)),
             where=sql_of(index) if index["pretty"] is not None else None,
-            definition=row["definition"] if index["special"] or len(index["columns"]) > index["keys"] else None,
+            definition=row["definition"] if _special(index) or len(index["columns"]) > index["keys"] else None,
             notes=constraint_notes(row),
         )
 
@@ -223,14 +235,27 @@ class _Source:
             raise UnreadableError("the schema changed while it was read", "try again")
         keys = row["keys"]
         return tuple(
-            Part(self._numbers[oid][number], None) if number > 0 else Part(None, on_one_line(text))
-            for number, text in zip(row["columns"][:keys], row["parts"][:keys], strict=True)
+            Part(
+                self._numbers[oid][number] if number > 0 else None,
+                None if number > 0 else on_one_line(text),
+                bool(order & 1),
+                bool(order & 2),
+                _operators(called, schema),
+            )
+            for number, text, order, called, schema in zip(
+                row["columns"][:keys],
+                row["parts"][:keys],
+                row["orders"],
+                row["classes"],
+                row["class_schemas"],
+                strict=True,
+            )
         )
 
     def _index(self, oid: int, row: Row) -> Index:
         names = self._numbers[oid]
         keys = row["keys"]
-        special = row["special"] or row["nulls_not_distinct"]
+        special = row["collated"] or row["nulls_not_distinct"]
         return Index(
             name=row["name"],
             parts=self._parts(oid, row),

@@ -95,6 +95,8 @@ def _add(table: Table, operation: model.AddColumn) -> _Wanted:
     yield "column", operation.column.name, _CHANGES
     for name in sorted(operation.source.names()) if operation.source else ():
         yield "column", name, _READS
+    for name in operation.python.inputs if operation.python else ():
+        yield "column", name, _READS
     for back in operation.backs:
         yield "column", back.column, _CHANGES
     for unique in operation.uniques:

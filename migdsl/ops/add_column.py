@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from migdsl.dialect.names import quote
-from migdsl.ops import constraints, names, not_null, standing
+from migdsl.ops import claims, constraints, names, not_null, standing
 from migdsl.ops.context import Context
 from migdsl.ops.model import Group, Lock, Step
 from migdsl.semantics.model import AddColumn, Constraint
@@ -15,7 +15,7 @@ EXPAND_TABLE = 2  # the rank of what expand does under the table's lock
 
 def lower(context: Context, operation: AddColumn) -> Iterator[Step]:
     """The steps of an `add`."""
-    filled = operation.source is not None
+    filled = operation.filled
     # Old code knows none of the new constraints; only one that it is known to keep may bind it before it is gone.
     phase = "validate" if operation.complies else "enforce"
     yield _add(context, operation, filled)
@@ -54,6 +54,7 @@ def _add(context: Context, operation: AddColumn, filled: bool) -> Step:
         up=(Group(lock, (f"ALTER TABLE {context.sql} ADD COLUMN IF NOT EXISTS {definition}",)),),
         down=(Group(lock, (f"ALTER TABLE {context.sql} DROP COLUMN IF EXISTS {quote(column.name)}",)),),
         precondition="explicit column lists, or pools reconnect: prepared SELECT * and COPY without columns see a new column",
+        makes=(claims.column(context, column.name),),
     )
 
 

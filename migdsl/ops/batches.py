@@ -8,18 +8,27 @@ from dataclasses import dataclass
 from migdsl.dialect.names import qualified, quote
 from migdsl.ops import names
 from migdsl.semantics.model import Table
+from migdsl.semantics.policy import Order
 
 
 @dataclass(frozen=True, slots=True)
 class Walk:
     """Statements over the row `t` of a table (`row`); where it doesn't say whose it is, `p1`, `p2` … (`parents`) lead there.
 
-    A range of keys is `(:after, :upto]`; of several columns `:after_1` …
+    A range of keys is `(:after, :upto]`; of several columns `:after_1` … Rows are walked along the table's key, or by
+    `order`, which their key follows.
     """
 
     table: Table
     row: str = "t"
     parents: str = "p"
+    order: Order | None = None
+
+    @property
+    def key(self) -> tuple[str, ...]:
+        """The columns that rows are walked along."""
+        first = [self.order.column] if self.order is not None else []
+        return tuple(dict.fromkeys([*first, *self.table.key]))
 
     @property
     def tenant(self) -> str | None:
@@ -48,45 +57,57 @@ class Walk:
 
     def keys(self) -> str:
         """The key's columns."""
-        return ", ".join(f"t.{quote(c)}" for c in self.table.key)
+        return ", ".join(f"t.{quote(c)}" for c in self.key)
 
     def after(self) -> str:
         """Keys behind `:after`, where NULL stands for before the first. A custom plan folds the second half away."""
-        names_ = parameters("after", self.table.key)
-        return f"({self._compared('>', names_)} OR :{names_[0]} IS NULL)"
+        names_ = parameters("after", self.key)
+        return f"({self._compared('<' if self._down else '>', names_)} OR :{names_[0]} IS NULL)"
 
     def upto(self) -> str:
         """Keys up to `:upto`, it included."""
-        return self._compared("<=", parameters("upto", self.table.key))
+        return self._compared(">=" if self._down else "<=", parameters("upto", self.key))
 
     def upper(self) -> str:
         """The last key."""
-        return f"SELECT {self.keys()}\n  FROM {self.source()}\n {self.confined()}\n ORDER BY {self._descending()}\n LIMIT 1"
+        order = self._ordered(down=not self._down)
+        return f"SELECT {self.keys()}\n  FROM {self.source()}\n {self.confined()}\n ORDER BY {order}\n LIMIT 1"
 
     def bound(self) -> str:
         """The key `:skip` rows behind `:after`, by index from there: never an OFFSET over the table."""
         where = self.confined(self.after(), self.upto())
-        return f"SELECT {self.keys()}\n  FROM {self.source()}\n {where}\n ORDER BY {self.keys()}\nOFFSET :skip LIMIT 1"
+        order = self._ordered(down=self._down)
+        return f"SELECT {self.keys()}\n  FROM {self.source()}\n {where}\n ORDER BY {order}\nOFFSET :skip LIMIT 1"
 
     def update(self, assignments: str, condition: str) -> str:
         """Writes the rows of a range that need it, and no other: a replay changes nothing."""
+        return self.write(assignments, (self.after(), self.upto(), condition))
+
+    def write(self, assignments: str, conditions: tuple[str, ...], given: str = "") -> str:
+        """Writes the rows that meet the conditions; `given` is a relation that is there besides."""
         # The row that is written can't be named in a JOIN: it meets the first of its parents in WHERE.
         first, *others = list(self.way()) or [("", "")]
-        from_ = f"\n  FROM {first[0]}" if first[0] else ""
-        from_ += "".join(f"\n  JOIN {table} ON {met}" for table, met in others)
+        joined = first[0] + "".join(f"\n  JOIN {table} ON {met}" for table, met in others)
+        from_ = ",\n       ".join(part for part in (joined, given) if part)
         meets = [first[1]] if first[1] else []
-        where = self.confined(*meets, self.after(), self.upto(), condition)
-        return f"UPDATE {names.table(self.table)} AS t\n   SET {assignments}{from_}\n {where}"
+        from_ = f"\n  FROM {from_}" if from_ else ""
+        return (
+            f"UPDATE {names.table(self.table)} AS t\n   SET {assignments}{from_}\n {self.confined(*meets, *conditions)}"
+        )
 
     def count(self, *conditions: str) -> str:
         """Counts rows."""
         return f"SELECT count(*)\n  FROM {self.source()}\n {self.confined(*conditions)}".rstrip()
 
-    def _descending(self) -> str:
-        return ", ".join(f"t.{quote(c)} DESC" for c in self.table.key)
+    @property
+    def _down(self) -> bool:
+        return self.order is not None and self.order.descending
+
+    def _ordered(self, *, down: bool) -> str:
+        return ", ".join(f"t.{quote(c)} DESC" for c in self.key) if down else self.keys()
 
     def _compared(self, operator: str, parameters_: tuple[str, ...]) -> str:
-        if len(self.table.key) == 1:
+        if len(self.key) == 1:
             return f"{self.keys()} {operator} :{parameters_[0]}"
         return f"({self.keys()}) {operator} ({', '.join(':' + p for p in parameters_)})"
 

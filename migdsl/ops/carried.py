@@ -11,10 +11,13 @@ from migdsl.dialect.types import SqlType
 from migdsl.ops import attempts, names
 from migdsl.ops.batches import Walk
 from migdsl.ops.pairs import Pair, assigned, compared, one_line, over
+from migdsl.ops.ranges import Keyed
 from migdsl.semantics.model import Column, Source, Table
+from migdsl.semantics.policy import Order
 from migdsl.values import Value
 
 # A cast of the parameter to these keeps tenants apart; one that has a length would cut it short.
+_UNCUT = {"character": "bpchar", "bit": "bit varying"}  # without a length these would mean one of 1
 _PLAIN = frozenset(["uuid", "text", "character varying", "smallint", "integer", "bigint"])
 
 
@@ -118,13 +121,28 @@ class Carried(Value):
         key = "" if excluding else f" ({', '.join(map(quote, self.table.key))})"
         return f"ON CONFLICT{key} DO NOTHING"
 
-    def batch(self) -> str:
-        """Inserts what the rows of a range give and is not there yet: a replay changes nothing.
+    def batch(self, order: Order | None = None) -> str:
+        """Inserts what the rows of a range give and is not there yet: a replay changes nothing."""
+        walk = Walk(self.source.table, order=order)
+        return self._insert(walk, walk.after(), walk.upto())
 
-        The rows are locked as they are read. Unlocked, one that is changed meanwhile would be inserted as it was: its
-        trigger finds nothing to change, and the batch doesn't see the change.
+    def insert(self) -> str:
+        """Inserts what the row with one key gives, as a batch does."""
+        return self._insert(Walk(self.source.table), *self.sought("t").equal())
+
+    def sought(self, row: str) -> Keyed:
+        """The new key over a row of the source, by columns that have an index."""
+        columns = tuple(f"{row}.{quote(of)}" for _, of in self.key_pairs())
+        types = ((self.table.type_of(column), self.source.table.type_of(of)) for column, of in self.key_pairs())
+        # A parameter of the source's type could not hold every key of the new table.
+        return Keyed(columns, tuple("" if new.sql == old.sql else _UNCUT.get(new.base, new.base) for new, old in types))
+
+    def _insert(self, walk: Walk, *conditions: str) -> str:
+        """An INSERT of what the rows of the source give that meet the conditions.
+
+        They are locked as they are read. Unlocked, one that is changed meanwhile would be inserted as it was: its trigger
+        finds nothing to change, and the batch doesn't see the change.
         """
-        walk = Walk(self.source.table)
         given = [
             *(self._own(column, of) for column, of in self.identity()),
             *(self.written(column, expression, "t") for column, expression in self.values()),
@@ -132,7 +150,7 @@ class Carried(Value):
         return f"""INSERT INTO {names.table(self.table)} ({", ".join(map(quote, self.columns()))})
 SELECT {", ".join(given)}
   FROM {walk.source()}
- {walk.confined(walk.after(), walk.upto(), *self._missing())}
+ {walk.confined(*conditions, *self._missing())}
    FOR SHARE
     {self.on_conflict()}"""
 

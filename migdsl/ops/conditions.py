@@ -124,10 +124,12 @@ def _value(metric: str, subject: str, subjects: Subjects) -> str:
         own = _reading(metric, subject, subjects)
         return f"(SELECT r.value::numeric FROM migdsl.event AS r WHERE {own} ORDER BY r.id DESC LIMIT 1)"
     own = f"s.migration = {text(subjects.migration)} AND s.backfill = {text(subject)}"
+    aside = f"""(SELECT count(*) FROM migdsl.quarantine AS q
+                 WHERE q.migration = {text(subjects.migration)} AND q.backfill = {text(subject)})"""
     found = (
-        "count(*) FILTER (WHERE s.state = 'failed')::numeric"
+        f"(count(*) FILTER (WHERE s.state = 'failed') + {aside})::numeric"
         if metric == "backfill_errors"
-        else "CASE WHEN bool_and(s.state = 'succeeded') THEN 1.0\n"
+        else f"CASE WHEN bool_and(s.state = 'succeeded') AND {aside} = 0 THEN 1.0\n"
         "             ELSE least(sum(s.rows_scanned) / greatest(sum(s.rows_planned), 1), 0.999999) END"
     )
     return f"(SELECT {found} FROM migdsl.slice AS s WHERE {own} HAVING count(*) > 0)"

@@ -6,23 +6,24 @@ from collections.abc import Callable, Iterator, Mapping
 
 from migdsl.dialect.names import dollar_tag, literal, qualified, quote
 from migdsl.dialect.sql import Expression
-from migdsl.ops import names
+from migdsl.ops import claims, names
+from migdsl.ops.batches import Walk
 from migdsl.ops.context import Context
 from migdsl.ops.model import Alone, BuildIndex, Cost, Group, Lock, Step, Violation
 from migdsl.ops.pairs import one_line, over
 from migdsl.semantics.model import AddConstraint, Constraint, Table
 from migdsl.semantics.phrases import described
-from migdsl.semantics.shapes import ExcludeShape, IndexShape
+from migdsl.semantics.shapes import ExcludeShape, IndexPart, IndexShape
 
 ADD, VALIDATE, BUILD, ATTACH = 1, 2, 3, 4  # ranks within a phase
 REFERRING = 5  # the rank of expand's indexes
 
 
-def lower(context: Context, operation: AddConstraint) -> Iterator[Step]:
-    """The steps of `unique`, `index`, `check` and a foreign key."""
+def lower(context: Context, operation: AddConstraint, name: str = "") -> Iterator[Step]:
+    """The steps of `unique`, `index`, `check` and a foreign key; under another name than its own where one is given."""
     found = operation.constraint
-    name = names.constraint(context.table, found)
-    if found.kind == "index":
+    name = name or names.constraint(context.table, found)
+    if found.kind == "index" and not found.unique_index:
         yield from build(context, found, name, "expand")
         return
     if found.kind == "reference":
@@ -40,25 +41,38 @@ def violation(context: Context, constraint: Constraint) -> Violation | None:
     """A constraint to come as a question to the rows of today; None for an index, which nothing breaks."""
     if constraint.kind == "unique":
         return Violation(f"{', '.join(constraint.columns)} twice", None, constraint.columns)
+    if constraint.index is not None and constraint.index.unique:
+        return Violation(f"{described(constraint)} twice", None, (), index=constraint.index)
     if constraint.check is not None:
         title = f"breaks {described(constraint)}"
         return Violation(title, f"({over(context.table, constraint.check, 't')}) IS FALSE", ())
     if constraint.kind == "reference":
         parent, theirs = parent_of(context, constraint)
-        if parent.scope == "via" or (parent.tenant and not context.table.owned):
+        if parent.scope != "global" and not (parent.owned and context.table.owned):
             return None  # No question could be confined to one tenant; VALIDATE asks for all.
-        title = f"{', '.join(constraint.columns)} points at no {parent.entity}"
+        if any(_kept_by(context, constraint, theirs, each) for each in context.table.constraints):
+            return None
+        title = f"{', '.join(constraint.columns)} points at no {parent.entity}{' of its tenant' if parent.owned else ''}"
         return Violation(title, _orphan(constraint.columns, parent, theirs), ())
     return None
+
+
+def _kept_by(context: Context, constraint: Constraint, theirs: tuple[str, ...], other: Constraint) -> bool:
+    """Whether what is there before keeps every row to it already, as where only ON DELETE is to be another."""
+    if other.target is None or constraint.target is None or other.target.entity != constraint.target.entity:
+        return False
+    return (other.columns, parent_of(context, other)[1]) == (constraint.columns, theirs)
 
 
 def _orphan(ours: tuple[str, ...], parent: Table, theirs: tuple[str, ...]) -> str:
     """Of another tenant's parents nothing is known here: a row that points at one counts as an orphan too."""
     given = " AND ".join(f"t.{quote(c)} IS NOT NULL" for c in ours)
     pairs = [f"p.{quote(b)} = t.{quote(a)}" for a, b in zip(ours, theirs, strict=True)]
-    if parent.tenant:
-        pairs.append(f"p.{quote(parent.tenant)} = :tenant_id")
-    return f"({given} AND NOT EXISTS (SELECT FROM {names.table(parent)} AS p WHERE {' AND '.join(pairs)}))"
+    walk = Walk(parent, "p", "o")
+    if walk.tenant:
+        pairs.append(f"{walk.tenant} = :tenant_id")
+    source = walk.source().replace("\n ", "")
+    return f"({given} AND NOT EXISTS (SELECT FROM {source} WHERE {' AND '.join(pairs)}))"
 
 
 def parent_of(context: Context, constraint: Constraint) -> tuple[Table, tuple[str, ...]]:
@@ -94,6 +108,7 @@ def unique(context: Context, constraint: Constraint, name: str, phase: str) -> I
         table,
         Lock.ACCESS_EXCLUSIVE,
         rank=ATTACH,
+        makes=(claims.constraint(context, name),),
         up=(Group(lock, (unless_there(context.sql, name, attach),)),),
         down=(Group(lock, (f"ALTER TABLE {context.sql} DROP CONSTRAINT IF EXISTS {quote(name)}",)),),
     )
@@ -103,12 +118,13 @@ def index(context: Context, constraint: Constraint, name: str, phase: str) -> It
     """An index built while reads and writes go on."""
     table, found = context.table, constraint.index
     assert found is not None
-    create = f"CREATE INDEX CONCURRENTLY IF NOT EXISTS {quote(name)} ON {context.sql} {shape(found)}"
+    unique = "UNIQUE " if found.unique else ""
+    create = f"CREATE {unique}INDEX CONCURRENTLY IF NOT EXISTS {quote(name)} ON {context.sql} {shape(found)}"
     drop = _drop_index(table, name)
     yield Step(
         phase,
-        "build_index",
-        f"Build the index {name} of {table.entity} while reads and writes go on",
+        "build_unique_index" if found.unique else "build_index",
+        f"Build the {unique.lower()}index {name} of {table.entity} while reads and writes go on",
         table,
         Lock.SHARE_UPDATE_EXCLUSIVE,
         Cost.SCAN,
@@ -120,12 +136,19 @@ def index(context: Context, constraint: Constraint, name: str, phase: str) -> It
 
 def shape(of: IndexShape) -> str:
     """What stands behind the table's name in CREATE INDEX."""
-    parts = [quote(p.column) if p.column else _operand(p.expression) for p in of.parts]
+    parts = [(quote(p.column) if p.column else _operand(p.expression)) + _order(p) for p in of.parts]
     sql = f"USING {quote(of.method)} " if of.method else ""
     sql += f"({', '.join(parts)})"
     if of.include:
         sql += f" INCLUDE ({', '.join(quote(c) for c in of.include)})"
     return sql + (f" WHERE {one_line(of.where.text)}" if of.where else "")
+
+
+def _order(of: IndexPart) -> str:
+    """Operator class and order of a part, as far as they aren't what PostgreSQL takes where nothing is said."""
+    sql = f" {'.'.join(map(quote, of.operators))}" if of.operators else ""
+    sql += " DESC" if of.descending else ""
+    return sql if of.nulls_first == of.descending else f"{sql} NULLS {'FIRST' if of.nulls_first else 'LAST'}"
 
 
 def definition(context: Context, constraint: Constraint) -> str:
@@ -189,6 +212,7 @@ def _validated(
         table,
         max((lock for _, lock in locks), key=lambda lock: lock.strength),
         rank=ADD,
+        makes=(claims.constraint(context, name),),
         up=(Group(locks, add),),
         down=(Group(exclusive, (drop,)),),
     )

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from migdsl.ops import names
+from migdsl.ops import names, outside
 from migdsl.ops.pairs import Kept, Pair
-from migdsl.semantics.model import Change, CheckedModule, Table, Tenants
+from migdsl.semantics.model import AddColumn, Change, CheckedModule, Table, Tenants
 from migdsl.values import Value
 
 
@@ -21,6 +21,11 @@ class Context(Value):
     def table(self) -> Table:
         """The table that is changed."""
         return self.change.table
+
+    @property
+    def outside(self) -> tuple[AddColumn, ...]:
+        """The new columns that nothing in the database can compute."""
+        return outside.computed(self.change)
 
     @property
     def tenants(self) -> Tenants | None:

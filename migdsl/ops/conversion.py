@@ -56,7 +56,12 @@ def side(context: Context, operation: RetypeColumn, what: str, row: str = "t") -
 
     `lost`: the old type can't hold the new value. `unfit`: the new type can't hold the old one.
     """
-    return f"{_name(context, operation, what)}({row})"
+    return f"{over_row(context, operation, what)}({row})"
+
+
+def over_row(context: Context, operation: RetypeColumn, what: str) -> str:
+    """The function behind `side`, which takes a row of the table itself: that of a subselect has no such type."""
+    return _name(context, operation, what)
 
 
 def _over_rows(operation: RetypeColumn) -> tuple[str, ...]:

@@ -8,13 +8,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from migdsl.dialect.names import dollar_tag, literal, quote
-from migdsl.ops import constraints, fill_table, memory, names
+from migdsl.ops import claims, constraints, fill_table, memory, names
 from migdsl.ops.add_column import EXPAND_TABLE
 from migdsl.ops.carried import Carried
 from migdsl.ops.context import Context
 from migdsl.ops.model import Group, Lock, Step
 from migdsl.ops.pairs import one_line
-from migdsl.semantics.model import Column, Constraint, CreateTable
+from migdsl.semantics.model import Column, Constraint, CreateTable, Table
 from migdsl.values import replace
 
 
@@ -38,6 +38,7 @@ def lower(context: Context, operation: CreateTable) -> Iterator[Step]:
         table,
         Lock.SHARE_ROW_EXCLUSIVE if parents else Lock.NONE,
         rank=EXPAND_TABLE,
+        makes=tuple(claims.relation(table.schema, name) for name in _indexes(table, own)),
         up=(Group(tuple((p, Lock.SHARE_ROW_EXCLUSIVE) for p in parents), statements),),
         down=(Group(tuple((p, Lock.ACCESS_EXCLUSIVE) for p in parents), (drop, memory.restore(context, subject))),),
     )
@@ -49,8 +50,15 @@ def lower(context: Context, operation: CreateTable) -> Iterator[Step]:
 
 def binding(operation: CreateTable) -> tuple[Constraint, ...]:
     """The constraints that rows of old code might break, where there are such rows."""
-    found = (c for c in operation.table.constraints if c.kind in ("unique", "check", "reference"))
+    found = (c for c in operation.table.constraints if c.kind != "exclude" and c.binds)
     return tuple(found) if operation.sources else ()
+
+
+def _indexes(table: Table, own: list[Constraint]) -> Iterator[str]:
+    """What the indexes are called that come with the table; their names are their schema's."""
+    if table.key:
+        yield names.key(table)
+    yield from (names.constraint(table, c) for c in own if c.kind in ("unique", "index", "exclude"))
 
 
 def _columns(context: Context, operation: CreateTable) -> tuple[Column, ...]:
@@ -108,4 +116,5 @@ def index(context: Context, constraint: Constraint) -> str:
     """CREATE INDEX on the table that nobody uses yet."""
     assert constraint.index is not None
     name = quote(names.constraint(context.table, constraint))
-    return f"CREATE INDEX IF NOT EXISTS {name} ON {context.sql} {constraints.shape(constraint.index)}"
+    unique = "UNIQUE " if constraint.index.unique else ""
+    return f"CREATE {unique}INDEX IF NOT EXISTS {name} ON {context.sql} {constraints.shape(constraint.index)}"

@@ -7,12 +7,12 @@ from collections.abc import Iterator, Mapping
 from migdsl.dialect.names import quote
 from migdsl.dialect.sql import Expression
 from migdsl.dialect.types import SqlType
-from migdsl.ops import attempts, constraints, key, names, retype
+from migdsl.ops import attempts, constraints, key, names, outside, retype
 from migdsl.ops.carried import Carried
 from migdsl.ops.context import Context
 from migdsl.ops.model import Comparison, Fill, Violation
 from migdsl.ops.pairs import Pair, assigned, compared, one_line, over
-from migdsl.semantics.model import AddColumn, AddConstraint, CreateTable, RequireColumn, Source, Table
+from migdsl.semantics.model import AddColumn, AddConstraint, Back, CreateTable, RequireColumn, Source, Table
 
 # Types with equality and without a hash function.
 _UNHASHED = frozenset(["money", "bit", "bit varying", "tsvector", "tsquery", "txid_snapshot", "pg_snapshot", "vector"])
@@ -33,6 +33,10 @@ def fills(context: Context) -> Iterator[Fill]:
             if guarded or (operation.column.nullable and isinstance(operation, AddColumn)):
                 wanted = f"({wanted} AND ({source}) IS NOT NULL)"
             yield Fill(operation.column.name, source, wanted)
+        if isinstance(operation, AddColumn | RequireColumn) and operation.python is not None:
+            python = operation.python
+            said = f"{python.function}({', '.join(python.inputs)})"
+            yield Fill(operation.column.name, said, outside.wanted(operation), python, operation.column.type)
         if isinstance(operation, CreateTable):
             yield from (fill for source in operation.sources for fill in _rows(context, source))
     yield from retype.fills(context)
@@ -74,9 +78,10 @@ def _comparison(context: Context, pair: Pair, pii: bool) -> Comparison:
     source = attempts.held(context.migration, table, pair, "t")
     differs = f"{new} IS DISTINCT FROM {source}"
     hashed = _hashable(source, pair.type), _hashable(new, pair.type)
+    mended = ((pair.column, attempts.written(context.migration, table, pair, "t")),)
     if not pair.way_back:
         # Nothing leads back, so once new code writes it the column is on its own.
-        return Comparison(pair.column, pii, *hashed, differs, "FALSE", None)
+        return Comparison(pair.column, pii, *hashed, differs, "FALSE", None, mended_old=mended)
     backs = {b.column: compared(over(table, b.expression, "t"), table.type_of(b.column)) for b in pair.way_back}
     apart = " OR ".join(f"t.{quote(c)} IS DISTINCT FROM {sql}" for c, sql in backs.items())
     return Comparison(
@@ -86,7 +91,13 @@ def _comparison(context: Context, pair: Pair, pii: bool) -> Comparison:
         differs,
         f"({differs} AND ({apart}))",
         f"{_there_and_back(context, pair, backs)} IS DISTINCT FROM {new}",
+        mended_old=mended,
+        mended_new=tuple((b.column, _given_back(table, b)) for b in pair.way_back),
     )
+
+
+def _given_back(table: Table, back: Back) -> str:
+    return assigned(over(table, back.expression, "t"), table.type_of(back.column))
 
 
 def _there_and_back(context: Context, pair: Pair, backs: Mapping[str, str]) -> str:
@@ -117,18 +128,8 @@ def violations(context: Context) -> Iterator[Violation]:
     """The constraints to come, as questions to the rows of today."""
     yield from retype.violations(context)
     for operation in context.change.operations:
-        filled = isinstance(operation, AddColumn) and operation.source is not None and not operation.column.nullable
-        if isinstance(operation, AddColumn | RequireColumn) and (filled or isinstance(operation, RequireColumn)):
-            name = operation.column.name
-            yield Violation(f"{name} is NULL", f"t.{quote(name)} IS NULL", ())
-        pair = context.pair(operation.column.name) if isinstance(operation, AddColumn) else None
-        if pair is not None and pair.guarded:
-            unfilled = f"t.{quote(pair.column)} IS NULL"
-            failing = attempts.fails(context.migration, context.table, pair, "t")
-            yield Violation(f"{pair.column} can't be computed", f"({unfilled} AND {failing})", ())
-        if isinstance(operation, AddColumn):
-            for unique in operation.uniques:
-                yield Violation(f"{', '.join(unique.columns)} twice", None, unique.columns)
+        if isinstance(operation, AddColumn | RequireColumn):
+            yield from _of_a_column(context, operation)
         if isinstance(operation, CreateTable):
             yield from _of_new_rows(context, operation)
         # What the old one keeps, its twin over equal values keeps too.
@@ -138,6 +139,20 @@ def violations(context: Context) -> Iterator[Violation]:
             found = constraints.violation(context, operation.constraint)
             if found is not None:
                 yield found
+
+
+def _of_a_column(context: Context, operation: AddColumn | RequireColumn) -> Iterator[Violation]:
+    name, added = operation.column.name, isinstance(operation, AddColumn)
+    if not added or (operation.filled and not operation.column.nullable):
+        yield Violation(f"{name} is NULL", f"t.{quote(name)} IS NULL", ())
+    elif operation.python is not None:
+        yield Violation(f"{name} is not computed yet", outside.wanted(operation), ())
+    pair = context.pair(name) if added else None
+    if pair is not None and pair.guarded:
+        failing = attempts.fails(context.migration, context.table, pair, "t")
+        yield Violation(f"{name} can't be computed", f"(t.{quote(name)} IS NULL AND {failing})", ())
+    for unique in operation.uniques if isinstance(operation, AddColumn) else ():
+        yield Violation(f"{', '.join(unique.columns)} twice", None, unique.columns)
 
 
 def _of_new_rows(context: Context, operation: CreateTable) -> Iterator[Violation]:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from migdsl.dialect.names import dollar_tag, literal, qualified
 from migdsl.ops import names, standing
 from migdsl.ops.context import Context
-from migdsl.ops.model import BuildIndex, Cost, Group, Lock, Replay, Step
-from migdsl.semantics.model import AddConstraint, Constraint, DropConstraint, Table
+from migdsl.ops.model import Cost, Group, Lock, Replay, Step
+from migdsl.semantics.model import AddConstraint, Constraint, DropColumn, DropConstraint, Table
 from migdsl.semantics.phrases import called
 from migdsl.values import replace
 
@@ -47,10 +46,16 @@ def referring(context: Context) -> Iterator[tuple[Table, Constraint]]:
 
 def refuse(context: Context, column: str) -> str:
     """DROP COLUMN takes indexes, constraints and statistics along without a word: what nobody declared is refused."""
-    declared = (c for c in (*dropped(context), *replaced(context)) if column in c.uses)
+    declared = (c for c in (*dropped(context), *replaced(context), *_generated(context)) if column in c.uses)
     expected = [standing.said(context.table, c) for c in declared]
     expected += [standing.said(table, c) for table, c in referring(context)]
     return standing.call("refuse_dependents", context.sql, column, expected)
+
+
+def _generated(context: Context) -> Iterator[Constraint]:
+    """Generated columns that go in the same change, as what stands on the columns that they are computed from."""
+    gone = {o.column.name for o in context.change.operations if isinstance(o, DropColumn)}
+    yield from (c for c in context.table.constraints if c.kind == "generated" and c.name in gone)
 
 
 def keep(context: Context, constraint: Constraint) -> str:
@@ -89,28 +94,6 @@ def locks(context: Context, constraints: Iterable[Constraint]) -> tuple[tuple[st
     targets = {c.target.entity for c in constraints if c.target is not None}
     tables = {names.table(t) for t in context.module.every if t.entity in targets}
     return tuple((sql, Lock.ACCESS_EXCLUSIVE) for sql in sorted({context.sql, *tables}))
-
-
-def free_names(context: Context, steps: Iterable[Step]) -> Iterator[Step]:
-    """An index of a name that is taken would count as built: better to know before anything has changed."""
-    later = [part for s in steps if s.phase != "expand" for part in s.up if isinstance(part, BuildIndex)]
-    if not later:
-        return
-    listed = ", ".join(literal(qualified(part.schema, part.name)) for part in later)
-    body = f"""
-DECLARE
-  taken text;
-BEGIN
-  SELECT string_agg(n, ', ') INTO taken FROM unnest(ARRAY[{listed}]) AS n WHERE to_regclass(n) IS NOT NULL;
-  IF taken IS NOT NULL THEN
-    RAISE EXCEPTION 'these names are taken, and indexes of this migration are to be called so: %', taken
-      USING ERRCODE = '55000', HINT = 'give them other names: unique (...) as ..., or rename or drop what is there';
-  END IF;
-END"""
-    tag = dollar_tag(body, "names")
-    title = f"Refuse where the names of indexes to come are taken in {context.table.entity}'s schema"
-    up = (Group((), (f"DO {tag}{body}\n{tag}",)),)
-    yield Step("expand", "check_names", title, context.table, rank=FIRST, up=up)
 
 
 def step() -> Step:

@@ -26,7 +26,7 @@ def stage(migration: str, least: str) -> Gate:
 
 
 def backfilled(migration: str, backfill: str) -> Gate:
-    """Every slice of the backfill has succeeded, and there are some, or it was run while there was no tenant."""
+    """Every slice of the backfill has succeeded and no row was set aside, or it was run while there was no tenant."""
     own = f"migration = {literal(migration)} AND backfill = {literal(backfill)}"
     run = f"e.migration = {literal(migration)} AND e.kind = 'job' AND e.subject = {literal(backfill)} AND e.value = 'finished'"
     left = f"(SELECT max(l.id) FROM migdsl.event AS l WHERE l.migration = {literal(migration)} AND l.kind = 'left')"
@@ -38,7 +38,9 @@ def backfilled(migration: str, backfill: str) -> Gate:
             THEN 'the backfill {_inner(backfill)} has not been run'
             WHEN count(*) FILTER (WHERE state <> 'succeeded') > 0
             THEN 'the backfill {_inner(backfill)} is not done: ' || count(*) FILTER (WHERE state <> 'succeeded')
-                 || ' of ' || count(*) || ' slices are left' END
+                 || ' of ' || count(*) || ' slices are left'
+            ELSE (SELECT 'the backfill {_inner(backfill)} has set rows aside: ' || count(*)
+                    FROM migdsl.quarantine WHERE {own} HAVING count(*) > 0) END
   FROM migdsl.slice WHERE {own}""",
     )
 
@@ -133,6 +135,26 @@ def silent(migration: str, entity: str, counter: str, seconds: int) -> Gate:
             THEN 'old code still wrote {_inner(entity)} within the last {_days(seconds)}' END
   FROM migdsl.event
  WHERE {own} AND at >= {_switched(migration)} AND at <= clock_timestamp() - interval '{seconds} seconds'""",
+    )
+
+
+def repaired(migration: str) -> Gate:
+    """No second write that an application's router recorded as failed is still to be repaired.
+
+    What it recorded before the migration last left the ledger is gone with the side that it was about.
+    """
+    own = f"r.migration = {literal(migration)} AND r.kind = 'repair'"
+    left = f"(SELECT max(l.id) FROM migdsl.event AS l WHERE l.migration = {literal(migration)} AND l.kind = 'left')"
+    return Gate(
+        "repaired",
+        "no second write that failed waits for its repair",
+        f"""SELECT 'second writes that failed wait for their repair: ' || count(*)
+  FROM migdsl.event AS r
+ WHERE {own} AND r.id > coalesce({left}, 0)
+   AND NOT EXISTS (SELECT FROM migdsl.event AS d
+                    WHERE d.migration = r.migration AND d.kind = 'repaired' AND d.subject = r.subject
+                      AND d.value = r.id::text)
+HAVING count(*) > 0""",
     )
 
 

@@ -9,6 +9,7 @@ from migdsl.dialect.names import dollar_tag, literal, qualified, quote
 from migdsl.ops import (
     add_column,
     attributes,
+    claims,
     constraints,
     create_table,
     data,
@@ -58,6 +59,8 @@ from migdsl.semantics.model import (
     Source,
     Table,
 )
+from migdsl.semantics.policy import Order, Pace
+from migdsl.semantics.succession import predecessor
 
 LEDGER, INDEXES = 0, 5
 DEFAULT_SOAK = 14 * 86_400
@@ -90,20 +93,21 @@ def _table(migration: str, module: CheckedModule, change: Change) -> TablePlan:
     around = [*sync.lower(context), *retype.around(context)]
     # The trigger goes before the columns that it writes go, and comes after those that it writes have come.
     steps = [s for s in around if s.phase == "contract"]
-    for operation in change.operations:
+    # What is computed from columns goes before them.
+    for operation in sorted(change.operations, key=lambda o: not (isinstance(o, DropColumn) and o.column.generated)):
         steps += LOWERINGS[type(operation)](context, operation)
     steps += enum_type.lower(context)
     steps += [*dependents.rebuild(context), *retype.way_home(context)]
     steps += [s for s in around if s.phase != "contract"]
-    steps += dependents.free_names(context, steps)
     if steps and not _comes(change):
         steps.append(_plain_table(context))
     origin = _origin(change)
     if origin is not None and not any(c.table == origin.table for c in module.changes):
         steps.append(_plain_table(_still(context, origin.table)))
     fills = tuple(data.fills(context))
-    if fills and not walkable.walkable(_walked(context, origin)):
-        steps += _batch_index(_walked(context, origin))
+    if fills:
+        steps += _batch_indexes(_walked(context, origin), module.policy.pace(change.table.entity))
+    steps += claims.lower(context, steps)
     gone = any(s.phase == "contract" for s in steps)
     soaks = [o.soak_seconds for o in change.operations if isinstance(o, _SOAKED)]
     soak = max(soaks, default=DEFAULT_SOAK) if gone else None
@@ -155,12 +159,14 @@ def _constrain(context: Context, operation: AddConstraint) -> Iterator[Step]:
         return twins.lower(context, operation)
     if operation.constraint.kind == "key":
         return key.lower(context, operation)
+    if predecessor(context.change, operation) is not None:
+        return twins.succeed(context, operation)
     return constraints.lower(context, operation)
 
 
 def _counted(context: Context) -> bool:
     """Whether writes of old code are counted."""
-    return bool(context.pairs or context.kept or _leaves(context.change) or _origin(context.change))
+    return bool(context.pairs or context.kept or context.outside or _leaves(context.change) or _origin(context.change))
 
 
 def _leaves(change: Change) -> bool:
@@ -214,10 +220,19 @@ END"""
     )
 
 
-def _batch_index(context: Context) -> Iterator[Step]:
+def _batch_indexes(context: Context, pace: Pace | None) -> Iterator[Step]:
+    if not walkable.walkable(context):
+        yield from _batch_index(context)
+    order = pace.order if pace else None
+    # Beside the one along the key, which serves the way back.
+    if order and walkable.wanted(context, order) != walkable.wanted(context) and not walkable.walkable(context, order):
+        yield from _batch_index(context, order)
+
+
+def _batch_index(context: Context, order: Order | None = None) -> Iterator[Step]:
     table = context.table
-    name = names.batch_index(context.migration, table)
-    wanted = walkable.wanted(context)
+    name = (names.order_index if order else names.batch_index)(context.migration, table)
+    wanted = walkable.wanted(context, order)
     columns = ", ".join(quote(c) for c in wanted)
     create = f"CREATE INDEX CONCURRENTLY IF NOT EXISTS {quote(name)} ON {context.sql} ({columns})"
     drop = Alone(f"DROP INDEX CONCURRENTLY IF EXISTS {qualified(table.schema, name)}")
@@ -274,6 +289,8 @@ def _gates(migration: str, phase: str, plans: tuple[TablePlan, ...], asked: Mapp
         found.append(gates.soaked(migration, max(soaks)))
     if phase == "contract" and any(plan.swapped for plan in plans):
         found.append(gates.swapped(migration, max(soaks)))
+    if any(plan.switched for plan in plans):
+        found.append(gates.repaired(migration))
     for plan in plans:
         entity = plan.table.entity
         if plan.fills:

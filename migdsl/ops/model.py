@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from enum import Enum
 
-from migdsl.semantics.model import Source, Table
+from migdsl.dialect.types import SqlType
+from migdsl.semantics.model import Python, Source, Table
+from migdsl.semantics.shapes import IndexShape
 from migdsl.values import Value
 
 
@@ -98,10 +100,27 @@ class Replay(Value):
 Part = Group | BuildIndex | Alone | Gate | Refill | Replay
 
 
+class Made(Value):
+    """What a step gives a name to: a `column` or a `constraint` of the table `relation` (SQL), or a `relation`, an index.
+
+    Of a relation `relation` is the whole name, as SQL.
+    """
+
+    kind: str
+    relation: str
+    name: str
+
+    @property
+    def place(self) -> tuple[str, str, str]:
+        """All of it, in order."""
+        return self.kind, self.relation, self.name
+
+
 class Step(Value):
     """One thing that happens in a phase.
 
     `rank` orders the parts of a phase's revision; parts of one rank and kind become one lock group. `down` undoes `up`.
+    `makes`: what it gives names to, apart from the indexes that its parts build.
     """
 
     phase: str
@@ -115,14 +134,20 @@ class Step(Value):
     up: tuple[Part, ...] = ()
     down: tuple[Part, ...] = ()
     precondition: str | None = None
+    makes: tuple[Made, ...] = ()
 
 
 class Fill(Value):
-    """A column that the backfill computes. `source` is SQL over the row `t`; `wanted` tells the rows that still need it."""
+    """A column that the backfill computes. `source` is SQL over the row `t`; `wanted` tells the rows that still need it.
+
+    `python`: the function that computes it, of `type`, where SQL can't; then `source` only says which.
+    """
 
     column: str
     source: str
     wanted: str
+    python: Python | None = None
+    type: SqlType | None = None
 
 
 class Comparison(Value):
@@ -130,7 +155,8 @@ class Comparison(Value):
 
     `drifted_old`: differs while the old is the truth. `drifted_new`: differs once the new is. `lossy`: from(back(x)) ≠ x.
     `left` and `right` are what the hashes cover: what should be there, and what is. `swapped`: the two change names at
-    once, for everybody, so that no code ever sees both.
+    once, for everybody, so that no code ever sees both. `mended_old` and `mended_new` are the columns that are written to
+    make a row right while the old is the truth, and once the new is, each with its value.
     """
 
     column: str
@@ -141,15 +167,27 @@ class Comparison(Value):
     drifted_new: str
     lossy: str | None
     swapped: bool = False
+    mended_old: tuple[tuple[str, str], ...] = ()
+    mended_new: tuple[tuple[str, str], ...] = ()
 
 
 class Violation(Value):
     """A constraint to come: `rows` is SQL over the row `t` that is true where it would be broken; else `duplicates`
-    are columns that must be unique together."""
+    are columns that must be unique together, or `index` is a unique one.
+
+    `whole`: the function that `rows` calls with all of `t`, a row of the table.
+    """
 
     title: str
     rows: str | None
     duplicates: tuple[str, ...]
+    whole: str | None = None
+    index: IndexShape | None = None
+
+    @property
+    def counted(self) -> bool:
+        """Whether rows have to be counted that are alike."""
+        return bool(self.duplicates) or self.index is not None
 
 
 class TablePlan(Value):

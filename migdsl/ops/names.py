@@ -58,6 +58,16 @@ def trigger_name(migration: str) -> str:
     return derived("~migdsl", migration)
 
 
+def named(migration: str, of: Table) -> str:
+    """The function that leaves word of the columns that an UPDATE named, as SQL."""
+    return qualified(LEDGER, derived(*_owner(migration, of), suffix="named"))
+
+
+def named_trigger(migration: str, column: str) -> str:
+    """The trigger that calls it for a column, as SQL: it fires before `trigger`, since `-` sorts before `_`."""
+    return quote(derived("~migdsl-named", migration, column))
+
+
 def not_null_check(of: Table, column: str) -> str:
     """The CHECK that stands in for NOT NULL while it is validated."""
     # Not what PostgreSQL 18 would call the NOT NULL itself: both stand side by side for a moment.
@@ -117,3 +127,8 @@ def index(of: Table, columns: tuple[str, ...]) -> str:
 def batch_index(migration: str, of: Table) -> str:
     """The index along which batches walk, where the entity has none."""
     return derived(*_owner(migration, of), suffix="batch_idx")
+
+
+def order_index(migration: str, of: Table) -> str:
+    """The index along which batches walk in an order of their own."""
+    return derived(*_owner(migration, of), suffix="order_idx")

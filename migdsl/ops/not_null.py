@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from migdsl.dialect.names import quote
-from migdsl.ops import names
+from migdsl.ops import claims, names
 from migdsl.ops.context import Context
 from migdsl.ops.model import Alone, Cost, Group, Lock, Step
 
@@ -34,6 +34,7 @@ def steps(context: Context, column: str, phase: str) -> tuple[Step, ...]:
             Lock.ACCESS_EXCLUSIVE,
             rank=ADD_CHECK,
             up=(Group(exclusive, add),),
+            makes=(claims.constraint(context, names.not_null_check(table, column)),),
         ),
         Step(
             phase,
@@ -74,4 +75,6 @@ def restore(context: Context, column: str, phase: str, title: str, rank: int) ->
     # The linter's rule thinks of code that meets NULLs unprepared: here it was asked for, or the column goes away.
     drop = f"-- squawk-ignore ban-drop-not-null\n{alter} ALTER COLUMN {name} DROP NOT NULL"
     up = (Group(exclusive, (drop,)),)
-    return Step(phase, "drop_not_null", title, context.table, Lock.ACCESS_EXCLUSIVE, rank=rank, up=up, down=down)
+    makes = (claims.constraint(context, names.not_null_check(context.table, column)),)
+    lock = Lock.ACCESS_EXCLUSIVE
+    return Step(phase, "drop_not_null", title, context.table, lock, rank=rank, up=up, down=down, makes=makes)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from migdsl.dialect.failures import danger
 from migdsl.dialect.names import quote
 from migdsl.dialect.sql import Expression
 from migdsl.dialect.types import SqlType
-from migdsl.semantics.model import AddColumn, AddConstraint, Back, Change, DropColumn, Table
+from migdsl.semantics.model import AddColumn, AddConstraint, Back, Change, Constraint, DropColumn, Table
 from migdsl.values import Value
 
 # Words that PL/pgSQL keeps to itself and SQL doesn't: `NEW.loop := …` is a syntax error.
@@ -14,6 +16,9 @@ _PLPGSQL = frozenset("begin by declare execute foreach if loop strict while".spl
 # Their arguments round a value that is written; those of other types would cut it short without a word.
 _ROUNDED = ("numeric", "timestamp", "time", "interval")
 _ONE_LONG = ("character", "bit")  # what they mean without an argument
+
+
+Fact = tuple[tuple[str, str], ...]  # what is to be unique: parts as the file says them, and as SQL over NEW
 
 
 class Sibling(Value):
@@ -31,7 +36,7 @@ class Pair(Value):
     `siblings` are the other new columns that its `back` reads; `shared` is the `back` of such a sibling, where it has
     none of its own: a name split into two columns has one way back for both. `counted` are the inputs whose change shows
     that old code still writes; `going` says that they go away, so that nobody but old code writes them. `locked` are the
-    sets of unique columns for which an advisory lock keeps two writers of one fact apart. `guarded`: its `from` may fail on
+    facts that are to be unique for which an advisory lock keeps two writers of one apart. `guarded`: its `from` may fail on
     a row, and is NULL there.
     """
 
@@ -43,7 +48,7 @@ class Pair(Value):
     siblings: tuple[Sibling, ...]
     counted: tuple[str, ...]
     going: bool
-    locked: tuple[tuple[str, ...], ...]
+    locked: tuple[Fact, ...]
     guarded: bool
 
     @property
@@ -120,21 +125,41 @@ def guarded(table: Table, operation: AddColumn) -> bool:
     return source is not None and danger(source.tree, table.type_if_known, into) is not None
 
 
-def _locked(change: Change, operation: AddColumn) -> tuple[tuple[str, ...], ...]:
+def fact(table: Table, of: Constraint) -> Fact:
+    """What a unique constraint or a unique index keeps apart."""
+    if of.index is None:
+        return _columns(of.columns)
+    parts = (_columns((p.column,))[0] if p.column else _computed(table, p.expression) for p in of.index.parts)
+    return tuple(parts)
+
+
+def _columns(of: Iterable[str]) -> Fact:
+    return tuple((c, f"NEW.{column_name(c)}") for c in of)
+
+
+def _computed(table: Table, expression: Expression | None) -> tuple[str, str]:
+    assert expression is not None
+    return " ".join(expression.text.split()), over(table, expression, "NEW")
+
+
+def _locked(change: Change, operation: AddColumn) -> tuple[Fact, ...]:
     """ON CONFLICT names one unique index; a second one for the same fact would raise instead of resolving.
 
     The fact is the same where the old column is computed back from the new one. An input that stays is a fact of its own:
     a lock a row for it would fill the server's lock table in every large COPY.
     """
     old = {back.column for back in operation.backs}
-    twice = any(c.kind in ("unique", "key") and old & set(c.columns) for c in change.table.constraints)
-    added = [unique.columns for unique in operation.uniques]
+    twice = any(
+        (c.kind in ("unique", "key") and old & set(c.columns)) or (c.unique_index and old & c.uses)
+        for c in change.table.constraints
+    )
+    added = [_columns(unique.columns) for unique in operation.uniques]
     added += [
-        o.constraint.columns
+        fact(change.table, o.constraint)
         for o in change.operations
         if isinstance(o, AddConstraint)
-        and o.constraint.kind == "unique"
-        and operation.column.name in o.constraint.columns
+        and (o.constraint.kind == "unique" or o.constraint.unique_index)
+        and operation.column.name in o.constraint.uses
     ]
     return tuple(dict.fromkeys(added)) if twice else ()
 

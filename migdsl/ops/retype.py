@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from migdsl.dialect.names import dollar_tag, literal, quote
-from migdsl.ops import conversion, in_place, names
+from migdsl.ops import claims, conversion, in_place, names
 from migdsl.ops.add_column import EXPAND_TABLE
 from migdsl.ops.batches import Walk
 from migdsl.ops.context import Context
@@ -147,6 +147,7 @@ def _add(context: Context, operation: RetypeColumn) -> Step:
         up=(Group(lock, (_add_column(context, operation),)),),
         down=(Group(lock, (f"ALTER TABLE {context.sql} DROP COLUMN IF EXISTS {quote(new)}",)),),
         precondition="explicit column lists, or pools reconnect: prepared SELECT * and COPY without columns see a new column",
+        makes=(claims.column(context, new),),
     )
 
 
@@ -240,9 +241,11 @@ def comparisons(context: Context) -> Iterator[Comparison]:
         strays = conversion.side(context, operation, "strays")
         differs = f"{is_} IS DISTINCT FROM {was}"
         private = operation.column.pii or operation.column.phi
-        yield Comparison(
-            operation.column.name, private, was, is_, differs, f"({differs} AND {strays})", None, swapped=True
-        )
+        # Before the swap; afterwards no column has that name, and nothing can be mended by it.
+        mended = (names.incoming(operation.column.name), conversion.into(context, operation, "t"))
+        apart = f"({differs} AND {strays})"
+        name = operation.column.name
+        yield Comparison(name, private, was, is_, differs, apart, None, swapped=True, mended_old=(mended,))
 
 
 def violations(context: Context) -> Iterator[Violation]:
@@ -250,4 +253,5 @@ def violations(context: Context) -> Iterator[Violation]:
     for operation in shadowed(context):
         if not operation.plain:
             title = f"{operation.column.name} is no {operation.to.type.sql}"
-            yield Violation(title, conversion.side(context, operation, "unfit"), ())
+            unfit = conversion.over_row(context, operation, "unfit")
+            yield Violation(title, f"{unfit}(t)", (), unfit)

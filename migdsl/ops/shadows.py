@@ -202,7 +202,7 @@ def _mapped(twin: Twin, side: Named) -> Constraint:
 
 def _index(twin: Twin, side: Named) -> _Built:
     table, mapped, name = twin.table, _mapped(twin, side), side(twin.base)
-    unique = "UNIQUE " if twin.constraint.kind != "index" else ""
+    unique = "UNIQUE " if twin.constraint.kind != "index" or twin.constraint.unique_index else ""
     shape = constraints.shape(mapped.index) if mapped.index else f"({_listed(mapped.columns)})"
     create = f"CREATE {unique}INDEX CONCURRENTLY IF NOT EXISTS {quote(name)} ON {twin.context.sql} {shape}"
     drop = f"DROP INDEX CONCURRENTLY IF EXISTS {qualified(table.schema, name)}"

@@ -12,10 +12,10 @@ from migdsl.ops.model import Gate, Group, Lock, Step
 from migdsl.ops.shadows import Swapped, Twin
 from migdsl.resources import read_resource
 from migdsl.semantics.model import CheckedModule, RetypeColumn
+from migdsl.semantics.retypes import default_after
 
 BEFORE, SWAP, AFTER = 20, 21, 30
 _SEPARATOR = re.compile(r"^-- ;$", re.MULTILINE)
-_PLAIN_DEFAULT = "%s"
 
 
 def steps(migration: str, module: CheckedModule) -> Iterator[Step]:
@@ -179,10 +179,7 @@ def _over(
 
 def _default(operation: RetypeColumn) -> str:
     """A default of the new type, as a pattern for the old one."""
-    if operation.plain or operation.source.names() != {operation.column.name}:
-        return _PLAIN_DEFAULT
-    text = operation.source.rewritten(lambda _: "\0").replace("%", "%%").replace("\0", "(%1$s)")
-    return f"CAST({text} AS {operation.to.type.sql})"
+    return default_after(operation, "\0").replace("%", "%%").replace("\0", "%1$s")
 
 
 def _event(migration: str, home: bool) -> str:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from migdsl.dialect.names import dollar_tag, literal
-from migdsl.ops import attempts, names, triggers
+from migdsl.ops import attempts, names, outside, triggers
 from migdsl.ops.add_column import EXPAND_TABLE
 from migdsl.ops.context import Context
 from migdsl.ops.model import Group, Lock, Step
+from migdsl.ops.pairs import fact
 from migdsl.semantics.model import AddColumn, AddConstraint
 
 OBJECTS, LAST = 1, 6  # ranks: what a trigger needs comes before it, and goes after it
@@ -16,25 +17,28 @@ OBJECTS, LAST = 1, 6  # ranks: what a trigger needs comes before it, and goes af
 
 def lower(context: Context) -> Iterator[Step]:
     """The trigger's life; nothing where no pair and no kept column needs one."""
-    if not context.pairs and not context.kept:
+    if not context.pairs and not context.kept and not context.outside:
         return
     yield _objects(context)
     yield _trigger(context)
-    if context.pairs:
-        if _early(context):
-            yield _take_turns(context)
+    if context.pairs and _early(context):
+        yield _take_turns(context)
+    if context.pairs or context.outside:
         yield _stop_filling(context)
     yield from _drop(context)
 
 
 def _function(context: Context, *, fill: bool, turns: bool) -> str:
-    return triggers.function(context.migration, context.table, context.pairs, context.kept, fill=fill, turns=turns)
+    named = (context.pairs, context.kept, context.outside)
+    return triggers.function(context.migration, context.table, *named, fill=fill, turns=turns)
 
 
 def _early(context: Context) -> bool:
     """Whether a unique index of a fact that has one already is built in validate, before old code is gone."""
     kept = {o.column.name for o in context.change.operations if isinstance(o, AddColumn) and o.complies}
-    early = {o.constraint.columns for o in context.change.operations if isinstance(o, AddConstraint) and o.complies}
+    complying = (o for o in context.change.operations if isinstance(o, AddConstraint) and o.complies)
+    kinds = (o.constraint for o in complying if o.constraint.kind == "unique" or o.constraint.unique_index)
+    early = {fact(context.table, constraint) for constraint in kinds}
     return any(pair.locked and (pair.column in kept or early & set(pair.locked)) for pair in context.pairs)
 
 
@@ -46,13 +50,25 @@ def _create(context: Context, function: str) -> tuple[str, ...]:
         f"GRANT USAGE ON SCHEMA {names.LEDGER} TO PUBLIC",
         f"GRANT USAGE ON SEQUENCE {counter} TO PUBLIC",
         *attempts.functions(context.migration, context.table, context.pairs),
+        *([outside.function(context.migration, context.table)] if context.outside else []),
         function,
     )
 
 
 def _drop_functions(context: Context) -> tuple[str, ...]:
     trigger = f"DROP FUNCTION IF EXISTS {names.function(context.migration, context.table)}()"
-    return (trigger, *attempts.drops(context.migration, context.table, context.pairs))
+    named = [outside.drop_function(context.migration, context.table)] if context.outside else []
+    return (trigger, *named, *attempts.drops(context.migration, context.table, context.pairs))
+
+
+def _make_triggers(context: Context) -> tuple[str, ...]:
+    own = triggers.trigger(context.migration, context.table)
+    return (*own, *outside.triggers(context.migration, context.table, context.outside))
+
+
+def _drop_triggers(context: Context) -> tuple[str, ...]:
+    own = f"DROP TRIGGER IF EXISTS {names.trigger(context.migration)} ON {context.sql}"
+    return (own, *outside.drop_triggers(context.migration, context.table, context.outside))
 
 
 def _remove(context: Context) -> tuple[str, ...]:
@@ -77,22 +93,40 @@ def _objects(context: Context) -> Step:
 def _trigger(context: Context) -> Step:
     table = context.table
     lock = ((context.sql, Lock.ACCESS_EXCLUSIVE),)
-    drop = f"DROP TRIGGER IF EXISTS {names.trigger(context.migration)} ON {context.sql}"
+    drop = _drop_triggers(context)
     columns = ", ".join([p.column for p in context.pairs] + [k.column for k in context.kept])
+    title = f"Keep {table.entity}'s old and new columns in step from now on, whoever writes ({columns})"
+    outer = ", ".join(o.column.name for o in context.outside)
+    if outer:
+        also = f"take the value of {outer} out of rows whose inputs old code changes"
+        title = f"{title}; and {also}" if columns else also[0].upper() + also[1:]
     return Step(
         "expand",
         "create_trigger",
-        f"Keep {table.entity}'s old and new columns in step from now on, whoever writes ({columns})",
+        title,
         table,
         Lock.ACCESS_EXCLUSIVE,
         rank=EXPAND_TABLE,
-        up=(Group(lock, (_must_be_last(context), drop, _proof(context), *triggers.trigger(context.migration, table))),),
-        down=(Group(lock, (drop,)),),
+        up=(Group(lock, (_must_be_last(context), *drop, _proof(context), *_make_triggers(context))),),
+        down=(Group(lock, drop),),
+        precondition=_named_by(context),
+    )
+
+
+def _named_by(context: Context) -> str | None:
+    """What new code must do for columns that only it can compute."""
+    if not context.outside:
+        return None
+    columns = ", ".join(o.column.name for o in context.outside)
+    inputs = ", ".join(dict.fromkeys(name for o in context.outside if o.python for name in o.python.inputs))
+    return (
+        f"new code names {columns} in each INSERT, and in each UPDATE that changes {inputs}, even where the value stays;"
+        f" where it reads a NULL it computes {columns} itself, until enforce"
     )
 
 
 def _proof(context: Context) -> str:
-    return triggers.proof(context.migration, context.table, context.pairs, context.kept)
+    return triggers.proof(context.migration, context.table, context.pairs, context.kept, context.outside)
 
 
 def _must_be_last(context: Context) -> str:
@@ -121,9 +155,14 @@ def _stop_filling(context: Context) -> Step:
     return Step(
         "enforce",
         "replace_function",
-        f"Stop filling NULLs of {context.table.entity} on UPDATE: every row has been filled",
+        (
+            f"Stop filling NULLs of {context.table.entity} on UPDATE: every row has been filled"
+            if context.pairs
+            else f"Take no value out of rows of {context.table.entity} any more: no old code is left"
+        ),
         context.table,
-        rank=OBJECTS,
+        # Before a NOT NULL binds what this would have taken out.
+        rank=0 if context.outside else OBJECTS,
         up=(Group((), (_function(context, fill=False, turns=True),)),),
         down=(Group((), (_function(context, fill=True, turns=_early(context)),)),),
     )
@@ -144,7 +183,6 @@ def _take_turns(context: Context) -> Step:
 def _drop(context: Context) -> Iterator[Step]:
     table = context.table
     lock = ((context.sql, Lock.ACCESS_EXCLUSIVE),)
-    drop = f"DROP TRIGGER IF EXISTS {names.trigger(context.migration)} ON {context.sql}"
     yield Step(
         "contract",
         "drop_trigger",
@@ -152,8 +190,8 @@ def _drop(context: Context) -> Iterator[Step]:
         table,
         Lock.ACCESS_EXCLUSIVE,
         rank=EXPAND_TABLE,
-        up=(Group(lock, (drop,)),),
-        down=(Group(lock, (drop, *triggers.trigger(context.migration, table))),),
+        up=(Group(lock, _drop_triggers(context)),),
+        down=(Group(lock, (*_drop_triggers(context), *_make_triggers(context))),),
     )
     yield Step(
         "contract",

@@ -8,15 +8,22 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from migdsl.dialect.names import dollar_tag, literal, quote
-from migdsl.ops import attempts, names
-from migdsl.ops.pairs import Kept, Pair, Sibling, assigned, column_name, compared, inputs_of, over
-from migdsl.semantics.model import Back, Table
+from migdsl.ops import attempts, names, outside
+from migdsl.ops.pairs import Fact, Kept, Pair, Sibling, assigned, column_name, compared, inputs_of, over
+from migdsl.semantics.model import AddColumn, Back, Table
 
 
 def function(
-    migration: str, table: Table, pairs_: tuple[Pair, ...], kept_: tuple[Kept, ...], *, fill: bool, turns: bool
+    migration: str,
+    table: Table,
+    pairs_: tuple[Pair, ...],
+    kept_: tuple[Kept, ...],
+    outside_: tuple[AddColumn, ...] = (),
+    *,
+    fill: bool,
+    turns: bool,
 ) -> str:
-    """CREATE OR REPLACE FUNCTION of the trigger.
+    """CREATE OR REPLACE FUNCTION of the trigger. `outside_` are the columns that Python computes.
 
     `fill`: rows that the backfill hasn't reached are filled on UPDATE. `turns`: who inserts a fact for which two unique
     indexes stand takes turns; not before there are two, since a batch or a COPY would hold a lock a row.
@@ -32,6 +39,8 @@ def function(
         lines += _Clauses(migration, table, pair, given, others).lines(fill, turns)
     for one in kept_:
         lines += _kept(table, one)
+    # Last, when what the others carried over stands in the inputs.
+    lines += outside.clauses(migration, table, outside_, fill=fill)
     lines += ["  RETURN NEW;", "END"]
     body = "\n".join(lines)
     tag = dollar_tag(body, "sync")
@@ -75,7 +84,13 @@ def trigger(migration: str, table: Table) -> tuple[str, ...]:
     )
 
 
-def proof(migration: str, table: Table, pairs_: tuple[Pair, ...], kept_: tuple[Kept, ...]) -> str:
+def proof(
+    migration: str,
+    table: Table,
+    pairs_: tuple[Pair, ...],
+    kept_: tuple[Kept, ...],
+    outside_: tuple[AddColumn, ...] = (),
+) -> str:
     """A DO block that has PostgreSQL resolve every name, operator and type of the trigger, on no row.
 
     CREATE FUNCTION doesn't look into a body: a misspelt function would fail each write of old code from then on.
@@ -90,6 +105,9 @@ def proof(migration: str, table: Table, pairs_: tuple[Pair, ...], kept_: tuple[K
         found += [attempts.fails(migration, table, pair, "t")] if pair.guarded else []
         found += [_proof_of(table, back) for back in pair.backs]
     found += [_proof_of(table, one.back) for one in kept_]
+    for operation in outside_:
+        given = (operation.column.name, *(operation.python.inputs if operation.python else ()))
+        found += [f"t.{column_name(name)} IS DISTINCT FROM t.{column_name(name)}" for name in given]
     expressions = ",\n          ".join(found)
     body = f"""
 DECLARE
@@ -143,8 +161,8 @@ class _Clauses:
             *self._inputs_changed(fill),
             "  END IF;",
         ]
-        for columns in self.pair.locked if turns else ():
-            found += self._advisory_lock(columns)
+        for fact in self.pair.locked if turns else ():
+            found += self._advisory_lock(fact)
         return found
 
     def _count(self) -> str:
@@ -236,9 +254,9 @@ class _Clauses:
             for b in self.pair.backs
         ]
 
-    def _advisory_lock(self, columns: tuple[str, ...]) -> list[str]:
-        row = ", ".join(f"NEW.{column_name(name)}" for name in columns)
-        fact = literal(f"{names.table(self.table)} {', '.join(columns)} ")
+    def _advisory_lock(self, of: Fact) -> list[str]:
+        row = ", ".join(sql for _, sql in of)
+        fact = literal(f"{names.table(self.table)} {', '.join(said for said, _ in of)} ")
         return [
             "  IF TG_OP = 'INSERT' THEN",
             f"    PERFORM pg_advisory_xact_lock(hashtextextended({fact} || ROW({row})::text, 0));",

@@ -1,4 +1,7 @@
-"""A constraint or an index over a column that goes gets a twin over the one that takes its place, and then its name."""
+"""A constraint or an index over a column that goes gets a twin over the one that takes its place, and then its name.
+
+So does one that is dropped, where another of its name is made in the same change.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,7 @@ from migdsl.ops.context import Context
 from migdsl.ops.model import Group, Lock, Step
 from migdsl.semantics.model import AddConstraint, CheckedModule, Constraint, Table
 from migdsl.semantics.phrases import called
+from migdsl.semantics.succession import predecessor
 from migdsl.values import replace
 
 RENAME = 4  # in contract: when the old one has gone with its column
@@ -20,20 +24,28 @@ def lower(context: Context, operation: AddConstraint) -> Iterator[Step]:
     """The steps of a twin. An index binds nobody, so that it may come early; the rest waits until old code is gone."""
     old, name = operation.replaces, temporary(context, operation)
     assert old is not None
-    phase = "validate" if old.kind == "index" else "enforce"
+    phase = "enforce" if old.binds else "validate"
     yield _plain(context, old)
     yield from constraints.build(context, operation.constraint, name, phase)
     yield _carry(context, old, name, phase)
     if old.name is not None:
-        yield _rename(context, old, name)
+        yield _rename(context, operation.constraint, name, old.name)
+
+
+def succeed(context: Context, operation: AddConstraint) -> Iterator[Step]:
+    """The steps of what takes the name of one that is dropped: both stand until contract."""
+    name = temporary(context, operation)
+    yield from constraints.lower(context, operation, name)
+    yield _rename(context, operation.constraint, name, called(context.table, operation.constraint))
 
 
 def temporary(context: Context, operation: AddConstraint) -> str:
     """What a twin is called while both stand: as PostgreSQL would call it, with a number where that is taken."""
     taken = _taken(context.module, context.table)
-    twins = [(o, o.replaces) for o in context.change.operations if isinstance(o, AddConstraint) and o.replaces]
+    added = [o for o in context.change.operations if isinstance(o, AddConstraint)]
+    twins = [o for o in added if o.replaces is not None or predecessor(context.change, o) is not None]
     # Those that keep the name choose first.
-    for other, _ in sorted(twins, key=lambda twin: twin[1].name is not None):
+    for other in sorted(twins, key=lambda twin: twin.replaces is None or twin.replaces.name is not None):
         name = _free(called(context.table, replace(other.constraint, name=None)), taken)
         if other is operation:
             return name
@@ -85,20 +97,19 @@ def hand_over(context: Context, old: Constraint) -> Iterator[str]:
             yield standing.call("hand_over", standing.said(context.table, old), name)
 
 
-def _rename(context: Context, old: Constraint, name: str) -> Step:
-    assert old.name is not None
+def _rename(context: Context, of: Constraint, name: str, final: str) -> Step:
     lock = ((context.sql, Lock.ACCESS_EXCLUSIVE),)
     return Step(
         "contract",
-        "rename_constraint" if old.kind != "index" else "rename_index",
-        f"Give {name} of {context.table.entity} the name of what it replaces: {old.name}",
+        "rename_constraint" if of.kind != "index" else "rename_index",
+        f"Give {name} of {context.table.entity} the name of what it replaces: {final}",
         context.table,
         Lock.ACCESS_EXCLUSIVE,
         rank=RENAME,
-        up=(Group(lock, (_renamed(context, old, name, old.name),)),),
-        down=(Group(lock, (_renamed(context, old, old.name, name),)),),
+        up=(Group(lock, (_renamed(context, of, name, final),)),),
+        down=(Group(lock, (_renamed(context, of, final, name),)),),
     )
 
 
-def _renamed(context: Context, old: Constraint, before: str, after: str) -> str:
-    return standing.call("rename_standing", context.sql, old.kind == "index", before, after)
+def _renamed(context: Context, of: Constraint, before: str, after: str) -> str:
+    return standing.call("rename_standing", context.sql, of.kind == "index", before, after)

@@ -166,4 +166,7 @@ def pace(facts: Facts, entity: str) -> str:
     parts += [f"working {said.duty:.0%} of the time"] if said.duty else []
     parts += [f"at most {said.rows_per_second:,} rows per second"] if said.rows_per_second else []
     parts += [f"waiting while {spoken(said.pause)}"] if said.pause is not None else []
+    if said.order is not None:
+        parts.append(f"by {said.order.column}, {'greatest' if said.order.descending else 'least'} first")
+    parts += [f"{said.workers} tenants at a time"] if said.workers and said.workers > 1 else []
     return ", ".join(parts)

@@ -37,7 +37,7 @@ def _binds(operation: Operation) -> bool:
         isinstance(operation, model.AddConstraint)
         and operation.replaces is None
         and operation.complies is None
-        and operation.constraint.kind not in ("index", "key")
+        and operation.constraint.binds
     )
 
 

@@ -51,6 +51,7 @@ def domains(facts: Facts) -> Iterator[DataDomain]:
             pii_columns=tuple(c.name for c in private),
             invariants=(
                 *(f"{', '.join(c.columns)} are unique together" for c in table.constraints if c.kind == "unique"),
+                *(f"{described(c)} keeps rows apart" for c in table.constraints if c.unique_index),
                 *(i.text for i in facts.module.policy.invariants(table.entity)),
             ),
         )
@@ -95,6 +96,11 @@ def strategy(facts: Facts) -> Iterator[str]:
             yield (
                 f"A trigger keeps {old_side(plan, change)} and {new_side(plan)} equal for old and new code alike, "
                 "from expand until contract."
+            )
+        for fill in (f for f in plan.fills if f.python is not None):
+            yield (
+                f"{fill.python.function if fill.python else ''} computes {table.entity}.{fill.column} in Python; a row "
+                "whose inputs changed meanwhile is left to the next batch, and the job is run once more when no old code is left."
             )
         if plan.fills and plan.origin is None:
             yield (
@@ -159,12 +165,24 @@ def _risk_of(entity: str, operation: Operation) -> Iterator[str]:
     if isinstance(operation, RetypeColumn):
         name = f"{entity}.{operation.column.name}"
         yield f"A prepared statement that returns {name} fails once in each connection (0A000): its type changes."
-    if isinstance(operation, DropConstraint) and operation.constraint.kind != "index":
+    if isinstance(operation, DropConstraint) and operation.constraint.binds:
         shown = f"{described(operation.constraint)} of {entity}"
         yield f"Once {shown} is gone, rows may come that it kept out: the way back would stop at them, and name it."
     if isinstance(operation, DropConstraint) and operation.constraint.kind == "index":
         shown = f"{described(operation.constraint)} of {entity}"
         yield f"A query that went by {shown} becomes slow at contract: pg_stat_user_indexes tells whether it is used."
+    if isinstance(operation, AddColumn | RequireColumn) and operation.python is not None:
+        name, function = f"{entity}.{operation.column.name}", operation.python.function
+        yield (
+            f"Nothing in the database can compute {name}: job and application must give the same, by one {function}. "
+            "If it changes on the way, what was computed before stays; take those values out, and the next run fills them."
+        )
+    if isinstance(operation, AddColumn) and operation.python is not None:
+        inputs = listed(operation.python.inputs)
+        yield (
+            f"Old code that changes {inputs} takes the value of {name} out, so that new code may read a NULL until enforce; "
+            f"so does new code whose UPDATE doesn't name {operation.column.name}, as an ORM's may not where the value stays."
+        )
     if isinstance(operation, OptionalColumn):
         yield f"Old code that reads {entity}.{operation.column.name} may meet a NULL as soon as new code writes one."
 
@@ -207,7 +225,7 @@ def _breaking(facts: Facts) -> Iterator[str]:
             if isinstance(operation, DropColumn):
                 yield f"{name} is gone from contract on: whoever reads or writes it fails"
             required = isinstance(operation, RequireColumn) or (
-                isinstance(operation, AddColumn) and operation.source is not None and not operation.column.nullable
+                isinstance(operation, AddColumn) and operation.filled and not operation.column.nullable
             )
             if required:
                 yield f"{name} must not be NULL from enforce on"

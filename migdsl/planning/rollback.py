@@ -24,12 +24,16 @@ def rollback(facts: Facts, revisions: tuple[Revision, ...], phases: tuple[str, .
             *(spoken(c) for c in facts.module.policy.returns),
         ),
         steps=(
-            *(f"From {w.from_phase} to {w.to_phase}: {'; '.join(w.commands)}" for w in ways if w.commands),
+            *(f"From {w.from_phase} to {w.to_phase}: {_in_a_row(w.commands)}" for w in ways if w.commands),
             *(sentence(step) for step in facts.module.policy.return_steps),
         ),
         data_reconciliation=tuple(_reconciliation(facts)),
         phases=ways,
     )
+
+
+def _in_a_row(commands: tuple[str, ...]) -> str:
+    return "; ".join(each.removeprefix("# ") for each in commands)
 
 
 def _tables(facts: Facts) -> str:
@@ -69,17 +73,29 @@ def _commands(facts: Facts, phase: str, revision: Revision | None) -> Iterator[s
     reconciles = [f"python {facts.paths.reconcile(p.table)}" for p in facts.tables if p.comparisons]
     stage = {"cutover": "dualwrite", "expand": "off"}.get(phase) if facts.pairs else None
     if stage is not None:
-        file = facts.module.path.replace("\\", "/").rsplit("/", 1)[-1]
-        why = (
-            "new code must not use the new columns any more" if stage == "off" else "readers go back to the old columns"
-        )
-        yield f"# first `stage {stage} for all` in {file}: compile, deploy, record (see Moving the flag): {why}"
+        yield from _moved_back(facts, stage)
     if phase == "backfill":
         yield "# stop the job (Ctrl-C, or SIGTERM): it finishes its batch"
     if revision is not None:
-        yield f"alembic downgrade {revision.after or 'base'}"
+        yield f"alembic downgrade {below(revision)}"
     if phase not in ("expand", "backfill"):
         yield from reconciles
+
+
+def _moved_back(facts: Facts, stage: str) -> Iterator[str]:
+    """The flag first: the file and what is compiled from it, the deploy, the record."""
+    file = facts.module.path.replace("\\", "/").rsplit("/", 1)[-1]
+    url = facts.module.database(facts.tables[0].table.database).url_env
+    why = "new code must not use the new columns any more" if stage == "off" else "readers go back to the old columns"
+    yield f"# {why}"
+    yield f"migdsl rollout {file} --stage {stage} --for all --url env:{url}"
+    yield "# deploy the flag file, and wait until all processes have seen it; then"
+    yield f"migdsl rollout {file} --record"
+
+
+def below(revision: Revision) -> str:
+    """What Alembic is told to go back to: of our chain alone, since `base` means all chains of a project."""
+    return revision.after or f"{revision.id}@base"
 
 
 def _keeps(facts: Facts, phase: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from migdsl.dialect.canonical import canonical
+from migdsl.ops.constraints import shape
 from migdsl.ops.model import Alone, BuildIndex, Gate, Group, Part, Refill, Step, TablePlan
 from migdsl.planning.model import Planned
 from migdsl.semantics.model import PHASES, Table
@@ -121,7 +122,7 @@ def _data(plan: TablePlan) -> list[Item]:
         title = f"Compare {entity}.{compared.column} with the other side"
         found.append(Item("validate", "compare", table, compared.column, 0, title, (), (), asked, ()))
     for rule in plan.violations:
-        broken = (rule.rows or ", ".join(rule.duplicates),)
+        broken = (rule.rows or (shape(rule.index) if rule.index else ", ".join(rule.duplicates)),)
         title = f"Count rows of {entity} that would break: {rule.title}"
         found.append(Item("validate", "count_violations", table, rule.title, 0, title, (), (), broken, ()))
     return found

@@ -5,10 +5,14 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from migdsl.runtime.jobs import BackfillJob, ReconcileJob
+from migdsl.runtime.reconcile import options as reconcile_options
+from migdsl.runtime.reconcile.options import ReconcileOptions
+from migdsl.runtime.telemetry.options import add_options, chosen
 
 if TYPE_CHECKING:
     from migdsl.runtime.stop import Signals
@@ -19,8 +23,8 @@ if TYPE_CHECKING:
 def main(job: BackfillJob | ReconcileJob, argv: Sequence[str] | None = None) -> int:
     """Runs a generated job; returns the exit code.
 
-    0 fine, 1 a check or slices failed, 2 usage, 3 the database failed, 130 interrupted. After SIGTERM a backfill
-    returns 0, since nothing is lost; a reconciliation that didn't end returns 1, since nothing is proved.
+    0 fine, 1 a check or slices failed, 2 usage, 3 the database failed, 4 the time was up, 130 interrupted. After SIGTERM
+    a backfill returns 0, since nothing is lost; a reconciliation that didn't end returns 1, since nothing is proved.
     """
     parser = _backfill_parser(job) if isinstance(job, BackfillJob) else _reconcile_parser(job)
     try:
@@ -44,6 +48,15 @@ def _backfill_parser(job: BackfillJob) -> argparse.ArgumentParser:
     what.add_argument("--dry-run", action="store_true", help="show the SQL and the slices, write nothing")
     what.add_argument("--status", action="store_true", help="show how far the ledger is")
     what.add_argument("--again", action="store_true", help="another pass over every tenant, with fresh bounds")
+    what.add_argument("--pause", action="store_true", help="stop all work after the batches at hand, until --resume")
+    what.add_argument("--resume", action="store_true", help="let what was paused go on")
+    what.add_argument("--cancel", action="store_true", help="give up what isn't done; --again begins anew")
+    parser.add_argument(
+        "--workers",
+        type=_positive,
+        metavar="N",
+        help=f"tenants worked on side by side, a connection each (default {job.workers})",
+    )
     parser.add_argument("--batch", type=_positive, metavar="N", help="rows a batch, instead of the adaptive size")
     parser.add_argument(
         "--duty",
@@ -51,6 +64,15 @@ def _backfill_parser(job: BackfillJob) -> argparse.ArgumentParser:
         metavar="SHARE",
         help=f"share of the time spent working, above 0 up to 1 (default {job.pace.duty:g})",
     )
+    parser.add_argument(
+        "--engine",
+        choices=("local", "procrastinate", "celery"),
+        default=job.engine,
+        help=f"who hands tenants to workers, here or on other machines (default {job.engine})",
+    )
+    queue = parser.add_mutually_exclusive_group()
+    queue.add_argument("--submit", action="store_true", help="only put what is open into the engine's queue")
+    queue.add_argument("--work", action="store_true", help="only work off what is in the queue, until nothing is open")
     return parser
 
 
@@ -58,8 +80,7 @@ def _reconcile_parser(job: ReconcileJob) -> argparse.ArgumentParser:
     parser = _parser(
         f"Compare old and new of {job.entity} ({job.table}) for migration {job.migration}.", job.database_env
     )
-    parser.add_argument("--json", action="store_true", help="print the whole report as JSON")
-    parser.add_argument("--limit", type=_positive, default=20, metavar="N", help="keys shown a tenant (default 20)")
+    reconcile_options.add_options(parser)
     return parser
 
 
@@ -67,7 +88,7 @@ def _parser(description: str, variable: str) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=description.replace("%", "%%"))
     parser.add_argument("--url", help=f"the database, instead of the environment's {variable}")
     parser.add_argument("--tenant", action="append", metavar="ID", help="only this tenant (repeatable)")
-    parser.add_argument("--metrics", metavar="FILE", help="write Prometheus metrics to this textfile")
+    add_options(parser)
     return parser
 
 
@@ -75,30 +96,47 @@ def _run_backfill(
     job: BackfillJob, options: argparse.Namespace, url: str, tenants: tuple[str, ...] | None, signals: Signals
 ) -> int:
     # psycopg: see above.
-    from migdsl.runtime.backfill import Backfill, BackfillOptions
+    from migdsl.runtime.backfill.run import Backfill, BackfillOptions
+    from migdsl.runtime.telemetry.watched import watched
 
-    chosen = BackfillOptions(url, tenants, options.again, options.batch, options.duty, options.metrics)
-    backfill = Backfill.of(job, chosen, signals, sys.stdout, sys.stderr)
+    asked = BackfillOptions(url, tenants, options.again, options.batch, options.duty, chosen(options), options.workers)
+    backfill = Backfill.of(job, asked, signals, sys.stdout, sys.stderr)
     if options.status:
         return backfill.status()
-    return backfill.dry_run() if options.dry_run else backfill.run()
+    if options.dry_run:
+        return backfill.dry_run()
+    if options.pause or options.resume or options.cancel:
+        return backfill.tell("pause" if options.pause else "resume" if options.resume else "cancel")
+    with watched(job, asked.telemetry, url, backfill.observer, signals):
+        if options.engine == "local" and not (options.submit or options.work):
+            return backfill.run()
+        from migdsl.runtime.engines.run import run  # only with a queue
+
+        return run(backfill, options.engine, "submit" if options.submit else "work" if options.work else "run")
 
 
 def _run_reconcile(
     job: ReconcileJob, options: argparse.Namespace, url: str, tenants: tuple[str, ...] | None, signals: Signals
 ) -> int:
     # psycopg: see above.
-    from migdsl.runtime.reconcile import ReconcileOptions, reconcile
+    from migdsl.runtime.reconcile.report import samples
+    from migdsl.runtime.reconcile.run import reconcile
+    from migdsl.runtime.telemetry.watched import Comparing
+
+    asked = chosen(options)
+    measured = Comparing({"migration": job.migration, "entity": job.entity}, asked, sys.stderr, signals)
 
     def progress(done: int, of: int) -> None:
+        measured.progress(done, of)
         if sys.stderr.isatty():
             sys.stderr.write(f"\r\x1b[K{job.entity} {done:,} of {of:,} tenants" if done < of else "\r\x1b[K")
             sys.stderr.flush()
 
-    chosen = ReconcileOptions(url, tenants, options.limit, options.metrics)
-    report = reconcile(job, chosen, signals, progress, sys.stderr)
+    with measured.exporter():
+        report = reconcile(job, ReconcileOptions.of(options, url, tenants, asked), signals, progress, sys.stderr)
+        measured.report(samples(report, time.time()))
     print(report.to_json() if options.json else report.to_text())
-    return 0 if report.clean else 1
+    return 1 if report.wrong else 4 if report.left else 0
 
 
 def _guarded(run: Callable[[Signals], int]) -> int:

@@ -12,9 +12,9 @@ from typing import Final, Protocol, TypeVar
 import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
+from migdsl.runtime.backfill.pace import backoff
 from migdsl.runtime.errors import DatabaseFailedError, Remedy, StoppedError, UsageError, remedy, safe_text
 from migdsl.runtime.jobs import Limits, Retry
-from migdsl.runtime.pace import backoff
 from migdsl.runtime.sql import Statement, statement
 
 Row = tuple[str | None, ...]
@@ -74,6 +74,19 @@ class Transaction:
         """How many rows the statement wrote."""
         self.cursor.execute(statement.text.encode(), statement.bind(values))
         return self.cursor.rowcount
+
+    @contextmanager
+    def savepoint(self) -> Iterator[None]:
+        """A part that is undone alone when it fails; deferred constraints are asked at its end."""
+        self.cursor.execute("SAVEPOINT migdsl_part")
+        try:
+            yield
+            self.cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
+            self.cursor.execute("RELEASE SAVEPOINT migdsl_part")
+        except BaseException:
+            with suppress(psycopg.Error):
+                self.cursor.execute("ROLLBACK TO SAVEPOINT migdsl_part")
+            raise
 
 
 @dataclass(slots=True)
@@ -154,6 +167,12 @@ class Database:
         if self.stop.requested:
             raise StoppedError
         return True
+
+    def cancel(self) -> None:
+        """Ends the statement at hand, from another thread."""
+        if self._connection is not None:
+            with suppress(psycopg.Error):
+                self._connection.cancel()
 
     @property
     def backend_pid(self) -> int | None:

@@ -38,13 +38,25 @@ class StoppedError(Exception):
     """A signal asked for a stop while something waited; nothing is half done."""
 
 
+class RowsRefusedError(Exception):
+    """A batch holds rows that can't be filled, for a reason that isn't PostgreSQL's: it is halved as after a data error.
+
+    `error_class` and `template` name classes and functions, and hold no value of a row.
+    """
+
+    def __init__(self, error_class: str, template: str) -> None:
+        super().__init__(f"{error_class}: {template}")
+        self.error_class = error_class
+        self.template = template
+
+
 class Remedy(Enum):
-    """What to do after an error: try again (as it is, smaller, or reconnected), fail the slice, or stop the job."""
+    """What to do after an error: try again (as it is, smaller, or reconnected), halve the batch, or stop the job."""
 
     RETRY = "retry"
     SHRINK = "shrink"
     RECONNECT = "reconnect"
-    FAIL_SLICE = "fail slice"
+    HALVE = "halve"
     STOP = "stop"
 
 
@@ -55,6 +67,8 @@ _RECONNECT: Final = frozenset({"57P01", "57P02", "57P03", "57P05", "25P03", "25P
 _OF_THE_DATA: Final = frozenset({"22", "23", "P0", "44", "54", "21"})
 # Classes whose primary message can name objects and roles, and no value of a row.
 _SPEAKABLE: Final = frozenset({"08", "0A", "25", "28", "3D", "3F", "42", "53", "55", "57", "58"})
+
+_OF_THE_TEXT: Final = frozenset({"0A", "3F", "42"})
 
 
 def remedy(error: psycopg.Error) -> Remedy:
@@ -68,7 +82,7 @@ def remedy(error: psycopg.Error) -> Remedy:
         return Remedy.RETRY
     if state in _RECONNECT or state.startswith("08"):
         return Remedy.RECONNECT
-    return Remedy.FAIL_SLICE if state[:2] in _OF_THE_DATA else Remedy.STOP
+    return Remedy.HALVE if state[:2] in _OF_THE_DATA else Remedy.STOP
 
 
 def safe_text(error: psycopg.Error) -> str:
@@ -76,8 +90,18 @@ def safe_text(error: psycopg.Error) -> str:
     name = type(error).__name__
     if error.sqlstate is None:
         return name
-    message = error.diag.message_primary if error.sqlstate[:2] in _SPEAKABLE else None
+    message = error.diag.message_primary if _speakable(error.sqlstate, error) else None
     return f"{name} {error.sqlstate}" + (f": {message}" if message else "")
+
+
+def _speakable(state: str, error: psycopg.Error) -> bool:
+    """Whether the message is about the statement or the server, and not about what a row made of it."""
+    # A function raises what it likes under any SQLSTATE, and runs SQL that it has put together from values.
+    if state[:2] not in _SPEAKABLE or error.diag.context is not None:
+        return False
+    # `name::regclass`, to_tsquery and date_trunc look a value up while rows are read: only an error with a position in
+    # the text stems from the text. That a table may not be read (42501) has none, and names the table.
+    return state[:2] not in _OF_THE_TEXT or state == "42501" or error.diag.statement_position is not None
 
 
 def error_class(error: psycopg.Error) -> str:

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
 
 from migdsl.runtime.sql import bind_names
+
+if TYPE_CHECKING:
+    from migdsl.runtime.backfill.transform import Transform
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +34,7 @@ class Pace:
 class Retry:
     """How often a transient failure in a row is tried again, and the first and longest pause in seconds."""
 
-    attempts: int = 5
+    attempts: int = 8
     first_s: float = 1.0
     longest_s: float = 60.0
 
@@ -48,6 +52,24 @@ class Limits:
     lease_s: int = 60
 
 
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """How many rows may be set aside before the job stops: the lesser bound counts, None is no such bound.
+
+    `share` is of the rows planned in all tenants: 0.001 is 0.1%.
+    """
+
+    rows: int | None = 100
+    share: float | None = None
+
+    def allows(self, rows: int, planned: int) -> bool:
+        """Whether `rows` set aside of `planned` ones are within both bounds."""
+        return (self.rows is None or rows <= self.rows) and (self.share is None or rows <= self.share * planned)
+
+
+Engine = Literal["local", "procrastinate", "celery"]
+
+
 def parameter_names(base: str, key: tuple[str, ...]) -> tuple[str, ...]:
     """The parameters that carry a key: `after` for one column, `after_1`, `after_2` … for several."""
     return (base,) if len(key) == 1 else tuple(f"{base}_{n}" for n in range(1, len(key) + 1))
@@ -62,7 +84,9 @@ class BackfillJob:
     the first batch. `upper` and `next_bound` return the key's columns in their order; `next_bound` skips `:skip` rows
     after `:after`. `batch` writes the rows of `(after, upto]` that aren't filled yet; `count` counts all rows of that
     range; `remaining` counts what is left of the tenant. `hold`, asked between batches, returns why the job must wait, or
-    NULL. Raises ValueError when a statement's parameters aren't these, and so when one isn't confined to the tenant.
+    NULL. `workers` lanes (tenants) are worked side by side, a connection and a thread each: those of `canary` first, in
+    that order. A tenant of more than `slice_rows` rows is cut into several slices. Raises ValueError when a statement's
+    parameters aren't these, and so when one isn't confined to the tenant.
     """
 
     migration: str
@@ -80,6 +104,12 @@ class BackfillJob:
     pace: Pace = field(default_factory=Pace)
     retry: Retry = field(default_factory=Retry)
     limits: Limits = field(default_factory=Limits)
+    workers: int = 1
+    canary: tuple[str, ...] = ()
+    budget: Budget = field(default_factory=Budget)
+    slice_rows: int = 500_000
+    transform: Transform | None = None
+    engine: Engine = "local"
 
     def __post_init__(self) -> None:
         after, upto = parameter_names("after", self.key), parameter_names("upto", self.key)
@@ -97,15 +127,37 @@ class BackfillJob:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Side:
+    """One side of a comparison between two tables: statements over its rows with keys in `(after, upto]`.
+
+    A bound that is NULL is none. `digest` returns one row, `rows` and `hash`, the sum of the rows' hashes. `next_bound`
+    returns the key `:skip` rows behind `:after`. `rows` returns a row's key, a hash of the key, and one hash a column,
+    named after it. Both sides name keys, columns and hashes alike.
+    """
+
+    digest: str
+    next_bound: str
+    rows: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ReconcileJob:
     """One entity's reconciliation: its SQL, in which `:tenant_id` is the tenant at hand.
 
-    `compare_old` (while the old is the tenant's truth) and `compare_new` (afterwards) return one row with the columns
-    `rows`, `hash_left`, `hash_right`, `mismatched`, `violations`, `lossy` and, between two tables, `missing`, `extra`.
-    `differing_old`, `differing_new` and `violating` return at most `:limit` rows: the key's columns, then one boolean a
-    column or rule, named after it, that is true where the row differs or breaks it; never a value. `unlisted` and
-    `old_writes` return one number each. `invariants` are texts, each with a statement that counts what breaks it in the
-    tenant's rows. Raises ValueError when a statement's parameters aren't these.
+    Where both sides are columns of one table, `compare_old` (while the old is the tenant's truth) and `compare_new`
+    (afterwards) look at the rows with keys in `(after, upto]`, where a bound that is NULL is none, and return one row:
+    `rows`, `hash_left`, `hash_right`, `mismatched`, `lossy`. `differing_old` and `differing_new` return at most `:limit`
+    rows of that range: the key's columns, then one boolean a column, named after it, that is true where the row differs;
+    never a value. `next_bound` returns the key `:skip` rows behind `:after`. Between two tables, `left` gives what should
+    be there and `right` what is; afterwards they are counted alone. With neither, there is nothing to compare.
+
+    `violated` counts the tenant's rows that break a constraint to come; `violating` returns at most `:limit` of them as
+    above. `unlisted` and `old_writes` return one number each. `invariants` are texts, each with a statement that counts what
+    breaks it in the tenant's rows. `repair_old` and `repair_new` make the row with the key `:key` (of several columns
+    `:key_1` …) right if it differs, `insert_missing` and `delete_extra` likewise. Columns of the key that are `private` are
+    shown as keyed hashes. `hold`, asked now and then, returns why the job must wait, or NULL. `settle_s` are the seconds
+    after which a row that differs is looked at again before it counts. Raises ValueError when a statement's parameters
+    aren't these.
     """
 
     migration: str
@@ -114,29 +166,60 @@ class ReconcileJob:
     database_env: str
     key: tuple[str, ...]
     tenants: str | None
-    compare_old: str
-    compare_new: str
-    differing_old: str
-    differing_new: str
+    next_bound: str | None = None
+    compare_old: str | None = None
+    compare_new: str | None = None
+    differing_old: str | None = None
+    differing_new: str | None = None
+    left: Side | None = None
+    right: Side | None = None
+    violated: str | None = None
     violating: str | None = None
     unlisted: str | None = None
     old_writes: str | None = None
     invariants: tuple[tuple[str, str], ...] = ()
+    repair_old: str | None = None
+    repair_new: str | None = None
+    insert_missing: str | None = None
+    delete_extra: str | None = None
+    private: tuple[str, ...] = ()
+    hold: str | None = None
+    settle_s: float = 0.5
+    # A look locks nothing, so that it may take longer than a batch; its snapshot holds vacuum up for as long as it lasts.
+    pace: Pace = field(default_factory=lambda: Pace(target_ms=250.0, first=10_000, floor=1_000, ceiling=50_000))
     retry: Retry = field(default_factory=Retry)
     limits: Limits = field(default_factory=lambda: Limits(statement_ms=0))
 
     def __post_init__(self) -> None:
         tenant = set() if self.tenants is None else {"tenant_id"}
-        _check(self.compare_old, "compare_old", tenant)
-        _check(self.compare_new, "compare_new", tenant)
-        _check(self.differing_old, "differing_old", {*tenant, "limit"})
-        _check(self.differing_new, "differing_new", {*tenant, "limit"})
+        span = {*parameter_names("after", self.key), *parameter_names("upto", self.key)}
+        self._check_comparison(tenant, span)
+        _check(self.violated, "violated", tenant)
         _check(self.violating, "violating", {*tenant, "limit"})
+        for name in ("repair_old", "repair_new", "insert_missing", "delete_extra"):
+            _check(getattr(self, name), name, {*tenant, *parameter_names("key", self.key)})
         for text, question in self.invariants:
             # One that speaks of shared tables alone has no use for the tenant.
             _check(question, f"the invariant {text!r}", tenant & set(bind_names(question)[1]))
-        for sql, name in ((self.tenants, "tenants"), (self.unlisted, "unlisted"), (self.old_writes, "old_writes")):
-            _check(sql, name, set())
+        for name in ("tenants", "unlisted", "old_writes", "hold"):
+            _check(getattr(self, name), name, set())
+
+    def _check_comparison(self, tenant: set[str], span: set[str]) -> None:
+        of_one = (self.next_bound, self.compare_old, self.compare_new, self.differing_old, self.differing_new)
+        if (self.left is None) != (self.right is None) or len({sql is None for sql in of_one}) > 1:
+            raise ValueError("a comparison needs all its statements: those of one table, or both sides")
+        if self.left is not None and self.compare_old is not None:
+            raise ValueError("a comparison is of one table or of two, not of both")
+        _check(self.next_bound, "next_bound", {*span, "skip", *tenant})
+        for name in ("compare_old", "compare_new"):
+            _check(getattr(self, name), name, {*span, *tenant})
+        for name in ("differing_old", "differing_new"):
+            _check(getattr(self, name), name, {*span, "limit", *tenant})
+        for name, side in (("left", self.left), ("right", self.right)):
+            if side is not None:
+                _check(side.digest, f"{name}.digest", {*span, *tenant})
+                _check(side.next_bound, f"{name}.next_bound", {*span, "skip", *tenant})
+                _check(side.rows, f"{name}.rows", {*span, *tenant})
 
 
 def _check(sql: str | None, name: str, expected: set[str]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -23,6 +23,15 @@ class Claim:
 
 
 @dataclass(frozen=True, slots=True)
+class Part:
+    """A slice to be planned: the rows of `(lower, upper]`, and how many there are. `upper` None: the tenant has none."""
+
+    lower: Key | None
+    upper: Key | None
+    rows: int
+
+
+@dataclass(frozen=True, slots=True)
 class Position:
     """How far a slice is: the last key done (None before any batch) and its last key (None if it has no rows)."""
 
@@ -32,22 +41,47 @@ class Position:
 
 @dataclass(frozen=True, slots=True)
 class Totals:
-    """All slices of a backfill (or of some tenants) summed: rows, and how many slices are in each state."""
+    """All slices of a backfill (or of some tenants) summed: rows, and how many slices are in each state.
+
+    `errors` are failed slices: tenant and class of the error. `quarantined` are rows set aside by class of the error.
+    `held` are the reasons for which workers wait just now.
+    """
 
     planned: int
     scanned: int
     changed: int
     states: dict[str, int]
     errors: tuple[tuple[str, str], ...]
+    quarantined: dict[str, int]
+    held: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Lane:
+    """A tenant's slices together: how many rows are left to pass, and how many slices are in each of these states.
+
+    `busy`: a worker holds the tenant.
+    """
+
+    tenant: str
+    left: int
+    open: int
+    paused: int
+    failed: int
+    busy: bool
+
+
+# What the ledger says of a slice that failed because too many rows were set aside; nothing is claimed while one says so.
+SPENT: Final = "error budget"
+
+_OWN: Final = "migration = :migration AND backfill = :backfill"
 _LANE: Final = "migration = :migration AND backfill = :backfill AND tenant = :tenant"
 _HELD: Final = f"{_LANE} AND part = :part::bigint AND fence = :fence::bigint AND state = 'running'"
 _SCOPE: Final = (
     "migration = :migration AND backfill = :backfill"
     " AND (:tenants::jsonb IS NULL OR tenant IN (SELECT jsonb_array_elements_text(:tenants::jsonb)))"
 )
-_FREED: Final = "lease_until = NULL, worker = NULL, backend = NULL"
+_FREED: Final = "lease_until = NULL, worker = NULL, backend = NULL, held = NULL"
 # A lease ends early when its worker's server process is gone: after a kill nobody has to wait. A wrong guess only moves
 # the lane to another worker, since the fence decides who may write.
 _ABANDONED: Final = (
@@ -59,23 +93,48 @@ _EXISTS: Final = statement("SELECT to_regclass('migdsl.slice') IS NOT NULL AND t
 _PLANNED: Final = statement(
     "SELECT DISTINCT tenant FROM migdsl.slice WHERE migration = :migration AND backfill = :backfill"
 )
+_LOCK_PLAN: Final = statement("SELECT pg_advisory_xact_lock(hashtextextended(:lane, 6))")
+_SLICES: Final = statement(f"""
+SELECT fence, state = 'running' AND NOT {_ABANDONED} FROM migdsl.slice WHERE {_LANE} ORDER BY part FOR UPDATE""")
+_UNPLAN: Final = statement(f"DELETE FROM migdsl.slice WHERE {_LANE}")
+# A worker of the pass before must not find its fence again.
 _PLAN: Final = statement("""
-INSERT INTO migdsl.slice (migration, backfill, tenant, part, upper_key, rows_planned, state)
-VALUES (:migration, :backfill, :tenant, 0, :upper::jsonb, :rows::bigint,
-        CASE WHEN :upper::jsonb IS NULL THEN 'succeeded' ELSE 'pending' END)
-ON CONFLICT DO NOTHING""")
-_PLAN_AGAIN: Final = statement(f"""
-UPDATE migdsl.slice
-   SET state = 'pending', lower_key = NULL, upper_key = :upper::jsonb, watermark = NULL,
-       rows_planned = :rows::bigint, rows_scanned = 0, rows_changed = 0, attempts = 0, error = NULL,
-       fence = fence + 1, planned_at = clock_timestamp(), {_FREED}
- WHERE {_LANE} AND (state <> 'running' OR {_ABANDONED})""")
-_REQUEUE: Final = statement(f"UPDATE migdsl.slice SET state = 'pending' WHERE {_SCOPE} AND state = 'failed'")
-_OPEN: Final = statement(f"SELECT DISTINCT tenant FROM migdsl.slice WHERE {_SCOPE} AND state IN ('pending', 'running')")
+INSERT INTO migdsl.slice (migration, backfill, tenant, part, lower_key, upper_key, rows_planned, fence, state)
+VALUES (:migration, :backfill, :tenant, :part::bigint, :lower::jsonb, :upper::jsonb, :rows::bigint, :fence::bigint,
+        CASE WHEN :upper::jsonb IS NULL THEN 'succeeded' ELSE 'pending' END)""")
+# What was paused as a whole stays so for tenants that come later, and for another pass.
+_STAY_PAUSED: Final = statement(f"""
+UPDATE migdsl.slice SET state = 'paused'
+ WHERE {_LANE} AND state = 'pending'
+   AND 'paused' = (SELECT e.value FROM migdsl.event AS e
+                    WHERE e.migration = :migration AND e.kind = 'control' AND e.subject = :backfill
+                      AND e.value IN ('paused', 'resumed', 'cancelled')
+                      AND e.id > coalesce((SELECT max(l.id) FROM migdsl.event AS l
+                                            WHERE l.migration = :migration AND l.kind = 'left'), 0)
+                    ORDER BY e.id DESC LIMIT 1)""")
+# A tenant with rows that were set aside is visited again: its first slice, which passes no row twice.
+_REQUEUE: Final = statement(f"""
+UPDATE migdsl.slice SET state = 'pending'
+ WHERE {_SCOPE} AND (state = 'failed' OR (state = 'succeeded' AND part = 0 AND EXISTS (
+       SELECT FROM migdsl.quarantine AS q
+        WHERE (q.migration, q.backfill, q.tenant) = (slice.migration, slice.backfill, slice.tenant))))""")
+_LANES: Final = statement(f"""
+SELECT tenant, sum(greatest(rows_planned - rows_scanned, 0))::bigint,
+       count(*) FILTER (WHERE state IN ('pending', 'running')), count(*) FILTER (WHERE state = 'paused'),
+       count(*) FILTER (WHERE state = 'failed'), bool_or(state = 'running' AND NOT {_ABANDONED})
+  FROM migdsl.slice WHERE {_SCOPE}
+ GROUP BY tenant HAVING bool_or(state IN ('pending', 'running', 'paused', 'failed'))""")
+_IS_SPENT: Final = statement(f"""
+SELECT EXISTS (SELECT FROM migdsl.slice WHERE {_OWN} AND state = 'failed' AND error LIKE '{SPENT}%')""")
+_SPEND: Final = statement(f"""
+UPDATE migdsl.slice SET state = 'failed', error = :error, {_FREED}
+ WHERE {_OWN} AND state = 'running'""")
 _LOCK_LANE: Final = statement("SELECT pg_try_advisory_xact_lock(hashtextextended(:lane, 6))")
+# A slice that is locked has a batch at work, whatever its lease says: nobody waits for that.
 _TAKE_BACK: Final = statement(f"""
 UPDATE migdsl.slice SET state = 'pending', fence = fence + 1, {_FREED}
- WHERE {_LANE} AND state = 'running' AND {_ABANDONED}""")
+ WHERE {_LANE} AND part IN (SELECT part FROM migdsl.slice
+                             WHERE {_LANE} AND state = 'running' AND {_ABANDONED} FOR UPDATE SKIP LOCKED)""")
 _CLAIM: Final = statement(f"""
 UPDATE migdsl.slice
    SET state = 'running', fence = fence + 1, attempts = attempts + 1, error = NULL, worker = :worker,
@@ -83,13 +142,21 @@ UPDATE migdsl.slice
  WHERE {_LANE} AND state = 'pending'
    AND part = (SELECT min(part) FROM migdsl.slice WHERE {_LANE} AND state = 'pending')
    AND NOT EXISTS (SELECT FROM migdsl.slice WHERE {_LANE} AND state = 'running')
+   AND NOT EXISTS (SELECT FROM migdsl.slice WHERE {_OWN} AND state = 'failed' AND error LIKE '{SPENT}%')
 RETURNING part, fence""")
 _HOLD: Final = statement(f"SELECT coalesce(watermark, lower_key), upper_key FROM migdsl.slice WHERE {_HELD} FOR UPDATE")
 _ADVANCE: Final = statement(f"""
 UPDATE migdsl.slice
    SET watermark = :watermark::jsonb, rows_scanned = rows_scanned + :scanned::bigint,
-       rows_changed = rows_changed + :changed::bigint,
+       rows_changed = rows_changed + :changed::bigint, held = NULL,
        lease_until = clock_timestamp() + make_interval(secs => :lease::int)
+ WHERE {_HELD}""")
+_MENDED: Final = statement(f"""
+UPDATE migdsl.slice SET rows_changed = rows_changed + :changed::bigint,
+       lease_until = clock_timestamp() + make_interval(secs => :lease::int)
+ WHERE {_HELD}""")
+_KEEP: Final = statement(f"""
+UPDATE migdsl.slice SET held = :held, lease_until = clock_timestamp() + make_interval(secs => :lease::int)
  WHERE {_HELD}""")
 _SUCCEED: Final = statement(f"UPDATE migdsl.slice SET state = 'succeeded', {_FREED} WHERE {_HELD}")
 _RELEASE: Final = statement(f"UPDATE migdsl.slice SET state = 'pending', {_FREED} WHERE {_HELD}")
@@ -100,6 +167,10 @@ SELECT state, count(*), coalesce(sum(rows_planned), 0), coalesce(sum(rows_scanne
 _ERRORS: Final = statement(f"""
 SELECT tenant, coalesce(error, '') FROM migdsl.slice WHERE {_SCOPE} AND state = 'failed'
  ORDER BY tenant, part LIMIT 20""")
+_QUARANTINED: Final = statement(f"""
+SELECT error_class || ': ' || template, count(*) FROM migdsl.quarantine WHERE {_SCOPE}
+ GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT 20""")
+_WHY_HELD: Final = statement(f"SELECT DISTINCT held FROM migdsl.slice WHERE {_SCOPE} AND held IS NOT NULL ORDER BY 1")
 _EVENT: Final = statement(
     "INSERT INTO migdsl.event (migration, kind, subject, value) VALUES (:migration, :kind, :subject, :value)"
 )
@@ -116,29 +187,50 @@ class Ledger:
         """Tenants that have a slice."""
         return frozenset(_texts(tx.rows(_PLANNED, self._values())))
 
-    def plan(self, tx: Transaction, tenant: str, upper: Key | None, rows: int) -> bool:
-        """A tenant's slice, unless it has one; without rows (`upper` None) it has succeeded at once. True if made."""
-        return tx.run(_PLAN, self._values(tenant=tenant, upper=_json(upper), rows=str(rows))) > 0
+    def plan(self, tx: Transaction, tenant: str, parts: Sequence[Part], *, again: bool = False) -> bool:
+        """A tenant's slices, unless it has some; `again`: instead of those it has, unless a worker holds one.
 
-    def plan_again(self, tx: Transaction, tenant: str, upper: Key | None, rows: int) -> bool:
-        """Another pass over a tenant, with fresh bounds. False while a worker holds it, or without a slice."""
-        return tx.run(_PLAN_AGAIN, self._values(tenant=tenant, upper=_json(upper), rows=str(rows))) > 0
+        A tenant without rows has one slice without an upper key, which has succeeded. True if they were made.
+        """
+        lane = self._values(tenant=tenant)
+        tx.rows(_LOCK_PLAN, {"lane": self._lane(tenant)})
+        found = tx.rows(_SLICES, lane)
+        if found and (not again or any(busy == "t" for _, busy in found)):
+            return False
+        tx.run(_UNPLAN, lane)
+        fence = max((int(row[0] or 0) for row in found), default=-1) + 1
+        for number, part in enumerate(parts):
+            bounds = {"lower": _json(part.lower), "upper": _json(part.upper), "rows": str(part.rows)}
+            tx.run(_PLAN, {**lane, **bounds, "part": str(number), "fence": str(fence)})
+        tx.run(_STAY_PAUSED, lane)
+        return True
 
     def requeue(self, tx: Transaction, tenants: Iterable[str] | None) -> int:
-        """Failed slices become pending again; how many."""
+        """Failed slices, and those of tenants with rows set aside, become pending again; how many."""
         return tx.run(_REQUEUE, self._scope(tenants))
 
-    def open_lanes(self, tx: Transaction, tenants: Iterable[str] | None) -> frozenset[str]:
-        """Tenants with a slice that is pending or running."""
-        return frozenset(_texts(tx.rows(_OPEN, self._scope(tenants))))
+    def lanes(self, tx: Transaction, tenants: Iterable[str] | None) -> tuple[Lane, ...]:
+        """The lanes that aren't done and aren't cancelled, most rows left first."""
+        found = (
+            Lane(row[0] or "", int(row[1] or 0), int(row[2] or 0), int(row[3] or 0), int(row[4] or 0), row[5] == "t")
+            for row in tx.rows(_LANES, self._scope(tenants))
+        )
+        return tuple(sorted(found, key=lambda lane: (-lane.left, lane.tenant)))
+
+    def is_spent(self, tx: Transaction) -> bool:
+        """Whether the job was stopped because too many rows were set aside."""
+        return tx.rows(_IS_SPENT, self._values()) == [("t",)]
+
+    def spend(self, tx: Transaction, why: str) -> None:
+        """Stops the job, in all its processes: each running slice fails, and none is claimed until it is run again."""
+        tx.run(_SPEND, self._values(error=f"{SPENT}: {why}"))
 
     def claim(self, tx: Transaction, tenant: str, worker: str, backend: int | None, lease_s: int) -> Claim | None:
         """The tenant's next pending slice, with a new fence; None if there is none or another worker holds the lane."""
         values = self._values(
             tenant=tenant, worker=worker, backend=None if backend is None else str(backend), lease=str(lease_s)
         )
-        lane = json.dumps([self.migration, self.backfill, tenant])
-        if tx.rows(_LOCK_LANE, {"lane": lane}) != [("t",)]:
+        if tx.rows(_LOCK_LANE, {"lane": self._lane(tenant)}) != [("t",)]:
             return None
         tx.run(_TAKE_BACK, values)
         rows = tx.rows(_CLAIM, values)
@@ -158,6 +250,14 @@ class Ledger:
             ),
         )
 
+    def mended(self, tx: Transaction, claim: Claim, changed: int, lease_s: int) -> None:
+        """Counts rows that were written below the watermark, and renews the lease."""
+        tx.run(_MENDED, self._held(claim, changed=str(changed), lease=str(lease_s)))
+
+    def keep(self, tx: Transaction, claim: Claim, why: str, lease_s: int) -> bool:
+        """Renews the lease of a slice that waits, and says why; False when the fence is no longer ours."""
+        return tx.run(_KEEP, self._held(claim, held=why, lease=str(lease_s))) > 0
+
     def succeed(self, tx: Transaction, claim: Claim) -> None:
         tx.run(_SUCCEED, self._held(claim))
 
@@ -173,7 +273,12 @@ class Ledger:
         rows = tx.rows(_TOTALS, self._scope(tenants))
         planned, scanned, changed = (sum(int(row[column] or 0) for row in rows) for column in (2, 3, 4))
         errors = tuple((row[0] or "", row[1] or "") for row in tx.rows(_ERRORS, self._scope(tenants)))
-        return Totals(planned, scanned, changed, {str(row[0]): int(row[1] or 0) for row in rows}, errors)
+        aside = {str(row[0]): int(row[1] or 0) for row in tx.rows(_QUARANTINED, self._scope(tenants))}
+        held = tuple(_texts(tx.rows(_WHY_HELD, self._scope(tenants))))
+        return Totals(planned, scanned, changed, {str(row[0]): int(row[1] or 0) for row in rows}, errors, aside, held)
+
+    def _lane(self, tenant: str) -> str:
+        return json.dumps([self.migration, self.backfill, tenant])
 
     def _values(self, **more: str | None) -> dict[str, str | None]:
         return {"migration": self.migration, "backfill": self.backfill, **more}

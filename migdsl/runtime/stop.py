@@ -50,3 +50,21 @@ class Signals:
             raise KeyboardInterrupt
         self.requested = True
         self.exit_code = 130 if number == signal.SIGINT else 0
+
+
+@dataclass(slots=True)
+class Halt:
+    """A stop that a signal asks for, or one of several workers for the others."""
+
+    signals: Signals
+    ended: bool = False
+
+    @property
+    def requested(self) -> bool:
+        return self.ended or self.signals.requested
+
+    def sleep(self, seconds: float) -> None:
+        """Sleeps, and returns within a twentieth of a second of a request."""
+        until = time.monotonic() + seconds
+        while not self.requested and (left := until - time.monotonic()) > 0:
+            time.sleep(min(left, _SLICE_S))

@@ -44,8 +44,8 @@ EXPORTED = frozenset(
     "backfill_progress backfill_errors backfill_rate drift_rate rows_missing rows_extra rows_mismatched tenants_unlisted".split()
 )
 # What an application exports that routes its requests by the flag (migdsl.runtime.routing); another one may say its own.
-ROUTED = frozenset(["shadow_mismatch_rate"])
-# What a backfill can ask the database that it writes to.
+ROUTED = frozenset(["shadow_mismatch_rate", "cutover_errors"])
+# What a backfill can ask the database that it writes to, and exports while it runs.
 SEEN_BY_JOBS = frozenset(["replication_lag", "lock_wait"])
 _BYTES = re.compile(r"(\d[\d_]*)(B|kB|MB|GB|TB)")
 _POWERS = ("B", "kB", "MB", "GB", "TB")
@@ -122,7 +122,7 @@ def _metric(reader: _Reader, node: ast.Comparison) -> Metric | None:
         return None
     if name in reader.metrics:
         return reader.metrics[name]
-    if not reader.pausing and name not in EXPORTED | ROUTED:
+    if not reader.pausing and name not in EXPORTED | ROUTED | SEEN_BY_JOBS:
         title = f"nothing of this release measures `{name}`"
         help_ = f"say where it comes from: metric {name} = `…` unit {BUILT_IN[name]}"
         problems.error("MIG007", node.metric.span, title, "not measured by the jobs", help=help_)

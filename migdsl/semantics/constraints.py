@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterator
 
 from migdsl.dialect import sql as dialect
 from migdsl.dialect.names import quote
+from migdsl.dialect.sql import Expression
 from migdsl.semantics.expressions import expression
 from migdsl.semantics.model import Column, Constraint
 from migdsl.semantics.problems import Problems, sql_name
@@ -14,6 +15,8 @@ from migdsl.semantics.shapes import ExcludePart, ExcludeShape, IndexPart, IndexS
 from migdsl.syntax import ast
 
 Item = ast.Unique | ast.Index | ast.Check | ast.Reference | ast.Exclude | ast.Key
+_ENDS = ("first", "last")
+_ORDERED = (None, "btree")  # the methods of which an index has an order
 Known = Collection[str] | None
 
 
@@ -76,18 +79,39 @@ def _index(problems: Problems, item: ast.Index, name: str | None, known: Known) 
         if part.column is None or item.where is not None:
             break
         leading.append(part.column)
-    shape = IndexShape(parts, item.method.text.lower() if item.method else None, include, where)
+    shape = IndexShape(parts, item.method.text.lower() if item.method else None, include, where, item.unique)
+    _ordered(problems, item, shape)
     return Constraint("index", tuple(leading), frozenset(uses), name, item.span, index=shape)
 
 
+def _ordered(problems: Problems, item: ast.Index, shape: IndexShape) -> None:
+    """Only a B-tree can be read in an order."""
+    if shape.method in _ORDERED:
+        return
+    for part in item.parts:
+        if part.descending or part.nulls:
+            title = f"an index of the kind {shape.method} has no order"
+            problems.error("MIG439", part.span, title, "can't be said of it", help="leave `desc` and `nulls` out")
+
+
 def _part(problems: Problems, part: ast.IndexPart, known: Known) -> IndexPart:
+    first = part.descending  # as PostgreSQL has it, where nothing is said
+    if part.nulls is not None:
+        first = part.nulls.text == "first"
+        if part.nulls.text not in _ENDS:
+            problems.unknown("MIG106", "place of NULLs", part.nulls.text, part.nulls.span, _ENDS)
+    column, over = _operand(problems, part, known)
+    return IndexPart(column, over, part.descending, first, tuple(sql_name(n) for n in part.operators))
+
+
+def _operand(problems: Problems, part: ast.IndexPart, known: Known) -> tuple[str | None, Expression | None]:
     if part.sql is not None:
-        return IndexPart(None, expression(problems, part.sql, "index", known))
+        return None, expression(problems, part.sql, "index", known)
     assert part.column is not None
     column = sql_name(part.column)
     if part.function is None:
-        return IndexPart(column, None)
-    return IndexPart(None, dialect.expression(f"{quote(sql_name(part.function))}({quote(column)})"))
+        return column, None
+    return None, dialect.expression(f"{quote(sql_name(part.function))}({quote(column)})")
 
 
 def _exclude(problems: Problems, item: ast.Exclude, name: str | None, known: Known) -> Constraint:

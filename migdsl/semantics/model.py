@@ -84,10 +84,19 @@ class UniqueSet(Value):
     span: Span
 
 
+class Python(Value):
+    """A function of the user's own (`module:function`) that computes a column from `inputs`, columns before the migration."""
+
+    function: str
+    inputs: tuple[str, ...]
+    span: Span
+
+
 class AddColumn(Value):
     """A new column, how rows get its value, and how that goes back.
 
     `said`: what the file says, where that is a `rename`, a `split` or a `merge`. `like`: the column whose new name it is.
+    `python`: what computes it, where SQL can't; then there is no `source`.
     """
 
     column: Column
@@ -98,6 +107,12 @@ class AddColumn(Value):
     span: Span
     said: str | None = None
     like: str | None = None
+    python: Python | None = None
+
+    @property
+    def filled(self) -> bool:
+        """Whether rows from before get a value in batches."""
+        return self.source is not None or self.python is not None
 
 
 class DropColumn(Value):
@@ -119,6 +134,12 @@ class RequireColumn(Value):
     source: Expression | None
     complies: str | None
     span: Span
+    python: Python | None = None
+
+    @property
+    def filled(self) -> bool:
+        """Whether NULLs from before get a value in batches."""
+        return self.source is not None or self.python is not None
 
 
 class OptionalColumn(Value):

@@ -56,15 +56,16 @@ def _other(operation: Operation) -> str:
 
 def described(constraint: Constraint) -> str:
     """A constraint or an index in a few words: `unique (a, b)`, `index (lower(b))`."""
+    kind = "unique index" if constraint.unique_index else _KINDS.get(constraint.kind, constraint.kind)
     if constraint.name:
-        return f"{_KINDS.get(constraint.kind, constraint.kind)} {constraint.name}"
+        return f"{kind} {constraint.name}"
     if constraint.index is not None:
         parts = [p.column or (p.expression.text if p.expression else "") for p in constraint.index.parts]
-        return f"index ({', '.join(parts)})"
+        return f"{kind} ({', '.join(parts)})"
     if constraint.check is not None:
         return f"check ({constraint.check.text.strip()})"
     columns = ", ".join(constraint.columns or sorted(constraint.uses))
-    return f"{_KINDS.get(constraint.kind, constraint.kind)} ({columns})"
+    return f"{kind} ({columns})"
 
 
 def subject(operation: Operation) -> str | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from migdsl.semantics import outputs, phasing, promises, proving, watch
+from migdsl.semantics import carrying, outputs, phasing, promises, proving, watch
 from migdsl.semantics.header import again, once
 from migdsl.semantics.invariants import Surroundings
 from migdsl.semantics.model import CheckedModule
@@ -34,6 +34,9 @@ def with_policy(problems: Problems, module: CheckedModule, declarations: tuple[a
     """The module with what its file says beside tables and changes."""
     said = Declared(declarations)
     changes = {c.table.entity: c for c in module.changes}
+    if any(b.usings for b in said.backfills):
+        changes = dict(carrying.with_python(problems, said.backfills, changes))
+        module = replace(module, changes=tuple(changes.values()))
     around = Surroundings((*module.tables, *(c.table for c in module.created)), changes)
     metrics = watch.metrics(problems, said.metrics)
     aborts = tuple(a for c in said.cutovers[:1] for a in c.aborts)

@@ -124,6 +124,21 @@ class Validation(Value):
     invariants: tuple[Invariant, ...]
 
 
+class Budget(Value):
+    """How many rows may be set aside: a number of them, or a `share` from 0 to 1 of all."""
+
+    rows: int | None
+    share: float | None
+
+
+class Order(Value):
+    """The column that rows are walked by, before their key."""
+
+    column: str
+    descending: bool
+    span: Span
+
+
 class Pace(Value):
     """How rows are carried over; None is the runtime's default. Times in milliseconds, `duty` from 0 to 1."""
 
@@ -137,6 +152,10 @@ class Pace(Value):
     first_s: float | None
     longest_s: float | None
     span: Span
+    workers: int | None = None
+    budget: Budget | None = None
+    order: Order | None = None
+    engine: str | None = None
 
 
 class PhaseNote(Value):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
 
+from migdsl.semantics import carrying
 from migdsl.semantics.conditions import pausing
 from migdsl.semantics.expressions import expression
 from migdsl.semantics.header import again, bad_number, once
@@ -102,19 +103,19 @@ def paces(
     """How rows are carried over, entity by entity."""
     finder = _Once(problems, changes, around.entities, "backfill")
     pairs = ((node, finder.change(node.entity)) for node in nodes)
-    return tuple(_pace(problems, node, change) for node, change in pairs if change is not None)
+    return tuple(_pace(problems, node, change, changes) for node, change in pairs if change is not None)
 
 
-def _pace(problems: Problems, node: ast.Backfill, change: Change) -> Pace:
+def _pace(problems: Problems, node: ast.Backfill, change: Change, changes: Mapping[str, Change]) -> Pace:
     if node.column is not None:
-        _one_pass(problems, node.column, change)
-    for kind in ("batch", "throttle"):
+        _one_pass(problems, node.column, change, python=bool(node.usings))
+    for kind in ("batch", "throttle", "workers", "errors", "backfill_engine"):
         once(problems, tuple(s for s in node.settings if s.key.startswith(kind)), "backfill")
     for several in (node.pauses, node.retries):
         for extra in several[1:]:
             what = "retry" if isinstance(extra, ast.Retry) else "pause"
             again(problems, extra.span, several[0].span, what, "the backfill")
-    numbers = {s.key: s.numbers[0] for s in node.settings}
+    numbers = {s.key: s.numbers[0] for s in node.settings if s.numbers}
     attempts, first, longest = _retry(problems, node.retries[0]) if node.retries else (None, None, None)
     target = _seconds(problems, numbers.get("batch_time"), "duration, or a number of `rows`", "20ms", _LONGEST_BATCH)
     return Pace(
@@ -128,20 +129,29 @@ def _pace(problems: Problems, node: ast.Backfill, change: Change) -> Pace:
         first,
         longest,
         node.entity.span,
+        carrying.workers(problems, numbers.get("workers")),
+        carrying.budget(problems, numbers.get("errors")),
+        carrying.order(problems, node.orders, change, changes),
+        carrying.engine(problems, node.settings),
     )
 
 
-def _one_pass(problems: Problems, column: ast.Name, change: Change) -> None:
-    """All columns of a table are filled in one pass."""
+def _one_pass(problems: Problems, column: ast.Name, change: Change, *, python: bool) -> None:
+    """All columns of a table are filled in one pass; `python`: by a function, and why not has been said."""
     name = sql_name(column)
-    filling = [o for o in change.operations if isinstance(o, AddColumn | RequireColumn | RetypeColumn) and o.source]
-    filled = [o.column.name for o in filling]
+    added = [o for o in change.operations if isinstance(o, AddColumn | RequireColumn) and o.filled]
+    filled = [o.column.name for o in added]
+    filled += [o.column.name for o in change.operations if isinstance(o, RetypeColumn)]
+    if name not in filled and python:
+        return
     if name not in filled:
         where = f"that is filled in `{change.table.entity}`"
         problems.unknown("MIG102", "column", name, column.span, filled, where)
     elif len(filled) > 1:
         title = f"all columns of `{change.table.entity}` are filled in one pass, in this release"
         help_ = f"say it of the table: backfill {change.table.entity} {{ … }}"
+        if python:
+            help_ = f"give `{name}`, which Python computes, a migration of its own"
         problems.error("MIG007", column.span, title, "one of several", help=help_)
 
 

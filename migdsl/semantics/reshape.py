@@ -26,7 +26,7 @@ from migdsl.semantics.model import (
 )
 from migdsl.semantics.problems import sql_name
 from migdsl.semantics.scene import DEFAULT_SOAK, Scene, cast, just, said
-from migdsl.semantics.shapes import ExcludePart, ExcludeShape, IndexPart, IndexShape
+from migdsl.semantics.shapes import ExcludePart, ExcludeShape
 from migdsl.semantics.types import column_type
 from migdsl.source import Span
 from migdsl.syntax import ast
@@ -140,8 +140,10 @@ def over(constraint: Constraint, new: Mapping[str, str]) -> Constraint:
 
     index, exclude = constraint.index, constraint.exclude
     if index:
-        parts = tuple(IndexPart(p.column and new.get(p.column, p.column), sql(p.expression)) for p in index.parts)
-        index = IndexShape(parts, index.method, names(index.include), sql(index.where))
+        parts = tuple(
+            replace(p, column=p.column and new.get(p.column, p.column), expression=sql(p.expression)) for p in index.parts
+        )
+        index = replace(index, parts=parts, include=names(index.include), where=sql(index.where))
     if exclude:
         kept = tuple(
             ExcludePart(p.column and new.get(p.column, p.column), sql(p.expression), p.operator) for p in exclude.parts

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from migdsl.dialect.types import WHOLE
 from migdsl.semantics.model import Change, Column, Constraint, RetypeColumn, Table
 from migdsl.semantics.reshape import retyped
 from migdsl.values import Value, replace
@@ -30,6 +31,20 @@ def references(tables: tuple[Table, ...]) -> Iterator[Reference]:
                 theirs = found.target.columns or parent.key
                 if len(theirs) == len(found.columns):
                     yield Reference(table, found, parent, theirs)
+
+
+def default_after(operation: RetypeColumn, default: str) -> str:
+    """What `default`, SQL of the old type, becomes once the column has its new type: `from` over its value there."""
+    old, new = operation.column.type, operation.to.type
+    # Its value there, and not as it is written: `now()` in a date is a day, 1.26 in a numeric(4,1) is 1.3.
+    value = f"CAST(({default}) AS {old.sql})"
+    if operation.plain:
+        return default if old.base in WHOLE and new.base in WHOLE else value
+    if operation.source.names() != {operation.column.name}:
+        return default
+    text = operation.source.rewritten(lambda _: value)
+    # A comment to the end of the line would swallow the rest.
+    return f"CAST({text.strip()}{chr(10) if '--' in text else ''} AS {new.sql})"
 
 
 def follow(changes: tuple[Change, ...], tables: tuple[Table, ...]) -> tuple[Change, ...]:

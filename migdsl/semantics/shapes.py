@@ -7,19 +7,29 @@ from migdsl.values import Value
 
 
 class IndexPart(Value):
-    """One thing that an index is sorted by: a column, or an expression."""
+    """One thing that an index is sorted by: a column, or an expression. `operators` is its operator class, with
+    its schema where that is said."""
 
     column: str | None
     expression: Expression | None
+    descending: bool = False
+    nulls_first: bool = False
+    operators: tuple[str, ...] = ()
+
+    @property
+    def bits(self) -> int:
+        """Its order, as pg_index.indoption has it: 1 for descending, 2 for NULLs first."""
+        return self.descending + 2 * self.nulls_first
 
 
 class IndexShape(Value):
-    """An index. `method` is None for a B-tree."""
+    """An index. `method` is None for a B-tree; `unique` where no two of its rows may be alike."""
 
     parts: tuple[IndexPart, ...]
     method: str | None
     include: tuple[str, ...]
     where: Expression | None
+    unique: bool = False
 
 
 class Referred(Value):

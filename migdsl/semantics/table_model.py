@@ -48,6 +48,16 @@ class Constraint(Value):
     target: Referred | None = None
     exclude: ExcludeShape | None = None
 
+    @property
+    def unique_index(self) -> bool:
+        """Whether it is a unique index that is no constraint."""
+        return self.index is not None and self.index.unique
+
+    @property
+    def binds(self) -> bool:
+        """Whether there are rows that it keeps out."""
+        return self.kind not in ("index", "key", "generated") or self.unique_index
+
 
 class Hop(Value):
     """A step from a row to its tenant: its `column` holds the `key` of the one row of another table that it belongs to."""

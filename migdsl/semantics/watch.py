@@ -18,7 +18,8 @@ _ALERTS = re.compile(
     r"|(slo|abort|roll_?back)(_?\d+)?)_?"
 )
 _GATES = re.compile(
-    r"stage_live|stage_complete|soak|(slo)(_\d+)?|(backfilled|tenants_unlisted|reconciled|old_writes|exit|invariant)_.*"
+    r"stage_live|stage_complete|soak|repaired|swapped|(slo)(_\d+)?"
+    r"|(backfilled|tenants_unlisted|reconciled|agreed|old_writes|exit|invariant)_.*"
 )
 SEVERITIES = ("page", "ticket", "info")
 _PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,62}")

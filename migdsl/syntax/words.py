@@ -4,7 +4,7 @@ from __future__ import annotations
 
 LATER_DECLARATIONS = frozenset("service move sync api replace".split())
 LATER_OPERATIONS: frozenset[str] = frozenset()
-LATER_SETTINGS = frozenset("workers errors order using engine".split())
+LATER_SETTINGS: frozenset[str] = frozenset()
 
 _NAMED = {
     "NAME": "a name",

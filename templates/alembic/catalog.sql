@@ -19,12 +19,13 @@ BEGIN
                SELECT k.attname::text FROM pg_attribute AS k
                 WHERE k.attrelid = c.conrelid AND k.attnum = ANY (c.conkey) ORDER BY k.attname::text COLLATE "C")
          UNION ALL
-        -- A unique index with a condition or an expression is more than any unique, and more than an index too.
+        -- A unique index with a condition or an expression is more than any unique, and no index that binds nobody.
         SELECT 'pg_class'::regclass::oid, i.indexrelid, i.indexrelid, x.relname::text
           FROM wanted AS w
           JOIN pg_index AS i ON i.indrelid = w.relation
           JOIN pg_class AS x ON x.oid = i.indexrelid
          WHERE CASE w.kind WHEN 'index' THEN NOT i.indisunique
+                           WHEN 'unique index' THEN i.indisunique
                            WHEN 'unique' THEN i.indisunique AND i.indpred IS NULL AND i.indexprs IS NULL
                            ELSE FALSE END
            AND NOT EXISTS (SELECT FROM pg_constraint AS c
@@ -62,6 +63,13 @@ BEGIN
                           AND f.oid = d.objid AND f.adrelid = a.attrelid AND f.adnum = a.attnum)
        AND NOT EXISTS (SELECT FROM pg_constraint AS c
                         WHERE d.classid = 'pg_constraint'::regclass AND c.oid = d.objid AND c.contype = 'n')
+       -- A generated column that goes too; from PostgreSQL 15 on its expression depends, before that the column.
+       AND NOT EXISTS (SELECT FROM jsonb_array_elements(expected) AS e
+                         JOIN pg_attribute AS g ON g.attrelid = a.attrelid AND g.attname = e ->> 'name'
+                         LEFT JOIN pg_attrdef AS f ON f.adrelid = g.attrelid AND f.adnum = g.attnum
+                        WHERE e ->> 'kind' = 'generated'
+                          AND (d.classid, d.objid, d.objsubid) IN (('pg_class'::regclass, g.attrelid, g.attnum),
+                                                                   ('pg_attrdef'::regclass, f.oid, 0)))
        AND NOT EXISTS (SELECT FROM jsonb_array_elements(expected) AS e CROSS JOIN LATERAL migdsl.standing(e) AS s
                         WHERE s.class_id = d.classid AND s.object_id = d.objid);
     IF dependents IS NOT NULL THEN
@@ -84,7 +92,8 @@ BEGIN
     IF wanted.object_id IS NULL THEN
         IF must_be THEN
             RAISE EXCEPTION '% has no % % on the columns that its entity says', declared ->> 'of',
-                CASE declared ->> 'kind' WHEN 'index' THEN 'index' ELSE 'constraint' END, declared ->> 'name'
+                CASE WHEN declared ->> 'kind' IN ('index', 'unique index') THEN declared ->> 'kind' ELSE 'constraint' END,
+                declared ->> 'name'
                 USING ERRCODE = '55000';
         END IF;
         RETURN;
@@ -117,9 +126,14 @@ BEGIN
       JOIN pg_index AS i ON i.indexrelid = s.index_id
       JOIN pg_class AS x ON x.oid = i.indexrelid
      CROSS JOIN LATERAL (VALUES
-           ('it has an order of its own', EXISTS (SELECT FROM unnest(i.indoption) AS o WHERE o <> 0)),
-           ('it has an operator class', EXISTS (SELECT FROM unnest(i.indclass) AS o JOIN pg_opclass AS p ON p.oid = o
-                                                 WHERE NOT p.opcdefault)),
+           ('it has another order',
+                i.indoption::text <> coalesce(declared ->> 'order', regexp_replace(i.indoption::text, '\d+', '0', 'g'))),
+           ('it is for other rows', (i.indpred IS NOT NULL) <> coalesce((declared ->> 'partial')::boolean, FALSE)),
+           ('it is computed', i.indexprs IS NOT NULL AND NOT coalesce((declared ->> 'computed')::boolean, FALSE)),
+           ('it has another operator class', EXISTS (
+               SELECT FROM unnest(i.indclass) WITH ORDINALITY AS o (id, place) JOIN pg_opclass AS p ON p.oid = o.id
+                WHERE CASE WHEN declared -> 'operators' ->> (o.place - 1)::integer IS NULL THEN NOT p.opcdefault
+                           ELSE p.opcname <> declared -> 'operators' ->> (o.place - 1)::integer END)),
            ('it has a collation', EXISTS (
                SELECT FROM pg_attribute AS k
                  JOIN pg_attribute AS a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[k.attnum - 1]
@@ -127,7 +141,7 @@ BEGIN
                   AND i.indcollation[k.attnum - 1] <> a.attcollation)),
            ('it has options: ' || array_to_string(x.reloptions, ', '), x.reloptions IS NOT NULL),
            ('NULLs are not distinct in it', coalesce((to_jsonb(i) ->> 'indnullsnotdistinct')::boolean, FALSE)),
-           ('it includes columns', i.indisunique AND i.indnatts > i.indnkeyatts)
+           ('it includes columns', declared ->> 'kind' = 'unique' AND i.indnatts > i.indnkeyatts)
            ) AS part (said, is_so)
      WHERE part.is_so;
     SELECT concat_ws(', ', odd, string_agg(part.said, ', ')) INTO odd

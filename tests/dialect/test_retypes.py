@@ -48,6 +48,9 @@ def test_in_place(old: str, new: str):
         ("timestamp(3)", "timestamp"),
         ("integer", "text"),
         ("uuid", "text"),
+        ("char(5)", "text"),
+        ("char(5)", "varchar(5)"),
+        ("char", "varchar"),
     ],
 )
 def test_lossless_by_a_rewrite(old: str, new: str):
@@ -66,7 +69,9 @@ def test_lossless_by_a_rewrite(old: str, new: str):
         ("timestamp", "timestamptz"),
         ("timestamptz", "timestamp"),
         ("timestamp", "date"),
-        ("char(5)", "text"),
+        ("char(5)", "varchar(4)"),
+        ("char(5)", "char(6)"),
+        ("text", "char(5)"),
         ("json", "jsonb"),
         ("money", "numeric"),
         ("integer[]", "bigint[]"),

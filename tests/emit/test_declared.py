@@ -111,6 +111,12 @@ BUSY = 'node_busy{node="a",why="[x"}'
 QUIET = 'node_busy{node="b",why="[x"}'
 COMPARED = 'migdsl_router_shadow_compared_total{migration="users_email",instance="%s"}'
 MISMATCHED = 'migdsl_router_shadow_mismatched_total{migration="users_email",instance="%s"}'
+READS = 'migdsl_router_reads_total{migration="users_email",stage="live",side="new",instance="%s"}'
+WRITES = 'migdsl_router_writes_total{migration="users_email",stage="live",side="new",order="first",instance="%s"}'
+FAILURE = 'migdsl_router_failures_total{migration="users_email",stage="live",side="new",operation="OF",instance="%s"}'
+FAILED, SECOND = FAILURE.replace("OF", "read"), FAILURE.replace("OF", "second_write")
+LAG = 'migdsl_replication_lag_seconds{migration="users_email",backfill="User"}'
+ERRORS = 'migdsl_backfill_errors{migration="users_email",backfill="User"}'
 
 
 @pytest.mark.needs_tool("promtool")
@@ -146,6 +152,18 @@ MISMATCHED = 'migdsl_router_shadow_mismatched_total{migration="users_email",inst
         ),
         ("shadow_mismatch_rate > 0%", {COMPARED % "a": "0x60", MISMATCHED % "a": "0x60"}, False),
         ("shadow_mismatch_rate < 1%", {COMPARED % "a": "0x60", MISMATCHED % "a": "0x60"}, False),
+        # Of all requests, over all processes; a series of failures is there from the first of them.
+        ("cutover_errors > 10%", {READS % "a": "0+50x60", WRITES % "b": "0+30x60", FAILED % "a": "0+10x60"}, True),
+        ("cutover_errors > 12%", {READS % "a": "0+50x60", WRITES % "b": "0+30x60", FAILED % "a": "0+10x60"}, False),
+        ("cutover_errors > 10%", {READS % "a": "0+50x60", SECOND % "a": "0+50x60"}, False),
+        ("cutover_errors < 1%", {READS % "a": "0+50x60"}, True),
+        ("cutover_errors < 1%", {READS % "a": "0x60", WRITES % "a": "0x60"}, False),
+        ("cutover_errors > 99%", {FAILED % "a": "0+10x60"}, True),
+        # What jobs export while they run.
+        ("replication_lag > 10s for 5m", {LAG: "11x60"}, True),
+        ("replication_lag > 10s for 5m", {LAG: "9x60"}, False),
+        ("backfill_errors > 0", {ERRORS: "0x30 1x30"}, True),
+        ("backfill_errors > 0", {ERRORS: "0x60"}, False),
         ("(busy > 3 for 5m) for 20m or rows_extra > 5", {BUSY: "9x60"}, True),
         ("(busy > 3 for 5m) for 20m or rows_extra > 5", {BUSY: "9x14 0 9x60"}, False),
     ],

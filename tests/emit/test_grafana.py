@@ -15,7 +15,8 @@ from migdsl.emit import telemetry
 from migdsl.emit.artifact import canonical_json
 from migdsl.emit.grafana import alert_rules, dashboard, short_text, short_uid
 from migdsl.emit.prometheus import rules
-from migdsl.emit.telemetry import TelemetryView, standard_alerts
+from migdsl.emit.standard_alerts import standard_alerts
+from migdsl.emit.telemetry import OwnMetric, TelemetryView
 
 VIEW = TelemetryView(
     "users_email",
@@ -25,6 +26,11 @@ VIEW = TelemetryView(
     has_old_writes=True,
     stage="live",
     stages=("live for all", "rampdown for canary"),
+    routed=True,
+    own=(
+        OwnMetric("checkout_errors", "sum(rate(errors_total[5m]))", "ratio", 0.03),
+        OwnMetric("queue", "max(queue_length)", "count"),
+    ),
 )
 HOSTILE = (
     '"; drop" \\ back\\x41slash',
@@ -38,7 +44,7 @@ HOSTILE = (
     "n" * 400,
 )
 UID = re.compile(r"[a-zA-Z0-9_-]{8,40}")
-PANELS_OF_VIEW = 12
+PANELS_OF_VIEW = 21
 
 
 def group(view: TelemetryView = VIEW) -> dict:
@@ -204,11 +210,15 @@ def test_what_the_migration_lacks_is_left_out_and_ids_stay():
         replace(VIEW, entities=()),
         replace(VIEW, has_tenants=False),
         replace(VIEW, has_old_writes=False),
+        replace(VIEW, routed=False),
+        replace(VIEW, own=()),
     ):
         assert ids(view).items() < everything.items()
         linked = {rule["panelId"] for rule in group(view)["rules"]}
         assert linked <= set(ids(view))
-    assert list(ids(replace(VIEW, backfills=(), entities=())).values()) == ["Where this migration stands"]
+    assert list(ids(replace(VIEW, backfills=(), entities=(), routed=False, own=())).values()) == [
+        "Where this migration stands"
+    ]
 
 
 @pytest.mark.needs_tool("promtool")
@@ -228,17 +238,22 @@ def test_every_query_is_promql(tmp_path: Path, name: str):
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_every_metric_of_a_panel_is_exported_by_the_runtime():
-    exported = pytest.importorskip("migdsl.runtime.metrics", reason="the runtime's metrics are not written yet").METRICS
-    names = {spec.name for spec in exported}
-    used = {
-        name
-        for panel in panels(board())
-        for target in panel.get("targets", ())
-        for name in re.findall(r"\bmigdsl_\w+", target["expr"])
-    }
-    assert used <= names
-    assert {ref.name for ref in telemetry.METRICS} == used
+def test_every_metric_that_alerts_and_panels_know_has_a_panel():
+    shown = " ".join(target["expr"] for panel in panels(board()) for target in panel.get("targets", ()))
+    used = set(re.findall(r"\bmigdsl_\w+", shown))
+    assert {ref.name for ref in (*telemetry.METRICS, *telemetry.ROUTER_METRICS)} == used
+
+
+def test_the_files_own_metrics_have_a_panel_each():
+    mine = {panel["title"]: panel for panel in panels(board()) if panel["id"] >= 200}
+    assert list(mine) == ["checkout_errors", "queue"]
+    errors, queue = (mine[name]["fieldConfig"]["defaults"] for name in mine)
+    assert (errors["unit"], queue["unit"]) == ("percentunit", "short")
+    assert errors["thresholds"]["steps"][-1] == {"color": "red", "value": 0.03}
+    assert mine["queue"]["targets"][0]["expr"] == "max(queue_length)"
+    assert [mine[name]["gridPos"]["w"] for name in mine] == [12, 12]
+    alone = panels(board(replace(VIEW, own=VIEW.own[:1])))[-1]
+    assert alone["gridPos"]["w"] == 24
 
 
 @pytest.mark.parametrize("name", HOSTILE)

@@ -114,6 +114,18 @@ def test_other_peoples_revisions(expanded: Home, run: Run) -> None:
     assert '"phase": "expand"' in run("status", "users.mig", "--json").out
 
 
+def test_a_chain_of_other_people_beside_ours_stays(expanded: Home, run: Run) -> None:
+    """Alembic's `base` is that of all chains."""
+    versions = expanded.folder / "migrations/versions"
+    (versions / "theirs.py").write_text(FOREIGN.replace('"{}"', "None"), encoding="utf-8")
+    expanded.all("CREATE TABLE theirs (id int); INSERT INTO alembic_version VALUES ('theirs')")
+    ran = run("rollback", "users.mig", "--to", "prepare", "--yes")
+    assert ran.code == 0, ran
+    assert "alembic downgrade users_email_expand@base" in ran.out
+    assert (expanded.head(), expanded.one("SELECT to_regnamespace('migdsl')")) == ("theirs", None)
+    assert expanded.one("SELECT to_regclass('theirs')::text") == "theirs"
+
+
 def test_the_way_back_below_those_who_rest_on_it(expanded: Home, run: Run) -> None:
     roll(run, "dualwrite", "all")
     said = refused(run, "rollback", "users.mig", "--to", "prepare", "--yes")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -10,11 +11,12 @@ import time
 
 import psycopg
 import pytest
+from jsonschema import Draft202012Validator
 
 from migdsl.cli import executing, status_rich
 from migdsl.cli.status_view import duration, render
 from tests.executor.conftest import ROOT, Home, Run
-from tests.executor.test_story import apply, roll, status
+from tests.executor.test_story import STATUS, apply, roll, status
 
 
 def test_from_the_beginning(home: Home, run: Run) -> None:
@@ -32,6 +34,26 @@ def test_from_the_beginning(home: Home, run: Run) -> None:
     assert ran.code == 4
     assert "[ ] expand" in ran.out
     assert "not run yet" in ran.out
+
+
+def test_the_shape_of_status_is_held_to(home: Home, run: Run) -> None:
+    Draft202012Validator.check_schema(STATUS.schema)
+    apply(run, "backfill", "--confirm", "watched", "--confirm", "old_code_User")
+    found = status(run, 0)
+    assert found["backfills"]
+    assert STATUS.is_valid(found)
+    for path in ("migration", "next.command", "backfills.0.progress", "phases.0.state", "reconciliations.0.at"):
+        *way, last = path.split(".")
+        for change in ("gone", "odd", "more"):
+            broken = json.loads(json.dumps(found))
+            place = broken
+            for step in way:
+                place = place[int(step)] if step.isdecimal() else place[step]
+            if change == "gone":
+                del place[last]
+            else:
+                place[last if change == "odd" else "more"] = [1]
+            assert not STATUS.is_valid(broken), (path, change)
 
 
 def test_what_is_wrong(home: Home, run: Run) -> None:
@@ -110,6 +132,24 @@ def test_a_backfill_that_is_asked_to_stop(home: Home, run: Run) -> None:
     assert "backfill: stopped" in out
     assert home.events("apply")[-1] == ("backfill/backfill User", "stopped")
     apply(run, "validate")
+
+
+def test_a_walk_has_one_correlation_id(home: Home, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The jobs' lines, and the connections of walk and jobs, carry what the environment gives."""
+    monkeypatch.setenv("MIGDSL_CORRELATION_ID", "trace-77")
+    monkeypatch.setenv("MIGDSL_LOG_FORMAT", "json")
+    home.all("CREATE TABLE named (name text)")
+    home.all(
+        "CREATE FUNCTION note() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN"
+        " INSERT INTO named SELECT current_setting('application_name'); RETURN NULL; END$$"
+    )
+    apply(run, "expand", "--confirm", "watched")
+    home.all("CREATE TRIGGER note AFTER INSERT ON migdsl.event FOR EACH STATEMENT EXECUTE FUNCTION note()")
+    said = apply(run, "validate", "--confirm", "old_code_User")
+    lines = [json.loads(line) for line in said.splitlines() if line.startswith("{")]
+    assert lines
+    assert {line["run"] for line in lines} == {"trace-77"}
+    assert home.all("SELECT DISTINCT name FROM named") == [("migdsl users_email apply trace-77",)]
 
 
 def test_waiting_on_the_spot(home: Home, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 
-from tests.executor.conftest import Home, Run
+from jsonschema import Draft202012Validator
+
+from tests.executor.conftest import ROOT, Home, Run
 from tests.integration.world import WRONG
 
+STATUS = Draft202012Validator(json.loads((ROOT / "schemas/status.schema.json").read_text(encoding="utf-8")))
 NOBODY_SPOILT = "SELECT count(*) FROM users WHERE email IS DISTINCT FROM was"
 
 
@@ -24,9 +27,12 @@ def roll(run: Run, stage: str, who: str) -> str:
 
 
 def status(run: Run, code: int) -> dict:
+    """What `status --json` says, which is always of the shape that schemas/status.schema.json describes."""
     ran = run("status", "users.mig", "--json")
     assert ran.code == code, ran
-    return json.loads(ran.out)
+    found = json.loads(ran.out)
+    STATUS.validate(found)
+    return found
 
 
 def test_there_and_back_and_there(home: Home, run: Run) -> None:

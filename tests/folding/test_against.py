@@ -14,7 +14,8 @@ from tests.ops.support import CONTACT, USERS, USERS_DDL, mig
 DDL = f"""
 CREATE TYPE mood AS ENUM ('sad', 'ok');
 {USERS_DDL};
-ALTER TABLE users ADD age integer, ADD state mood, ADD note varchar(20) DEFAULT 'x' NOT NULL;
+ALTER TABLE users ADD age integer, ADD state mood, ADD note varchar(20) DEFAULT 'x' NOT NULL,
+                  ADD price numeric(4,1) DEFAULT 1.26 NOT NULL;
 ALTER TABLE users ADD CONSTRAINT users_age_check CHECK (age > 0);
 CREATE INDEX users_note_idx ON users (note);
 {SEED}"""
@@ -23,6 +24,7 @@ ENTITY = USERS.replace("bigint   key", "bigint   key identity").replace(
     """  age        integer?
   state      enum mood("sad", "ok")?
   note       varchar(20) default "x"
+  price      numeric(4,1) default 1.26
   check `age > 0`
   index (note)
   unique (tenant_id""",
@@ -40,6 +42,7 @@ CHANGES = {
     ),
     "nulls": ("require email { from `username || '@x'` }", "optional note { back `'x'` }"),
     "types": ("retype age bigint", "retype note text"),
+    "a default of another type": ("retype price integer { from `trunc(price * 10)::integer`; back `price / 10.0` }",),
     "defaults": ('default email "none"', "drop default note"),
     "constraints": (
         "index (lower(email))",

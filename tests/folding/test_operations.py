@@ -103,6 +103,26 @@ CASES = [
     ("drop constraint users_name_uq", ["  unique (tenant_id, name) as users_name_uq"], []),
     ("drop constraint users_age_check", ["  check  `age > 0`"], []),
     (
+        "drop constraint users_name_uq\n  unique (tenant_id, name, age) as users_name_uq",
+        ["  unique (tenant_id, name) as users_name_uq"],
+        ["  unique (tenant_id, name, age) as users_name_uq"],
+    ),
+    (
+        "index (age) as users_name_uq\n  drop constraint users_name_uq",
+        ["  unique (tenant_id, name) as users_name_uq"],
+        ["  index (age) as users_name_uq"],
+    ),
+    (
+        'default email "x"\n  drop email irreversible because "x"',
+        ['  email      text?         pii   default "none"'],
+        [],
+    ),
+    (
+        'drop email irreversible because "x"\n  drop default email',
+        ['  email      text?         pii   default "none"'],
+        [],
+    ),
+    (
         'enum mood add "fine" after "sad"',
         ['  state      enum mood("sad", "ok")', POST := USER.splitlines()[-1]],
         ['  state      enum mood("sad", "fine", "ok")', POST.replace('"sad", ', '"sad", "fine", ')],

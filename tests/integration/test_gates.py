@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 from alembic.util import CommandError
 
+from migdsl.runtime.routing import LedgerRecorder, open_repairs, repair
+from migdsl.runtime.routing.repair import Failure
 from tests.integration.project import Project
 from tests.integration.world import CANARY
 
@@ -178,3 +180,35 @@ def test_rows_of_a_tenant_that_is_listed_late(enforced: Project) -> None:
         connection.execute('ALTER TABLE users ENABLE ALWAYS TRIGGER "~migdsl_users_email"')
     assert enforced.reconcile().code == 1
     assert unmet(enforced, "users_email_enforce") == [UNCLEAN]
+
+
+def test_a_second_write_that_failed(enforced: Project) -> None:
+    """As the router of an application records it; only a repair opens the gate, and one for each record."""
+    enforced.downgrade("users_email_expand")
+    recorder = LedgerRecorder(enforced.connect)
+    for error in ("UniqueViolation 23505", "ConnectionError"):
+        recorder.record(Failure("users_email", CANARY, '["1"]', "new", "shadow", error), None)
+    recorder.record(Failure("another", CANARY, '["1"]', "new", "shadow", "ConnectionError"), None)
+    assert unmet(enforced, "users_email_enforce") == ["second writes that failed wait for their repair: 2"]
+    with enforced.connect() as connection:
+        first, _ = open_repairs(connection, "users_email")
+        done = "INSERT INTO migdsl.event (migration, kind, subject, value) VALUES ('users_email', 'repaired', %s, %s)"
+        connection.execute(done, (first.subject, str(first.id)))
+        connection.commit()
+    assert unmet(enforced, "users_email_enforce") == ["second writes that failed wait for their repair: 1"]
+    with enforced.connect() as connection:
+        assert repair(connection, "users_email", lambda *_: None) == 1
+    enforced.upgrade("users_email_enforce")
+
+
+def test_what_a_migration_left_behind_is_no_repair_of_its_next_try(released: Project) -> None:
+    """Another migration keeps the ledger; what was recorded before the way back is gone with the new side."""
+    released.run("INSERT INTO migdsl.event (migration, kind, subject, value) VALUES ('another', 'stage', 'all', 'off')")
+    LedgerRecorder(released.connect).record(Failure("users_email", CANARY, '["1"]', "new", "shadow", "E"), None)
+    waiting = "second writes that failed wait for their repair: 1"
+    assert waiting in unmet(released, "users_email_enforce")
+    released.downgrade("base")
+    released.upgrade("users_email_expand")
+    assert waiting not in unmet(released, "users_email_enforce")
+    with released.connect() as connection:
+        assert open_repairs(connection, "users_email") == []

@@ -12,6 +12,7 @@ from migdsl.diagnostics import Diagnostic, Severity
 from migdsl.introspect.compare import compare
 from migdsl.introspect.connect import UnreadableError, address, reading
 from migdsl.introspect.read import read
+from migdsl.introspect.taken import taken
 from migdsl.rehearsal.server import Server
 from migdsl.source import SourceFile
 from migdsl.workspace import check
@@ -245,6 +246,43 @@ def test_what_the_migration_itself_adds_is_no_difference(made: psycopg.Connectio
     made.execute(b"CREATE INDEX m_app_users_batch_idx ON app.users (tenant_id, id)")
     assert differences(made, text) == []
     assert {d.code for d in differences(made)} == {"MIG734"}
+
+
+def names_taken(connection: psycopg.Connection, text: str) -> list[tuple[str, str, str]]:
+    """Title and place of each name that is taken; all have one code."""
+    found = check({"x.mig": text}, "x.mig")
+    assert found.module is not None
+    with reading(address(connection.info.dsn)) as session:
+        problems = list(taken(found.module, found.module.databases[0], session))
+    assert {d.code for d in problems} <= {"MIG737"}
+    return [(d.title, shown(d, text), d.help) for d in problems]
+
+
+def test_names_that_the_migration_would_give_are_free_or_its_own(made: psycopg.Connection) -> None:
+    operations = (
+        "add nick text?\n  index (number) as number_ix\n  check `number > 0` as number_ck\n  retype number text"
+    )
+    migration = f'migration m {{ ticket "X-1" }}\nchange User {{\n  {operations}\n}}\n'
+    text = FILE.replace("VERSION", "18") + migration
+    assert names_taken(made, text) == []
+    made.execute(b"ALTER TABLE app.users ADD nick text, ADD number_migdsl_new text")
+    made.execute(b"ALTER TABLE app.users ADD CONSTRAINT number_ck CHECK (score > 1)")
+    made.execute(b"CREATE TABLE app.number_ix ()")
+    found = names_taken(made, text)
+    assert sorted(place for _, place, _ in found) == sorted(operations.split("\n  "))
+    assert (
+        "the migration would make the column nick of app.users, which is in the database already",
+        "add nick text?",
+        "declare it in `User`, and change what is there; or drop it first, or give the new one another name",
+    ) in found
+    made.execute(b"DROP SCHEMA IF EXISTS migdsl CASCADE; CREATE SCHEMA migdsl")
+    made.execute(b"CREATE TABLE migdsl.snapshot (migration text, revision text)")
+    assert len(names_taken(made, text)) == 4
+    made.execute(
+        b"INSERT INTO migdsl.snapshot VALUES ('other', 'makes column app.users nick'), ('m', 'makes column app.users nick')"
+    )
+    assert len(names_taken(made, text)) == 3
+    made.execute(b"DROP SCHEMA migdsl CASCADE")
 
 
 def test_a_view_is_no_table(made: psycopg.Connection) -> None:

@@ -18,7 +18,8 @@ LISTS = "SELECT id FROM tenants ORDER BY id"
 
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
-def test_there_and_back(walk: Walk, path: Path):
+def test_there_and_back(walk: Walk, path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.syspath_prepend(str(path.parent))  # an example may bring a Python function along
     text = path.read_text(encoding="utf-8").replace("SELECT id FROM accounts ORDER BY id", LISTS)
     walk(text, ddl(text))
 

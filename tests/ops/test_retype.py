@@ -68,6 +68,31 @@ SHADOWS = {
         "integer",
         "DEFAULT",
     ),
+    # In its old type the default is 1.3, and 'ab': `from` goes over that, and not over what is written.
+    "default that the old type rounds": (
+        "c numeric(4,1) default 1.26",
+        "c numeric(4,1) NOT NULL DEFAULT 1.26",
+        "n",
+        "c integer { from `trunc(c * 10)::integer -- tenths`; back `c / 10.0` }",
+        "integer",
+        "DEFAULT",
+    ),
+    "default that the old type cuts": (
+        "c date default `now()`",
+        "c date NOT NULL DEFAULT now()",
+        "date '2026-01-01' + n",
+        "c timestamp",
+        "timestamp without time zone",
+        "DEFAULT",
+    ),
+    "default of the session's zone": (
+        "c timestamp default `now()`",
+        "c timestamp NOT NULL DEFAULT now()",
+        "timestamp '2026-01-01' + n * interval '1 hour'",
+        "c timestamptz { from `c AT TIME ZONE 'UTC'`; back `c AT TIME ZONE 'UTC'` }",
+        "timestamp with time zone",
+        "DEFAULT",
+    ),
     "array": (
         "c integer[]",
         "c integer[] NOT NULL",
@@ -120,6 +145,28 @@ def test_shadows_of_all_kinds(walk: Walk, kind: str):
             "back cutover": back,
         },
     )
+
+
+# what the default is worth after the swap
+DEFAULTS = {
+    "default": "c = 5",
+    "default of another kind": "c = 1",
+    "default that the old type rounds": "c = 13",
+    "default that the old type cuts": "c = date_trunc('day', c)",
+    "default of the session's zone": "c = (now()::timestamp AT TIME ZONE 'UTC')",
+}
+
+
+@pytest.mark.parametrize("kind", DEFAULTS)
+def test_a_default_is_worth_after_the_swap_what_its_value_before_leads_to(walk: Walk, kind: str):
+    declared, column, value, operation, *_ = SHADOWS[kind]
+    text = mig(ENTITY.format(column=declared, more=""), change(f"retype {operation}", entity="Thing"))
+    story = walk(text, DDL.format(column=column, more="", tenant=T1, value=value), looks=None)
+    _upto(story, "cutover")
+    with story.connection.transaction():
+        story.execute("SET LOCAL timezone = 'Asia/Tokyo'")
+        story.execute(f"INSERT INTO things (id, tenant_id) VALUES (100, '{T1}')")
+        assert story.rows(f"SELECT {DEFAULTS[kind]} FROM things WHERE id = 100") == [(True,)]
 
 
 IN_PLACE = {
@@ -248,6 +295,32 @@ def test_the_way_back_of_the_swap_waits_for_values_that_the_old_type_can_not_hol
     story.execute("UPDATE things SET c = 30 WHERE id = 2")
     story.downgrade()
     assert story.rows("SELECT c FROM things ORDER BY id LIMIT 2") == [(1,), (30,)]
+
+
+@both_versions
+def test_values_that_can_not_be_converted_are_told_beside_those_that_are_there_twice(walk: Walk):
+    text = mig(
+        ENTITY.format(column="c text\n  d text\n  e smallint", more=""),
+        change(
+            "retype c integer { from `c::integer` }",
+            "retype e integer",
+            "unique (tenant_id, d) as things_d_uq",
+            entity="Thing",
+        ),
+    )
+    column = "c text NOT NULL, d text NOT NULL DEFAULT random()::text, e smallint NOT NULL DEFAULT 1"
+    story = walk(text, DDL.format(column=column, more="", tenant=T1, value="n"), looks=None)
+    story.upgrade("m_expand")
+    story.execute("UPDATE things SET c = 'x' WHERE id = 3; UPDATE things SET d = 'same' WHERE id IN (3, 4, 5)")
+    assert story.job("backfills") == 0
+    assert story.job("reconcile") == 1
+    told = f"SELECT violations FROM migdsl.reconciliation WHERE tenant = '{T1}' ORDER BY id DESC LIMIT 1"
+    assert story.rows(told) == [(3,)]
+    story.execute("UPDATE things SET d = id::text")
+    assert story.job("reconcile") == 1
+    assert story.rows(told) == [(1,)]
+    story.execute("UPDATE things SET c = '3' WHERE id = 3")
+    assert story.job("reconcile") == 0
 
 
 def test_values_that_can_not_be_converted_fail_nobody_and_hold_the_swap_up(walk: Walk):

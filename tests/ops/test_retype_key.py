@@ -217,3 +217,39 @@ def test_rows_whose_tenant_is_known_by_way_of_the_key(walk: Walk):
                   JOIN pg_attribute AS a ON (a.attrelid, a.attname) = ('lines'::regclass, 'order_id')"""
     text = mig(entities, change("retype id bigint", entity="Order"))
     walk(text, ddl, looks={"cutover": sees(joined, (9, "bigint")), "back cutover": sees(joined, (9, "integer"))})
+
+
+@both_versions
+def test_a_key_that_is_filled_up_with_blanks(walk: Walk):
+    """A char(n) becomes a text without them, and a text that no char(n) would give stops the way back."""
+    entities = """
+entity Currency in app.currencies {
+  code char(3) key
+  global because "the same for all"
+}
+entity Price in app.prices {
+  id         bigint key
+  tenant_id  uuid tenant
+  currency   char(3) -> Currency.code
+  index (tenant_id, id)
+  index (currency)
+}
+"""
+    ddl = f"""
+CREATE TABLE currencies (code char(3) PRIMARY KEY);
+CREATE TABLE prices (id bigint PRIMARY KEY, tenant_id uuid NOT NULL, currency char(3) NOT NULL REFERENCES currencies);
+CREATE INDEX ON prices (tenant_id, id);
+CREATE INDEX ON prices (currency);
+INSERT INTO currencies VALUES ('EUR'), ('X');
+INSERT INTO prices SELECT n, '{T1}', CASE WHEN n % 2 = 0 THEN 'X' ELSE 'EUR' END FROM generate_series(1, 9) AS n"""
+    new = "SELECT DISTINCT currency || '|' FROM prices WHERE id % 2 = 0"
+
+    def swapped(story: Story) -> None:
+        assert story.rows(new) == [("X|",)]
+        assert story.rows("SELECT code || '|' FROM currencies ORDER BY code") == [("EUR|",), ("X|",)]
+        story.execute("INSERT INTO currencies (code) VALUES ('EURO')")
+        with pytest.raises(CommandError, match="Currency.code has values that character.3. can not hold: 1 rows"):
+            story.downgrade()
+        story.execute("DELETE FROM currencies WHERE code = 'EURO'")
+
+    walk(mig(entities, "change Currency { retype code text }"), ddl, looks={"cutover": swapped})

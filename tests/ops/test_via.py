@@ -168,6 +168,25 @@ drop entity Part after 20d irreversible because "nobody uses it"
     walk(mig(BASKET, LINE, PART, created), DDL)
 
 
+def test_rows_that_point_at_no_row_of_such_a_table_are_counted(walk: Walk):
+    """Of another tenant's rows nothing is known: pointing at one is told as pointing at none."""
+    tag = "entity Tag in app.tags { id bigint key; tenant_id uuid tenant; line_id bigint? }"
+    text = mig(BASKET, LINE, PART, tag, "change Tag { line_id -> Line.id }")
+    ddl = f"""{DDL};
+CREATE TABLE tags (id bigint PRIMARY KEY, tenant_id uuid NOT NULL, line_id bigint);
+INSERT INTO tags SELECT lines.id, tenant_id, lines.id FROM lines JOIN baskets ON baskets.id = basket_id"""
+    story = walk(text, ddl, looks=None)
+    story.upgrade("m_expand")
+    assert story.job("reconcile") == 0
+    theirs = f"SELECT lines.id FROM lines JOIN baskets ON baskets.id = basket_id WHERE tenant_id = '{T2}' LIMIT 1"
+    story.execute(f"UPDATE tags SET line_id = 7777 WHERE id IN (SELECT id FROM tags WHERE tenant_id = '{T1}' LIMIT 3)")
+    story.execute(f"UPDATE tags SET line_id = ({theirs}) WHERE id = (SELECT max(id) FROM tags WHERE tenant_id = '{T1}')")
+    assert story.job("reconcile") == 1
+    told = "SELECT violations FROM migdsl.reconciliation WHERE entity = 'Tag' AND tenant = '{}' ORDER BY id DESC LIMIT 1"
+    assert story.rows(told.format(T1)) == [(4,)]
+    assert story.rows(told.format(T2)) == [(0,)]
+
+
 def test_a_foreign_key_to_a_table_of_tenants(walk: Walk):
     ddl = f"{DDL}; ALTER TABLE lines DROP CONSTRAINT lines_basket_id_fkey"
     text = mig(BASKET, LINE.replace(" -> Basket.id", ""), "change Line { (basket_id) -> Basket (id) }")

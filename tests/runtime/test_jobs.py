@@ -24,7 +24,20 @@ def test_every_statement_of_a_backfill_names_the_tenant(name: str):
         replace(BACKFILL, **{name: sql.replace(PREDICATE, "true")})
 
 
-@pytest.mark.parametrize("name", ["compare_old", "compare_new", "differing_old", "differing_new", "violating"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "next_bound",
+        "compare_old",
+        "compare_new",
+        "differing_old",
+        "differing_new",
+        "violated",
+        "violating",
+        "repair_old",
+        "repair_new",
+    ],
+)
 def test_every_statement_of_a_reconciliation_names_the_tenant(name: str):
     sql = getattr(RECONCILE, name)
     with pytest.raises(ValueError, match=name):

@@ -8,11 +8,12 @@ from functools import partial
 import psycopg
 import pytest
 
+from migdsl.runtime.backfill.lane import run_batch
+from migdsl.runtime.backfill.program import Program
 from migdsl.runtime.database import Database, conninfo_of
 from migdsl.runtime.errors import FenceLostError
 from migdsl.runtime.jobs import Limits, Retry
-from migdsl.runtime.lane import Program, run_batch
-from migdsl.runtime.ledger import Claim, Ledger
+from migdsl.runtime.ledger import Claim, Ledger, Part
 from migdsl.runtime.sql import statement
 from migdsl.runtime.stop import Signals
 from tests.runtime.conftest import Users
@@ -31,8 +32,7 @@ class Worker:
 
     def plan(self, tenant: str) -> None:
         def work(tx):
-            upper = PROGRAM.last_key(tx, tenant)
-            LEDGER.plan(tx, tenant, upper, 0)
+            LEDGER.plan(tx, tenant, [Part(None, PROGRAM.last_key(tx, tenant), 0)])
 
         self.database.perform(work)
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import psycopg
 import pytest
 
-from migdsl.runtime.transitions import INITIAL, STATES, allowed
+from migdsl.runtime.backfill.transitions import INITIAL, STATES, allowed
 from tests.runtime.conftest import ledger_statements
 
 INSERT = "INSERT INTO migdsl.slice (migration, backfill, tenant, state) VALUES ('m', 'b', %s, %s)"

@@ -8,11 +8,15 @@ from pathlib import Path
 
 import pytest
 
-from migdsl.runtime import metrics
-from migdsl.runtime.lane import Batch
-from migdsl.runtime.metrics import METRICS, Sample, render, write_textfile
-from migdsl.runtime.observe import Observer
-from migdsl.runtime.report import Comparison, Report, samples
+from migdsl.runtime.backfill.lane import Batch
+from migdsl.runtime.reconcile.report import Comparison, Report, samples
+from migdsl.runtime.stop import Signals
+from migdsl.runtime.telemetry import metrics
+from migdsl.runtime.telemetry.metrics import METRICS, Sample, render, write_textfile
+from migdsl.runtime.telemetry.observe import Observer
+from migdsl.runtime.telemetry.options import Telemetry
+from migdsl.runtime.telemetry.probe import Facts
+from migdsl.runtime.telemetry.watched import Comparing
 from tests.conftest import needs_tool
 
 HOSTILE = 'a"b\\c\nd{{ $x }}'
@@ -22,6 +26,9 @@ def exported() -> list[Sample]:
     """What both kinds of job export, under a name that needs every escape."""
     observer = Observer(io.StringIO(), HOSTILE, "user.c", "r", planned=100)
     observer.batch("t", Batch(60, 50, False), 0.5, 60)
+    observer.facts = Facts(100, 60, 40, 1, 0, 2, 0.5, 1.5)
+    comparing = Comparing({"migration": HOSTILE, "entity": "User"}, Telemetry(), io.StringIO(), Signals())
+    comparing.progress(1, 4)
     tenant = Comparison(
         tenant="t",
         truth="old",
@@ -34,7 +41,7 @@ def exported() -> list[Sample]:
         missing=3,
         extra=4,
     )
-    return [*observer.samples(), *samples(Report(HOSTILE, "User", (tenant,), 5, 6), 1.5)]
+    return [*observer.samples(), *comparing.samples(), *samples(Report(HOSTILE, "User", (tenant,), 5, 6), 1.5)]
 
 
 def test_names_are_one_of_a_kind_and_follow_the_convention():

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from migdsl.runtime.backfill.pace import BatchSize, backoff, pause_after
 from migdsl.runtime.jobs import Pace, Retry
-from migdsl.runtime.pace import BatchSize, backoff, pause_after
 
 PACE = Pace()
 

@@ -10,7 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from migdsl.runtime import main, reconcile
+from migdsl.runtime import main
+from migdsl.runtime.reconcile.one_tenant import OneTenant
+from migdsl.runtime.reconcile.within import Within
 from tests.runtime.conftest import EXPECTED, Users
 from tests.runtime.samples.reconcile_user import JOB
 
@@ -145,22 +147,25 @@ def test_one_tenant_alone_says_nothing_about_all(filled: Users, tmp_path: Path):
 def test_a_difference_must_be_seen_twice(
     filled: Users, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ):
-    compare, seen = reconcile._Reconciliation._compare, []
+    look = Within.look
+    seen: list[int] = []
 
     def then_it_heals(self, *args):
-        found = compare(self, *args)
-        seen.append(found.mismatched)
+        found = look(self, *args)
+        seen.extend(len(suspect.found) for suspect in found.suspects)
         filled.run(f"UPDATE users SET contact_email = {EXPECTED} WHERE id = 700")
         return found
 
-    monkeypatch.setattr(reconcile._Reconciliation, "_compare", then_it_heals)
+    monkeypatch.setattr(Within, "look", then_it_heals)
     filled.run("UPDATE users SET contact_email = 'in flight' WHERE id = 700")
     assert main(JOB, ["--url", filled.url, "--tenant", tenant_of(filled, 700)]) == 0, capsys.readouterr()
-    assert seen == [1, 0]
-    assert filled.all("SELECT mismatched FROM migdsl.reconciliation") == [(0,)]
+    assert "differed at first and agree now, so they don't count: 1 rows" in capsys.readouterr().out
+    assert seen == [1]
+    assert filled.all("SELECT mismatched, found FROM migdsl.reconciliation") == [(0, {"unsettled": 1})]
 
 
 def test_hashes_that_differ_are_a_difference_though_no_row_does(filled: Users, capsys: pytest.CaptureFixture[str]):
+    assert JOB.compare_old is not None
     job = replace(JOB, compare_old=JOB.compare_old.replace("ROW(t.id, t.contact_email)", "ROW(t.id, t.email)"))
     assert main(job, ["--url", filled.url]) == 1
     assert capsys.readouterr().out.endswith("not clean\n")
@@ -169,14 +174,14 @@ def test_hashes_that_differ_are_a_difference_though_no_row_does(filled: Users, c
 def test_a_job_that_was_stopped_has_proved_nothing(
     filled: Users, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ):
-    compare = reconcile._Reconciliation._compare
+    compare = OneTenant.compare
 
     def then_sigterm(self, *args):
         found = compare(self, *args)
         os.kill(os.getpid(), signal.SIGTERM)
         return found
 
-    monkeypatch.setattr(reconcile._Reconciliation, "_compare", then_sigterm)
+    monkeypatch.setattr(OneTenant, "compare", then_sigterm)
     assert main(JOB, ["--url", filled.url]) == 1
     assert "stopped" in capsys.readouterr().err
     assert filled.one("SELECT count(*) FROM migdsl.reconciliation") == 1

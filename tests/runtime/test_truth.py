@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from migdsl.runtime.truth import Stages
+from migdsl.runtime.reconcile.truth import Stages
 
 
 @pytest.mark.parametrize(

@@ -30,6 +30,7 @@ def all_codes() -> Mapping[str, Code]:
     """All codes by id, in the order of their ids; read-only. A code defined twice is a ValueError."""
     # Imported here because a command that reports nothing needs none of the prose.
     from migdsl.diagnostics.catalog import (
+        carrying,
         completeness,
         names,
         operations,
@@ -42,7 +43,7 @@ def all_codes() -> Mapping[str, Code]:
     )
 
     table: dict[str, Code] = {}
-    families = (syntax, names, sql, tenancy, unsafe, operations, rollout, completeness, output)
+    families = (syntax, names, sql, tenancy, unsafe, operations, carrying, rollout, completeness, output)
     for code in (code for family in families for code in family.CODES):
         if code.id in table:
             raise ValueError(f"{code.id} is defined twice")

@@ -29,7 +29,7 @@ migration users_email {
         severity=Severity.ERROR,
         title="this migration changes nothing",
         why="""\
-There is a migration but no operation in it: no `change`, or only empty ones. A plan without \
+There is a migration but no operation in it: no `change` but empty ones, no `create`, no `drop entity`. A plan without \
 a step, with a flag and alerts for it, would look like work that has been done. Say what shall change.""",
         bad="""\
 migration users_email { ticket "MIG-77" }

@@ -158,4 +158,22 @@ database app { engine postgresql 15; url env DATABASE_URL }""",
 database app { engine postgresql 14; url env DATABASE_URL }""",
         fix="none",
     ),
+    Code(
+        id="MIG737",
+        severity=Severity.ERROR,
+        title="a name that the migration gives is taken in the database",
+        why="""\
+A column, a constraint or an index that the file doesn't declare has the name of one that the migration would make. Taken \
+for the new one, it would be adopted as it is, and its data dropped on the way back: so the revision refuses to run, before \
+anything has changed. `check --against` asks the same question earlier. What the migration itself has made, in a run that \
+was broken off, is no hindrance: the ledger knows it.""",
+        bad="""\
+# the database has a column users.nickname, which nobody declared
+entity User in app.users { id bigint key; tenant_id uuid tenant }
+change User { add nickname text? }""",
+        good="""\
+entity User in app.users { id bigint key; tenant_id uuid tenant; nickname text? }
+change User { default nickname "none" }""",
+        fix="none",
+    ),
 )

@@ -62,7 +62,9 @@ entity User in app.public.users { id bigint key; tenant_id uuid tenant }""",
         why="""\
 Two things of one kind can't have one name: two entities, two databases, two columns of an entity, two flags. The \
 message shows both places. Things of different kinds may share a name; a database and a flag both called `orders` are \
-fine.""",
+fine. Constraints share their table's names, and indexes their schema's, whether the file gives the name or PostgreSQL \
+does (`users_org_id_fkey`). Where one takes the place of another, `drop` the other in the same change: both stand until \
+contract, and then the new one gets the name.""",
         bad="""\
 entity User in app.users {
   id    bigint key

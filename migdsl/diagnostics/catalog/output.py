@@ -166,7 +166,7 @@ change User {
   add contact_email varchar(320) pii { from `coalesce(email, username)` }
 }""",
         good="""\
-# staging was downgraded first: alembic downgrade base
+# staging was downgraded first: alembic downgrade users_email_expand@base
 change User {
   add contact_email varchar(320) pii { from `coalesce(email, username)` }
 }""",

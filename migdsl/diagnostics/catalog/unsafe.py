@@ -13,7 +13,8 @@ CODES: tuple[Code, ...] = (
         why="""\
 The column may not be NULL, and the table has rows that have no value for it. PostgreSQL would refuse it, and so \
 would every insert of the code that runs now and doesn't know the column. Say how the value is computed from what is \
-there (`from`), give it a constant `default`, or let it be NULL with `?`.""",
+there (`from`), give it a constant `default`, or let it be NULL with `?`. A `from` that is surely NULL where a nullable column \
+is (the column itself, `lower(email)`) gives such rows none either: `coalesce` says what they get.""",
         bad="""\
 change User {
   add contact_email text pii
@@ -66,7 +67,8 @@ change User {
         why="""\
 Each operation has its own trigger, batches and way back for a column. With two of them on one column each would undo \
 what the other wrote, and the result would depend on which trigger comes first. Say it in one operation, or in two \
-migrations, the second after the first is finished.""",
+migrations, the second after the first is finished. A `default` is said of rows to come alone: it may stand beside \
+`require`, `optional`, `drop`, `split` and `merge`.""",
         bad="""\
 change User {
   add contact_email varchar(320)? pii {

@@ -14,7 +14,7 @@ def check(module: CheckedModule) -> Iterator[Diagnostic]:
     """A `back` without a `from`, into a column that `from` doesn't read, or of NULLs into a column that is NOT NULL."""
     for change in module.changes:
         for operation in change.operations:
-            if isinstance(operation, AddColumn):
+            if isinstance(operation, AddColumn) and operation.python is None:
                 yield from _unseen(change, operation)
                 yield from _null_into_required(change, operation)
 

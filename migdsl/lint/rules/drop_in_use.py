@@ -39,6 +39,8 @@ def _uses(change: Change, name: str) -> Iterator[tuple[Span, str]]:
         yield table.span, "is part of the key"
     gone = {id(found) for found in _going(change)}
     for constraint in table.constraints:
+        if constraint.kind == "generated" and constraint.name in _dropped(change):
+            continue  # it goes first
         if id(constraint) not in gone and constraint.kind != "key" and name in constraint.uses:
             what = {"unique": "a unique constraint", "generated": f"the generated column `{constraint.name}`"}
             yield constraint.span, f"{what.get(constraint.kind, f'this {constraint.kind}')} uses it"
@@ -67,6 +69,10 @@ def _going(change: Change) -> Iterator[Constraint]:
             yield operation.replaces
 
 
+def _dropped(change: Change) -> frozenset[str]:
+    return frozenset(o.column.name for o in change.operations if isinstance(o, DropColumn))
+
+
 def _diagnostic(change: Change, operation: DropColumn, uses: list[tuple[Span, str]]) -> Diagnostic:
     name = operation.column.name
     return Diagnostic(
@@ -76,5 +82,12 @@ def _diagnostic(change: Change, operation: DropColumn, uses: list[tuple[Span, st
         Label(operation.span, "dropped here"),
         tuple(Label(span, text) for span, text in uses),
         body="PostgreSQL would take indexes and constraints along without a word, and refuse for the key.",
-        help="drop what uses the column too, here or in an earlier migration: drop index …, drop constraint …",
+        help="drop what uses the column too, here or in an earlier migration: " + _ways(change, name),
     )
+
+
+def _ways(change: Change, name: str) -> str:
+    """How each kind of what uses it is dropped."""
+    reading = (c for c in change.table.constraints if c.kind == "generated" and name in c.uses)
+    columns = [f'drop {c.columns[0]} irreversible because "…"' for c in reading if c.name not in _dropped(change)]
+    return ", ".join(["drop index …", "drop constraint …", *columns])

@@ -15,7 +15,7 @@ def check(module: CheckedModule) -> Iterator[Diagnostic]:
     """A new column with a `from`, one of its inputs, or a target of its `back`, of a type like json or xml."""
     for change in module.changes:
         for operation in change.operations:
-            if isinstance(operation, AddColumn) and operation.source is not None:
+            if isinstance(operation, AddColumn) and operation.filled:
                 yield from _columns(change, operation)
             elif isinstance(operation, CreateTable):
                 yield from (found for source in operation.sources for found in _carried(operation.table, source))
@@ -30,8 +30,8 @@ def _carried(table: Table, source: Source) -> Iterator[Diagnostic]:
 
 
 def _columns(change: Change, operation: AddColumn) -> Iterator[Diagnostic]:
-    assert operation.source is not None
-    names = sorted(operation.source.names() | {b.column for b in operation.backs})
+    read = operation.source.names() if operation.source else frozenset()
+    names = sorted(read | {b.column for b in operation.backs})
     columns: list[Column] = [operation.column, *(c for n in names if (c := change.table.column(n)))]
     for column in columns:
         if not column.type.comparable:

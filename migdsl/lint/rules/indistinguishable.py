@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from migdsl.diagnostics import Diagnostic, Fix, Label, Severity, fixes
+from migdsl.dialect.names import quote
 from migdsl.dialect.nulls import surely_null
 from migdsl.dialect.sql import Expression
-from migdsl.semantics.model import AddColumn, Change, CheckedModule
+from migdsl.semantics.model import AddColumn, Change, CheckedModule, SetDefault
+from migdsl.source import Span
 
 
 def check(module: CheckedModule) -> Iterator[Diagnostic]:
@@ -22,19 +24,9 @@ def _pair(change: Change, operation: AddColumn) -> Iterator[Diagnostic]:
     assert operation.source is not None
     new = operation.column.name
     for back in operation.backs:
-        old = change.table.column(back.column)
-        if old is not None and old.default is not None:
-            yield Diagnostic(
-                "MIG405",
-                Severity.ERROR,
-                f"an explicit NULL in `{new}` can't be told from silence",
-                Label(operation.column.span, "may be NULL"),
-                (Label(old.span, f"has a default, so an INSERT that leaves `{old.name}` out is not NULL"),),
-                body="The trigger would take the old column's default for old code's value, and write it over the NULL "
-                "that new code meant.",
-                help=f"make `{new}` NOT NULL, or drop the default of `{old.name}` first",
-                fix=_required(operation),
-            )
+        default = _default(change, back.column)
+        if default is not None:
+            yield _defaulted(change, operation, back.column, default)
             return
     nulls = {b.column for b in operation.backs if _null(change, b.expression, {new})}
     if not _null(change, operation.source, nulls):
@@ -48,6 +40,33 @@ def _pair(change: Change, operation: AddColumn) -> Iterator[Diagnostic]:
             help=f"make `{new}` NOT NULL, or write `from` so that NULL gives NULL",
             fix=_required(operation),
         )
+
+
+def _defaulted(change: Change, operation: AddColumn, old: str, default: Span) -> Diagnostic:
+    new = operation.column.name
+    way = f"say `drop default {quote(old)}` {'in an earlier migration' if operation.like else 'here too'}"
+    if any(o.span == default for o in change.operations):
+        way = "leave the default to a later migration"
+    return Diagnostic(
+        "MIG405",
+        Severity.ERROR,
+        f"an explicit NULL in `{new}` can't be told from silence",
+        Label(operation.column.span, "may be NULL"),
+        (Label(default, f"has a default, so an INSERT that leaves `{old}` out is not NULL"),),
+        body="The trigger would take the old column's default for old code's value, and write it over the NULL "
+        "that new code meant.",
+        help=f"make `{new}` NOT NULL, or {way}",
+        fix=_required(operation),
+    )
+
+
+def _default(change: Change, name: str) -> Span | None:
+    """Where an old column has its default from, while the migration is on its way."""
+    for operation in change.operations:
+        if isinstance(operation, SetDefault) and operation.column.name == name:
+            return operation.span if operation.default is not None else None
+    column = change.table.column(name)
+    return column.span if column is not None and column.default is not None else None
 
 
 def _required(operation: AddColumn) -> Fix | None:

@@ -1,48 +1,92 @@
-"""MIG104: a new constraint would have the name of one that is there, so that its index would count as built."""
+"""MIG104: a new constraint would have the name of one that is there: it would never be built, or the other one would go."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 from migdsl.diagnostics import Diagnostic, Label, Severity
-from migdsl.ops import names
-from migdsl.semantics.model import AddColumn, CheckedModule, Constraint, Table, UniqueSet
+from migdsl.semantics.model import AddColumn, AddConstraint, Change, CheckedModule, Constraint, CreateTable, Table
+from migdsl.semantics.phrases import called
+from migdsl.semantics.succession import predecessor
 from migdsl.source import Span
+
+Place = tuple[str, ...]
+_RELATIONS = frozenset(["unique", "index", "exclude"])  # their names are their schema's, and tables' too
+_CONSTRAINTS = frozenset(["unique", "check", "reference", "exclude"])  # theirs are their table's
 
 
 def check(module: CheckedModule) -> Iterator[Diagnostic]:
-    """Indexes share their schema's names with each other, and with tables."""
-    taken: dict[tuple[str, str, str], Span] = {}
+    """Names of what comes, against all that is declared or comes before it."""
+    taken: dict[Place, Span] = {}
     for table in module.every:
         taken.setdefault((table.database, table.schema, table.name), table.span)
+    for table in module.tables:
         for constraint in table.constraints:
-            name = _name(table, constraint)
-            if name is not None:
-                taken.setdefault((table.database, table.schema, name), constraint.span)
-    for table, unique in _added(module):
-        name = unique.name or names.unique(table, unique.columns)
-        first = taken.setdefault((table.database, table.schema, name), unique.span)
-        if first != unique.span:
-            yield Diagnostic(
-                "MIG104",
-                Severity.ERROR,
-                f"the name `{name}` is taken",
-                Label(unique.span, "would be called so"),
-                (Label(first, "called so already"),),
-                body="An index is built only where none of its name is there: this one would never be.",
-                help=f"leave one of the two out, or name it: unique ({', '.join(unique.columns)}) as {name[:56]}_new",
-            )
-
-
-def _added(module: CheckedModule) -> Iterator[tuple[Table, UniqueSet]]:
+            if _is_known(constraint):
+                for place in _places(table, constraint):
+                    taken.setdefault(place, constraint.span)
     for change in module.changes:
-        for operation in change.operations:
-            if isinstance(operation, AddColumn):
-                yield from ((change.table, unique) for unique in operation.uniques)
+        for constraint in _added(change):
+            yield from _taken(taken, change, constraint)
 
 
-def _name(table: Table, constraint: Constraint) -> str | None:
-    """What a declared constraint's index is called: as it says, or as PostgreSQL calls one."""
-    if constraint.name is None and constraint.kind == "unique":
-        return names.unique(table, constraint.columns)
-    return constraint.name if constraint.kind in ("unique", "index") else None
+def _taken(taken: dict[Place, Span], change: Change, constraint: Constraint) -> Iterator[Diagnostic]:
+    table, first = change.table, None
+    for place in _places(table, constraint):
+        found = taken.setdefault(place, constraint.span)
+        first = found if found != constraint.span else first
+    if first is not None:
+        # Only what is an operation of its own can take a place; a column's `unique` is built with the column.
+        able = any(isinstance(o, AddConstraint) and o.constraint is constraint for o in change.operations)
+        standing = next((c for c in table.constraints if able and c.span == first), None)
+        yield _diagnostic(called(table, constraint), constraint, first, standing)
+
+
+def _diagnostic(name: str, constraint: Constraint, first: Span, standing: Constraint | None) -> Diagnostic:
+    index = constraint.kind in _RELATIONS
+    body = "An index is built only where none of its name is there: this one would never be."
+    if not index:
+        body = "A table can't have two constraints of one name."
+    said = f"unique ({', '.join(constraint.columns)})" if constraint.kind == "unique" else "…"
+    drop = "index" if standing is not None and standing.kind == "index" else "constraint"
+    instead = f"; or `drop {drop} {name}` in the same change, if it takes the other's place"
+    return Diagnostic(
+        "MIG104",
+        Severity.ERROR,
+        f"the name `{name}` is taken",
+        Label(constraint.span, "would be called so"),
+        (Label(first, "called so already"),),
+        body=body,
+        help=f"give it another name: {said} as {name[:56]}_new{instead if standing is not None else ''}",
+    )
+
+
+def _added(change: Change) -> Iterator[Constraint]:
+    """What comes; what takes the place, and the name, of one that goes is built beside it."""
+    for operation in change.operations:
+        if isinstance(operation, AddColumn):
+            for unique in operation.uniques:
+                yield Constraint("unique", unique.columns, frozenset(unique.columns), unique.name, unique.span)
+        elif isinstance(operation, AddConstraint):
+            if operation.replaces is None and predecessor(change, operation) is None:
+                yield operation.constraint
+        elif isinstance(operation, CreateTable):
+            yield from operation.table.constraints
+
+
+def _places(table: Table, constraint: Constraint) -> Iterator[Place]:
+    name = called(table, constraint)
+    if constraint.kind in _RELATIONS:
+        yield table.database, table.schema, name
+    if constraint.kind in _CONSTRAINTS:
+        yield table.database, table.schema, table.name, name
+
+
+def _is_known(constraint: Constraint) -> bool:
+    """Whether the database calls it as we would, where the file gives no name: it numbers names, and goes by expressions."""
+    if constraint.name is not None or constraint.kind in ("unique", "reference"):
+        return True
+    if constraint.index is not None:
+        plain = all(part.column for part in constraint.index.parts) and not constraint.index.include
+        return plain and constraint.uses == frozenset(constraint.columns)
+    return constraint.kind == "check" and len(constraint.uses) == 1

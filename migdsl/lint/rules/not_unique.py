@@ -27,7 +27,7 @@ def check(module: CheckedModule) -> Iterator[Diagnostic]:
         for operation in change.operations:
             if isinstance(operation, RequireColumn):
                 yield from _filled_alike(change, operation)
-            if isinstance(operation, AddConstraint) and operation.constraint.kind == "unique":
+            if isinstance(operation, AddConstraint) and _apart(operation.constraint):
                 yield from _added_alike(change, operation)
             if isinstance(operation, AddColumn):
                 for unique in operation.uniques:
@@ -62,8 +62,9 @@ def _reason(change: Change, operation: AddColumn, unique: UniqueSet) -> str:
 
 
 def _added_alike(change: Change, operation: AddConstraint) -> Iterator[Diagnostic]:
-    if _same_in_all(change, operation.constraint.columns, _alike(change)):
-        title = f"`{', '.join(operation.constraint.columns)}` can't be made unique here"
+    columns = _apart(operation.constraint)
+    if _same_in_all(change, columns, _alike(change)):
+        title = f"`{', '.join(columns)}` can't be made unique here"
         yield Diagnostic("MIG409", Severity.ERROR, title, Label(operation.span, _SAME), help=_WAY_OUT)
 
 
@@ -91,7 +92,7 @@ def _filled_alike(change: Change, operation: RequireColumn) -> Iterator[Diagnost
     if operation.source is None or operation.source.names():
         return
     for unique in _uniques(change):
-        if _same_in_all(change, unique.columns, {operation.column.name}):
+        if _same_in_all(change, _apart(unique), {operation.column.name}):
             yield Diagnostic(
                 "MIG409",
                 Severity.ERROR,
@@ -104,7 +105,13 @@ def _filled_alike(change: Change, operation: RequireColumn) -> Iterator[Diagnost
 
 def _uniques(change: Change) -> Iterator[Constraint]:
     gone = {id(o.constraint) for o in change.operations if isinstance(o, DropConstraint)}
-    yield from (c for c in change.table.constraints if c.kind == "unique" and id(c) not in gone)
-    yield from (
-        o.constraint for o in change.operations if isinstance(o, AddConstraint) and o.constraint.kind == "unique"
-    )
+    yield from (c for c in change.table.constraints if _apart(c) and id(c) not in gone)
+    yield from (o.constraint for o in change.operations if isinstance(o, AddConstraint) and _apart(o.constraint))
+
+
+def _apart(constraint: Constraint) -> tuple[str, ...]:
+    """The columns that keep rows apart, where nothing but columns does."""
+    if constraint.index is not None:
+        columns = tuple(p.column for p in constraint.index.parts if p.column)
+        return columns if constraint.index.unique and len(columns) == len(constraint.index.parts) else ()
+    return constraint.columns if constraint.kind == "unique" else ()

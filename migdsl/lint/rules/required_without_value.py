@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from migdsl.diagnostics import Diagnostic, Fix, Label, Severity, fixes
-from migdsl.semantics.model import AddColumn, CheckedModule, Column, RequireColumn
+from migdsl.dialect.nulls import surely_null
+from migdsl.semantics.model import AddColumn, Change, CheckedModule, Column, RequireColumn
 from migdsl.source import Span
 
 
 def check(module: CheckedModule) -> Iterator[Diagnostic]:
-    """An `add` of a NOT NULL column, or a `require`, that says nothing of existing rows; one of a new table that is filled."""
+    """An `add` of a NOT NULL column, or a `require`, that says nothing of existing rows, or gives some of them NULL.
+
+    Likewise a column of a new table that is filled.
+    """
     yield from _of_new_tables(module)
     for change in module.changes:
         for operation in change.operations:
@@ -28,7 +32,10 @@ def check(module: CheckedModule) -> Iterator[Diagnostic]:
                     f"or make it nullable: {operation.column.type.sql}?",
                     fix=_nullable(operation.column),
                 )
-            if isinstance(operation, RequireColumn) and operation.source is None and operation.complies is None:
+            null = _null_for(change, operation)
+            if null is not None:
+                yield _without_value_where(change, operation, null)
+            if isinstance(operation, RequireColumn) and not operation.filled and operation.complies is None:
                 yield Diagnostic(
                     "MIG401",
                     Severity.ERROR,
@@ -38,6 +45,37 @@ def check(module: CheckedModule) -> Iterator[Diagnostic]:
                     f"or, where no row has a NULL and no code writes one: require {operation.column.name} "
                     '{ complies because "…" }',
                 )
+
+
+def _null_for(change: Change, operation: AddColumn | RequireColumn) -> Column | None:
+    """A column that may be NULL, and surely makes the value NULL where it is."""
+    if operation.source is None or operation.complies is not None:
+        return None
+    if operation.column.nullable and isinstance(operation, AddColumn):
+        return None
+    tree = operation.source.tree
+    # What another operation fills is there by then: the trigger computes the value from that.
+    required = {o.column.name for o in change.operations if isinstance(o, RequireColumn) and o is not operation}
+    read = (change.table.column(name) for name in sorted(operation.source.names() - required))
+    return next((c for c in read if c and c.nullable and surely_null(tree, c.name.__eq__)), None)
+
+
+def _without_value_where(change: Change, operation: AddColumn | RequireColumn, column: Column) -> Diagnostic:
+    name, source = operation.column.name, operation.source
+    assert source is not None
+    added = isinstance(operation, AddColumn)
+    keep = f"; or make it nullable: {operation.column.type.sql}?" if added else ""
+    return Diagnostic(
+        "MIG401",
+        Severity.ERROR,
+        f"`{change.table.entity}.{name}` is required, and rows without `{column.name}` get no value for it",
+        Label(operation.column.span if added else operation.span, f"`from` gives NULL where `{column.name}` is NULL"),
+        (Label(column.span, "may be NULL"),),
+        body="No batch could fill such a row, old code goes on writing them, and enforce would wait for ever.",
+        help=f"say what such a row gets: from `coalesce({source.text.strip()}, …)`{keep}; or, where no row has a NULL there "
+        'and no code writes one: complies because "…"',
+        fix=_nullable(operation.column) if added else None,
+    )
 
 
 def _of_new_tables(module: CheckedModule) -> Iterator[Diagnostic]:
@@ -73,4 +111,4 @@ def _nullable(column: Column) -> Fix | None:
 
 
 def _lacks_value(operation: AddColumn) -> bool:
-    return not operation.column.nullable and operation.source is None and operation.column.default is None
+    return not operation.column.nullable and not operation.filled and operation.column.default is None

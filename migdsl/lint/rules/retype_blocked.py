@@ -76,6 +76,9 @@ def _of_table(change: Change, operation: RetypeColumn) -> Iterator[Reason]:
         if found.kind == "exclude":
             help_ = "drop the exclusion first, and make it again afterwards, in a new table"
             yield "an exclusion can't be built beside another", found.span, "stands on it", help_
+        if found.index is not None and not operation.in_place and any(p.operators for p in found.index.parts):
+            help_ = "drop the index in a migration of its own, and make it again afterwards"
+            yield "an index on it has an operator class, which belongs to a type", found.span, "has one", help_
 
 
 def _of_neighbours(change: Change, operation: RetypeColumn) -> Iterator[Reason]:
@@ -95,7 +98,7 @@ def _of_neighbours(change: Change, operation: RetypeColumn) -> Iterator[Reason]:
 
 
 def _fills(other: Operation) -> bool:
-    filled = isinstance(other, AddColumn | RequireColumn) and other.source is not None
+    filled = isinstance(other, AddColumn | RequireColumn) and other.filled
     return filled or (isinstance(other, DropColumn) and other.back is not None)
 
 

@@ -6,22 +6,27 @@ from collections.abc import Iterator
 
 from migdsl.diagnostics import Diagnostic, Label, Severity
 from migdsl.dialect.names import quote
-from migdsl.dialect.types import SqlType, lossless
+from migdsl.dialect.types import SqlType
+from migdsl.lint.rules.retype_key import known_by, risky
 from migdsl.semantics.model import CheckedModule, RetypeColumn
+from migdsl.semantics.retypes import references
 
 _TIMES = {"timestamp", "timestamp with time zone"}
 
 
 def check(module: CheckedModule) -> Iterator[Diagnostic]:
     """Every `retype` without a `from`, where not each value has one, and only one, of the new type."""
-    for change in module.changes:
-        for operation in change.operations:
-            if isinstance(operation, RetypeColumn) and operation.plain and _risky(operation):
-                yield _diagnostic(change.table.entity, operation)
-
-
-def _risky(operation: RetypeColumn) -> bool:
-    return not lossless(operation.column.type, operation.to.type)
+    found = [
+        (change, operation)
+        for change in module.changes
+        for operation in change.operations
+        if isinstance(operation, RetypeColumn) and operation.plain and risky(operation)
+    ]
+    declared = tuple(references(module.tables)) if found else ()
+    for change, operation in found:
+        # What rows are known by can't be computed either, of which another rule tells.
+        if known_by(change, operation, declared) is None:
+            yield _diagnostic(change.table.entity, operation)
 
 
 def _diagnostic(entity: str, operation: RetypeColumn) -> Diagnostic:

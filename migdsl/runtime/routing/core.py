@@ -8,7 +8,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from migdsl.runtime.metrics import Sample
 from migdsl.runtime.routing import meters as m
 from migdsl.runtime.routing.errors import StageUnknownError, named
 from migdsl.runtime.routing.fallback import Fallback
@@ -18,6 +17,7 @@ from migdsl.runtime.routing.repair import Failure
 from migdsl.runtime.routing.sql import fields
 from migdsl.runtime.routing.stages import POLICIES, Policy, Side, Stage, is_stage
 from migdsl.runtime.routing.standing import Pace, Standings
+from migdsl.runtime.telemetry.metrics import Sample
 
 _LOG: Final = logging.getLogger("migdsl.routing")
 _QUIET_S: Final = 1.0
@@ -88,6 +88,12 @@ class Core:
         text, said = key_text(key), named(error)
         self.log(logging.WARNING, "second_write_failed", tenant=tenant, key=text, side=side, error=said)
         return Failure(self.migration, tenant, text, side, policy.stage, said)
+
+    def unsettled(self, tenant: str, policy: Policy, side: Side, key: Key, error: BaseException) -> Failure:
+        """An authoritative write that failed and may be there all the same, while `side` wasn't written."""
+        text, said = key_text(key), named(error)
+        self.log(logging.WARNING, "first_write_unknown", tenant=tenant, key=text, side=side, error=said)
+        return Failure(self.migration, tenant, text, side, policy.stage, f"unknown {said}")
 
     def recorded(self, outcome: str) -> None:
         """A failure is written down; `outcome` is `recorded`, or `spilled` where the recorder failed."""

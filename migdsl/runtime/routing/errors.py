@@ -17,8 +17,24 @@ class StageUnknownError(RoutingError):
         )
 
 
+def settled(error: BaseException) -> bool:
+    """Whether a database said, with an SQLSTATE, that what failed is undone. A lost connection (08), a server that ends
+    (57P) and a completion that is unknown (40003) don't say it, and nor does any other error."""
+    state = _state(error)
+    return state is not None and not state.startswith(("08", "57P")) and state != "40003"
+
+
 def named(error: BaseException) -> str:
     """Class and SQLSTATE, such as `UniqueViolation 23505`: messages of databases quote rows."""
-    cause = getattr(error, "orig", None) or error
+    cause, state = _cause(error), _state(error)
+    return type(cause).__name__ + (f" {state}" if state is not None else "")
+
+
+def _cause(error: BaseException) -> object:
+    return getattr(error, "orig", None) or error
+
+
+def _state(error: BaseException) -> str | None:
+    cause = _cause(error)
     state = getattr(cause, "sqlstate", None) or getattr(cause, "pgcode", None)
-    return type(cause).__name__ + (f" {state}" if isinstance(state, str) else "")
+    return state if isinstance(state, str) else None

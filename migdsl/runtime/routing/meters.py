@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import Final
 
-from migdsl.runtime.metrics import MetricSpec, Sample, render
+from migdsl.runtime.telemetry.metrics import MetricSpec, Sample, render
 
 _MIGRATION: Final = ("migration",)
 

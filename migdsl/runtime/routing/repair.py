@@ -27,6 +27,7 @@ _RECORD: Final = (
 _OPEN: Final = """
 SELECT r.id, r.subject FROM migdsl.event AS r
  WHERE r.migration = %(migration)s AND r.kind = 'repair'
+   AND r.id > coalesce((SELECT max(l.id) FROM migdsl.event AS l WHERE l.migration = %(migration)s AND l.kind = 'left'), 0)
    AND NOT EXISTS (SELECT FROM migdsl.event AS d
                     WHERE d.migration = r.migration AND d.kind = 'repaired' AND d.subject = r.subject
                       AND d.value = r.id::text)
@@ -73,7 +74,8 @@ class LedgerRecorder:
     """Records failures in the ledger's append-only `migdsl.event`, as kind `repair`.
 
     On the request's connection the line commits with the authoritative write, or not at all. Without one (the two
-    sides are in two databases) `connect` or `connect_async` gives a connection, which commits at its end.
+    sides are in two databases), and where that one is broken, `connect` or `connect_async` gives a connection, which
+    commits at its end.
     """
 
     def __init__(
@@ -88,8 +90,13 @@ class LedgerRecorder:
         """Raises RoutingError without a connection, and what the database says."""
         values = {"migration": failure.migration, "subject": failure.subject, "value": _cause(failure)}
         if on is not None:
-            sql.execute(on, _RECORD, values)
-            return
+            try:
+                sql.execute(on, _RECORD, values)
+            except Exception:
+                if self._connect is None or not sql.broken(on):
+                    raise
+            else:
+                return
         if self._connect is None:
             raise RoutingError("LedgerRecorder needs connect=, since this write has no connection (`at(…, on=…)`)")
         with self._connect() as connection:
@@ -99,8 +106,13 @@ class LedgerRecorder:
         """Raises RoutingError without a connection, and what the database says."""
         values = {"migration": failure.migration, "subject": failure.subject, "value": _cause(failure)}
         if on is not None:
-            await sql.execute_async(on, _RECORD, values)
-            return
+            try:
+                await sql.execute_async(on, _RECORD, values)
+            except Exception:
+                if self._connect_async is None or not sql.broken(on):
+                    raise
+            else:
+                return
         if self._connect_async is None:
             raise RoutingError("LedgerRecorder needs connect_async=, since this write has no connection")
         async with self._connect_async() as connection:

@@ -12,7 +12,7 @@ from typing import Any, ParamSpec, TypeVar
 from migdsl.runtime.routing import decorators, pins, sql
 from migdsl.runtime.routing.compare import Equal, Pair, Shadow
 from migdsl.runtime.routing.core import Clock, Core
-from migdsl.runtime.routing.errors import named
+from migdsl.runtime.routing.errors import named, settled
 from migdsl.runtime.routing.fallback import Fallback
 from migdsl.runtime.routing.flags import Flags
 from migdsl.runtime.routing.mask import Key, Mask, key_text, lock_name
@@ -190,8 +190,8 @@ class At:
         sides = {"old": old, "new": new}
         try:
             result = self._call(sides[first])
-        except Exception:
-            self.migration.core.failed(self.policy, first, "write")
+        except BaseException as error:
+            self._first_failed(first, seconds, key, error)
             raise
         self.migration.core.wrote(self.policy, first, "first")
         for side in seconds:
@@ -203,6 +203,15 @@ class At:
         going to rest on; `write` calls it too."""
         if self.migration.lock is not None:
             self.migration.lock(self.on, lock_name(self.migration.core.migration, self.tenant, key_text(key)))
+
+    def _first_failed(self, first: Side, seconds: list[Side], key: Key, error: BaseException) -> None:
+        core = self.migration.core
+        if isinstance(error, Exception):
+            core.failed(self.policy, first, "write")
+        # Without a transaction for both sides the write may be there although its answer is lost.
+        if self.on is None and not settled(error):
+            for side in seconds:
+                self._record(core.unsettled(self.tenant, self.policy, side, key, error))
 
     def _second(self, side: Side, run: Callable[..., object], key: Key) -> None:
         try:

@@ -13,7 +13,7 @@ from typing import Any, ParamSpec, TypeVar
 from migdsl.runtime.routing import decorators, pins, sql
 from migdsl.runtime.routing.compare import Equal, Pair, Shadow
 from migdsl.runtime.routing.core import Clock, Core
-from migdsl.runtime.routing.errors import named
+from migdsl.runtime.routing.errors import named, settled
 from migdsl.runtime.routing.fallback import Fallback
 from migdsl.runtime.routing.flags import AsyncFlags
 from migdsl.runtime.routing.mask import Key, Mask, key_text, lock_name
@@ -182,8 +182,8 @@ class AsyncAt:
         sides = {"old": old, "new": new}
         try:
             result = await self._call(sides[first])
-        except Exception:
-            self.migration.core.failed(self.policy, first, "write")
+        except BaseException as error:
+            await self._first_failed(first, seconds, key, error)
             raise
         self.migration.core.wrote(self.policy, first, "first")
         for side in seconds:
@@ -195,6 +195,15 @@ class AsyncAt:
         if self.migration.lock is not None:
             name = lock_name(self.migration.core.migration, self.tenant, key_text(key))
             await self.migration.lock(self.on, name)
+
+    async def _first_failed(self, first: Side, seconds: list[Side], key: Key, error: BaseException) -> None:
+        core = self.migration.core
+        if isinstance(error, Exception):
+            core.failed(self.policy, first, "write")
+        # Without a transaction for both sides the write may be there although its answer is lost.
+        if self.on is None and not settled(error):
+            for side in seconds:
+                await asyncio.shield(self._record(core.unsettled(self.tenant, self.policy, side, key, error)))
 
     async def _second(self, side: Side, run: Callable[..., Awaitable[object]], key: Key) -> None:
         try:

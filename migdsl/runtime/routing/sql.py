@@ -9,8 +9,8 @@ from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AbstractContextManager, nullcontext
 from typing import Any, Final
 
-from migdsl.runtime.logline import plain
 from migdsl.runtime.routing.errors import RoutingError
+from migdsl.runtime.telemetry.logline import plain
 
 # One number for all locks of the router, beside which the hash of the name stands.
 _LOCK: Final = "SELECT pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtextextended(%(name)s, 77))"
@@ -39,8 +39,15 @@ def rows(on: Any, statement: str, values: Mapping[str, object]) -> list[Sequence
     return list(execute(on, statement, values).fetchall())
 
 
+def broken(on: Any) -> bool:
+    """Whether a connection of psycopg or SQLAlchemy is lost; of a session it isn't known."""
+    return bool(getattr(on, "broken", False) or getattr(on, "closed", False) or getattr(on, "invalidated", False))
+
+
 def guard(on: Any) -> AbstractContextManager[Any]:
     """A savepoint around a second write: its failure must not take the request's transaction with it."""
+    if broken(on):
+        return nullcontext()
     if hasattr(on, "begin_nested"):
         return on.begin_nested()  # type: ignore[no-any-return]
     return on.transaction() if hasattr(on, "transaction") else nullcontext()
@@ -48,6 +55,8 @@ def guard(on: Any) -> AbstractContextManager[Any]:
 
 def guard_async(on: Any) -> AbstractAsyncContextManager[Any]:
     """The same for asyncio."""
+    if broken(on):
+        return nullcontext()
     if hasattr(on, "begin_nested"):
         return on.begin_nested()  # type: ignore[no-any-return]
     return on.transaction() if hasattr(on, "transaction") else nullcontext()

@@ -63,16 +63,22 @@ class Unique(Value):
 
 
 class IndexPart(Value):
-    """A column of an index, or an expression over columns (`function` applied to `column`, or SQL)."""
+    """A column of an index, or an expression over columns (`function` applied to `column`, or SQL).
+
+    `operators` is its operator class, with its schema where that is said; `nulls` says which end they are at.
+    """
 
     column: Name | None
     function: Name | None
     sql: Sql | None
     span: Span
+    descending: bool = False
+    nulls: Word | None = None
+    operators: tuple[Name, ...] = ()
 
 
 class Index(Value):
-    """An index."""
+    """An index; a `unique` over more than columns is one too."""
 
     parts: tuple[IndexPart, ...]
     name: Name | None
@@ -80,6 +86,7 @@ class Index(Value):
     include: tuple[Name, ...]
     where: Sql | None
     span: Span
+    unique: bool = False
 
 
 class Check(Value):

@@ -35,14 +35,33 @@ class Rollback(Value):
 
 
 class Backfill(Value):
-    """How rows are carried over. Settings: batch_time, batch_rows, throttle_share, throttle_rate."""
+    """How rows are carried over. Settings: batch_time, batch_rows, throttle_share, throttle_rate, workers, errors,
+    backfill_engine."""
 
     entity: Name
     column: Name | None
     settings: tuple[Setting, ...]
     pauses: tuple[When, ...]
     retries: tuple[Retry, ...]
+    orders: tuple[Order, ...]
+    usings: tuple[Using, ...]
     allows: tuple[Allow, ...]
+    span: Span
+
+
+class Order(Value):
+    """`order by created_at desc`."""
+
+    column: Name
+    descending: bool
+    span: Span
+
+
+class Using(Value):
+    """`using python "app.normalise:email" from email`."""
+
+    function: Text
+    inputs: tuple[Name, ...]
     span: Span
 
 

@@ -66,7 +66,7 @@ def target(node: Node, context: Context) -> ast.Target:
 
 
 def unique(node: Node, context: Context) -> ast.Unique:
-    """`unique (a, b) as name`; also inside an `add`."""
+    """`unique (a, b) as name` inside an `add`."""
     over = nodes.first(node, "names")
     assert over is not None
     return ast.Unique(nodes.names(over, context), constraint_name(node, context), False, context.span(node))
@@ -76,6 +76,15 @@ def constraint_name(node: Node, context: Context) -> ast.Name | None:
     """`as name`, where it is said."""
     found = nodes.first(node, "constraint_name")
     return nodes.names(found, context)[0] if found else None
+
+
+def _unique(node: Node, context: Context) -> ast.Unique | ast.Index:
+    """Over columns alone it is a constraint; for more than that PostgreSQL has an index."""
+    found = _index(node, context)
+    columns = tuple(part.column for part in found.parts if part.column and part.span == part.column.span)
+    if len(columns) < len(found.parts) or found.include or found.where:
+        return found
+    return ast.Unique(columns, found.name, False, found.span)
 
 
 def _key(node: Node, context: Context) -> ast.Key:
@@ -88,23 +97,35 @@ def _index(node: Node, context: Context) -> ast.Index:
     include = nodes.first(node, "index_include")
     where = nodes.first(node, "index_where")
     return ast.Index(
-        tuple(_part(child, context) for child in nodes.subtrees(node, "name", "function_part", "sql_part")),
+        tuple(_part(child, context) for child in nodes.subtrees(node, "index_part")),
         nodes.names(called, context)[0] if called else None,
         nodes.words(method, context)[0] if method else None,
         nodes.names(nodes.subtrees(include, "names")[0], context) if include else (),
         nodes.only_sql(where, context) if where else None,
         context.span(node),
+        node.data == "entity_unique",
     )
 
 
 def _part(node: Node, context: Context) -> ast.IndexPart:
-    span = context.span(node)
-    if node.data == "name":
-        return ast.IndexPart(nodes.name(node, context), None, None, span)
-    if node.data == "sql_part":
-        return ast.IndexPart(None, None, nodes.only_sql(node, context), span)
-    function, over = nodes.names(node, context)
-    return ast.IndexPart(over, function, None, span)
+    over, nulls = nodes.subtrees(node)[0], nodes.first(node, "nulls")
+    operators = nodes.first(node, "index_class")
+    column = function = sql = None
+    if over.data == "name":
+        column = nodes.name(over, context)
+    elif over.data == "sql_part":
+        sql = nodes.only_sql(over, context)
+    else:
+        function, column = nodes.names(over, context)
+    return ast.IndexPart(
+        column,
+        function,
+        sql,
+        context.span(node),
+        nodes.first(node, "descending") is not None,
+        nodes.words(nulls, context)[0] if nulls else None,
+        nodes.names(operators, context) if operators else (),
+    )
 
 
 def _check(node: Node, context: Context) -> ast.Check:
@@ -156,7 +177,7 @@ def _via(node: Node, context: Context) -> ast.TenantVia:
 ITEMS: dict[str, Callable[[Node, Context], ast.EntityItem]] = {
     "column": column,
     "entity_key": _key,
-    "entity_unique": unique,
+    "entity_unique": _unique,
     "entity_index": _index,
     "entity_check": _check,
     "entity_exclude": _exclude,

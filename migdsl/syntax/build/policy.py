@@ -13,18 +13,35 @@ def backfill(node: Node, context: Context) -> ast.Backfill:
     return ast.Backfill(
         nodes.names(node, context)[0],
         nodes.names(column, context)[0] if column else None,
-        _settings(node, context, "batch_time", "batch_rows", "throttle_share", "throttle_rate"),
+        _settings(node, context, *_SETTINGS),
         conditions.whens(node, context, "pause"),
         tuple(_retry(child, context) for child in nodes.subtrees(node, "retry")),
+        tuple(_order(child, context) for child in nodes.subtrees(node, "order")),
+        tuple(_using(child, context) for child in nodes.subtrees(node, "using")),
         nodes.allows(node, context),
         context.span(node),
     )
+
+
+_SETTINGS = (
+    *("batch_time", "batch_rows", "throttle_share", "throttle_rate"),
+    *("workers", "errors", "backfill_engine"),
+)
 
 
 def _retry(node: Node, context: Context) -> ast.Retry:
     backoff = nodes.first(node, "backoff")
     pauses = nodes.numbers(backoff, context) if backoff else (None, None)
     return ast.Retry(nodes.numbers(node, context)[0], pauses[0], pauses[1], context.span(node))
+
+
+def _order(node: Node, context: Context) -> ast.Order:
+    descending = nodes.first(node, "descending") is not None
+    return ast.Order(nodes.names(node, context)[0], descending, context.span(node))
+
+
+def _using(node: Node, context: Context) -> ast.Using:
+    return ast.Using(nodes.texts(node, context)[0], nodes.names(node, context), context.span(node))
 
 
 def validate(node: Node, context: Context) -> ast.Validate:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
 import psycopg
@@ -21,6 +21,7 @@ from migdsl.runtime.routing import (
     open_repairs,
     repair,
 )
+from migdsl.runtime.routing import meters as m
 from migdsl.runtime.routing.repair import Failure
 from migdsl.runtime.routing.sqlalchemy import at_session
 from tests.runtime.conftest import ledger_statements
@@ -258,3 +259,36 @@ def test_a_repair_takes_the_lock_of_the_writers(connection: psycopg.Connection[A
         other.execute("SET lock_timeout = '50ms'")
         with pytest.raises(psycopg.errors.LockNotAvailable):
             advisory_lock(other, each.lock)
+
+
+KILL = "SELECT pg_terminate_backend(pg_backend_pid())"
+
+
+def test_a_connection_that_breaks_in_the_second_write_is_recorded_on_another(
+    url: str, connection: psycopg.Connection[Any]
+):
+    """In autocommit the first write stands by then."""
+    users = migration(recorder=LedgerRecorder(lambda: psycopg.connect(url)))
+    with psycopg.connect(url, autocommit=True) as lost, users.at("t", on=lost) as at:
+        write(at, new=KILL)
+    assert rows(connection, "old_side") == 1
+    assert recorded(connection) == [('["t", "new", "[\\"1\\"]"]', "dualwrite AdminShutdown 57P01")]
+    assert users.core.meters.value(m.REPAIRS, "m", "recorded") == 1
+
+
+def test_asyncio_records_on_another_connection_too(url: str, connection: psycopg.Connection[Any]):
+    async def run() -> None:
+        recorder = LedgerRecorder(connect_async=lambda: connect(url))
+        users = AsyncRouter(Switch("dualwrite"), recorder, pace=Pace(ttl=0)).migration("m")
+        async with await psycopg.AsyncConnection.connect(url, autocommit=True) as lost, users.at("t", on=lost) as at:
+            await at.write(old=lambda c: c.execute(INSERT.format("old_side")), new=lambda c: c.execute(KILL), key=1)
+
+    asyncio.run(run())
+    assert rows(connection, "old_side") == 1
+    assert recorded(connection) == [('["t", "new", "[\\"1\\"]"]', "dualwrite AdminShutdown 57P01")]
+
+
+@asynccontextmanager
+async def connect(url: str) -> AsyncIterator[psycopg.AsyncConnection[Any]]:
+    async with await psycopg.AsyncConnection.connect(url) as made:
+        yield made

@@ -28,6 +28,14 @@ from tests.runtime.routing.support import Clock, Memory, Sides, Switch
 PII = "ada@example.org"
 
 
+class RefusedError(Exception):
+    """As drivers have them: with an SQLSTATE, empty where the server didn't come to speak."""
+
+    def __init__(self, text: str, state: str) -> None:
+        super().__init__(text)
+        self.sqlstate = state or None
+
+
 class Both:
     """One router of each kind behind the same calls."""
 
@@ -110,12 +118,31 @@ def test_each_stage_reads_and_writes_in_its_order(both: Both, stage: Stage):
 def test_the_authoritative_write_fails_the_request_and_nothing_else_is_written(both: Both, stage: Stage):
     both.switch.stage = stage
     first = POLICIES[stage].authority
-    sides = Sides(broken={f"write {first}": ValueError(PII)})
-    with pytest.raises(ValueError, match=PII):
+    sides = Sides(broken={f"write {first}": RefusedError(PII, "23505")})
+    with pytest.raises(RefusedError, match=PII):
         both.write(sides)
     assert sides.touched == [f"write {first}"]
     assert both.memory.failures == []
     assert 'operation="write"} 1' in both.router.metrics()
+
+
+@pytest.mark.parametrize("stage", STAGES)
+@pytest.mark.parametrize("error", ["57P01", "08006", "40003", ""])
+def test_an_authoritative_write_that_may_be_there_is_recorded(
+    both: Both, stage: Stage, error: str, caplog: pytest.LogCaptureFixture
+):
+    """Its answer is lost: in two databases the other side is told apart by nobody, unless somebody looks."""
+    both.switch.stage = stage
+    first, *seconds = POLICIES[stage].writes
+    sides = Sides(broken={f"write {first}": RefusedError(PII, error)})
+    with pytest.raises(RefusedError, match=PII):
+        both.write(sides)
+    assert sides.touched == [f"write {first}"]
+    said = f"unknown RefusedError {error}".rstrip()
+    assert both.memory.failures == [Failure("users_email", "t", '["7"]', side, stage, said) for side in seconds]
+    assert ("first_write_unknown" in caplog.text) == bool(seconds)
+    assert 'operation="second_write"' not in both.router.metrics()
+    assert PII not in caplog.text
 
 
 @pytest.mark.parametrize("stage", ["dualwrite", "shadow", "live", "rampdown"])
@@ -207,6 +234,15 @@ def test_a_request_that_is_cancelled_twice_is_recorded():
             await asyncio.sleep(0)
 
     asyncio.run(asyncio.wait_for(run(), 60))
+
+
+def test_an_interrupt_in_a_first_write_is_recorded_and_raised(both: Both):
+    both.switch.stage = "dualwrite"
+    with pytest.raises(KeyboardInterrupt):
+        both.write(Sides(broken={"write old": KeyboardInterrupt()}))  # type: ignore[dict-item]
+    (failure,) = both.memory.failures
+    assert (failure.side, failure.error) == ("new", "unknown KeyboardInterrupt")
+    assert 'operation="write"' not in both.router.metrics()
 
 
 def test_an_interrupt_in_a_second_write_is_recorded_and_raised():

@@ -130,6 +130,18 @@ def test_control_the_wrong_order_loses_writes(world: World):
         running.until(lambda: len(world.journal.wrong) > 0, "nothing was lost")
 
 
+def test_control_a_shadow_that_answers_from_the_other_side_serves_stale_reads(world: World):
+    """What isn't authoritative lacks the writes that failed there."""
+    wrong = {**POLICIES, "shadow": Policy("shadow", "new", ("old", "new"))}
+    with traffic(world, ThreadProcess(world, flags(world), policies=wrong)) as running:
+        running.stage(rest="dualwrite")
+        running.backfill()
+        running.stage(rest="shadow")
+        assert world.journal.wrong == []
+        world.faults = 0.5
+        running.until(lambda: any("a read in shadow gave" in each for each in world.journal.wrong), "nothing was stale")
+
+
 def test_control_a_dualwrite_that_writes_once_serves_stale_reads(world: World):
     wrong = {**POLICIES, **{stage: Policy(stage, "old", ("old",)) for stage in ("dualwrite", "shadow")}}
     with traffic(world, ThreadProcess(world, flags(world), policies=wrong)) as running:  # type: ignore[arg-type]

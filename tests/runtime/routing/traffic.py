@@ -7,6 +7,7 @@ one that is missing, is a lost write; a read below what was acknowledged before 
 from __future__ import annotations
 
 import asyncio
+import os
 import threading
 import time
 from abc import ABC, abstractmethod
@@ -35,7 +36,7 @@ from migdsl.runtime.routing import (
     repair,
 )
 from migdsl.runtime.routing.mask import key_text, lock_name
-from migdsl.runtime.routing.repair import Repair
+from migdsl.runtime.routing.repair import Recorder, Repair
 from migdsl.runtime.routing.stages import Policy, Stage
 from tests.runtime.conftest import ledger_statements
 
@@ -43,6 +44,8 @@ FLAG = "users_email"
 TENANTS = tuple(f"00000000-0000-4000-8000-00000000000{n}" for n in range(3))
 KEYS = (1, 2, 3)
 TABLES: Mapping[str, str] = {"old": "old_side", "new": "new_side"}
+# MIGDSL_TRAFFIC=100 stays a hundred times longer in each stage.
+LONG = int(os.environ.get("MIGDSL_TRAFFIC", "1"))
 Row = tuple[str, int]
 Connection = psycopg.Connection[Any]
 
@@ -142,6 +145,7 @@ class Process(ABC):
     laps: list[int] = field(default_factory=list)
     threads: list[threading.Thread] = field(default_factory=list)
     errors: list[BaseException] = field(default_factory=list)
+    recorder: Recorder | None = None
     router: Any = None
     users: Any = None
 
@@ -183,7 +187,9 @@ class ThreadProcess(Process):
 
     def begin(self) -> None:
         shadow = Shadow(lease=self.world.lease, sample=0.1, budget=1e9, recheck=0.0, timeout=60.0, max_age=60.0)
-        self.router = Router(self.flags, LedgerRecorder(), shadow=shadow, pace=Pace(ttl=0.05, settle=0.3))
+        self.router = Router(
+            self.flags, self.recorder or LedgerRecorder(), shadow=shadow, pace=Pace(ttl=0.05, settle=0.3)
+        )
         self.users = self.router.migration(FLAG, lock=advisory_lock if self.locked else None)
         self.start(self.writer, self.writer, self.reader)
 
@@ -300,7 +306,7 @@ class Traffic:
     second_failures: int = 0
 
     def until(self, happened: Callable[[], bool], what: str) -> None:
-        end = time.monotonic() + 60
+        end = time.monotonic() + 60 * LONG
         while not happened():
             errors = [error for each in self.processes for error in each.errors]
             assert not errors, errors
@@ -310,7 +316,7 @@ class Traffic:
     def laps(self, more: int) -> None:
         """Every worker ends that many requests, so that none is left that began before."""
         for each in self.processes:
-            wanted = [n + more for n in each.laps]
+            wanted = [n + more * LONG for n in each.laps]
             self.until(lambda each=each, wanted=wanted: all(map(int.__ge__, each.laps, wanted)), "a worker stands still")  # type: ignore[misc]
 
     def stage(self, **stages: str) -> None:
@@ -358,9 +364,9 @@ def copy(connection: Connection, each: Repair) -> None:
 
 
 @contextmanager
-def traffic(world: World, *processes: Process) -> Iterator[Traffic]:
+def traffic(world: World, *processes: Process, made: type[Any] = Traffic) -> Iterator[Any]:
     """Runs the processes; at the end they have stopped."""
-    running = Traffic(world, list(processes))
+    running = made(world, list(processes))
     for each in processes:
         each.begin()
     try:

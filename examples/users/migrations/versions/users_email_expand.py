@@ -4,8 +4,8 @@
 - Create the ledger (schema migdsl), where progress, differences and stages are recorded [instant]
 - Create the procedures that find, keep and bring back what the catalog knows of columns and constraints [instant]
 - Refuse where anything that the entity doesn't declare depends on User.email [instant]
-- Refuse where the names of indexes to come are taken in User's schema [instant]
 - Refuse where User's table is partitioned [instant]
+- Refuse where a name that User is to get is taken: contact_email, users_contact_email_filled, users_tenant_id_contact_email_key [instant]
 - Create the trigger function of User and the counter of old code's writes [instant]
 - Add User.contact_email (text), nullable and without a default, so that old code never notices [instant, ACCESS EXCLUSIVE]
 - Keep User's old and new columns in step from now on, whoever writes (contact_email) [instant, ACCESS EXCLUSIVE]
@@ -37,8 +37,8 @@ def upgrade() -> None:
         # Create the ledger (schema migdsl), where progress, differences and stages are recorded
         # Create the procedures that find, keep and bring back what the catalog knows of columns and constraints
         # Refuse where anything that the entity doesn't declare depends on User.email
-        # Refuse where the names of indexes to come are taken in User's schema
         # Refuse where User's table is partitioned
+        # Refuse where a name that User is to get is taken: contact_email, users_contact_email_filled, users_tenant_id_contact_email_key
         # Create the trigger function of User and the counter of old code's writes
         atomic(
             [],
@@ -410,19 +410,6 @@ $body$
 CALL migdsl.refuse_dependents('public.users', 'email', '[]'::jsonb)
 """,
             """
-DO $names$
-DECLARE
-  taken text;
-BEGIN
-  SELECT string_agg(n, ', ') INTO taken FROM unnest(ARRAY['public.users_tenant_id_contact_email_key']) AS n WHERE to_regclass(n) IS NOT NULL;
-  IF taken IS NOT NULL THEN
-    RAISE EXCEPTION 'these names are taken, and indexes of this migration are to be called so: %', taken
-      USING ERRCODE = '55000', HINT = 'give them other names: unique (...) as ..., or rename or drop what is there';
-  END IF;
-END
-$names$
-""",
-            """
 DO $plain$
 BEGIN
   IF (SELECT relkind FROM pg_class WHERE oid = 'public.users'::regclass) = 'p' THEN
@@ -431,6 +418,41 @@ BEGIN
   END IF;
 END
 $plain$
+""",
+            """
+DO $names$
+DECLARE
+  taken text;
+BEGIN
+  SELECT string_agg(CASE t.kind WHEN 'relation' THEN t.relation ELSE concat(t.kind, ' ', t.name, ' of ', t.relation) END, ', ')
+    INTO taken
+    FROM (SELECT n.kind, n.relation, n.name
+            FROM (VALUES
+               ('column', 'public.users', 'contact_email'),
+               ('constraint', 'public.users', 'users_contact_email_filled'),
+               ('relation', 'public.users_tenant_id_contact_email_key', 'users_tenant_id_contact_email_key'),
+               ('constraint', 'public.users', 'users_tenant_id_contact_email_key')) AS n (kind, relation, name)
+           WHERE CASE n.kind
+                 WHEN 'column' THEN EXISTS (SELECT FROM pg_attribute WHERE attrelid = to_regclass(n.relation)
+                                               AND attname = n.name AND NOT attisdropped)
+                 WHEN 'constraint' THEN EXISTS (SELECT FROM pg_constraint WHERE conrelid = to_regclass(n.relation)
+                                                   AND conname = n.name)
+                 ELSE to_regclass(n.relation) IS NOT NULL END
+             AND NOT EXISTS (SELECT FROM migdsl.snapshot AS s
+                              WHERE s.migration = 'users_email'
+                                AND s.revision = concat_ws(' ', 'makes', n.kind, n.relation, n.name))) AS t;
+  IF taken IS NOT NULL THEN
+    RAISE EXCEPTION 'these names are taken, and what is there was not made by this migration: %', taken
+      USING ERRCODE = '55000',
+            HINT = 'declare what is there in its entity, or give the new one another name (a constraint or an index: … as NAME)';
+  END IF;
+END
+$names$
+""",
+            """
+INSERT INTO migdsl.snapshot (migration, revision, seq, sql)
+VALUES ('users_email', 'makes column public.users contact_email', 1, 'SELECT 1')
+    ON CONFLICT (migration, revision, seq) DO NOTHING
 """,
             """
 CREATE SEQUENCE IF NOT EXISTS migdsl.users_email_users_old_writes AS bigint
@@ -597,12 +619,17 @@ CREATE TABLE IF NOT EXISTS migdsl.slice (
     backend      bigint,
     fence        bigint      NOT NULL DEFAULT 0,
     error        text,
+    held         text,
     planned_at   timestamptz NOT NULL DEFAULT clock_timestamp(),
     updated_at   timestamptz NOT NULL DEFAULT clock_timestamp(),
     PRIMARY KEY (migration, backfill, tenant, part),
     CONSTRAINT slice_state CHECK (state IN ('pending', 'running', 'succeeded', 'failed', 'paused', 'cancelled')),
     CONSTRAINT slice_lease CHECK ((state = 'running') = (lease_until IS NOT NULL AND worker IS NOT NULL))
 )
+""",
+    """
+-- Columns that ledgers of earlier releases lack.
+ALTER TABLE migdsl.slice ADD COLUMN IF NOT EXISTS held text
 """,
     """
 COMMENT ON TABLE migdsl.slice IS
@@ -648,9 +675,13 @@ CREATE TABLE IF NOT EXISTS migdsl.quarantine (
     row_key     jsonb       NOT NULL,
     error_class text        NOT NULL,
     template    text        NOT NULL,
+    after_key   jsonb,
     at          timestamptz NOT NULL DEFAULT clock_timestamp(),
     PRIMARY KEY (migration, backfill, tenant, row_key)
 )
+""",
+    """
+ALTER TABLE migdsl.quarantine ADD COLUMN IF NOT EXISTS after_key jsonb
 """,
     """
 COMMENT ON TABLE migdsl.quarantine IS
@@ -672,9 +703,18 @@ CREATE TABLE IF NOT EXISTS migdsl.reconciliation (
     extra      bigint      NOT NULL DEFAULT 0,
     truth      text        NOT NULL,
     at         timestamptz NOT NULL DEFAULT clock_timestamp(),
+    run        text,
+    found      jsonb,
     PRIMARY KEY (migration, entity, tenant, id),
     CONSTRAINT reconciliation_truth CHECK (truth IN ('old', 'new'))
 )
+""",
+    """
+ALTER TABLE migdsl.reconciliation ADD COLUMN IF NOT EXISTS run text, ADD COLUMN IF NOT EXISTS found jsonb
+""",
+    """
+COMMENT ON TABLE migdsl.reconciliation IS
+    'One tenant of one reconciliation. "run" is that of all tenants it belongs to, "found" are keys of rows, never their values.'
 """,
     """
 CREATE TABLE IF NOT EXISTS migdsl.event (

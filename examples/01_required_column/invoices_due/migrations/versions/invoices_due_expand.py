@@ -3,6 +3,7 @@
 
 - Create the ledger (schema migdsl), where progress, differences and stages are recorded [instant]
 - Refuse where Invoice's table is partitioned [instant]
+- Refuse where a name that Invoice is to get is taken: invoices_due_on_filled [instant]
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ def upgrade() -> None:
         atomic([], *LEDGER)
         # Create the ledger (schema migdsl), where progress, differences and stages are recorded
         # Refuse where Invoice's table is partitioned
+        # Refuse where a name that Invoice is to get is taken: invoices_due_on_filled
         atomic(
             [],
             """
@@ -41,6 +43,33 @@ BEGIN
   END IF;
 END
 $plain$
+""",
+            """
+DO $names$
+DECLARE
+  taken text;
+BEGIN
+  SELECT string_agg(CASE t.kind WHEN 'relation' THEN t.relation ELSE concat(t.kind, ' ', t.name, ' of ', t.relation) END, ', ')
+    INTO taken
+    FROM (SELECT n.kind, n.relation, n.name
+            FROM (VALUES
+               ('constraint', 'public.invoices', 'invoices_due_on_filled')) AS n (kind, relation, name)
+           WHERE CASE n.kind
+                 WHEN 'column' THEN EXISTS (SELECT FROM pg_attribute WHERE attrelid = to_regclass(n.relation)
+                                               AND attname = n.name AND NOT attisdropped)
+                 WHEN 'constraint' THEN EXISTS (SELECT FROM pg_constraint WHERE conrelid = to_regclass(n.relation)
+                                                   AND conname = n.name)
+                 ELSE to_regclass(n.relation) IS NOT NULL END
+             AND NOT EXISTS (SELECT FROM migdsl.snapshot AS s
+                              WHERE s.migration = 'invoices_due'
+                                AND s.revision = concat_ws(' ', 'makes', n.kind, n.relation, n.name))) AS t;
+  IF taken IS NOT NULL THEN
+    RAISE EXCEPTION 'these names are taken, and what is there was not made by this migration: %', taken
+      USING ERRCODE = '55000',
+            HINT = 'declare what is there in its entity, or give the new one another name (a constraint or an index: … as NAME)';
+  END IF;
+END
+$names$
 """,
         )
 
@@ -95,12 +124,17 @@ CREATE TABLE IF NOT EXISTS migdsl.slice (
     backend      bigint,
     fence        bigint      NOT NULL DEFAULT 0,
     error        text,
+    held         text,
     planned_at   timestamptz NOT NULL DEFAULT clock_timestamp(),
     updated_at   timestamptz NOT NULL DEFAULT clock_timestamp(),
     PRIMARY KEY (migration, backfill, tenant, part),
     CONSTRAINT slice_state CHECK (state IN ('pending', 'running', 'succeeded', 'failed', 'paused', 'cancelled')),
     CONSTRAINT slice_lease CHECK ((state = 'running') = (lease_until IS NOT NULL AND worker IS NOT NULL))
 )
+""",
+    """
+-- Columns that ledgers of earlier releases lack.
+ALTER TABLE migdsl.slice ADD COLUMN IF NOT EXISTS held text
 """,
     """
 COMMENT ON TABLE migdsl.slice IS
@@ -146,9 +180,13 @@ CREATE TABLE IF NOT EXISTS migdsl.quarantine (
     row_key     jsonb       NOT NULL,
     error_class text        NOT NULL,
     template    text        NOT NULL,
+    after_key   jsonb,
     at          timestamptz NOT NULL DEFAULT clock_timestamp(),
     PRIMARY KEY (migration, backfill, tenant, row_key)
 )
+""",
+    """
+ALTER TABLE migdsl.quarantine ADD COLUMN IF NOT EXISTS after_key jsonb
 """,
     """
 COMMENT ON TABLE migdsl.quarantine IS
@@ -170,9 +208,18 @@ CREATE TABLE IF NOT EXISTS migdsl.reconciliation (
     extra      bigint      NOT NULL DEFAULT 0,
     truth      text        NOT NULL,
     at         timestamptz NOT NULL DEFAULT clock_timestamp(),
+    run        text,
+    found      jsonb,
     PRIMARY KEY (migration, entity, tenant, id),
     CONSTRAINT reconciliation_truth CHECK (truth IN ('old', 'new'))
 )
+""",
+    """
+ALTER TABLE migdsl.reconciliation ADD COLUMN IF NOT EXISTS run text, ADD COLUMN IF NOT EXISTS found jsonb
+""",
+    """
+COMMENT ON TABLE migdsl.reconciliation IS
+    'One tenant of one reconciliation. "run" is that of all tenants it belongs to, "found" are keys of rows, never their values.'
 """,
     """
 CREATE TABLE IF NOT EXISTS migdsl.event (

@@ -5,8 +5,8 @@
 - Create the procedures that find, keep and bring back what the catalog knows of columns and constraints [instant]
 - Refuse where customers_one_name of Customer is more than the entity says: its twin would be less [instant]
 - Refuse where anything that the entity doesn't declare depends on Customer.name [instant]
-- Refuse where the names of indexes to come are taken in Customer's schema [instant]
 - Refuse where Customer's table is partitioned [instant]
+- Refuse where a name that Customer is to get is taken: full_name, customers_full_name_filled, customers_tenant_id_full_name_key [instant]
 - Create the trigger function of Customer and the counter of old code's writes [instant]
 - Add Customer.full_name (text), nullable and without a default, so that old code never notices [instant, ACCESS EXCLUSIVE]
 - Copy collation, comment, grants, storage and statistics of Customer.name to full_name [instant, ACCESS EXCLUSIVE]
@@ -40,8 +40,8 @@ def upgrade() -> None:
         # Create the procedures that find, keep and bring back what the catalog knows of columns and constraints
         # Refuse where customers_one_name of Customer is more than the entity says: its twin would be less
         # Refuse where anything that the entity doesn't declare depends on Customer.name
-        # Refuse where the names of indexes to come are taken in Customer's schema
         # Refuse where Customer's table is partitioned
+        # Refuse where a name that Customer is to get is taken: full_name, customers_full_name_filled, customers_tenant_id_full_name_key
         # Create the trigger function of Customer and the counter of old code's writes
         atomic(
             [],
@@ -416,19 +416,6 @@ CALL migdsl.refuse_odd('{"of": "public.customers", "kind": "unique", "columns": 
 CALL migdsl.refuse_dependents('public.customers', 'name', '[{"of": "public.customers", "kind": "unique", "columns": ["name", "tenant_id"], "name": "customers_one_name"}]'::jsonb)
 """,
             """
-DO $names$
-DECLARE
-  taken text;
-BEGIN
-  SELECT string_agg(n, ', ') INTO taken FROM unnest(ARRAY['public.customers_tenant_id_full_name_key']) AS n WHERE to_regclass(n) IS NOT NULL;
-  IF taken IS NOT NULL THEN
-    RAISE EXCEPTION 'these names are taken, and indexes of this migration are to be called so: %', taken
-      USING ERRCODE = '55000', HINT = 'give them other names: unique (...) as ..., or rename or drop what is there';
-  END IF;
-END
-$names$
-""",
-            """
 DO $plain$
 BEGIN
   IF (SELECT relkind FROM pg_class WHERE oid = 'public.customers'::regclass) = 'p' THEN
@@ -437,6 +424,41 @@ BEGIN
   END IF;
 END
 $plain$
+""",
+            """
+DO $names$
+DECLARE
+  taken text;
+BEGIN
+  SELECT string_agg(CASE t.kind WHEN 'relation' THEN t.relation ELSE concat(t.kind, ' ', t.name, ' of ', t.relation) END, ', ')
+    INTO taken
+    FROM (SELECT n.kind, n.relation, n.name
+            FROM (VALUES
+               ('column', 'public.customers', 'full_name'),
+               ('constraint', 'public.customers', 'customers_full_name_filled'),
+               ('relation', 'public.customers_tenant_id_full_name_key', 'customers_tenant_id_full_name_key'),
+               ('constraint', 'public.customers', 'customers_tenant_id_full_name_key')) AS n (kind, relation, name)
+           WHERE CASE n.kind
+                 WHEN 'column' THEN EXISTS (SELECT FROM pg_attribute WHERE attrelid = to_regclass(n.relation)
+                                               AND attname = n.name AND NOT attisdropped)
+                 WHEN 'constraint' THEN EXISTS (SELECT FROM pg_constraint WHERE conrelid = to_regclass(n.relation)
+                                                   AND conname = n.name)
+                 ELSE to_regclass(n.relation) IS NOT NULL END
+             AND NOT EXISTS (SELECT FROM migdsl.snapshot AS s
+                              WHERE s.migration = 'customers_full_name'
+                                AND s.revision = concat_ws(' ', 'makes', n.kind, n.relation, n.name))) AS t;
+  IF taken IS NOT NULL THEN
+    RAISE EXCEPTION 'these names are taken, and what is there was not made by this migration: %', taken
+      USING ERRCODE = '55000',
+            HINT = 'declare what is there in its entity, or give the new one another name (a constraint or an index: … as NAME)';
+  END IF;
+END
+$names$
+""",
+            """
+INSERT INTO migdsl.snapshot (migration, revision, seq, sql)
+VALUES ('customers_full_name', 'makes column public.customers full_name', 1, 'SELECT 1')
+    ON CONFLICT (migration, revision, seq) DO NOTHING
 """,
             """
 CREATE SEQUENCE IF NOT EXISTS migdsl.customers_full_name_customers_old_writes AS bigint
@@ -606,12 +628,17 @@ CREATE TABLE IF NOT EXISTS migdsl.slice (
     backend      bigint,
     fence        bigint      NOT NULL DEFAULT 0,
     error        text,
+    held         text,
     planned_at   timestamptz NOT NULL DEFAULT clock_timestamp(),
     updated_at   timestamptz NOT NULL DEFAULT clock_timestamp(),
     PRIMARY KEY (migration, backfill, tenant, part),
     CONSTRAINT slice_state CHECK (state IN ('pending', 'running', 'succeeded', 'failed', 'paused', 'cancelled')),
     CONSTRAINT slice_lease CHECK ((state = 'running') = (lease_until IS NOT NULL AND worker IS NOT NULL))
 )
+""",
+    """
+-- Columns that ledgers of earlier releases lack.
+ALTER TABLE migdsl.slice ADD COLUMN IF NOT EXISTS held text
 """,
     """
 COMMENT ON TABLE migdsl.slice IS
@@ -657,9 +684,13 @@ CREATE TABLE IF NOT EXISTS migdsl.quarantine (
     row_key     jsonb       NOT NULL,
     error_class text        NOT NULL,
     template    text        NOT NULL,
+    after_key   jsonb,
     at          timestamptz NOT NULL DEFAULT clock_timestamp(),
     PRIMARY KEY (migration, backfill, tenant, row_key)
 )
+""",
+    """
+ALTER TABLE migdsl.quarantine ADD COLUMN IF NOT EXISTS after_key jsonb
 """,
     """
 COMMENT ON TABLE migdsl.quarantine IS
@@ -681,9 +712,18 @@ CREATE TABLE IF NOT EXISTS migdsl.reconciliation (
     extra      bigint      NOT NULL DEFAULT 0,
     truth      text        NOT NULL,
     at         timestamptz NOT NULL DEFAULT clock_timestamp(),
+    run        text,
+    found      jsonb,
     PRIMARY KEY (migration, entity, tenant, id),
     CONSTRAINT reconciliation_truth CHECK (truth IN ('old', 'new'))
 )
+""",
+    """
+ALTER TABLE migdsl.reconciliation ADD COLUMN IF NOT EXISTS run text, ADD COLUMN IF NOT EXISTS found jsonb
+""",
+    """
+COMMENT ON TABLE migdsl.reconciliation IS
+    'One tenant of one reconciliation. "run" is that of all tenants it belongs to, "found" are keys of rows, never their values.'
 """,
     """
 CREATE TABLE IF NOT EXISTS migdsl.event (

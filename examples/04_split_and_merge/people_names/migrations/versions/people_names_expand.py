@@ -7,6 +7,7 @@
 - Refuse where anything that the entity doesn't declare depends on Person.area [instant]
 - Refuse where anything that the entity doesn't declare depends on Person.number [instant]
 - Refuse where Person's table is partitioned [instant]
+- Refuse where a name that Person is to get is taken: given_name, family_name, phone, people_given_name_filled, people_family_name_filled, people_phone_filled [instant]
 - Create the trigger function of Person and the counter of old code's writes [instant]
 - Add Person.given_name (text), nullable and without a default, so that old code never notices [instant, ACCESS EXCLUSIVE]
 - Add Person.family_name (text), nullable and without a default, so that old code never notices [instant, ACCESS EXCLUSIVE]
@@ -43,6 +44,7 @@ def upgrade() -> None:
         # Refuse where anything that the entity doesn't declare depends on Person.area
         # Refuse where anything that the entity doesn't declare depends on Person.number
         # Refuse where Person's table is partitioned
+        # Refuse where a name that Person is to get is taken: given_name, family_name, phone, people_given_name_filled, people_family_name_filled, people_phone_filled
         # Create the trigger function of Person and the counter of old code's writes
         atomic(
             [],
@@ -430,6 +432,45 @@ END
 $plain$
 """,
             """
+DO $names$
+DECLARE
+  taken text;
+BEGIN
+  SELECT string_agg(CASE t.kind WHEN 'relation' THEN t.relation ELSE concat(t.kind, ' ', t.name, ' of ', t.relation) END, ', ')
+    INTO taken
+    FROM (SELECT n.kind, n.relation, n.name
+            FROM (VALUES
+               ('column', 'public.people', 'given_name'),
+               ('column', 'public.people', 'family_name'),
+               ('column', 'public.people', 'phone'),
+               ('constraint', 'public.people', 'people_given_name_filled'),
+               ('constraint', 'public.people', 'people_family_name_filled'),
+               ('constraint', 'public.people', 'people_phone_filled')) AS n (kind, relation, name)
+           WHERE CASE n.kind
+                 WHEN 'column' THEN EXISTS (SELECT FROM pg_attribute WHERE attrelid = to_regclass(n.relation)
+                                               AND attname = n.name AND NOT attisdropped)
+                 WHEN 'constraint' THEN EXISTS (SELECT FROM pg_constraint WHERE conrelid = to_regclass(n.relation)
+                                                   AND conname = n.name)
+                 ELSE to_regclass(n.relation) IS NOT NULL END
+             AND NOT EXISTS (SELECT FROM migdsl.snapshot AS s
+                              WHERE s.migration = 'people_names'
+                                AND s.revision = concat_ws(' ', 'makes', n.kind, n.relation, n.name))) AS t;
+  IF taken IS NOT NULL THEN
+    RAISE EXCEPTION 'these names are taken, and what is there was not made by this migration: %', taken
+      USING ERRCODE = '55000',
+            HINT = 'declare what is there in its entity, or give the new one another name (a constraint or an index: … as NAME)';
+  END IF;
+END
+$names$
+""",
+            """
+INSERT INTO migdsl.snapshot (migration, revision, seq, sql)
+VALUES ('people_names', 'makes column public.people given_name', 1, 'SELECT 1'),
+       ('people_names', 'makes column public.people family_name', 1, 'SELECT 1'),
+       ('people_names', 'makes column public.people phone', 1, 'SELECT 1')
+    ON CONFLICT (migration, revision, seq) DO NOTHING
+""",
+            """
 CREATE SEQUENCE IF NOT EXISTS migdsl.people_names_people_old_writes AS bigint
 """,
             """
@@ -672,12 +713,17 @@ CREATE TABLE IF NOT EXISTS migdsl.slice (
     backend      bigint,
     fence        bigint      NOT NULL DEFAULT 0,
     error        text,
+    held         text,
     planned_at   timestamptz NOT NULL DEFAULT clock_timestamp(),
     updated_at   timestamptz NOT NULL DEFAULT clock_timestamp(),
     PRIMARY KEY (migration, backfill, tenant, part),
     CONSTRAINT slice_state CHECK (state IN ('pending', 'running', 'succeeded', 'failed', 'paused', 'cancelled')),
     CONSTRAINT slice_lease CHECK ((state = 'running') = (lease_until IS NOT NULL AND worker IS NOT NULL))
 )
+""",
+    """
+-- Columns that ledgers of earlier releases lack.
+ALTER TABLE migdsl.slice ADD COLUMN IF NOT EXISTS held text
 """,
     """
 COMMENT ON TABLE migdsl.slice IS
@@ -723,9 +769,13 @@ CREATE TABLE IF NOT EXISTS migdsl.quarantine (
     row_key     jsonb       NOT NULL,
     error_class text        NOT NULL,
     template    text        NOT NULL,
+    after_key   jsonb,
     at          timestamptz NOT NULL DEFAULT clock_timestamp(),
     PRIMARY KEY (migration, backfill, tenant, row_key)
 )
+""",
+    """
+ALTER TABLE migdsl.quarantine ADD COLUMN IF NOT EXISTS after_key jsonb
 """,
     """
 COMMENT ON TABLE migdsl.quarantine IS
@@ -747,9 +797,18 @@ CREATE TABLE IF NOT EXISTS migdsl.reconciliation (
     extra      bigint      NOT NULL DEFAULT 0,
     truth      text        NOT NULL,
     at         timestamptz NOT NULL DEFAULT clock_timestamp(),
+    run        text,
+    found      jsonb,
     PRIMARY KEY (migration, entity, tenant, id),
     CONSTRAINT reconciliation_truth CHECK (truth IN ('old', 'new'))
 )
+""",
+    """
+ALTER TABLE migdsl.reconciliation ADD COLUMN IF NOT EXISTS run text, ADD COLUMN IF NOT EXISTS found jsonb
+""",
+    """
+COMMENT ON TABLE migdsl.reconciliation IS
+    'One tenant of one reconciliation. "run" is that of all tenants it belongs to, "found" are keys of rows, never their values.'
 """,
     """
 CREATE TABLE IF NOT EXISTS migdsl.event (

@@ -2,8 +2,8 @@
 """tickets_integrity: expand
 
 - Create the ledger (schema migdsl), where progress, differences and stages are recorded [instant]
-- Refuse where the names of indexes to come are taken in Ticket's schema [instant]
 - Refuse where Ticket's table is partitioned [instant]
+- Refuse where a name that Ticket is to get is taken: tickets_queue_id_idx, tickets_tenant_id_number_key, tickets_queue_id_fkey, tickets_number_positive [instant]
 - Build an index of Ticket (queue_id), so that deleting a parent need not read the whole table [scan, SHARE UPDATE EXCLUSIVE]
 """
 
@@ -28,25 +28,12 @@ def upgrade() -> None:
         # The ledger (schema migdsl): progress, differences, stages. Its tables stand further down.
         atomic([], *LEDGER)
         # Create the ledger (schema migdsl), where progress, differences and stages are recorded
-        # Refuse where the names of indexes to come are taken in Ticket's schema
         # Refuse where Ticket's table is partitioned
+        # Refuse where a name that Ticket is to get is taken: tickets_queue_id_idx, tickets_tenant_id_number_key, tickets_queue_id_fkey, tickets_number_positive
         atomic(
             [],
             """
 INSERT INTO migdsl.event (migration, kind, subject, value) VALUES ('tickets_integrity', 'stage', 'all', 'off')
-""",
-            """
-DO $names$
-DECLARE
-  taken text;
-BEGIN
-  SELECT string_agg(n, ', ') INTO taken FROM unnest(ARRAY['public.tickets_tenant_id_number_key']) AS n WHERE to_regclass(n) IS NOT NULL;
-  IF taken IS NOT NULL THEN
-    RAISE EXCEPTION 'these names are taken, and indexes of this migration are to be called so: %', taken
-      USING ERRCODE = '55000', HINT = 'give them other names: unique (...) as ..., or rename or drop what is there';
-  END IF;
-END
-$names$
 """,
             """
 DO $plain$
@@ -57,6 +44,42 @@ BEGIN
   END IF;
 END
 $plain$
+""",
+            """
+DO $names$
+DECLARE
+  taken text;
+BEGIN
+  SELECT string_agg(CASE t.kind WHEN 'relation' THEN t.relation ELSE concat(t.kind, ' ', t.name, ' of ', t.relation) END, ', ')
+    INTO taken
+    FROM (SELECT n.kind, n.relation, n.name
+            FROM (VALUES
+               ('relation', 'public.tickets_queue_id_idx', 'tickets_queue_id_idx'),
+               ('relation', 'public.tickets_tenant_id_number_key', 'tickets_tenant_id_number_key'),
+               ('constraint', 'public.tickets', 'tickets_tenant_id_number_key'),
+               ('constraint', 'public.tickets', 'tickets_queue_id_fkey'),
+               ('constraint', 'public.tickets', 'tickets_number_positive')) AS n (kind, relation, name)
+           WHERE CASE n.kind
+                 WHEN 'column' THEN EXISTS (SELECT FROM pg_attribute WHERE attrelid = to_regclass(n.relation)
+                                               AND attname = n.name AND NOT attisdropped)
+                 WHEN 'constraint' THEN EXISTS (SELECT FROM pg_constraint WHERE conrelid = to_regclass(n.relation)
+                                                   AND conname = n.name)
+                 ELSE to_regclass(n.relation) IS NOT NULL END
+             AND NOT EXISTS (SELECT FROM migdsl.snapshot AS s
+                              WHERE s.migration = 'tickets_integrity'
+                                AND s.revision = concat_ws(' ', 'makes', n.kind, n.relation, n.name))) AS t;
+  IF taken IS NOT NULL THEN
+    RAISE EXCEPTION 'these names are taken, and what is there was not made by this migration: %', taken
+      USING ERRCODE = '55000',
+            HINT = 'declare what is there in its entity, or give the new one another name (a constraint or an index: … as NAME)';
+  END IF;
+END
+$names$
+""",
+            """
+INSERT INTO migdsl.snapshot (migration, revision, seq, sql)
+VALUES ('tickets_integrity', 'makes relation public.tickets_queue_id_idx tickets_queue_id_idx', 1, 'SELECT 1')
+    ON CONFLICT (migration, revision, seq) DO NOTHING
 """,
         )
         # Build an index of Ticket (queue_id), so that deleting a parent need not read the whole table
@@ -128,12 +151,17 @@ CREATE TABLE IF NOT EXISTS migdsl.slice (
     backend      bigint,
     fence        bigint      NOT NULL DEFAULT 0,
     error        text,
+    held         text,
     planned_at   timestamptz NOT NULL DEFAULT clock_timestamp(),
     updated_at   timestamptz NOT NULL DEFAULT clock_timestamp(),
     PRIMARY KEY (migration, backfill, tenant, part),
     CONSTRAINT slice_state CHECK (state IN ('pending', 'running', 'succeeded', 'failed', 'paused', 'cancelled')),
     CONSTRAINT slice_lease CHECK ((state = 'running') = (lease_until IS NOT NULL AND worker IS NOT NULL))
 )
+""",
+    """
+-- Columns that ledgers of earlier releases lack.
+ALTER TABLE migdsl.slice ADD COLUMN IF NOT EXISTS held text
 """,
     """
 COMMENT ON TABLE migdsl.slice IS
@@ -179,9 +207,13 @@ CREATE TABLE IF NOT EXISTS migdsl.quarantine (
     row_key     jsonb       NOT NULL,
     error_class text        NOT NULL,
     template    text        NOT NULL,
+    after_key   jsonb,
     at          timestamptz NOT NULL DEFAULT clock_timestamp(),
     PRIMARY KEY (migration, backfill, tenant, row_key)
 )
+""",
+    """
+ALTER TABLE migdsl.quarantine ADD COLUMN IF NOT EXISTS after_key jsonb
 """,
     """
 COMMENT ON TABLE migdsl.quarantine IS
@@ -203,9 +235,18 @@ CREATE TABLE IF NOT EXISTS migdsl.reconciliation (
     extra      bigint      NOT NULL DEFAULT 0,
     truth      text        NOT NULL,
     at         timestamptz NOT NULL DEFAULT clock_timestamp(),
+    run        text,
+    found      jsonb,
     PRIMARY KEY (migration, entity, tenant, id),
     CONSTRAINT reconciliation_truth CHECK (truth IN ('old', 'new'))
 )
+""",
+    """
+ALTER TABLE migdsl.reconciliation ADD COLUMN IF NOT EXISTS run text, ADD COLUMN IF NOT EXISTS found jsonb
+""",
+    """
+COMMENT ON TABLE migdsl.reconciliation IS
+    'One tenant of one reconciliation. "run" is that of all tenants it belongs to, "found" are keys of rows, never their values.'
 """,
     """
 CREATE TABLE IF NOT EXISTS migdsl.event (

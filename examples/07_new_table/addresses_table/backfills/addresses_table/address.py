@@ -4,6 +4,7 @@
     python backfills/addresses_table/address.py             run, or go on where it stopped
     python backfills/addresses_table/address.py --dry-run   show the slices, write nothing
     python backfills/addresses_table/address.py --status    how far it is
+    python backfills/addresses_table/address.py --pause     here or elsewhere: after the batches at hand, until --resume
 
 The database is the one that SHOP_URL names. Stop it at any time: nothing is lost or done twice.
 
@@ -64,6 +65,38 @@ SELECT count(*)
  WHERE t.tenant_id = :tenant_id
    AND (t.street IS NOT NULL)
    AND NOT EXISTS (SELECT FROM public.addresses AS n WHERE n.customer_id = t.id AND n.tenant_id = :tenant_id)
+""",
+    # Asked once a second: while it gives a reason, the job waits.
+    hold="""
+SELECT nullif(concat_ws('; ',
+       (SELECT 'replication lag is ' || round(max(r.lag)) || ' s'
+          FROM (SELECT extract(epoch FROM coalesce(s.replay_lag, s.flush_lag, s.write_lag)) AS lag
+                  FROM pg_catalog.pg_stat_replication AS s) AS r
+        HAVING max(r.lag) > 10),
+       (SELECT 'archiving WAL fails since ' || to_char(a.last_failed_time, 'YYYY-MM-DD HH24:MI:SS TZ')
+          FROM pg_catalog.pg_stat_archiver AS a
+         WHERE current_setting('archive_mode') <> 'off'
+           AND a.last_failed_time > coalesce(a.last_archived_time, '-infinity')),
+       (SELECT 'WAL files that wait to be archived: ' || w.waiting
+          FROM (SELECT trunc(pg_wal_lsn_diff(pg_current_wal_lsn(), '0/0') / s.bytes)
+                     - ('x' || substr(a.last_archived_wal, 9, 8))::bit(32)::bigint * (4294967296 / s.bytes)
+                     - ('x' || substr(a.last_archived_wal, 17, 8))::bit(32)::bigint AS waiting
+                  FROM pg_catalog.pg_stat_archiver AS a,
+                       (SELECT pg_size_bytes(current_setting('wal_segment_size')) AS bytes) AS s
+                 WHERE current_setting('archive_mode') <> 'off'
+                   AND a.last_archived_wal ~ '^[0-9A-F]{24}$') AS w
+         WHERE w.waiting > 32),
+       (SELECT 'a VACUUM works on public.addresses: ' || max(v.phase)
+          FROM pg_catalog.pg_stat_progress_vacuum AS v
+         WHERE v.relid = to_regclass('public.addresses')
+        HAVING count(*) > 0),
+       (SELECT 'sessions that wait for a lock on public.addresses: ' || count(*)
+          FROM pg_catalog.pg_locks AS l
+         WHERE NOT l.granted
+           AND l.database = (SELECT d.oid FROM pg_catalog.pg_database AS d WHERE d.datname = current_database())
+           AND l.relation = to_regclass('public.addresses')
+           AND NOT EXISTS (SELECT FROM migdsl.slice AS s WHERE s.backend = l.pid)
+        HAVING count(*) > 0)), '')
 """,
 )
 

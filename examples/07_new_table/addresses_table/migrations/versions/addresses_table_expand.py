@@ -3,6 +3,7 @@
 
 - Create the ledger (schema migdsl), where progress, differences and stages are recorded [instant]
 - Refuse where Customer's table is partitioned [instant]
+- Refuse where a name that Address is to get is taken: addresses_pkey, addresses_tenant_id_customer_id_idx, addresses_street_filled [instant]
 - Create the counter of what old code's writes are carried over to Address [instant]
 - Create the table addresses (Address), which nobody uses yet [instant]
 - Create the trigger that carries what is written to Customer over to Address, whoever writes; never back [instant, ACCESS EXCLUSIVE]
@@ -33,6 +34,7 @@ def upgrade() -> None:
         atomic([], *LEDGER)
         # Create the ledger (schema migdsl), where progress, differences and stages are recorded
         # Refuse where Customer's table is partitioned
+        # Refuse where a name that Address is to get is taken: addresses_pkey, addresses_tenant_id_customer_id_idx, addresses_street_filled
         # Create the counter of what old code's writes are carried over to Address
         # Create the table addresses (Address), which nobody uses yet
         atomic(
@@ -49,6 +51,41 @@ BEGIN
   END IF;
 END
 $plain$
+""",
+            """
+DO $names$
+DECLARE
+  taken text;
+BEGIN
+  SELECT string_agg(CASE t.kind WHEN 'relation' THEN t.relation ELSE concat(t.kind, ' ', t.name, ' of ', t.relation) END, ', ')
+    INTO taken
+    FROM (SELECT n.kind, n.relation, n.name
+            FROM (VALUES
+               ('relation', 'public.addresses_pkey', 'addresses_pkey'),
+               ('relation', 'public.addresses_tenant_id_customer_id_idx', 'addresses_tenant_id_customer_id_idx'),
+               ('constraint', 'public.addresses', 'addresses_street_filled')) AS n (kind, relation, name)
+           WHERE CASE n.kind
+                 WHEN 'column' THEN EXISTS (SELECT FROM pg_attribute WHERE attrelid = to_regclass(n.relation)
+                                               AND attname = n.name AND NOT attisdropped)
+                 WHEN 'constraint' THEN EXISTS (SELECT FROM pg_constraint WHERE conrelid = to_regclass(n.relation)
+                                                   AND conname = n.name)
+                 ELSE to_regclass(n.relation) IS NOT NULL END
+             AND NOT EXISTS (SELECT FROM migdsl.snapshot AS s
+                              WHERE s.migration = 'addresses_table'
+                                AND s.revision = concat_ws(' ', 'makes', n.kind, n.relation, n.name))) AS t;
+  IF taken IS NOT NULL THEN
+    RAISE EXCEPTION 'these names are taken, and what is there was not made by this migration: %', taken
+      USING ERRCODE = '55000',
+            HINT = 'declare what is there in its entity, or give the new one another name (a constraint or an index: … as NAME)';
+  END IF;
+END
+$names$
+""",
+            """
+INSERT INTO migdsl.snapshot (migration, revision, seq, sql)
+VALUES ('addresses_table', 'makes relation public.addresses_pkey addresses_pkey', 1, 'SELECT 1'),
+       ('addresses_table', 'makes relation public.addresses_tenant_id_customer_id_idx addresses_tenant_id_customer_id_idx', 1, 'SELECT 1')
+    ON CONFLICT (migration, revision, seq) DO NOTHING
 """,
             """
 CREATE SEQUENCE IF NOT EXISTS migdsl.addresses_table_addresses_old_writes AS bigint
@@ -284,12 +321,17 @@ CREATE TABLE IF NOT EXISTS migdsl.slice (
     backend      bigint,
     fence        bigint      NOT NULL DEFAULT 0,
     error        text,
+    held         text,
     planned_at   timestamptz NOT NULL DEFAULT clock_timestamp(),
     updated_at   timestamptz NOT NULL DEFAULT clock_timestamp(),
     PRIMARY KEY (migration, backfill, tenant, part),
     CONSTRAINT slice_state CHECK (state IN ('pending', 'running', 'succeeded', 'failed', 'paused', 'cancelled')),
     CONSTRAINT slice_lease CHECK ((state = 'running') = (lease_until IS NOT NULL AND worker IS NOT NULL))
 )
+""",
+    """
+-- Columns that ledgers of earlier releases lack.
+ALTER TABLE migdsl.slice ADD COLUMN IF NOT EXISTS held text
 """,
     """
 COMMENT ON TABLE migdsl.slice IS
@@ -335,9 +377,13 @@ CREATE TABLE IF NOT EXISTS migdsl.quarantine (
     row_key     jsonb       NOT NULL,
     error_class text        NOT NULL,
     template    text        NOT NULL,
+    after_key   jsonb,
     at          timestamptz NOT NULL DEFAULT clock_timestamp(),
     PRIMARY KEY (migration, backfill, tenant, row_key)
 )
+""",
+    """
+ALTER TABLE migdsl.quarantine ADD COLUMN IF NOT EXISTS after_key jsonb
 """,
     """
 COMMENT ON TABLE migdsl.quarantine IS
@@ -359,9 +405,18 @@ CREATE TABLE IF NOT EXISTS migdsl.reconciliation (
     extra      bigint      NOT NULL DEFAULT 0,
     truth      text        NOT NULL,
     at         timestamptz NOT NULL DEFAULT clock_timestamp(),
+    run        text,
+    found      jsonb,
     PRIMARY KEY (migration, entity, tenant, id),
     CONSTRAINT reconciliation_truth CHECK (truth IN ('old', 'new'))
 )
+""",
+    """
+ALTER TABLE migdsl.reconciliation ADD COLUMN IF NOT EXISTS run text, ADD COLUMN IF NOT EXISTS found jsonb
+""",
+    """
+COMMENT ON TABLE migdsl.reconciliation IS
+    'One tenant of one reconciliation. "run" is that of all tenants it belongs to, "found" are keys of rows, never their values.'
 """,
     """
 CREATE TABLE IF NOT EXISTS migdsl.event (

@@ -1,0 +1,72 @@
+// Starts `migdsl lsp` for .mig files, and shows a migration's plan beside it.
+const vscode = require("vscode");
+const { LanguageClient, TransportKind } = require("vscode-languageclient/node");
+
+const SCHEME = "migdsl-plan";
+let client;
+
+class Plans {
+  constructor() {
+    this.changed = new vscode.EventEmitter();
+    this.onDidChange = this.changed.event;
+  }
+
+  provideTextDocumentContent(uri) {
+    return client.sendRequest("workspace/executeCommand", { command: "migdsl.plan", arguments: [uri.query] });
+  }
+}
+
+function server() {
+  const said = vscode.workspace.getConfiguration("migdsl").get("command");
+  const [command, ...args] = said && said.length ? said : ["migdsl", "lsp"];
+  const folder = vscode.workspace.workspaceFolders?.[0]?.uri.fsPath;
+  return { command, args, transport: TransportKind.stdio, options: folder ? { cwd: folder } : {} };
+}
+
+async function start() {
+  client = new LanguageClient("migdsl", "migdsl", server(), {
+    documentSelector: [{ language: "mig" }],
+    synchronize: { fileEvents: vscode.workspace.createFileSystemWatcher("**/*.mig") },
+    // The lens calls our own command, which shows what the server's answers.
+    middleware: {
+      provideCodeLenses: async (document, token, next) => {
+        const lenses = (await next(document, token)) || [];
+        for (const lens of lenses) if (lens.command) lens.command.command = "migdsl.showPlan";
+        return lenses;
+      },
+      executeCommand: (command, args, next) => next(command, args),
+    },
+  });
+  try {
+    await client.start();
+  } catch (error) {
+    const again = "Try again";
+    const said = `migdsl lsp could not be started (${error.message}). Install it with: pip install 'migdsl[lsp]'`;
+    if ((await vscode.window.showWarningMessage(said, again)) === again) await start();
+  }
+}
+
+async function showPlan(uri) {
+  const of = uri ? String(uri) : String(vscode.window.activeTextEditor?.document.uri ?? "");
+  if (!of) return;
+  const name = decodeURIComponent(of.split("/").pop()).replace(/\.mig$/, "");
+  const page = vscode.Uri.from({ scheme: SCHEME, path: `/${name}.plan.md`, query: of });
+  plans.changed.fire(page);
+  await vscode.commands.executeCommand("markdown.showPreviewToSide", page);
+}
+
+const plans = new Plans();
+
+exports.activate = async (context) => {
+  context.subscriptions.push(
+    vscode.workspace.registerTextDocumentContentProvider(SCHEME, plans),
+    vscode.commands.registerCommand("migdsl.showPlan", showPlan),
+    vscode.commands.registerCommand("migdsl.restart", async () => {
+      await client?.stop();
+      await start();
+    }),
+  );
+  await start();
+};
+
+exports.deactivate = () => client?.stop();

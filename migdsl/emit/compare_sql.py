@@ -1,0 +1,258 @@
+"""Comparisons and violations become SQL: digests and differences of a range of keys, and what makes a row right."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from migdsl.dialect.names import quote
+from migdsl.ops import names as objects
+from migdsl.ops.batches import Walk
+from migdsl.ops.carried import Carried
+from migdsl.ops.model import TablePlan, Violation
+from migdsl.ops.pairs import over
+from migdsl.ops.ranges import Keyed
+
+
+class Comparing:
+    """The statements that compare columns of one table, over its rows `t`."""
+
+    def __init__(self, plan: TablePlan) -> None:
+        self.plan = plan
+        self.walk = Walk(plan.table)
+        self.key = Keyed(tuple(f"t.{quote(c)}" for c in plan.table.key))
+
+    def next_bound(self) -> str:
+        """The key `:skip` rows behind `:after`."""
+        return _bound(self.key.ordered(), self.walk.source(), self.walk.confined(*self.key.within()), self.key)
+
+    def compare(self, drifted: list[str]) -> str:
+        """Counts and hashes of a range of one tenant's rows."""
+        lossy = [c.lossy for c in self.plan.comparisons if c.lossy is not None]
+        keys = self.key.columns
+        columns = [
+            "count(*) AS rows",
+            f"{_hashed([*keys, *(c.left for c in self.plan.comparisons)])} AS hash_left",
+            f"{_hashed([*keys, *(c.right for c in self.plan.comparisons)])} AS hash_right",
+            f"{_counted(drifted)} AS mismatched",
+            f"{_counted(lossy)} AS lossy",
+        ]
+        lines = ",\n       ".join(columns)
+        return f"SELECT {lines}\n  FROM {self.walk.source()}\n {self.walk.confined(*self.key.within())}"
+
+    def differing(self, drifted: list[str]) -> str:
+        """Keys of rows of a range that differ, and which columns do; no values."""
+        flags = [f"{sql} AS {quote(c.column)}" for sql, c in zip(drifted, self.plan.comparisons, strict=True)]
+        found = f"({' OR '.join(drifted)})" if drifted else "FALSE"
+        where = self.walk.confined(*self.key.within(), found)
+        return self._keys([*self.key.columns, *flags], self.walk.source(), where)
+
+    def violated(self) -> str:
+        """How many of one tenant's rows would break a constraint to come."""
+        return f"SELECT count(*)\n  FROM {self._rows()}\n {self.walk.confined(self._any_broken())}"
+
+    def violating(self) -> str:
+        """Keys of rows that would break a constraint to come, and which one; no values."""
+        where = self.walk.confined(self._any_broken())
+        return self._keys([*self.key.columns, *self._flags()], self._rows(), where)
+
+    def repair(self, *, new: bool) -> str | None:
+        """Makes the row with one key right, from the side that is the truth; None where nothing leads there."""
+        sides = [(c.drifted_new, c.mended_new) if new else (c.drifted_old, c.mended_old) for c in self.plan.comparisons]
+        values = {column: sql for _, mended in sides for column, sql in mended}
+        if not values:
+            return None
+        # Of a row with several pairs only what drifted is written; two new columns may lead back to one old one.
+        when = {c: _any(drifted for drifted, mended in sides if c in dict(mended)) for c in values}
+        sets = [f"{quote(c)} = {_chosen(c, when[c], sql) if len(sides) > 1 else sql}" for c, sql in values.items()]
+        drifts = _any(drifted for drifted, mended in sides if mended)
+        # The row that is written can't be named in a JOIN: it meets the first of its parents in WHERE.
+        first, *others = list(self.walk.way()) or [("", "")]
+        source = f"\n  FROM {first[0]}" if first[0] else ""
+        source += "".join(f"\n  JOIN {table} ON {met}" for table, met in others)
+        where = self.walk.confined(*([first[1]] if first[1] else []), *self.key.equal(), f"({drifts})")
+        lines = ",\n       ".join(sets)
+        return f"UPDATE {objects.table(self.plan.table)} AS t\n   SET {lines}{source}\n {where}"
+
+    def _keys(self, columns: list[str], source: str, where: str) -> str:
+        lines = ",\n       ".join(columns)
+        return f"SELECT {lines}\n  FROM {source}\n {where}\n ORDER BY {self.key.ordered()}\n LIMIT :limit"
+
+    def _flags(self) -> list[str]:
+        broken = (self._broken(number, each) for number, each in enumerate(self.plan.violations))
+        return [f"{sql} AS {quote(v.title[:60])}" for sql, v in zip(broken, self.plan.violations, strict=True)]
+
+    def _any_broken(self) -> str:
+        return f"({' OR '.join(self._broken(number, each) for number, each in enumerate(self.plan.violations))})"
+
+    def _rows(self) -> str:
+        """The rows `t`; with how many share their value, where something is to be unique."""
+        counts = [
+            f"count(*){self._among(v)} OVER (PARTITION BY {', '.join(self._apart(v, 'u'))}) AS {_alike(n)}"
+            for n, v in enumerate(self.plan.violations)
+            if v.counted
+        ]
+        if not counts:
+            return self.walk.source()
+        # A row of the subselect is none of the table: a function that takes one is asked inside.
+        counts += [f"{v.whole}(u) AS {_asked(n)}" for n, v in enumerate(self.plan.violations) if v.whole]
+        own = Walk(self.plan.table, "u", "q")
+        where = f"\n         {own.confined()}" if own.tenant else ""
+        inner = f"(SELECT u.*, {', '.join(counts)}\n          FROM {own.source()}{where}) AS t"
+        return "".join([inner, *(f"\n  JOIN {table} ON {met}" for table, met in self.walk.way())])
+
+    def _broken(self, number: int, violation: Violation) -> str:
+        if violation.whole is not None and any(v.counted for v in self.plan.violations):
+            return f"t.{_asked(number)}"
+        if violation.rows is not None:
+            return violation.rows
+        filled = [f"{part} IS NOT NULL" for part in self._apart(violation, "t")]
+        if violation.index is not None and violation.index.where is not None:
+            # Unknown is as good as false: an index is for rows of which its condition is true.
+            filled.append(f"({over(self.plan.table, violation.index.where, 't')}) IS TRUE")
+        return f"({' AND '.join(filled)} AND t.{_alike(number)} > 1)"
+
+    def _apart(self, violation: Violation, row: str) -> list[str]:
+        """What must be unique together, of a row."""
+        if violation.index is None:
+            return [f"{row}.{quote(c)}" for c in violation.duplicates]
+        parts = violation.index.parts
+        return [
+            f"({over(self.plan.table, p.expression, row)})" if p.expression else f"{row}.{quote(p.column or '')}"
+            for p in parts
+        ]
+
+    def _among(self, violation: Violation) -> str:
+        """The rows that a unique index is for."""
+        if violation.index is None or violation.index.where is None:
+            return ""
+        return f" FILTER (WHERE {over(self.plan.table, violation.index.where, 'u')})"
+
+
+class Between(Comparing):
+    """A new table's rows `t` beside the rows `s` that they come from, each of them at most once.
+
+    What differs, is missing, or too much, counts only while the old is the truth: afterwards new code has the last word.
+    """
+
+    def __init__(self, plan: TablePlan, of: Carried) -> None:
+        super().__init__(plan)
+        self.of = of
+        self.here = f"t.{quote(plan.table.key[0])} IS NOT NULL"
+        self.names = tuple(column for column, _ in of.key_pairs())
+        self.key = Keyed(tuple(f"t.{quote(c)}" for c in self.names))
+        self.sought = of.sought("s")
+
+    def left(self) -> tuple[str, str, str]:
+        """What should be there: digest, next bound and rows of a range."""
+        values = [c.left for c in self.plan.comparisons]
+        return self._side(self.of.key_of(), values, self.of.origin(), self.sought, "")
+
+    def right(self) -> tuple[str, str, str]:
+        """What is there, likewise."""
+        values = [c.right for c in self.plan.comparisons]
+        return self._side(self.key.columns, values, self.walk.source(), self.key, self.walk.tenant or "")
+
+    def violated(self) -> str:
+        """How many of one tenant's rows would break a constraint to come."""
+        return f"SELECT count(*)\n  FROM {self._rows()}\n WHERE {self._any_broken()}"
+
+    def violating(self) -> str:
+        """Keys of rows that would break a constraint to come, and which one; no values."""
+        columns = [f"{sql} AS {quote(c)}" for c, sql in zip(self.names, self.key.columns, strict=True)]
+        return self._keys([*columns, *self._flags()], self._rows(), f"WHERE {self._any_broken()}")
+
+    def repair(self, *, new: bool) -> str | None:
+        """Makes the new row with one key what its source's row gives, which is locked as it is read."""
+        values = self.of.values()
+        if new or not values:
+            return None
+        sets = ",\n       ".join(f"{quote(c.name)} = {self.of.written(c, sql, 's')}" for c, sql in values)
+        drifts = " OR ".join(c.drifted_old for c in self.plan.comparisons)
+        where = self.walk.confined(self.of.matched("t", "s"), f"({drifts})")
+        return f"""WITH s AS (
+SELECT s.*
+  FROM {objects.table(self.of.source.table)} AS s
+ {_where(self._of_source(*self.sought.equal()))}
+   FOR SHARE
+)
+UPDATE {objects.table(self.plan.table)} AS t
+   SET {sets}
+  FROM s
+ {where}"""
+
+    def delete(self) -> str:
+        """Takes away the new row with one key if nothing gives it."""
+        conditions = "\n                      AND ".join(self._of_source(self.of.matched("t", "s")))
+        source = f"SELECT FROM {objects.table(self.of.source.table)} AS s\n                    WHERE {conditions}"
+        where = self.walk.confined(*self.key.equal(), f"NOT EXISTS ({source})")
+        return f"DELETE FROM {objects.table(self.plan.table)} AS t\n {where}"
+
+    def _of_source(self, *conditions: str) -> list[str]:
+        """Conditions on a row `s` that gives one: its tenant, `conditions`, and the file's `where`."""
+        walk, where = Walk(self.of.source.table, "s"), self.of.where("s")
+        tenant = [f"{walk.tenant} = :tenant_id"] if walk.tenant else []
+        return [*tenant, *conditions, *([f"({where})"] if where is not None else [])]
+
+    def _broken(self, number: int, violation: Violation) -> str:
+        return f"({self.here} AND {super()._broken(number, violation)})"
+
+    def _rows(self) -> str:
+        """Both sides, each confined to the tenant before they meet."""
+        own = super()._rows()
+        if own == self.walk.source():
+            where = self.walk.confined()
+            own = f"(SELECT t.*\n          FROM {own}{' ' + where if where else ''}) AS t"
+        return f"{self.of.origin()}\n  FULL JOIN {own}\n    ON {self.of.matched('t', 's')}"
+
+    def _side(
+        self, key: tuple[str, ...], values: list[str], source: str, sought: Keyed, tenant: str
+    ) -> tuple[str, str, str]:
+        where = _where([*([f"{tenant} = :tenant_id"] if tenant else []), *sought.within()])
+        named = [f"{sql} AS {quote(c)}" for c, sql in zip(self.names, key, strict=True)]
+        pairs = zip(self.plan.comparisons, values, strict=True)
+        hashes = [f"hash_record_extended(ROW({sql}), 1) AS {quote(c.column)}" for c, sql in pairs]
+        columns = [*named, f"hash_record_extended(ROW({', '.join(key)}), 1) AS migdsl_key", *hashes]
+        lines = ",\n       ".join(columns)
+        return (
+            f"SELECT count(*) AS rows,\n       {_hashed([*key, *values])} AS hash\n  FROM {source}\n {where}",
+            _bound(", ".join(named), source, where, sought),
+            f"SELECT {lines}\n  FROM {source}\n {where}\n ORDER BY {sought.ordered()}",
+        )
+
+
+def _where(conditions: Iterable[str]) -> str:
+    return "WHERE " + "\n   AND ".join(conditions)
+
+
+def _any(conditions: Iterable[str]) -> str:
+    return " OR ".join(dict.fromkeys(conditions))
+
+
+def _chosen(column: str, condition: str, value: str) -> str:
+    return f"CASE WHEN {condition} THEN {value} ELSE t.{quote(column)} END"
+
+
+def _bound(columns: str, source: str, where: str, key: Keyed) -> str:
+    return f"SELECT {columns}\n  FROM {source}\n {where}\n ORDER BY {key.ordered()}\nOFFSET :skip LIMIT 1"
+
+
+def _hashed(values: list[str]) -> str:
+    """Two 64-bit hashes a row with other seeds, each added up: order does not matter, and no pair cancels as under xor."""
+    row = f"ROW({', '.join(values)})"
+    # Sums of bigint are added up in 128 bits; a numeric a row would take twice the time.
+    return (
+        f"sum(hash_record_extended({row}, 1)) * 18446744073709551616\n"
+        f"         + sum(hash_record_extended({row}, 2))"
+    )
+
+
+def _alike(number: int) -> str:
+    return f"migdsl_alike_{number}"
+
+
+def _asked(number: int) -> str:
+    return f"migdsl_asked_{number}"
+
+
+def _counted(conditions: list[str]) -> str:
+    return f"count(*) FILTER (WHERE {' OR '.join(conditions)})" if conditions else "0"

@@ -1,0 +1,155 @@
+"""Turns a migration's names into the panels of its dashboard as data: what each asks of Prometheus, and how it looks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from migdsl.emit import telemetry as t
+
+Queries: TypeAlias = tuple[tuple[str, str], ...]
+
+# Panel ids stay what they are when a panel is left out: alerts and people's links name them.
+TEXT, _PROGRESS, _REMAINING, _SINCE, _RATE, _FAILED = 1, 2, 3, 4, 5, 6
+_DIFFERING, _RATIO, _VIOLATIONS, _UNLISTED, _RECONCILED, _OLD_WRITES = 7, 8, 9, 10, 11, 12
+_ASIDE, _LANES, _HEALTH = 13, 14, 15
+_REQUESTS, _REQUEST_ERRORS, _SHADOW, _REPAIRS = 16, 17, 18, 19
+_OWN = 200
+PANEL_OF_ALERT = {
+    "backfill_stalled": _SINCE,
+    "backfill_errors": _ASIDE,
+    "drift": _DIFFERING,
+    "constraint_violations": _VIOLATIONS,
+    "reconcile_stale": _RECONCILED,
+    "tenants_unlisted": _UNLISTED,
+    "old_writes": _OLD_WRITES,
+}
+# What Grafana calls the units of metrics.
+_UNITS = {"ratio": "percentunit", "count": "short", "seconds": "s", "bytes": "decbytes", "per_second": "ops"}
+
+
+@dataclass(frozen=True, slots=True)
+class Panel:
+    """One panel: pairs of PromQL and legend, sizes in grid units; a value from `red_from` on is shown red."""
+
+    id: int
+    kind: str
+    title: str
+    unit: str
+    width: int
+    height: int
+    red_from: float | None
+    about: str
+    queries: Queries
+    from_zero: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """Panels under a heading."""
+
+    title: str
+    panels: tuple[Panel, ...]
+
+
+def sections(view: t.TelemetryView) -> tuple[Section, ...]:
+    """All sections in order; one that the migration has no use for has no panels."""
+    return (
+        Section("Backfill", tuple(_backfill(view)) if view.backfills else ()),
+        Section("Reconciliation", tuple(_reconciliation(view)) if view.entities else ()),
+        Section("Routing", tuple(_routing(view)) if view.routed else ()),
+        Section("Metrics of the file", tuple(_own(view))),
+    )
+
+
+# fmt: off
+def _backfill(view: t.TelemetryView) -> Iterator[Panel]:
+    name, by, legend = view.migration, "by (migration, backfill)", "{{backfill}}"
+
+    def most(metric: t.MetricRef, what: str = legend) -> tuple[str, str]:
+        return f"max {by} ({metric.of(name)})", what
+
+    yield Panel(_PROGRESS, "gauge", "Progress", "percentunit", 8, 8, None,
+                "Share of the rows from before the migration that carry the new shape. Later rows are the trigger's.",
+                (most(t.PROGRESS),))
+    yield Panel(_REMAINING, "stat", "Rows remaining", "short", 8, 8, None,
+                "Rows that the backfill has still to fill.", (most(t.REMAINING),))
+    yield Panel(_SINCE, "stat", "Since last progress", "s", 8, 8, t.STALLED_SECONDS,
+                "Time since a batch last moved the watermark. Red from ten minutes on; alerts only while rows remain.",
+                ((f"time() - max {by} ({t.LAST_PROGRESS.of(name)})", legend),))
+    rate = f"sum by (backfill, outcome) (rate({t.ROWS.of(name)}[$__rate_interval]))"
+    yield Panel(_RATE, "timeseries", "Rows per second", "rowsps", 12, 8, None,
+                "Rows that batches passed, by outcome. The job holds back by itself when the database is busy.",
+                ((rate, "{{backfill}} {{outcome}}"),))
+    yield Panel(_FAILED, "timeseries", "Failed batches", "short", 12, 8, 1,
+                "Batches that failed for good since the job's process began; its --status names the slices.",
+                ((f'sum {by} ({t.BATCHES.of(name, outcome="failed")})', legend),))
+    yield Panel(_ASIDE, "stat", "Rows set aside, slices failed", "short", 8, 8, 1,
+                "What the ledger has of errors: rows in migdsl.quarantine, and those rows with the slices that failed.",
+                (most(t.QUARANTINED, "{{backfill}} rows"), most(t.ERRORS, "{{backfill}} rows and slices")))
+    yield Panel(_LANES, "timeseries", "Lanes and waits", "short", 8, 8, None,
+                "Lanes (tenants) that processes work on, and processes that wait for the database to get well.",
+                ((f"sum {by} ({t.LANES.of(name)})", "{{backfill}} lanes"),
+                 (f"sum {by} ({t.HELD.of(name)})", "{{backfill}} waiting")))
+    yield Panel(_HEALTH, "timeseries", "Replication lag, lock waits", "s", 8, 8, None,
+                "How far the slowest replica is behind, and the longest wait for a lock, while a job runs.",
+                (most(t.REPLICATION_LAG, "{{backfill}} replication lag"), most(t.LOCK_WAIT, "{{backfill}} lock wait")))
+
+
+def _reconciliation(view: t.TelemetryView) -> Iterator[Panel]:
+    name, by, legend = view.migration, "by (migration, entity)", "{{entity}}"
+
+    def most(metric: t.MetricRef, what: str = legend) -> tuple[str, str]:
+        return f"max {by} ({metric.of(name)})", what
+
+    kinds = ((t.MISMATCHED, "mismatched"), (t.MISSING, "missing"), (t.EXTRA, "extra"))
+    yield Panel(_DIFFERING, "timeseries", "Rows that differ", "short", 12, 8, 1,
+                "Rows whose two sides differ, by the last reconciliation. Rows still to be filled count too.",
+                tuple(most(kind, f"{legend} {word}") for kind, word in kinds))
+    yield Panel(_RATIO, "timeseries", "Drift", "percentunit", 12, 8, None,
+                "Share of all compared rows that differ.", (most(t.DRIFT_RATIO),))
+    yield Panel(_VIOLATIONS, "stat", "Constraint violations", "short", 6, 6, 1,
+                "Rows that break a constraint still to come. Enforce refuses to run while this is above 0.",
+                (most(t.VIOLATIONS),))
+    if view.has_tenants:
+        yield Panel(_UNLISTED, "stat", "Rows of unlisted tenants", "short", 6, 6, 1,
+                    "Rows of tenants that the list leaves out, and rows without a tenant. Contract refuses while above 0.",
+                    (most(t.UNLISTED),))
+    yield Panel(_RECONCILED, "stat", "Since last reconciliation", "s", 6, 6, view.reconcile_stale_seconds,
+                "Time since the reconciliation job last finished for all tenants.",
+                ((f"time() - max {by} ({t.LAST_RECONCILE.of(name)})", legend),))
+    if view.has_old_writes:
+        yield Panel(_OLD_WRITES, "stat", "Writes by old code, last day", "short", 6, 6, None,
+                    "Writes in the old shape: expected until all tenants are live, and 0 throughout the soak.",
+                    ((f"max {by} (increase({t.OLD_WRITES.of(name)}[1d]))", legend),))
+
+
+def _routing(view: t.TelemetryView) -> Iterator[Panel]:
+    name = view.migration
+    yield Panel(_REQUESTS, "timeseries", "Requests by stage", "ops", 12, 8, None,
+                "Reads and authoritative writes a second, by the stage of their tenant and the side that served them. "
+                "Empty where applications don't use the router.",
+                ((f"sum by (stage, side) ({t.routed_requests(name)})", "{{stage}} {{side}}"),))
+    yield Panel(_REQUEST_ERRORS, "timeseries", "Requests that fail", "percentunit", 12, 8, None,
+                "Share of reads and authoritative writes that fail: cutover_errors, unless the file has its own.",
+                ((t.cutover_errors(name), "share"),))
+    yield Panel(_SHADOW, "timeseries", "Shadow mismatches", "percentunit", 12, 8, None,
+                "Share of compared reads whose two sides differ: shadow_mismatch_rate.",
+                ((t.shadow_mismatch_rate(name), "share"),))
+    yield Panel(_REPAIRS, "timeseries", "Second writes to repair", "short", 12, 8, 1,
+                "Second writes that failed in the last hour, by where they are written down; spilled ones stand in a log.",
+                ((f"sum by (outcome) (increase({t.ROUTER_REPAIRS.of(name)}[1h]))", "{{outcome}}"),))
+# fmt: on
+
+
+def _own(view: t.TelemetryView) -> Iterator[Panel]:
+    """A panel a metric, two side by side; ids go by their place in the file."""
+    for number, metric in enumerate(view.own):
+        alone = number + 1 == len(view.own) and number % 2 == 0
+        width, unit = 24 if alone else 12, _UNITS[metric.unit]
+        about = f"The file's own metric, in {metric.unit.replace('_', ' ')}."
+        queries = ((metric.promql, ""),)
+        yield Panel(
+            _OWN + number, "timeseries", metric.name, unit, width, 8, metric.red_from, about, queries, from_zero=False
+        )

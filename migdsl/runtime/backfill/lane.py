@@ -1,0 +1,309 @@
+"""Turns a tenant's pending slices into batches, each of which moves its watermark in its own transaction."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
+from enum import Enum
+from functools import partial
+
+import psycopg
+
+from migdsl.runtime.backfill.holds import HOLD_S, Health
+from migdsl.runtime.backfill.pace import BatchSize, Search, pause_after
+from migdsl.runtime.backfill.program import Program
+from migdsl.runtime.backfill.quarantine import BudgetSpentError, Entry, Fault, Quarantine, fault_of
+from migdsl.runtime.database import Database, Transaction
+from migdsl.runtime.errors import FenceLostError, Remedy, RowsRefusedError, StoppedError, error_class, remedy
+from migdsl.runtime.jobs import BackfillJob, Pace
+from migdsl.runtime.ledger import SPENT, Claim, Key, Lane, Ledger
+
+
+class LaneEnd(Enum):
+    """Why a lane was left: nothing is pending, another worker holds it, a slice failed, it is paused, a stop was asked
+    for, or the time is up and there is more to do."""
+
+    DONE = "done"
+    HELD = "held"
+    FAILED = "failed"
+    PAUSED = "paused"
+    STOPPED = "stopped"
+    MORE = "more"
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """What one batch did: rows in its range, rows it wrote, whether it was the slice's last, why a row was set aside."""
+
+    scanned: int
+    changed: int
+    last: bool
+    aside: Fault | None = None
+
+
+def run_batch(
+    tx: Transaction,
+    ledger: Ledger,
+    program: Program,
+    claim: Claim,
+    size: int,
+    lease_s: int,
+    alone: Callable[[Transaction, Entry, Fault], None] | None = None,
+) -> Batch:
+    """One batch of at most `size` rows, and its watermark, in the caller's transaction.
+
+    With `alone`, a batch of one row that can't be filled is handed to it, and the watermark moves past the row. Raises
+    FenceLostError, before it touches a row, when the slice is no longer ours.
+    """
+    position = ledger.hold(tx, claim)
+    if position is None:
+        raise FenceLostError
+    upper = position.upper
+    batch = (
+        Batch(0, 0, True)
+        if upper is None or position.watermark == upper
+        else _fill_next(tx, ledger, program, claim, (position.watermark, upper), size, lease_s, alone)
+    )
+    if batch.last:
+        ledger.succeed(tx, claim)
+    return batch
+
+
+def _fill_next(
+    tx: Transaction,
+    ledger: Ledger,
+    program: Program,
+    claim: Claim,
+    span: tuple[Key | None, Key],
+    size: int,
+    lease_s: int,
+    alone: Callable[[Transaction, Entry, Fault], None] | None,
+) -> Batch:
+    (after, upper), fault, changed = span, None, 0
+    bound = program.bound(tx, claim.tenant, after, upper, size)
+    upto = upper if bound is None else bound
+    scanned = program.rows_in(tx, claim.tenant, after, upto) if bound is None else size
+    if alone is None or bound is None:
+        changed = program.fill(tx, claim.tenant, after, upto)
+    else:
+        try:
+            with tx.savepoint():
+                changed = program.fill(tx, claim.tenant, after, upto)
+        except (psycopg.Error, RowsRefusedError) as error:
+            if not _of_the_data(error):
+                raise
+            fault = fault_of(error)
+            alone(tx, Entry(upto, after), fault)
+    ledger.advance(tx, claim, upto, scanned, changed, lease_s)
+    return Batch(scanned, changed, upto == upper, fault)
+
+
+def _of_the_data(error: psycopg.Error | RowsRefusedError) -> bool:
+    return isinstance(error, RowsRefusedError) or remedy(error) is Remedy.HALVE
+
+
+@dataclass(slots=True)
+class Worker:
+    """One connection that works lanes off.
+
+    `on_batch` hears of each committed batch (tenant, batch, seconds, size in rows), `on_failure` of each failed slice
+    and `on_aside` of each row set aside (tenant, class of the error), `on_hold` of each second of waiting. `on_lane` is
+    entered for as long as a tenant's slice is this worker's. Other tenants than those of `canary` aren't touched until
+    these are done.
+    """
+
+    database: Database
+    ledger: Ledger
+    job: BackfillJob
+    pace: Pace
+    name: str
+    on_batch: Callable[[str, Batch, float, int], None]
+    on_failure: Callable[[str, str], None]
+    on_hold: Callable[[str], None] = lambda _reason: None
+    on_aside: Callable[[str, str], None] = lambda _tenant, _reason: None
+    canary: tuple[str, ...] = ()
+    health: Health | None = None
+    on_lane: Callable[[str], AbstractContextManager[object]] = nullcontext
+    program: Program = field(init=False)
+    size: BatchSize = field(init=False)
+    quarantine: Quarantine = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.program = Program.of(self.job)
+        self.size = BatchSize(self.pace.first)
+        self.quarantine = Quarantine(self.job.migration, self.job.backfill)
+        self.health = self.health or Health(self.program)
+
+    def run_lane(self, tenant: str, budget_s: float | None = None) -> LaneEnd:
+        """Works a tenant's slices off one after another, unless somebody else holds the tenant.
+
+        After `budget_s` seconds it gives the tenant back as soon as the batch at hand is done. Raises psycopg.Error when
+        nothing helps.
+        """
+        until = None if budget_s is None else time.monotonic() + budget_s
+        if tenant not in self.canary and self._canaries_are_open():
+            return LaneEnd.HELD
+        while not self.database.stop.requested:
+            claim = self._claim(tenant)
+            if claim is None:
+                return self._why_unclaimed(tenant)
+            with self.on_lane(tenant):
+                end = self._run_slice(claim, until)
+            if end is not LaneEnd.DONE:
+                return end
+        return LaneEnd.STOPPED
+
+    def _canaries_are_open(self) -> bool:
+        if not self.canary:
+            return False
+        return bool(self.database.perform(lambda tx: self.ledger.lanes(tx, self.canary)))
+
+    def _claim(self, tenant: str) -> Claim | None:
+        database = self.database
+
+        def work() -> Claim | None:
+            backend = database.backend_pid
+            with database.transaction() as tx:
+                return self.ledger.claim(tx, tenant, self.name, backend, self.job.limits.lease_s)
+
+        return database.retrying(work)
+
+    def _why_unclaimed(self, tenant: str) -> LaneEnd:
+        def work(tx: Transaction) -> tuple[bool, tuple[Lane, ...]]:
+            return self.ledger.is_spent(tx), self.ledger.lanes(tx, (tenant,))
+
+        spent, lanes = self.database.perform(work)
+        if spent:
+            return LaneEnd.FAILED
+        if not lanes:
+            return LaneEnd.DONE
+        (lane,) = lanes
+        if lane.open:
+            return LaneEnd.HELD
+        return LaneEnd.PAUSED if lane.paused else LaneEnd.FAILED
+
+    def _run_slice(self, claim: Claim, until: float | None) -> LaneEnd:
+        try:
+            self._mend(claim)
+            end = self._run_batches(claim, until)
+        except FenceLostError:
+            end = self._why_unclaimed(claim.tenant)
+            # The lane is open or done, and whoever took it over sees to it.
+            return LaneEnd.HELD if end is LaneEnd.DONE else end
+        except StoppedError:
+            end = LaneEnd.STOPPED
+        except BudgetSpentError as error:
+            self._settle(partial(self.ledger.spend, why=error.reason))
+            self.on_failure(claim.tenant, SPENT)
+            return LaneEnd.FAILED
+        except RowsRefusedError as error:
+            return self._fail(claim, error.error_class)
+        except psycopg.Error as error:
+            if remedy(error) is Remedy.STOP:
+                self._settle(lambda tx: self.ledger.release(tx, claim))
+            if remedy(error) in (Remedy.STOP, Remedy.RECONNECT):
+                raise
+            return self._fail(claim, error_class(error))
+        if end is not LaneEnd.DONE:
+            self._settle(lambda tx: self.ledger.release(tx, claim))
+        return end
+
+    def _run_batches(self, claim: Claim, until: float | None) -> LaneEnd:
+        search = Search()
+        while not self.database.stop.requested:
+            if not self._wait(claim, until):
+                return LaneEnd.MORE
+            if self._run_batch(claim, search):
+                return LaneEnd.DONE
+            if until is not None and time.monotonic() >= until:
+                return LaneEnd.MORE
+        return LaneEnd.STOPPED
+
+    def _run_batch(self, claim: Claim, search: Search) -> bool:
+        """One batch, tried until it commits, then the pause that it costs. True when the slice is done."""
+        attempt = 0
+        while True:
+            started, size = time.monotonic(), search.size(self.size.rows)
+            try:
+                batch = self._try_batch(claim, size, alone=search.alone)
+                break
+            except (psycopg.Error, RowsRefusedError) as error:
+                if isinstance(error, RowsRefusedError) or remedy(error) is Remedy.HALVE:
+                    if search.alone:
+                        raise  # not of this row: it would have been set aside
+                    search.failed(size)
+                    continue
+                attempt += 1
+                if remedy(error) is Remedy.SHRINK:
+                    self.size = self.size.cut(self.pace)
+                if attempt > self.job.retry.attempts or not self.database.recover(error, attempt):
+                    raise
+        self._note(claim, batch, time.monotonic() - started, size, searching=search.suspects > 0)
+        search.passed(batch.scanned, batch.aside is not None)
+        return batch.last
+
+    def _try_batch(self, claim: Claim, size: int, *, alone: bool) -> Batch:
+        aside = partial(self._set_aside, claim.tenant) if alone else None
+        with self.database.transaction() as tx:
+            return run_batch(tx, self.ledger, self.program, claim, size, self.job.limits.lease_s, aside)
+
+    def _set_aside(self, tenant: str, tx: Transaction, entry: Entry, fault: Fault) -> None:
+        self.quarantine.admit(tx, tenant, entry, fault, self.job.budget)
+
+    def _note(self, claim: Claim, batch: Batch, seconds: float, size: int, *, searching: bool) -> None:
+        if batch.aside is not None:
+            self.on_aside(claim.tenant, batch.aside.error_class)
+        self.on_batch(claim.tenant, batch, seconds, size)
+        if not searching:
+            self.size = self.size.after(self.pace, batch.scanned, seconds)
+        self.database.stop.sleep(pause_after(self.pace, seconds, batch.scanned))
+
+    def _mend(self, claim: Claim) -> None:
+        """Tries the tenant's rows that were set aside once more, each in its own transaction; those filled are let go."""
+        entries = self.database.perform(lambda tx: self.quarantine.entries(tx, claim.tenant))
+        for entry in entries:
+            if self.database.stop.requested:
+                return
+            self.database.perform(partial(self._mend_one, claim, entry))
+
+    def _mend_one(self, claim: Claim, entry: Entry, tx: Transaction) -> None:
+        if self.ledger.hold(tx, claim) is None:
+            raise FenceLostError
+        try:
+            with tx.savepoint():
+                changed = self.program.fill(tx, claim.tenant, entry.after, entry.key)
+        except (psycopg.Error, RowsRefusedError) as error:
+            if not _of_the_data(error):
+                raise
+            return
+        self.quarantine.discharge(tx, claim.tenant, entry.key)
+        self.ledger.mended(tx, claim, changed, self.job.limits.lease_s)
+
+    def _wait(self, claim: Claim, until: float | None) -> bool:
+        """Returns once there is no reason to wait or a stop was asked for; False when the lane's time is up before.
+
+        The lease is kept meanwhile, so that nobody else begins what has to wait.
+        """
+        assert self.health is not None
+        while not self.database.stop.requested and (reason := self.health.reason(self.database)) is not None:
+            if until is not None and time.monotonic() >= until:
+                return False
+            self.on_hold(reason)
+            keep = partial(self.ledger.keep, claim=claim, why=reason, lease_s=self.job.limits.lease_s)
+            if not self.database.perform(keep):
+                raise FenceLostError
+            self.database.stop.sleep(HOLD_S)
+        return True
+
+    def _fail(self, claim: Claim, reason: str) -> LaneEnd:
+        self._settle(lambda tx: self.ledger.fail(tx, claim, reason))
+        self.on_failure(claim.tenant, reason)
+        return LaneEnd.FAILED
+
+    def _settle(self, write: Callable[[Transaction], None]) -> None:
+        try:
+            self.database.perform(write)
+        except StoppedError:
+            return  # the lease ends by itself

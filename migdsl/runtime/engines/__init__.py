@@ -1,0 +1,1 @@
+"""Turns a backfill into lanes that an engine schedules, on as many machines as have workers."""

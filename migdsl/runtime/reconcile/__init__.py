@@ -1,0 +1,1 @@
+"""A reconciliation job becomes counts and digests, ranges that differ, rows that differ, and a report."""
