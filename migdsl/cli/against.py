@@ -21,8 +21,10 @@ def differences(where: str, files: Mapping[str, str]) -> tuple[Diagnostic, ...]:
     ]
     try:
         from migdsl.introspect.compare import compare  # the driver is an optional extra
-        from migdsl.introspect.connect import UnreadableError, address, reading
+        from migdsl.introspect.computed import uncomputable
+        from migdsl.introspect.connect import UnreadableError, address, asking, reading
         from migdsl.introspect.read import read
+        from migdsl.introspect.refusals import refusals
         from migdsl.introspect.taken import taken
     except ModuleNotFoundError as error:
         return (driverless(error),)
@@ -32,10 +34,17 @@ def differences(where: str, files: Mapping[str, str]) -> tuple[Diagnostic, ...]:
     if problems or not pairs:
         return problems
     try:
-        with reading(address(pairs[0][2])) as session:
+        where_ = address(pairs[0][2])
+        with reading(where_) as session:
             catalog = read(session)
             compared = [d for module, database, _ in pairs for d in compare(module, database, catalog, session)]
-            return (*compared, *(d for module, database, _ in pairs for d in taken(module, database, session)))
+            compared += [d for module, database, _ in pairs for d in taken(module, database, session)]
+        # What is otherwise comes first: the questions go by what the file says.
+        if any(d.severity is Severity.ERROR for d in compared):
+            return tuple(compared)
+        with asking(where_) as session:
+            compared += [d for module, database, _ in pairs for d in uncomputable(module, database, session)]
+            return (*compared, *(d for module, database, _ in pairs for d in refusals(module, database, session)))
     except UnreadableError as error:
         return (unreadable(error.why, error.help),)
 

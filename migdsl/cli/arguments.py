@@ -23,6 +23,7 @@ _COMMANDS = {
     "fmt": (("--check", "--diff"), (), (1, None)),
     "import": (("--force",), ("--out", "--schema", "--table"), (1, 1)),
     "lsp": (("--stdio",), (), (0, 0)),
+    "new": ((), ("--change", "--name", "--schema", "--table", "--ticket", "--url"), (0, 1)),
     "plan": (("--json",), ("--through", "--root"), (1, 1)),
     "rollback": (
         ("--lose", "--yes"),
@@ -39,10 +40,10 @@ _COMMANDS = {
         ("--alembic-config", "--out", "--prometheus", "--root", "--through", "--url"),
         (1, 1),
     ),
-    "summary": ((), ("--root",), (2, 2)),
+    "summary": (("--if-changed",), ("--root",), (2, 2)),
 }
 _TO = frozenset(["apply", "rollback"])
-_REPEATED = frozenset(["--confirm", "--schema", "--table"])
+_REPEATED = frozenset(["--change", "--confirm", "--schema", "--table"])
 _CHOICES = {"--through": PHASES, "--format": FORMATS, "--stage": STAGES}
 
 
@@ -57,6 +58,7 @@ class Options:
         "against",
         "alembic_config",
         "audience",
+        "changes",
         "check",
         "command",
         "confirmed",
@@ -67,9 +69,11 @@ class Options:
         "folder",
         "force",
         "format",
+        "if_changed",
         "into",
         "json",
         "lose",
+        "name",
         "out",
         "prometheus",
         "record",
@@ -81,6 +85,7 @@ class Options:
         "tables",
         "taken_back",
         "through",
+        "ticket",
         "to",
         "unsafe_fixes",
         "url",
@@ -95,6 +100,9 @@ class Options:
         self.words = words  # files, or the code to explain
         self.folder = values.get("--out")  # None: not said
         self.out = values.get("--out", ".")
+        self.name = values.get("--name")
+        self.ticket = values.get("--ticket")
+        self.changes = _several(values, "--change")
         self.against = values.get("--against")
         self.schemas = _several(values, "--schema")
         self.tables = _several(values, "--table")
@@ -124,6 +132,7 @@ class Options:
         self.watch = "--watch" in flags
         self.yes = "--yes" in flags
         self.lose = "--lose" in flags
+        self.if_changed = "--if-changed" in flags
         self.taken_back = False  # no word says it: a database that was asked hasn't run what is released no more
 
 
@@ -194,7 +203,7 @@ def _count(command: str, words: list[str], bounds: tuple[int, int | None]) -> No
     if most is not None and len(words) > most:
         if most == 0:
             raise UsageError(f"{command} takes no file: {help_.USAGE[command]}")
-        taken = {0: "one code", 1: f"one {what}", 2: "two files"}[least]
+        taken = {0: "one file" if command == "new" else "one code", 1: f"one {what}", 2: "two files"}[least]
         raise UsageError(f"{command} takes {taken} at a time: {help_.USAGE[command]}")
 
 

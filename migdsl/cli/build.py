@@ -47,6 +47,7 @@ class Outcome:
     works: tuple[Work, ...] = ()
     written: bool = False
     finished: tuple[tuple[str, str], ...] = ()  # files that are history, with the date
+    shared: tuple[str, ...] = ()  # files that only declare
 
 
 def build(options: Options, inputs: Sequence[Input]) -> int:
@@ -74,13 +75,14 @@ def build(options: Options, inputs: Sequence[Input]) -> int:
         output.say(render_summary(outcome, options, colour=output.is_coloured(sys.stdout)))
         notes = (f"{output.shown(name)}: finished {date}; nothing to compile\n" for name, date in outcome.finished)
         output.say("".join(notes))
+        output.say("".join(f"{output.shown(name)}: migrates nothing; nothing to compile\n" for name in outcome.shared))
     return outcome.code
 
 
 def _outcome(options: Options, inputs: Sequence[Input]) -> Outcome:
     loaded = load(inputs, options.root)
     mains = [each for each in inputs if each.name in loaded.files]
-    compiled = [compile_files(loaded.files, each.name, through=options.through) for each in mains]
+    compiled = [_compiled(options, loaded.files, each.name) for each in mains]
     sources = {path: source for each in compiled for path, source in each.sources.items()}
     problems = [*loaded.problems, *(problem for each in compiled for problem in each.diagnostics)]
     found = unique([*problems, *overlaps(compiled)])
@@ -103,7 +105,17 @@ def _outcome(options: Options, inputs: Sequence[Input]) -> Outcome:
     found = unique([*found, *changing])
     finish = _drift if options.check else _write
     history = tuple((each.name, c.finished) for each, c in zip(mains, compiled, strict=True) if c.finished)
-    return replace(finish(options, Outcome(0, found, sources, works)), finished=history)
+    shared = tuple(each.name for each, c in zip(mains, compiled, strict=True) if not (c.finished or c.migration))
+    return replace(finish(options, Outcome(0, found, sources, works)), finished=history, shared=shared)
+
+
+def _compiled(options: Options, files: Mapping[str, str], name: str) -> Compilation:
+    """One file. With `--check` one that only declares is fine: what others use of it shows in their files."""
+    found = compile_files(files, name, through=options.through)
+    shared = found.module is not None and found.module.header is None
+    if not (options.check and shared and [each.code for each in found.diagnostics] == ["MIG005"]):
+        return found
+    return replace(found, diagnostics=())
 
 
 def _compare(
@@ -112,7 +124,7 @@ def _compare(
     protected = {os.path.realpath(each.path) for each in inputs.values()}
     works = []
     for main, each in compiled:
-        if each.finished is not None:
+        if each.finished is not None or (options.check and each.migration is None):
             continue
         assert each.migration is not None, "a compilation without errors has a migration"
         digests = {name: inputs[name].digest for name in each.sources}

@@ -12,16 +12,18 @@ USAGE = {
     "fmt": "migdsl fmt FILE... [--check] [--diff]",
     "import": "migdsl import URL|env:NAME [--schema S]... [--table T]... [--out FILE] [--force]",
     "lsp": "migdsl lsp [--stdio]",
+    "new": "migdsl new [FILE] [--name NAME] [--ticket ID] [--url URL] [--schema S]... [--table T]... [--change TEXT]...",
     "plan": "migdsl plan FILE [--json] [--through PHASE] [--root DIR]",
     "rollback": "migdsl rollback FILE --to PHASE [--url URL] [--yes] [--lose] [--alembic-config INI] ...",
     "rollout": "migdsl rollout FILE [--stage STAGE --for WHO] [--record] [--url URL] [--dry-run] [--out DIR] ...",
     "status": "migdsl status FILE [--url URL] [--json] [--watch] [--prometheus URL] [--alembic-config INI] ...",
-    "summary": "migdsl summary OLD NEW [--root DIR]",
+    "summary": "migdsl summary OLD NEW [--if-changed] [--root DIR]",
 }
 
 OVERVIEW = """\
 migdsl: from one short .mig file to a checked zero-downtime migration plan and every file that it names
 
+  migdsl new [FILE]        write a first file, from answers or options
   migdsl compile FILE...   write the plan, revisions, jobs, flags and alerts
   migdsl check FILE...     say what is wrong, write nothing
   migdsl plan FILE         show what would happen, phase by phase
@@ -163,6 +165,18 @@ completion, definition, references, rename, formatting. Editors start it themsel
 
   --stdio              what it does anyway; editors like to say it
 """,
+    "new": f"""\
+usage: {USAGE["new"]}
+
+Write a first file, in which `check` finds no error. What the options leave open is asked on a terminal, and left out without
+one; an empty answer takes what stands in brackets. A file that is there is never touched.
+
+  --name NAME          the migration's name (default: the file's)
+  --ticket ID          who asks for it
+  --url URL            declare what is in this PostgreSQL; env:NAME reads the URL from that variable
+  --schema S, --table T  only these, as in import; without a database, the tables to begin with
+  --change TEXT        an entity and what is to change of it: "User add nickname text?" (may be given several times)
+""",
     "plan": f"""\
 usage: {USAGE["plan"]}
 
@@ -212,6 +226,7 @@ flag, what is released, risks, what is waited for, and the files. It goes by wha
 
   git show origin/main:users.mig | migdsl summary - users.mig
 
+  --if-changed         say nothing where nothing changes
   --root DIR           the project's folder, which used files don't leave
 """,
 }

@@ -22,7 +22,7 @@ def import_command(options: Options) -> int:
     if options.out != "." and os.path.lexists(options.out) and not options.force:
         complain([_in_the_way(options.out)], {})
         return 1
-    text = _declarations(options)
+    text = declarations(options.words[0], options.schemas, options.tables)
     if isinstance(text, Diagnostic):
         complain([text], {})
         return FAILED
@@ -36,7 +36,8 @@ def import_command(options: Options) -> int:
     return 0
 
 
-def _declarations(options: Options) -> str | Diagnostic:
+def declarations(url: str, schemas: tuple[str, ...], tables: tuple[str, ...]) -> str | Diagnostic:
+    """The database of `url` (or `env:NAME`) in the language: these schemas and tables, or all; MIG730 where that can't be."""
     try:
         from migdsl.introspect.connect import UnreadableError, address, reading  # the driver is an optional extra
         from migdsl.introspect.read import read, selected
@@ -44,10 +45,10 @@ def _declarations(options: Options) -> str | Diagnostic:
     except ModuleNotFoundError as error:
         return driverless(error)
     try:
-        where = address(options.words[0])
+        where = address(url)
         with reading(where) as session:
             whole = read(session)
-        found = selected(whole, options.schemas, options.tables)
+        found = selected(whole, schemas, tables)
     except UnreadableError as error:
         return unreadable(error.why, error.help)
     return render(found, where.variable, whole)

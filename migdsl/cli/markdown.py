@@ -12,14 +12,23 @@ _BREAK = "<!-- -->"  # an empty comment: what GitHub makes of plain text after M
 _PLAIN_CODE = re.compile(r"[\w.,:/()=+%<>'\"@#{}\[\]*-]+(?: [\w.,:/()=+%<>'\"@#{}\[\]*-]+)*")
 _START = re.compile(r"\d+[.)]|[-+=#]")  # a list, a heading, or a line under one
 _SPECIAL = re.compile(
-    r"(?P<breaks>@(?=\w)|#(?=\d)|\b(?i:GH-)(?=\d)|\b(?i:www)(?=\.)|:(?=[\w+-]+:)|:(?=//))"
-    r"|[\\`*\[\]<>&|~$]|(?<!\w)_|_(?!\w)"
+    r"(?P<breaks>@(?=\w)|#(?=\d)|\b(?i:GH-)(?=\d)|\b(?i:www)(?=\.)|:(?=[\w+-]+:)|:(?=//)|/(?=/))"
+    r"|[\\`*\[\]<>&|~$]|(?<![^\W_])_|_(?![^\W_])"
 )
 
 
 def text(said: str) -> str:
-    """`said` as prose on one line: no markup, link, mention, reference, formula or emoji comes of it."""
-    line, head = _line(said), ""
+    """`said` as prose on one line: no link, mention, reference, formula or emoji comes of it, and code of backticks only."""
+    pieces = _line(said).split("`")
+    if len(pieces) % 2 == 0:
+        return _prose("`".join(pieces))
+    # Two spans side by side would be read as one.
+    between = range(1, len(pieces) - 1)
+    return "".join(code(p) if n % 2 else _prose(p) or (_BREAK if n in between else "") for n, p in enumerate(pieces))
+
+
+def _prose(line: str) -> str:
+    head = ""
     start = _START.match(line)
     if start is not None:
         head, line = f"{start[0][:-1]}{_entity(start[0][-1])}{_BREAK}", line[start.end() :]
@@ -37,8 +46,10 @@ def code(said: str) -> str:
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A table of cells that are Markdown already."""
-    lines = [head, ["---"] * len(head), *rows]
+    """A table of cells that are Markdown already; a column in which nothing stands is left out."""
+    rows = list(rows)
+    keep = [any(row[column] for row in rows) for column in range(len(head))]
+    lines = [[cell for cell, kept in zip(row, keep, strict=True) if kept] for row in (head, ["---"] * len(head), *rows)]
     return "\n".join(f"| {' | '.join(cell or ' ' for cell in line)} |" for line in lines)
 
 

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import os
+import posixpath
 from collections.abc import Iterator
 
 from migdsl.cli import markdown, output, summary_text
 from migdsl.cli.arguments import Options
 from migdsl.cli.diffing import differences, problem
+from migdsl.cli.driver import complain
 from migdsl.cli.summary_view import summarised, texts
 from migdsl.cli.versions import Version, version
-from migdsl.diagnostics import Diagnostic
 from migdsl.planning.compare import compare
 from migdsl.planning.model import Planned
 from migdsl.planning.verdict import problems, renamed
@@ -24,34 +25,43 @@ def summary_command(options: Options) -> int:
         return 2
     old = version(before, after, options.root, partial=True)
     new = version(after, before, options.root, partial=True)
+    if old.problems and not old.sources:  # it can't be read: a misspelt path is no version
+        complain(old.problems, {})
+        return 1
     name = _name(after if not new.absent and after != "-" else before)
     if new.problems:
         output.say(_broken(name, new))
         return 1
     if new.planned is None:
+        if options.if_changed and _same(old, new):
+            return 0
         output.say("\n\n".join(_without_a_plan(name, old, new)) + "\n")
         return 0
-    return _planned(name, old, new, new.planned)
+    return _planned(name, old, new, new.planned, if_changed=options.if_changed)
 
 
-def _planned(name: str, old: Version, new: Version, planned: Planned) -> int:
+def _planned(name: str, old: Version, new: Version, planned: Planned, *, if_changed: bool) -> int:
     """A version that migrates: beside one that did too, or alone."""
+    was, diff = old.planned, None
+    if was is not None and was.plan.migration != planned.plan.migration:
+        refused = (problem(renamed(was, planned), new.sources),)
+        head = summary_text.heading(planned.plan.migration)
+        output.say(f"{head}\n\n{summary_text.caution(summary_text.REFUSED, refused, name)}\n")
+        return 1
+    if was is not None:
+        compared = compare(was, planned)
+        diff = differences(was, planned, compared, problems(was, planned, compared), new.sources)
+    summary = summarised(was, planned, diff, posixpath.basename(name))
+    if if_changed and not summary.differs:
+        return 0
     note = _note(old)
-    diff = None
-    if old.planned is not None:
-        if old.planned.plan.migration != planned.plan.migration:
-            refused = [renamed(old.planned, planned)]
-            said = summary_text.caution(
-                "This may not follow what is deployed.", tuple(problem(each, new.sources) for each in refused), name
-            )
-            output.say(f"{summary_text.heading(planned.plan.migration)}\n\n{said}\n")
-            return 1
-        compared = compare(old.planned, planned)
-        found: tuple[Diagnostic, ...] = problems(old.planned, planned, compared)
-        diff = differences(old.planned, planned, compared, found, new.sources)
-    summary = summarised(old.planned, planned, diff, os.path.basename(name))
     output.say(summary_text.render(summary, name) + (f"\n{markdown.text(note)}\n" if note else ""))
     return 0 if diff is None or diff.allowed else 1
+
+
+def _same(old: Version, new: Version) -> bool:
+    """Whether a version without a plan is what it was: nothing, history, or declarations, which users of them show."""
+    return (old.absent, old.shared, old.finished) == (new.absent, new.shared, new.finished) and old.planned is None
 
 
 def _note(old: Version) -> str:
@@ -65,7 +75,7 @@ def _note(old: Version) -> str:
 
 def _without_a_plan(name: str, old: Version, new: Version) -> Iterator[str]:
     """A version that migrates nothing: finished, gone, or declarations that others use."""
-    yield summary_text.heading(old.planned.plan.migration if old.planned else name)
+    yield summary_text.heading(old.planned.plan.migration if old.planned else posixpath.basename(name))
     if new.finished is not None:
         done = "It was before." if old.finished is not None else "It is history, and compiled no more."
         yield markdown.text(f"Finished on {new.finished}. {done}")
@@ -76,7 +86,7 @@ def _without_a_plan(name: str, old: Version, new: Version) -> Iterator[str]:
     else:
         yield "**The file is gone.** What databases have run of it stays."
     if old.planned is not None and new.finished is None:
-        paths = texts(old.planned, os.path.basename(name))
+        paths = texts(old.planned, posixpath.basename(name))
         yield markdown.folded("Files that no source has any more", markdown.bullets(map(markdown.code, paths)))
 
 

@@ -11,6 +11,9 @@ from migdsl.cli.summary_view import PhaseRow, StepRow, Summary
 from migdsl.plan.diff import Difference, PlanDiff, Problem
 
 _FEW = 8  # rows that stand open
+_PHASES = ("phase", "state", "tenants at most", "strongest lock", "cost", "work", "steps that differ")
+_STEPS = ("change", "step", "lock", "cost", "work", "differs in")
+REFUSED = "This may not follow what is deployed."
 
 
 def render(summary: Summary, source: str) -> str:
@@ -38,13 +41,12 @@ def _sections(summary: Summary, source: str) -> Iterator[str]:
     yield heading(summary.name, summary.title)
     yield f"**{markdown.text(_verdict(summary.diff))}** · {' · '.join(map(markdown.text, summary.facts))}"
     if summary.diff is not None and summary.diff.problems:
-        yield caution("This may not follow what is deployed.", summary.diff.problems, source)
-    yield from _released(summary)
-    yield markdown.table(
-        ("phase", "files", "tenants at most", "strongest lock", "cost", "work", "steps that differ"),
-        (_phase(row) for row in summary.phases),
-    )
-    yield from _lists(summary)
+        yield caution(REFUSED, summary.diff.problems, source)
+    if summary.differs:
+        yield from _released(summary)
+        yield markdown.table(_PHASES, map(_phase, summary.phases))
+        yield from _lists(summary)
+    yield from _files(summary)
 
 
 def _verdict(diff: PlanDiff | None) -> str:
@@ -68,9 +70,8 @@ def _phase(row: PhaseRow) -> tuple[str, ...]:
 def _lists(summary: Summary) -> Iterator[str]:
     new = summary.diff is None
     if summary.stages:
-        yield "### The flag moves" if not new else "### The flag begins"
-        head = ("who", "stage") if new else ("who", "before", "after")
-        yield markdown.table(head, (_move(move, new) for move in summary.stages))
+        yield "### The flag begins" if new else "### The flag moves"
+        yield markdown.table(("who", "before", "stage" if new else "after"), map(_move, summary.stages))
     if summary.steps:
         count = sum(len(steps) for _, steps in summary.steps)
         yield "### What happens" if new else "### Steps that differ"
@@ -80,31 +81,28 @@ def _lists(summary: Summary) -> Iterator[str]:
         yield markdown.table(("part", "of what", "before", "after"), map(_difference, summary.diff.changes))
     if summary.risks:
         yield "### Risks" if new else "### Risks that come and go"
-        yield markdown.bullets(f"{mark} {markdown.text(said)}".strip() for mark, said in summary.risks)
+        yield markdown.bullets(
+            f"{how}: {markdown.text(said)}" if how else markdown.text(said) for how, said in summary.risks
+        )
     if summary.gates:
         yield "### What is waited for"
-        body = (f"**{markdown.code(phase)}** is done when\n\n{_texts(said)}" for phase, said in summary.gates)
+        body = (f"{markdown.code(phase)} is done when\n\n{_texts(said)}" for phase, said in summary.gates)
         yield markdown.folded(plural(sum(len(said) for _, said in summary.gates), "condition"), "\n\n".join(body))
-    yield from _files(summary)
 
 
-def _move(move: tuple[str, str, str], new: bool) -> tuple[str, ...]:
+def _move(move: tuple[str, str, str]) -> tuple[str, ...]:
     who, before, after = move
-    return (markdown.code(who), after) if new else (markdown.code(who), before, markdown.text(after))
+    return markdown.code(who), before, after
 
 
 def _steps(phase: str, steps: tuple[StepRow, ...], is_open: bool) -> str:
-    # A column that nobody has anything to say in is left out.
-    keep = [any(row[column] for row in map(_step, steps)) for column in range(6)]
-    head = [name for name, kept in zip(("", "step", "lock", "cost", "work", "differs in"), keep, strict=True) if kept]
-    rows = [[cell for cell, kept in zip(_step(step), keep, strict=True) if kept] for step in steps]
-    body = markdown.table(head, rows)
+    body = markdown.table(_STEPS, map(_step, steps))
     title = f"{phase}: {plural(len(steps), 'step')}"
     return f"**{markdown.text(title)}**\n\n{body}" if is_open else markdown.folded(title, body)
 
 
 def _step(step: StepRow) -> tuple[str, ...]:
-    return step.mark, markdown.text(step.title), step.lock, step.cost, step.time, step.aspects
+    return step.change, markdown.text(step.title), step.lock, step.cost, step.time, step.aspects
 
 
 def _difference(change: Difference) -> tuple[str, ...]:
@@ -116,7 +114,7 @@ def _files(summary: Summary) -> Iterator[str]:
     if not summary.files:
         return
     yield "### Files"
-    body = markdown.table(("file", ""), ((markdown.code(path), state) for path, state in summary.files))
+    body = markdown.table(("file", "change"), ((markdown.code(path), state) for path, state in summary.files))
     yield body if len(summary.files) <= _FEW else markdown.folded(plural(len(summary.files), "file"), body)
 
 

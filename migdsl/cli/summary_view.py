@@ -16,7 +16,6 @@ from migdsl.planning.release import stage_rows
 from migdsl.values import Value
 
 COSTS = ("instant", "batches", "scan", "rewrite")
-_MARKS = {"added": "+", "removed": "−", "changed": "~"}
 
 
 class PhaseRow(Value):
@@ -32,9 +31,9 @@ class PhaseRow(Value):
 
 
 class StepRow(Value):
-    """One step: `+`, `−`, `~`, or nothing in a new migration; `aspects` says what of it is different."""
+    """One step: added, removed, changed, or nothing in a new migration; `aspects` says what of it is different."""
 
-    mark: str
+    change: str
     title: str
     lock: str
     cost: str
@@ -55,6 +54,11 @@ class Summary(Value):
     gates: tuple[tuple[str, tuple[str, ...]], ...]
     risks: tuple[tuple[str, str], ...]
     files: tuple[tuple[str, str], ...]
+
+    @property
+    def differs(self) -> bool:
+        """Whether there is more to tell than a layout."""
+        return self.diff is None or bool(self.diff.steps or self.diff.stages or self.diff.changes or self.diff.problems)
 
 
 def summarised(old: Planned | None, new: Planned, diff: PlanDiff | None, source: str) -> Summary:
@@ -98,13 +102,17 @@ def _named(plan: DataMigrationPlan) -> Iterator[tuple[str, str]]:
 
 def _phases(old: Planned | None, new: Planned, diff: PlanDiff | None) -> Iterator[PhaseRow]:
     before = {phase.id: phase for phase in old.plan.phases} if old else {}
-    touched = [step.phase for step in diff.steps] if diff else []
+    touched: list[str] = [step.phase for step in diff.steps] if diff else []
     for phase in new.plan.phases:
         steps = phase.typed_steps
         lock = max((step.lock for step in steps), key=LOCKS.index, default="")
         cost = max((step.cost for step in steps), key=COSTS.index, default="")
         state = _state(before.get(phase.id), phase, diff)
-        yield PhaseRow(phase.id, state, phase.flag_stage, lock, cost, _time(phase.estimate_seconds), touched.count(phase.id))
+        yield PhaseRow(
+            phase.id, state, phase.flag_stage, lock, cost, _time(phase.estimate_seconds), touched.count(phase.id)
+        )
+    kept = {phase.id for phase in new.plan.phases}
+    yield from (PhaseRow(gone, "gone", "", "", "", "", touched.count(gone)) for gone in before if gone not in kept)
 
 
 def _state(old: Phase | None, new: Phase, diff: PlanDiff | None) -> str:
@@ -134,15 +142,15 @@ def _changed(
     for phase in dict.fromkeys(step.phase for step in diff.steps):
         mine = [step for step in diff.steps if step.phase == phase]
         yield phase, tuple(
-            _row(_MARKS[each.change], each.title, known.get((phase, each.title)), ", ".join(each.aspects)) for each in mine
+            _row(each.change, each.title, known.get((phase, each.title)), ", ".join(each.aspects)) for each in mine
         )
 
 
-def _row(mark: str, title: str, step: TypedStep | None, aspects: str) -> StepRow:
+def _row(change: str, title: str, step: TypedStep | None, aspects: str) -> StepRow:
     if step is None:
-        return StepRow(mark, title, "", "", "", aspects)
+        return StepRow(change, title, "", "", "", aspects)
     no_way_back = "" if step.reversible else " [no way back]"
-    return StepRow(mark, title + no_way_back, step.lock, step.cost, _time(step.estimate_seconds), aspects)
+    return StepRow(change, title + no_way_back, step.lock, step.cost, _time(step.estimate_seconds), aspects)
 
 
 def _stages(new: Planned, diff: PlanDiff | None) -> Iterator[tuple[str, str, str]]:
@@ -164,14 +172,14 @@ def _gates(plan: DataMigrationPlan) -> Iterator[tuple[str, tuple[str, ...]]]:
 
 
 def _risks(old: DataMigrationPlan | None, new: DataMigrationPlan) -> Iterator[tuple[str, str]]:
-    """What can go wrong, and what stops working; beside an older version, only what is new (`+`) or gone (`−`)."""
+    """What can go wrong, and what stops working; beside an older version, only what is new or gone."""
     after = list(chain(new.risks, new.impact.breaking_changes, new.guardrails.irreversible))
     if old is None:
         yield from (("", each) for each in after)
         return
     before = list(chain(old.risks, old.impact.breaking_changes, old.guardrails.irreversible))
-    yield from (("+", each) for each in after if each not in before)
-    yield from (("−", each) for each in before if each not in after)
+    yield from (("new", each) for each in after if each not in before)
+    yield from (("gone", each) for each in before if each not in after)
 
 
 def _files(before: Mapping[str, str], after: Mapping[str, str]) -> Iterator[tuple[str, str]]:

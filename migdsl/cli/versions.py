@@ -37,7 +37,7 @@ def version(word: str, other: str, root: str | None, *, partial: bool = False) -
     """The version that `word` names, `-` being the standard input; `partial`: it may be absent, or shared."""
     if partial and word in _NOWHERE:
         return Version(None, (), {}, absent=True)
-    main = _stdin(other) if word == "-" else Input(word)
+    main = _stdin(other, as_other=partial and other not in _NOWHERE) if word == "-" else Input(word)
     if partial and not main.problem and not main.data.strip():
         return Version(None, (), {}, absent=True)
     loaded = load([main], root)
@@ -54,11 +54,14 @@ def version(word: str, other: str, root: str | None, *, partial: bool = False) -
     return Version(build(found.module, source_digest(sources)), (), sources)
 
 
-def _stdin(beside: str) -> Input:
-    """What stands on the standard input; files that it uses are looked for beside the other version."""
+def _stdin(beside: str, *, as_other: bool) -> Input:
+    """What stands on the standard input; files that it uses are looked for beside the other version.
+
+    `as_other` gives it that version's name too: a plan tells its file's name, which is no difference then.
+    """
     folder = os.path.dirname(beside) if beside not in _NOWHERE else ""
     found = Input(os.devnull)
-    found.path = os.path.join(folder, _STDIN)
+    found.path = beside if as_other else os.path.join(folder, _STDIN)
     found.name = relative_name(found.path)
     found.problem = ""
     try:

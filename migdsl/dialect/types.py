@@ -152,10 +152,14 @@ def lossless(old: SqlType, new: SqlType) -> bool:
         return _digits_fit(old, new)
     if new.base == "timestamp" and old.base == "timestamp":
         return (_numbers(old.sql) or [6]) <= (_numbers(new.sql) or [6])
-    if old.base == "character" and new.base in ("text", "character varying"):
-        # The blanks that fill it up go; two that differ by them alone were equal before.
-        return (_numbers(new.sql) or [_LONGEST])[0] >= (_numbers(old.sql) or [1])[0]
-    return (old.base, new.sql) in _WIDER
+    return (old.base, new.sql) in _WIDER or _without_blanks(old, new)
+
+
+def _without_blanks(old: SqlType, new: SqlType) -> bool:
+    """Whether it loses but the blanks that fill it up: two that differ by them alone were equal before."""
+    longest = (_numbers(new.sql) or [_LONGEST])[0]
+    texts = old.base == "character" and new.base in ("text", "character varying")
+    return texts and longest >= (_numbers(old.sql) or [1])[0]
 
 
 WHOLE = ("smallint", "integer", "bigint")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 
 from migdsl.diagnostics import Diagnostic, Label, Severity
 from migdsl.diagnostics.suggest import did_you_mean
@@ -10,21 +10,23 @@ from migdsl.introspect import lines
 from migdsl.introspect.matching import same_sql
 from migdsl.introspect.model import Column, Table
 from migdsl.introspect.normal import Server
+from migdsl.introspect.underway import Underway
 from migdsl.introspect.words import WordlessError, is_null
 from migdsl.semantics import model
 
 
-def differences(table: model.Table, found: Table, server: Server, coming: Collection[str]) -> Iterator[Diagnostic]:
-    """Of all columns; those in `coming` may be there already."""
+def differences(table: model.Table, found: Table, server: Server, underway: Underway) -> Iterator[Diagnostic]:
+    """Of all columns, but for what the file's own migration makes of them."""
     for column in table.columns:
         actual = found.column(column.name)
         if actual is None:
             yield _missing(column, found)
-        else:
-            yield from _one(table, column, actual, server)
-    declared = {column.name for column in table.columns}
+            continue
+        ways = [tuple(_one(table, way, actual, server)) for way in underway.ways(table, column)]
+        yield from ways[0] if all(ways) else ()
+    known = {column.name for column in table.columns} | underway.coming(table)
     for actual in found.columns:
-        if actual.name not in declared and actual.name not in coming:
+        if actual.name not in known:
             yield _unknown(table, actual)
 
 

@@ -11,8 +11,9 @@ from migdsl.introspect import columns, constraints
 from migdsl.introspect.connect import Session
 from migdsl.introspect.model import Catalog, Table, Trigger
 from migdsl.introspect.normal import Server, type_texts
+from migdsl.introspect.underway import Underway, underway
 from migdsl.semantics import model
-from migdsl.semantics.model import AddColumn, CheckedModule, Database
+from migdsl.semantics.model import CheckedModule, Database, RetypeColumn
 
 _OURS = "~migdsl"  # what a trigger of a migration begins with
 
@@ -26,15 +27,18 @@ class Comparison:
     server: Server
     entities: Mapping[str, model.Table]
     tables: Mapping[tuple[str, str], Table]
+    underway: Underway
 
 
 def compare(module: CheckedModule, database: Database, catalog: Catalog, session: Session) -> tuple[Diagnostic, ...]:
     """All differences, declared entity by declared entity."""
     tables = [t for t in module.tables if t.database == database.name]
-    written = (c.type.sql for t in tables for c in t.columns)
+    retyped = (o.to.type.sql for c in module.changes for o in c.operations if isinstance(o, RetypeColumn))
+    written = (*(c.type.sql for t in tables for c in t.columns), *retyped)
     types = type_texts(session, written, (database.schema, "public"))
     entities = {t.entity: t for t in module.tables}
-    context = Comparison(module, catalog, Server(session, types), entities, {t.place: t for t in catalog.tables})
+    places = {t.place: t for t in catalog.tables}
+    context = Comparison(module, catalog, Server(session, types), entities, places, underway(module, session))
     return (*_version(database, catalog), *(found for table in tables for found in _table(context, table)))
 
 
@@ -59,22 +63,15 @@ def _version(database: Database, catalog: Catalog) -> Iterator[Diagnostic]:
 
 
 def _table(context: Comparison, table: model.Table) -> Iterator[Diagnostic]:
-    found = context.tables.get((table.schema, table.name))
+    found = context.tables.get((table.schema, table.name)) or context.tables.get(context.underway.place(table))
     if found is None:
         yield _missing(context.catalog, table)
         return
-    coming = added(context.module, table)
-    yield from columns.differences(table, found, context.server, coming)
-    yield from constraints.differences(table, found, context.entities, context.module, coming)
+    yield from columns.differences(table, found, context.server, context.underway)
+    yield from constraints.differences(table, found, context.entities, context.underway)
     for trigger in found.triggers:
         if not trigger.name.startswith(_OURS):
             yield _trigger(table, trigger)
-
-
-def added(module: CheckedModule, table: model.Table) -> frozenset[str]:
-    """The columns that the file itself adds to the table: once it has begun, they are there."""
-    changes = (c for c in module.changes if c.table.entity == table.entity)
-    return frozenset(o.column.name for c in changes for o in c.operations if isinstance(o, AddColumn))
 
 
 def _missing(catalog: Catalog, table: model.Table) -> Diagnostic:

@@ -91,9 +91,23 @@ def address(words: str, environment: Mapping[str, str] = os.environ) -> Address:
 @contextmanager
 def reading(where: Address) -> Iterator[Session]:
     """One repeatable-read, read-only transaction; UnreadableError for whatever goes wrong in it."""
+    with _transaction(where, queries.BEGIN) as session:
+        yield session
+
+
+@contextmanager
+def asking(where: Address) -> Iterator[Session]:
+    """One that may make temporary functions, and is rolled back whatever happens; UnreadableError likewise."""
+    with _transaction(where, queries.ASK) as session:
+        yield session
+        session.connection.execute("ROLLBACK")
+
+
+@contextmanager
+def _transaction(where: Address, begin: str) -> Iterator[Session]:
     connection = _connect(where)
     try:
-        connection.execute(queries.BEGIN.encode())
+        connection.execute(begin.encode())
         yield Session(connection)
     except psycopg.Error as error:
         raise _spoken(error) from None

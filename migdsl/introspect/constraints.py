@@ -9,17 +9,15 @@ from migdsl.introspect import lines
 from migdsl.introspect.declared import Declared, Item, constraints
 from migdsl.introspect.matching import items, matches, points_alike
 from migdsl.introspect.model import Check, Exclusion, ForeignKey, Index, Key, Table
+from migdsl.introspect.underway import Underway
 from migdsl.introspect.words import WordlessError
 from migdsl.ops.names import batch_index, not_null_check, order_index
 from migdsl.semantics import model
-from migdsl.semantics.model import CheckedModule
 
 Entities = Mapping[str, model.Table]
 
 
-def differences(
-    table: model.Table, found: Table, entities: Entities, module: CheckedModule, coming: Collection[str]
-) -> Iterator[Diagnostic]:
+def differences(table: model.Table, found: Table, entities: Entities, underway: Underway) -> Iterator[Diagnostic]:
     """Of the key, of what the file declares, and of what only the database has."""
     yield from _key(table, found)
     declared = list(constraints(table, entities))
@@ -27,21 +25,22 @@ def differences(
     for each in declared:
         if not any(matches(each.item, other) for other in actual):
             yield _missing(table, each, actual, found, entities)
-    ours = _own(table, module)
+    ours, coming = _own(table, underway), underway.coming(table)
     for other in items(found):
         if any(matches(each.item, other) for each in declared) or other.name in ours:
             continue
-        if not _columns(other) & set(coming):
+        if not _columns(other) & coming:
             yield _unknown(table, found, other, entities)
 
 
-def _own(table: model.Table, module: CheckedModule) -> frozenset[str]:
+def _own(table: model.Table, underway: Underway) -> frozenset[str]:
     """What the migration itself makes on its way."""
-    if module.header is None:
+    header = underway.module.header
+    if header is None:
         return frozenset()
     checks = (not_null_check(table, column.name) for column in table.columns)
-    indexes = (batch_index(module.header.name, table), order_index(module.header.name, table))
-    return frozenset([*indexes, *checks])
+    indexes = (batch_index(header.name, table), order_index(header.name, table))
+    return frozenset([*indexes, *checks, *underway.given(table)])
 
 
 def _key(table: model.Table, found: Table) -> Iterator[Diagnostic]:

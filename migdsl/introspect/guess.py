@@ -177,6 +177,11 @@ def entity_names(tables: Iterable[Table]) -> dict[Place, str]:
     return found
 
 
+def entity_name(table: str) -> str:
+    """A name for one table alone: singular, in CamelCase."""
+    return _camel(table)
+
+
 def _camel(name: str, *, one: bool = True) -> str:
     words = [w for w in re.split(r"[\W_]+", re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name)) if w]
     if words and one:

@@ -10,6 +10,9 @@ BEGIN = (
     "SET LOCAL extra_float_digits = 1; SET LOCAL bytea_output = 'hex'; SET LOCAL quote_all_identifiers = off"
 )
 
+# What makes functions for itself, and is always rolled back.
+ASK = BEGIN.replace("READ ONLY", "READ WRITE")
+
 DATABASE = "SELECT current_database() AS name, current_setting('server_version_num')::int / 10000 AS version"
 
 _USERS = "n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname !~ '^pg_(toast|temp)'"

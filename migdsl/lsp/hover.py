@@ -32,15 +32,18 @@ def hover(files: Files, path: str, offset: int, known: tuple[Becomes, ...] = ())
     if found is None:
         return None
     line, piece = found
-    parts = [_code(piece), _name(files, path, offset), _operation(path, line, piece, known), page(rule_of(piece))]
+    parts = [_code(piece), _name(files, path, offset), _operation(path, line, piece, known), page(rule_of(line, piece))]
     said = "\n\n---\n\n".join(part for part in parts if part)
     return Hover(said, Span(path, piece.start, piece.end)) if said else None
 
 
-def rule_of(piece: Piece) -> str:
-    """The innermost construct that a token belongs to and that there is something to say of."""
+def rule_of(line: Line, piece: Piece) -> str:
+    """The innermost construct that a token belongs to and that there is something to say of; of a line's first token, the
+    line itself: what is a constraint in an entity is an operation in a change."""
     if piece.leaf is None:
         return ""
+    if piece is line.pieces[0] and line.rule() in texts():
+        return line.rule()
     if piece.leaf.rule in texts():
         return piece.leaf.rule
     return next((rule for rule in reversed(piece.leaf.path) if rule in texts()), "")

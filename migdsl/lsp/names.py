@@ -9,7 +9,7 @@ from functools import lru_cache
 from migdsl.dialect.names import quote
 from migdsl.dialect.pgquery import SqlError
 from migdsl.dialect.sql import expression
-from migdsl.lsp.reading import Line, Piece, Reading
+from migdsl.lsp.reading import Line, Piece, Reading, flat
 from migdsl.lsp.roles import ROWS, Role, role
 from migdsl.syntax.errors import parser_keywords
 from migdsl.values import Value
@@ -45,7 +45,12 @@ class Name(Value):
 
 def names(reading: Reading) -> tuple[Name, ...]:
     """All names of a text, in order. Never raises."""
-    found = [each for line in reading.all for each in _of_line(line)]
+    return tuple(each for line in reading.lines for each in _of_declaration(line))
+
+
+@lru_cache(maxsize=2_000)  # a declaration that stays as it is keeps its lines
+def _of_declaration(line: Line) -> tuple[Name, ...]:
+    found = [each for inner in flat(line) for each in _of_line(inner)]
     return tuple(sorted(found, key=lambda each: each.start))
 
 

@@ -22,6 +22,9 @@ _PIECE = re.compile(
     r"|(?P<word>[^\W\d]\w*)"
     r"|(?P<sign>->|\.\.|[<>!=]=|\S)|$)",
 )
+_DECLARING = frozenset(word for rule in members("_declaration") for word in first_words(rule))
+_MARGIN = re.compile(rf"^(?:{'|'.join(sorted(_DECLARING))})\b", re.MULTILINE)
+_GOES_ON = re.compile(r"(?:,|\band|\bor)\s*\Z")
 _OPENING = {"(": 1, ")": -1}
 
 
@@ -61,7 +64,7 @@ class Line:
         read = self.pieces[0].leaf if self.pieces else None
         if read is None:
             return ""
-        depth = 0 if self.above is None else len(_trunk(self.above))
+        depth = _depth(self.above.inner) if self.above is not None and self.above.inner is not None else 0
         inner = [each for each in read.path[depth:] if not each.startswith("_") and each not in _WRITTEN]
         return inner[0] if inner else read.rule
 
@@ -77,12 +80,10 @@ class Line:
 _WRITTEN = frozenset(["name", "word", "names"])
 
 
-def _trunk(line: Line) -> tuple[str, ...]:
-    """The rules around what stands in a line's block."""
-    if line.inner is None:
-        return ()
-    paths = [each.path for each in line.inner.leaves() if each.text == "}"]
-    return paths[0] if paths else ()
+@lru_cache(maxsize=1_000)
+def _depth(state: State) -> int:
+    """How many rules there are around what stands in a block."""
+    return next((len(each.path) for each in state.leaves() if each.text == "}"), 0)
 
 
 class Comment(Value):
@@ -99,45 +100,85 @@ class Reading:
         self.text = text
         self.lines = lines
         self.comments = comments
-        self.all = [each for line in lines for each in _flat(line)]
-        self._pieces = sorted((piece.start, number) for number, line in enumerate(self.all) for piece in line.pieces)
-        self._starts = [start for start, _ in self._pieces]
+        self.all = [each for line in lines for each in flat(line)]
+        self._starts = [line.start for line in lines]
 
     def piece(self, offset: int) -> tuple[Line, Piece] | None:
         """The token at an offset, or the one that ends there."""
-        at = bisect_right(self._starts, offset) - 1
-        for candidate in (at, at - 1):
-            if candidate >= 0:
-                line = self.all[self._pieces[candidate][1]]
-                start = self._pieces[candidate][0]
-                piece = next(each for each in line.pieces if each.start == start)
-                if piece.start <= offset <= piece.end and (piece.kind != "sign" or offset < piece.end):
-                    return line, piece
-        return None
-
-    def block(self, offset: int) -> Line | None:
-        """The innermost line whose block an offset stands in."""
         found = None
-        for line in self.all:
-            if (
-                line.open >= 0
-                and line.open < offset
-                and (line.close < 0 or offset <= line.close)
-                and offset <= line.end
-            ):
-                found = line
+        for line in self.around(offset):
+            for piece in line.pieces:
+                if piece.start <= offset <= piece.end and (piece.kind != "sign" or offset < piece.end):
+                    found = (line, piece) if found is None or piece.start == offset else found
         return found
 
+    def around(self, offset: int) -> Iterator[Line]:
+        """The declaration that an offset stands in or behind, with the lines in it, and the one before."""
+        at = bisect_right(self._starts, offset)
+        for line in self.lines[max(0, at - 2) : at]:
+            yield from flat(line)
 
-def _flat(line: Line) -> Iterator[Line]:
+
+def flat(line: Line) -> Iterator[Line]:
+    """A line and those in its block, and in theirs."""
     yield line
     for each in line.lines:
-        yield from _flat(each)
+        yield from flat(each)
 
 
 def read(text: str) -> Reading:
-    """Read a whole text. Never raises, whatever it holds."""
-    return _Reader(text).read()
+    """Read a whole text. Never raises, whatever it holds.
+
+    Declaration by declaration, each read once however often the others change: between two keystrokes most stay.
+    """
+    lines: list[Line] = []
+    comments: list[Comment] = []
+    for start, end in _declarations(text):
+        found = _placed(text[start:end], start)
+        lines += found[0]
+        comments += found[1]
+    return Reading(text, lines, tuple(comments))
+
+
+def _declarations(text: str) -> Iterator[tuple[int, int]]:
+    """Where the pieces of a text begin and end that can be read by themselves: at words in the first column that begin a
+    declaration, unless SQL or a list goes on there."""
+    begin = 0
+    for match in _MARGIN.finditer(text):
+        at = match.start()
+        if at > begin and text.count("`", begin, at) % 2 == 0 and not _GOES_ON.search(text, max(begin, at - 200), at):
+            yield begin, at
+            begin = at
+    yield begin, len(text)
+
+
+@lru_cache(maxsize=4_000)
+def _placed(text: str, start: int) -> tuple[list[Line], tuple[Comment, ...]]:
+    """What a piece of a text says, where it begins at `start`."""
+    lines, comments = _apart(text)
+    if not start:
+        return lines, comments
+    return (
+        [_shifted(line, None, start) for line in lines],
+        tuple(Comment(each.start + start, each.end + start) for each in comments),
+    )
+
+
+@lru_cache(maxsize=2_000)
+def _apart(text: str) -> tuple[list[Line], tuple[Comment, ...]]:
+    reader = _Reader(text)
+    reader.read()
+    return reader.top, tuple(reader.comments)
+
+
+def _shifted(line: Line, above: Line | None, by: int) -> Line:
+    made = Line(above, line.before, line.start + by)
+    made.pieces = tuple(Piece(p.kind, p.text, p.start + by, p.end + by, p.leaf) for p in line.pieces)
+    made.state, made.inner, made.end = line.state, line.inner, line.end + by
+    made.open = line.open + by if line.open >= 0 else -1
+    made.close = line.close + by if line.close >= 0 else -1
+    made.lines = [_shifted(each, made, by) for each in line.lines]
+    return made
 
 
 def pending(text: str) -> tuple[Line | None, Line | None, bool]:
@@ -162,13 +203,12 @@ class _Reader:
         self.comments: list[Comment] = []
         self.depth = 0
 
-    def read(self) -> Reading:
+    def read(self) -> None:
         """All of the text."""
         self.scan()
         self._finish(len(self.text))
         while self.stack:
             self.stack.pop().end = len(self.text)
-        return Reading(self.text, self.top, tuple(self.comments))
 
     def scan(self) -> None:
         """Take all tokens; the last statement is not finished, and blocks may be open."""
@@ -276,6 +316,3 @@ def _leaves(state: State | None, tokens: tuple[tuple[str, str], ...]) -> tuple[t
 def _first(back: dict[Place, Place]) -> Place:
     """Of several ways that fit, the one on which the statement may end."""
     return () if () in back else next(iter(back))
-
-
-_DECLARING = frozenset(word for rule in members("_declaration") for word in first_words(rule))

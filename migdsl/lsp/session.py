@@ -21,7 +21,7 @@ Open = Callable[[Iterable[str], Mapping[str, str]], Files]
 
 def in_memory(names: Iterable[str], texts: Mapping[str, str]) -> Files:
     """Files that use none but open ones."""
-    return Files({name: texts[name] for name in names if name in texts})
+    return Files({**texts, **{name: "" for name in names if name not in texts}})
 
 
 class Checked(Value):

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import lru_cache
 
 from migdsl.lsp.names import names
-from migdsl.lsp.reading import Line, Piece, Reading
+from migdsl.lsp.reading import Line, Piece, Reading, flat
 from migdsl.lsp.roles import role
 from migdsl.syntax.notation import members
 from migdsl.values import Value
@@ -104,14 +105,20 @@ def _comments(reading: Reading) -> Iterator[Fold]:
 def kinds(reading: Reading) -> tuple[Kind, ...]:
     """What each token is, in order; SQL is left to the editor's own colours, but for the columns in it."""
     found = [Kind(each.start, each.end, "comment", declares=False) for each in reading.comments]
-    for line in reading.all:
-        found += [kind for piece in line.pieces if (kind := _kind(piece)) is not None]
+    for line in reading.lines:
+        found += _kinds(line)
     found += [
         Kind(n.start, n.end, "property", declares=False)
         for n in names(reading)
         if n.sql and n.kind == "column" and n.entity
     ]
     return tuple(sorted(found, key=lambda each: each.start))
+
+
+@lru_cache(maxsize=2_000)  # a declaration that stays as it is keeps its lines
+def _kinds(line: Line) -> tuple[Kind, ...]:
+    found = (_kind(piece) for each in flat(line) for piece in each.pieces)
+    return tuple(each for each in found if each is not None)
 
 
 def _kind(piece: Piece) -> Kind | None:

@@ -56,7 +56,7 @@ class State:
         for place in fitting:
             for found in _after(place):
                 came.setdefault(found, place)
-        return (_state(tuple(came)), came) if fitting else None
+        return (_state(tuple(came)), came) if came else None
 
     def leaves(self) -> Iterator[Leaf]:
         """What may come next."""

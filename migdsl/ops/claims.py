@@ -21,6 +21,8 @@ _THERE = """CASE n.kind
                                                    AND conname = n.name)
                  ELSE to_regclass(n.relation) IS NOT NULL END"""
 
+_SHOWN = 1
+
 
 def column(context: Context, name: str) -> Made:
     """A column of the table that is changed."""
@@ -83,7 +85,10 @@ def _step(context: Context, phase: str, made: tuple[Made, ...], own: tuple[Made,
 
 
 def _listed(made: tuple[Made, ...]) -> str:
-    return ", ".join(dict.fromkeys(" ".join(m.name.split()) for m in made))
+    """The first names; a step's title is no place for a dozen of them."""
+    found = list(dict.fromkeys(" ".join(m.name.split()) for m in made))
+    shown = found if len(found) <= _SHOWN + 1 else found[:_SHOWN]
+    return ", ".join(shown) + (f" and {len(found) - len(shown)} more" if len(found) > len(shown) else "")
 
 
 def refuse(migration: str, made: Iterable[Made]) -> str:

@@ -46,15 +46,17 @@ def violation(context: Context, constraint: Constraint) -> Violation | None:
     if constraint.check is not None:
         title = f"breaks {described(constraint)}"
         return Violation(title, f"({over(context.table, constraint.check, 't')}) IS FALSE", ())
-    if constraint.kind == "reference":
-        parent, theirs = parent_of(context, constraint)
-        if parent.scope != "global" and not (parent.owned and context.table.owned):
-            return None  # No question could be confined to one tenant; VALIDATE asks for all.
-        if any(_kept_by(context, constraint, theirs, each) for each in context.table.constraints):
-            return None
-        title = f"{', '.join(constraint.columns)} points at no {parent.entity}{' of its tenant' if parent.owned else ''}"
-        return Violation(title, _orphan(constraint.columns, parent, theirs), ())
-    return None
+    return _pointing_nowhere(context, constraint) if constraint.kind == "reference" else None
+
+
+def _pointing_nowhere(context: Context, constraint: Constraint) -> Violation | None:
+    parent, theirs = parent_of(context, constraint)
+    if parent.scope != "global" and not (parent.owned and context.table.owned):
+        return None  # No question could be confined to one tenant; VALIDATE asks for all.
+    if any(_kept_by(context, constraint, theirs, each) for each in context.table.constraints):
+        return None
+    title = f"{', '.join(constraint.columns)} points at no {parent.entity}{' of its tenant' if parent.owned else ''}"
+    return Violation(title, _orphan(constraint.columns, parent, theirs), ())
 
 
 def _kept_by(context: Context, constraint: Constraint, theirs: tuple[str, ...], other: Constraint) -> bool:

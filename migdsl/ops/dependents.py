@@ -44,12 +44,15 @@ def referring(context: Context) -> Iterator[tuple[Table, Constraint]]:
                 yield change.table, named(change.table, operation.constraint)
 
 
-def refuse(context: Context, column: str) -> str:
-    """DROP COLUMN takes indexes, constraints and statistics along without a word: what nobody declared is refused."""
+def refuse(context: Context, column: str, *, views: bool) -> str:
+    """DROP COLUMN takes indexes, constraints and statistics along without a word: what nobody declared is refused.
+
+    `views` have until then to be made again, over a column that isn't there before expand.
+    """
     declared = (c for c in (*dropped(context), *replaced(context), *_generated(context)) if column in c.uses)
     expected = [standing.said(context.table, c) for c in declared]
     expected += [standing.said(table, c) for table, c in referring(context)]
-    return standing.call("refuse_dependents", context.sql, column, expected)
+    return standing.call("refuse_dependents", context.sql, column, expected, views)
 
 
 def _generated(context: Context) -> Iterator[Constraint]:

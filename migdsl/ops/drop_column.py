@@ -40,10 +40,11 @@ def _guard(context: Context, column: str) -> Step:
     return Step(
         "expand",
         "check_dependents",
-        f"Refuse where anything that the entity doesn't declare depends on {context.table.entity}.{column}",
+        f"Refuse where anything that the entity doesn't declare depends on {context.table.entity}.{column}; views have time "
+        "until contract",
         context.table,
         rank=dependents.FIRST,
-        up=(Group((), (dependents.refuse(context, column),)),),
+        up=(Group((), (dependents.refuse(context, column, views=False),)),),
     )
 
 
@@ -52,7 +53,7 @@ def _drop(context: Context, operation: DropColumn) -> Step:
     gone = dependents.replaced(context, column.name)
     lock = dependents.locks(context, gone)
     keep = standing.call("keep_column", context.migration, _subject(context), context.sql, column.name)
-    up = [dependents.refuse(context, column.name), keep, *(dependents.keep(context, c) for c in gone)]
+    up = [dependents.refuse(context, column.name, views=True), keep, *(dependents.keep(context, c) for c in gone)]
     up += [statement for c in gone for statement in twins.hand_over(context, c)]
     return Step(
         "contract",

@@ -206,7 +206,7 @@ def _plain_table(context: Context) -> Step:
 BEGIN
   IF (SELECT relkind FROM pg_class WHERE oid = {literal(context.sql)}::regclass) = 'p' THEN
     RAISE EXCEPTION 'table % is partitioned, which this release can not migrate', {literal(context.sql)}
-      USING ERRCODE = '55000';
+      USING ERRCODE = '55000', HINT = 'write its revision by hand; its entity may stay declared, without a change';
   END IF;
 END"""
     tag = dollar_tag(body, "plain")

@@ -8,6 +8,7 @@ from migdsl.dialect.names import dollar_tag, literal, qualified, quote
 from migdsl.ops import constraints, conversion, names, standing, walkable
 from migdsl.ops.context import Context
 from migdsl.ops.model import Alone, BuildIndex, Cost, Group, Lock, Part, Step
+from migdsl.ops.pairs import one_line
 from migdsl.ops.retype import shadowed
 from migdsl.semantics.model import CheckedModule, Constraint, RetypeColumn, Table
 from migdsl.semantics.phrases import described
@@ -149,6 +150,27 @@ def _asked(twin: Twin, side: Named) -> Iterator[str]:
 def build(twin: Twin, side: Named) -> tuple[Part, ...]:
     """Everything that makes it over the columns of one side."""
     return tuple(part for _, _, _, _, parts in _built(twin, side) for part in parts)
+
+
+def typed(twin: Twin) -> Iterator[Step]:
+    """Asks the server, before anything changes, whether what the twin computes can be computed of the new types."""
+    found, name = twin.constraint, twin.base
+    shape = found.index
+    computed = [found.check] if shape is None else [*(p.expression for p in shape.parts), shape.where]
+    asked = ", ".join(f"({one_line(each.text)})" for each in computed if each is not None)
+    if not asked:
+        return
+    types = {o.column.name: o.to.type.sql for o in shadowed(twin.context)}
+    row = ", ".join(f"CAST(NULL AS {types[c]}) AS {quote(c)}" if c in types else quote(c) for c in sorted(found.uses))
+    body = f"""
+BEGIN
+  PERFORM {asked} FROM (SELECT {row} FROM {twin.context.sql}) AS t LIMIT 0;
+EXCEPTION WHEN syntax_error_or_access_rule_violation OR data_exception THEN
+  RAISE EXCEPTION '% of % would mean nothing of the new type: %', {literal(name)}, {literal(twin.context.sql)}, SQLERRM
+    USING ERRCODE = '55000', HINT = 'drop it in a migration before this one, and make it again in the next';
+END"""
+    title = f"Refuse where {name} of {twin.table.entity} would mean nothing of the new type"
+    yield Step("expand", "check_types", title, twin.table, rank=0, up=(Group((), (_do(body, "typed"),)),))
 
 
 def steps(twin: Twin, phase: str) -> Iterator[Step]:

@@ -25,6 +25,8 @@ def steps(migration: str, module: CheckedModule) -> Iterator[Step]:
         return
     twins = tuple(shadows.twins(migration, module, swapped))
     yield from _refusals(swapped, twins)
+    for twin in twins:
+        yield from shadows.typed(twin)
     # Where a value may not fit, what binds comes at the last moment: until then old code's writes must go on.
     early = all(o.plain for each in swapped for o in each.columns)
     phase = "validate" if early else "cutover"

@@ -89,7 +89,8 @@ def _column(column: Column) -> str:
 def _constraint(constraint: Constraint) -> str:
     named = f" as {constraint.name}" if constraint.name else ""
     columns = constraint.columns or tuple(sorted(constraint.uses))
-    return f"{constraint.kind} ({', '.join(columns)}){named}"
+    kind = "unique index" if constraint.unique_index else constraint.kind
+    return f"{kind} ({', '.join(columns)}){named}"
 
 
 def _rollout(planned: Planned) -> Said:

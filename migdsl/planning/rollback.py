@@ -11,7 +11,7 @@ from migdsl.planning.facts import Facts
 from migdsl.planning.model import Revision
 from migdsl.planning.moves import aborts
 from migdsl.planning.words import listed
-from migdsl.semantics.model import AddColumn, ColumnOperation, DropColumn, OptionalColumn
+from migdsl.semantics.model import AddColumn, ColumnOperation, DropColumn, OptionalColumn, RequireColumn
 from migdsl.semantics.policy import spoken
 
 
@@ -109,10 +109,11 @@ def _keeps(facts: Facts, phase: str) -> str:
         )
     if phase == "cutover" and any(p.origin is not None for p in facts.tables):
         return _after_cutover(facts)
+    filled = _filled(facts)
     return {
         "enforce": "All data; only the constraints go",
         "cutover": f"All data: the trigger has kept the old columns of {_tables(facts)} in step",
-        "backfill": "All data; what was filled stays filled and does no harm",
+        "backfill": f"All data{'; ' + filled if filled else '; what was filled stays filled and does no harm'}",
     }.get(phase, "All data: nothing of it was changed here")
 
 
@@ -148,8 +149,19 @@ def _left_out(operation: ColumnOperation) -> bool:
     return isinstance(operation, DropColumn) and bool(operation.irreversible) and not operation.column.nullable
 
 
+def _filled(facts: Facts) -> str:
+    """What was NULL before, in columns that were there before: nothing remembers where."""
+    found = [
+        f"{plan.table.entity}.{operation.column.name}"
+        for plan in facts.tables
+        for operation in facts.column_operations(plan)
+        if isinstance(operation, RequireColumn) and operation.filled
+    ]
+    return f"NULLs of {listed(found)} stay what `from` made of them, all the way back" if found else ""
+
+
 def _after_expand(facts: Facts) -> str:
-    parts = []
+    parts = [filled] if (filled := _filled(facts)) else []
     carried = [c.column for p in facts.tables for c in p.comparisons if c.lossy is not None]
     if carried:
         parts.append(f"What was written to {listed(carried)} stands in the old columns too")

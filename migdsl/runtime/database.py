@@ -209,10 +209,20 @@ def conninfo_of(url: str, application: str) -> str:
     return make_conninfo("", **named)
 
 
-def speak(error: psycopg.Error) -> DatabaseFailedError:
-    """The error as a reason to stop, with a way out where there is one."""
+def misplaced(error: psycopg.Error) -> bool:
+    """Whether something that the statement names isn't there."""
+    return error.sqlstate in {"42P01", "42703", "3F000", "42883"}
+
+
+def speak(error: psycopg.Error, *, begun: bool = False) -> DatabaseFailedError:
+    """The error as a reason to stop, with a way out where there is one. `begun`: expand has surely run."""
     hint = ""
-    if error.sqlstate in {"42P01", "42703", "3F000", "42883"}:
+    if misplaced(error) and begun:
+        hint = (
+            "; expand has run, and what this job reads or fills has another name since, or is gone: "
+            "after cutover or contract there may be nothing left for it to do"
+        )
+    elif misplaced(error):
         hint = "; the database isn't where this job expects it: run `alembic upgrade head` first"
     elif error.sqlstate == "42501" and "row-level security" in (error.diag.message_primary or ""):
         hint = "; a filtered table would be filled in part: run the job as a role with BYPASSRLS"

@@ -90,6 +90,7 @@ _ABANDONED: Final = (
 )
 
 _EXISTS: Final = statement("SELECT to_regclass('migdsl.slice') IS NOT NULL AND to_regclass('migdsl.event') IS NOT NULL")
+_BEGUN: Final = statement("SELECT EXISTS (SELECT FROM migdsl.event WHERE migration = :migration AND kind = 'stage')")
 _PLANNED: Final = statement(
     "SELECT DISTINCT tenant FROM migdsl.slice WHERE migration = :migration AND backfill = :backfill"
 )
@@ -293,6 +294,11 @@ class Ledger:
 def ledger_exists(tx: Transaction) -> bool:
     """Whether the expand revision has made the ledger."""
     return tx.rows(_EXISTS) == [("t",)]
+
+
+def begun(tx: Transaction, migration: str) -> bool:
+    """Whether the ledger tells that the migration's expand has run."""
+    return ledger_exists(tx) and tx.rows(_BEGUN, {"migration": migration}) == [("t",)]
 
 
 def record_event(tx: Transaction, migration: str, kind: str, subject: str, value: str) -> None:

@@ -44,8 +44,9 @@ BEGIN
 END
 $body$;
 -- ;
--- DROP COLUMN takes indexes, constraints and statistics along without a word: what isn't expected is refused.
-CREATE OR REPLACE PROCEDURE migdsl.refuse_dependents(of_table text, of_column text, expected jsonb)
+-- DROP COLUMN takes indexes, constraints and statistics along without a word: what isn't expected is refused. `views` may wait:
+-- one can read the column that takes the place of this one only when that is there.
+CREATE OR REPLACE PROCEDURE migdsl.refuse_dependents(of_table text, of_column text, expected jsonb, views boolean)
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $body$
 DECLARE
     dependents text;
@@ -58,6 +59,7 @@ BEGIN
         ON d.refclassid = 'pg_class'::regclass AND d.refobjid = a.attrelid AND d.refobjsubid = a.attnum
       LEFT JOIN pg_rewrite AS r ON d.classid = 'pg_rewrite'::regclass AND r.oid = d.objid
      WHERE a.attrelid = of_table::regclass AND a.attname = of_column AND NOT a.attisdropped
+       AND (views OR r.ev_class IS NULL OR r.ev_class = a.attrelid)
        AND NOT EXISTS (SELECT FROM pg_attrdef AS f
                         WHERE d.classid = 'pg_attrdef'::regclass
                           AND f.oid = d.objid AND f.adrelid = a.attrelid AND f.adnum = a.attnum)
@@ -74,7 +76,8 @@ BEGIN
                         WHERE s.class_id = d.classid AND s.object_id = d.objid);
     IF dependents IS NOT NULL THEN
         RAISE EXCEPTION 'column % of % is still used by: %', of_column, of_table, dependents
-            USING ERRCODE = '55000', HINT = 'drop or change what is named first, or declare it in the entity under its name:'
+            USING ERRCODE = '55000', HINT = 'drop or change what is named first (a view: CREATE OR REPLACE VIEW, without the column or'
+                ' over the one that takes its place), or declare it in the entity under its name:'
                 ' DROP COLUMN would take it along without a word';
     END IF;
 END
@@ -94,7 +97,15 @@ BEGIN
             RAISE EXCEPTION '% has no % % on the columns that its entity says', declared ->> 'of',
                 CASE WHEN declared ->> 'kind' IN ('index', 'unique index') THEN declared ->> 'kind' ELSE 'constraint' END,
                 declared ->> 'name'
-                USING ERRCODE = '55000';
+                USING ERRCODE = '55000', HINT = coalesce((
+                    SELECT 'there is: ' || string_agg(there.said, '; ')
+                      FROM (SELECT pg_get_indexdef(i.indexrelid) AS said
+                              FROM pg_index AS i JOIN pg_class AS x ON x.oid = i.indexrelid
+                             WHERE i.indrelid = (declared ->> 'of')::regclass AND x.relname = declared ->> 'name'
+                             UNION ALL
+                            SELECT c.conname || ' ' || pg_get_constraintdef(c.oid) FROM pg_constraint AS c
+                             WHERE c.conrelid = (declared ->> 'of')::regclass AND c.conname = declared ->> 'name') AS there
+                    ), 'the entity says what is there before the migration') || '; migdsl check --against compares all of it';
         END IF;
         RETURN;
     END IF;
@@ -158,7 +169,8 @@ BEGIN
      WHERE part.is_so;
     IF odd <> '' THEN
         RAISE EXCEPTION '% of % is more than its entity says: %', coalesce(declared ->> 'name', declared ->> 'usual'), declared ->> 'of', odd
-            USING ERRCODE = '55000', HINT = 'drop it in a migration of its own, and make it again when this one is done';
+            USING ERRCODE = '55000', HINT = 'declare it as it is (migdsl import writes its line), or drop it in a migration of its own,'
+                ' and make it again when this one is done';
     END IF;
 END
 $body$;

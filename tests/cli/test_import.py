@@ -73,6 +73,14 @@ def test_the_url_may_stand_in_a_variable(url: str, run: Run, monkeypatch: pytest
     assert run("check", "users.mig", "--against", "env:SHOP_URL").code == 0
 
 
+def test_a_name_that_the_migration_gives_and_that_is_taken_is_told(url: str, project: Path, run: Run):
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute("ALTER TABLE users ADD contact_email text DEFAULT 'precious'")
+    ran = run("check", "users.mig", "--against", url)
+    assert ran.code == 1
+    assert "error[MIG737]: the migration would make the column contact_email of public.users" in ran.out + ran.err
+
+
 @pytest.mark.parametrize("words", [("import", UNREACHABLE), ("check", "users.mig", "--against", UNREACHABLE)])
 def test_a_database_that_cannot_be_read_is_a_diagnostic(run: Run, words: tuple[str, ...]):
     ran = run(*words)

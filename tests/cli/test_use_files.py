@@ -41,6 +41,17 @@ def test_a_file_without_a_migration_checks_and_formats_and_doesn_t_compile(share
     assert "MIG005" in ran.err
 
 
+def test_a_file_that_only_declares_is_never_out_of_date(shared: Path, run: Run):
+    assert run("compile", "users.mig").code == 0
+    ran = run("compile", "--check", "users.mig", "shared/schema.mig")
+    assert (ran.code, ran.err) == (0, "")
+    assert ran.out.endswith("shared/schema.mig: migrates nothing; nothing to compile\n")
+    edit(shared / "shared/schema.mig", "500k", "600k")
+    assert run("compile", "--check", "users.mig", "shared/schema.mig").code == 2
+    (shared / "empty.mig").write_text("# nothing\n", encoding="utf-8")
+    assert "MIG005" in run("compile", "--check", "empty.mig").err
+
+
 @pytest.mark.parametrize("folder", [".", "shared", "elsewhere/deep"])
 def test_it_doesn_t_matter_where_the_command_is_run(
     shared: Path, run: Run, folder: str, monkeypatch: pytest.MonkeyPatch

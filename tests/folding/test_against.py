@@ -50,6 +50,11 @@ CHANGES = {
         "unique (id, note)",
         "drop index users_note_idx",
     ),
+    "unique indexes": (
+        "unique (tenant_id, lower(email)) where `age > 1` as users_email_ux",
+        "index (tenant_id, age desc nulls last) as users_age_ix",
+        "drop index users_note_idx",
+    ),
     "a rename": ("rename username to login",),
     "renames": ("rename note to remark", 'rename age to "Age"'),
     "a split": (
@@ -93,6 +98,28 @@ def test_the_entity_is_what_the_catalogue_shows(walk: Walk, name: str):
     walk(text, DDL, looks={phase: look_after(phase) for phase in PHASES})
     assert seen[0] == []
     assert seen[1] != [] or name in UNSEEN, "the comparison sees nothing"
+
+
+PHASES_BEFORE = PHASES[: PHASES.index("contract")]
+
+
+@pytest.mark.parametrize("name", CHANGES)
+def test_until_contract_what_the_migration_does_is_no_difference(walk: Walk, name: str):
+    operations = CHANGES[name]
+    text = mig(
+        ENTITY, operations[0] if operations[0].lstrip().startswith(("change", "create")) else change(*operations)
+    )
+    seen: dict[str, list[str]] = {}
+
+    def look_after(phase: str) -> Look:
+        def look(story: Story) -> None:
+            seen[phase] = told(story, text)
+
+        return look
+
+    walk(text, DDL, looks={phase: look_after(phase) for phase in ("before", *PHASES_BEFORE)})
+    assert len(seen) > 1
+    assert {phase: found for phase, found in seen.items() if found} == {}
 
 
 def told(story: Story, schema: str) -> list[str]:

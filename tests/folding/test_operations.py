@@ -97,6 +97,12 @@ CASES = [
     ),
     ("unique (tenant_id, email) as mail_uq", [], ["  unique (tenant_id, email) as mail_uq"]),
     ("index (tenant_id, email) where `email <> ''`", [], ["  index (tenant_id, email) where `email <> ''`"]),
+    (
+        "unique (tenant_id, lower(email)) where `age > 1` as mail_ux",
+        [],
+        ["  unique (tenant_id, lower(email)) where `age > 1` as mail_ux"],
+    ),
+    ("index (age desc nulls last)", [], ["  index (age desc nulls last)"]),
     ("check `email <> ''` as mail_ck { complies because \"x\" }", [], ["  check `email <> ''` as mail_ck"]),
     ("name -> User.name on delete set null", [], ["  (name) -> User (name) on delete set null"]),
     ("(tenant_id, name) -> User (tenant_id, name)", [], ["  (tenant_id, name) -> User (tenant_id, name)"]),
@@ -202,7 +208,7 @@ SPARED = [
         ["  first text pii", "  last text?"],
     ),
     (
-        "merge name, age into label text { from `name || age`; back name = `label`, age = `1` }",
+        "merge name, age into label text { from `name || coalesce(age, 1)`; back name = `label`, age = `1` }",
         ["  name       text", "  age        integer?", '  legacy age unclear "may be a guess"'],
         ["  label text"],
     ),

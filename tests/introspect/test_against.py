@@ -10,8 +10,10 @@ import pytest
 
 from migdsl.diagnostics import Diagnostic, Severity
 from migdsl.introspect.compare import compare
-from migdsl.introspect.connect import UnreadableError, address, reading
+from migdsl.introspect.computed import uncomputable
+from migdsl.introspect.connect import UnreadableError, address, asking, reading
 from migdsl.introspect.read import read
+from migdsl.introspect.refusals import refusals
 from migdsl.introspect.taken import taken
 from migdsl.rehearsal.server import Server
 from migdsl.source import SourceFile
@@ -217,6 +219,46 @@ def test_what_counts_is_what_it_does(made: psycopg.Connection, change: str, coun
     assert len(differences(made)) == count
 
 
+UNIQUE_INDEXES = """
+  unique (tenant_id, lower(email)) where `gone is null` as one
+  unique (tenant_id, score desc) as two
+  index  (username text_pattern_ops, score desc nulls last) as three
+  index  (doc jsonb_path_ops) using gin as four
+"""
+THEIR_DDL = """
+CREATE UNIQUE INDEX one ON app.users (tenant_id, lower(email)) WHERE gone IS NULL;
+CREATE UNIQUE INDEX two ON app.users (tenant_id, score DESC);
+CREATE INDEX three ON app.users (username text_pattern_ops, score DESC NULLS LAST);
+CREATE INDEX four ON app.users USING gin (doc jsonb_path_ops);
+"""
+INDEXED = FILE.replace("  exclude using", UNIQUE_INDEXES + "  exclude using")
+
+
+def test_unique_indexes_and_orders_are_compared(made: psycopg.Connection) -> None:
+    made.execute(THEIR_DDL.encode())
+    assert differences(made, INDEXED) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "instead"),
+    [
+        ("one", "CREATE UNIQUE INDEX one ON app.users (tenant_id, lower(email))"),
+        ("one", "CREATE INDEX one ON app.users (tenant_id, lower(email)) WHERE gone IS NULL"),
+        ("two", "CREATE INDEX two ON app.users (tenant_id, score DESC)"),
+        ("two", "CREATE UNIQUE INDEX two ON app.users (tenant_id, score)"),
+        ("three", "CREATE INDEX three ON app.users (username text_pattern_ops, score DESC)"),
+        ("three", "CREATE INDEX three ON app.users (username, score DESC NULLS LAST)"),
+        ("four", "CREATE INDEX four ON app.users USING gin (doc)"),
+    ],
+)
+def test_an_index_that_is_another_is_found(made: psycopg.Connection, name: str, instead: str) -> None:
+    made.execute(f"{THEIR_DDL} DROP INDEX app.{name}; {instead}".encode())
+    found = differences(made, INDEXED)
+    assert [(d.code, shown(d, INDEXED).split(" as ")[1].split()[0]) for d in found if d.code == "MIG733"] == [
+        ("MIG733", name)
+    ]
+
+
 def test_triggers_are_told_with_what_they_set(made: psycopg.Connection) -> None:
     made.execute(
         b"CREATE FUNCTION app.touch() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN new.updated_at := now(); RETURN new; END';"
@@ -312,3 +354,98 @@ def test_a_role_that_may_not_look_is_no_difference(made: psycopg.Connection) -> 
         compare(found.module, found.module.databases[0], read(session), session)
     assert "USAGE on the schemas" in raised.value.help
     made.execute(b"DROP ROLE migdsl_nobody")
+
+
+HINDRANCES = {
+    "a view": ("CREATE VIEW app.v AS SELECT doc FROM app.users", "drop doc irreversible because 'x'", "view app.v"),
+    "statistics": (
+        "CREATE STATISTICS app.s ON wait, at FROM app.users",
+        "drop wait irreversible because 'x'",
+        "statistics object app.s",
+    ),
+    "a materialized view": (
+        "CREATE MATERIALIZED VIEW app.m AS SELECT number FROM app.users",
+        "retype number numeric",
+        "app.m",
+    ),
+    "a trigger": (
+        """CREATE FUNCTION app.f() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END';
+        CREATE TRIGGER extra AFTER UPDATE OF tags ON app.users EXECUTE FUNCTION app.f()""",
+        "rename tags to labels",
+        "trigger extra on table app.users",
+    ),
+}
+
+
+def refused(made: psycopg.Connection, text: str) -> list[Diagnostic]:
+    found = check({"x.mig": text}, "x.mig")
+    assert found.module is not None
+    with asking(address(made.info.dsn)) as session:
+        return list(refusals(found.module, found.module.databases[0], session))
+
+
+@pytest.mark.parametrize("kind", HINDRANCES)
+def test_what_expand_would_refuse_is_told_beforehand_by_its_own_questions(made: psycopg.Connection, kind: str) -> None:
+    statement, operation, named = HINDRANCES[kind]
+    operation = operation.replace("'", '"')
+    text = FILE.replace("VERSION", "18") + f'migration m {{ ticket "X-1" }}\nchange User {{\n  {operation}\n}}\n'
+    assert refused(made, text) == []
+    made.execute(statement.encode())
+    (told,) = refused(made, text)
+    # A view can be made again once the new column is there.
+    late = kind == "a view"
+    assert (told.code, shown(told, text)) == ("MIG738", operation)
+    assert told.severity is (Severity.WARNING if late else Severity.ERROR)
+    assert told.title.startswith("contract would refuse: " if late else "expand would refuse: ")
+    assert named in told.title
+    assert told.help
+    rows = made.execute("SELECT nspname FROM pg_namespace WHERE nspname = 'migdsl'").fetchall()
+    assert rows == []
+    with asking(address(made.info.dsn)) as session:
+        session.connection.execute("SET TRANSACTION READ ONLY")
+        module = check({"x.mig": text}, "x.mig").module
+        assert module is not None
+        (told,) = refusals(module, module.databases[0], session)
+    assert (told.code, told.severity) == ("MIG738", Severity.WARNING)
+
+
+UNCOMPUTABLE = {
+    "add a text { from `username + 1` }": "`from` of `User.a`: operator does not exist: character varying + integer",
+    "add a text { from `nosuchfn(username)` }": "`from` of `User.a`: function nosuchfn(character varying) does not exist",
+    "add a text? { from `username`; back username = `a + 1` }": "`back` of `User.username`: operator does not exist: text",
+    "add a date { from `number` }": "`from` of `User.a`: cannot cast type bigint to date",
+    "check `username` as x_ck": "`check` of `User`: argument of CASE/WHEN must be type boolean",
+    "retype username bigint { from `username * 2`; back `username` }": "`from` of `User.username`: operator does not exist",
+    "retype number uuid { from `md5(number::text)::uuid`; back `number + 1` }": "`back` of `User.number`: operator",
+}
+COMPUTABLE = (
+    "add a text { from `coalesce(email, 'it''s 100%')`; back email = `a` }\n  drop email",
+    "add a numeric(10,2) { from `round(coalesce(score, 0) * 2)` }\n  check `a > 1` as x_ck",
+    "retype number text",
+    "add a timestamptz(3) { from `at + '1 day'`; back at = `a - interval '1 day'` }",
+    "rename tags to labels",
+)
+
+
+def told(made: psycopg.Connection, operations: str) -> list[tuple[str, str, str]]:
+    text = FILE.replace("VERSION", "18") + f'migration m {{ ticket "X-1" }}\nchange User {{\n  {operations}\n}}\n'
+    module = check({"x.mig": text}, "x.mig").module
+    assert module is not None
+    with reading(address(made.info.dsn)) as session:
+        found = list(uncomputable(module, module.databases[0], session))
+    return [(d.code, d.title.removeprefix("the database can't compute "), shown(d, text)) for d in found]
+
+
+@pytest.mark.parametrize("operation", UNCOMPUTABLE)
+def test_an_expression_that_the_server_can_not_type_is_told_at_its_place(
+    made: psycopg.Connection, operation: str
+) -> None:
+    (found,) = told(made, operation)
+    assert found[0] == "MIG739"
+    assert found[1].startswith(UNCOMPUTABLE[operation])
+    assert found[2] in operation
+
+
+@pytest.mark.parametrize("operations", COMPUTABLE)
+def test_an_expression_that_the_server_can_type_is_no_difference(made: psycopg.Connection, operations: str) -> None:
+    assert told(made, operations) == []

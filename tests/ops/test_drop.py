@@ -154,7 +154,6 @@ def test_what_the_file_says_nobody_will_want_back_stays_away(walk: Walk):
 
 
 DEPENDENTS = {
-    "CREATE VIEW v AS SELECT note FROM things": "view public.v",
     "CREATE INDEX extra ON things (name, note)": "index public.extra",
     "CREATE INDEX extra ON things (id) WHERE note IS NULL": "index public.extra",
     "CREATE UNIQUE INDEX extra ON things (note) WHERE note <> ''": "index public.extra",
@@ -188,15 +187,38 @@ def test_what_nobody_declared_is_refused_before_anything_has_changed(walk: Walk)
         assert named in str(refused.value)
         story.execute(_undo(statement))
         assert story.dump() == before
+    # A view may have been there before, or somebody comes meanwhile.
+    story.execute("CREATE VIEW v AS SELECT note FROM things")
     story.upgrade("m_expand")
     story.stage("live")
     story.stage("complete")
-    # Somebody came meanwhile.
-    story.execute("CREATE VIEW v AS SELECT note FROM things")
     with pytest.raises(CommandError, match=r"still used by: .*view public.v"):
         story.upgrade("m_contract")
     story.execute("DROP VIEW v")
     story.upgrade("m_contract")
+
+
+def test_a_view_is_made_again_over_the_column_that_takes_the_place(walk: Walk):
+    """Its readers see a value all the while, and nobody has to drop it."""
+    person = "entity Person in app.people { id bigint key; tenant_id uuid tenant; name text; index (tenant_id, id) }"
+    ddl = f"""
+CREATE TABLE people (id bigint PRIMARY KEY, tenant_id uuid NOT NULL, name text NOT NULL);
+CREATE INDEX ON people (tenant_id, id);
+INSERT INTO people SELECT n, '{T1}', 'n' || n FROM generate_series(1, 5) AS n;
+CREATE VIEW v AS SELECT id, name FROM people"""
+    story = walk(mig(person, change("rename name to title", entity="Person")), ddl, looks=None)
+    names = story.rows("SELECT * FROM v ORDER BY id")
+    story.upgrade("m_expand")
+    assert story.job("backfills") == 0
+    story.stage("live")
+    story.upgrade("m_enforce")
+    story.stage("complete")
+    with pytest.raises(CommandError, match=r"still used by: .*view public.v(?s:.*)CREATE OR REPLACE VIEW"):
+        story.upgrade("m_contract")
+    story.execute("CREATE OR REPLACE VIEW v AS SELECT id, title AS name FROM people")
+    assert story.rows("SELECT * FROM v ORDER BY id") == names
+    story.upgrade("m_contract")
+    assert story.rows("SELECT * FROM v ORDER BY id") == names
 
 
 def _undo(statement: str) -> str:

@@ -167,7 +167,8 @@ def survives_all(story: Story) -> None:
 
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
-def test_examples(walk: Walk, path: Path):
+def test_examples(walk: Walk, path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.syspath_prepend(str(path.parent))  # an example may bring a Python function along
     text = path.read_text(encoding="utf-8").replace("SELECT id FROM accounts ORDER BY id", LISTS)
     survives_all(walk(text, ddl(text), looks=None))
 

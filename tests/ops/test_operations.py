@@ -199,3 +199,12 @@ def test_drop_without_a_way_back(walk: Walk):
     story.execute("UPDATE users SET email = 'x'")
     story.downgrade()
     assert story.dump() == before
+
+
+def test_an_expression_that_the_types_do_not_fit_leads_to_the_place_where_it_stands(walk: Walk):
+    text = mig(USERS, change("add note text { from `username + 1` }"))
+    story = walk(text, f"{USERS_DDL};{SEED}", looks=None)
+    with pytest.raises(
+        CommandError, match=r"operator does not exist: text \+ integer\nhint: migdsl check FILE --against"
+    ):
+        story.upgrade("m_expand")

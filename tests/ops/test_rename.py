@@ -128,10 +128,10 @@ def test_all_that_stands_on_a_column_follows_it_and_comes_back(walk: Walk):
 
 ODD = {
     "DROP INDEX orders_lower_ix; CREATE INDEX orders_lower_ix ON orders (lower(ref) DESC) WHERE ref <> ''": (
-        "orders_lower_ix of public.orders is more than its entity says: it has an order of its own"
+        "orders_lower_ix of public.orders is more than its entity says: it has another order"
     ),
     "DROP INDEX orders_lower_ix; CREATE INDEX orders_lower_ix ON orders (lower(ref) text_pattern_ops) WHERE ref <> ''": (
-        "it has an operator class"
+        "it has another operator class"
     ),
     "ALTER INDEX orders_lower_ix SET (fillfactor = 70)": "it has options: fillfactor=70",
     "ALTER TABLE orders REPLICA IDENTITY DEFAULT, DROP CONSTRAINT orders_ref_uq;"

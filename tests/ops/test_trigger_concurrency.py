@@ -26,7 +26,19 @@ RENAMED = mig(
     USERS.replace("  unique (tenant_id, username)", "  unique (tenant_id, email)"),
     "change User { rename email to mail }",
 )
+# A unique index keeps apart what differs in letters alone, so that these take turns too.
+LOWERED = mig(
+    USERS.replace(
+        "  unique (tenant_id, username)", "  unique (tenant_id, lower(email)) where `username <> ''` as users_email_ux"
+    ),
+    "change User { rename email to mail }",
+)
+LOWERED_DDL = (
+    USERS_DDL.replace("UNIQUE (tenant_id, username)", "CHECK (id > 0)")
+    + "; CREATE UNIQUE INDEX users_email_ux ON users (tenant_id, lower(email)) WHERE username <> ''"
+)
 CASES = [
+    (LOWERED, LOWERED_DDL, "(tenant_id, lower(email)) WHERE username <> ''", "email"),
     (RENAMED, COPIED_DDL, "(tenant_id, email)", "email"),
     (COPIED, COPIED_DDL, "(tenant_id, email)", "email"),
     (EARLY, COPIED_DDL, "(tenant_id, email)", "email"),
@@ -43,7 +55,7 @@ def upsert(url: str, conflict: str, column: str, barrier: Barrier, client: int) 
     )
     with psycopg.connect(url, autocommit=True) as connection:
         for n in range(ROUNDS):
-            fact = f"fact{n}"
+            fact = f"fact{n}" if client % 2 or "lower" not in conflict else f"Fact{n}"
             values = (T1, f"{client}-{n}", fact) if column == "email" else (T1, fact, client * 1000 + n)
             barrier.wait()
             try:
@@ -59,7 +71,7 @@ def storm(url: str, conflict: str, column: str) -> int:
         return sum(pool.map(lambda client: upsert(url, conflict, column, barrier, client), range(CLIENTS)))
 
 
-@pytest.fixture(params=CASES, ids=["rename", "enforce", "validate"])
+@pytest.fixture(params=CASES, ids=["index", "rename", "enforce", "validate"])
 def both_unique(request: pytest.FixtureRequest, expanded: Callable[..., Migration]) -> tuple[Migration, str, str]:
     """A table on which old and new unique index stand side by side, as between enforce and contract."""
     text, ddl, conflict, column = request.param

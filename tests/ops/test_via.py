@@ -180,9 +180,13 @@ INSERT INTO tags SELECT lines.id, tenant_id, lines.id FROM lines JOIN baskets ON
     assert story.job("reconcile") == 0
     theirs = f"SELECT lines.id FROM lines JOIN baskets ON baskets.id = basket_id WHERE tenant_id = '{T2}' LIMIT 1"
     story.execute(f"UPDATE tags SET line_id = 7777 WHERE id IN (SELECT id FROM tags WHERE tenant_id = '{T1}' LIMIT 3)")
-    story.execute(f"UPDATE tags SET line_id = ({theirs}) WHERE id = (SELECT max(id) FROM tags WHERE tenant_id = '{T1}')")
+    story.execute(
+        f"UPDATE tags SET line_id = ({theirs}) WHERE id = (SELECT max(id) FROM tags WHERE tenant_id = '{T1}')"
+    )
     assert story.job("reconcile") == 1
-    told = "SELECT violations FROM migdsl.reconciliation WHERE entity = 'Tag' AND tenant = '{}' ORDER BY id DESC LIMIT 1"
+    told = (
+        "SELECT violations FROM migdsl.reconciliation WHERE entity = 'Tag' AND tenant = '{}' ORDER BY id DESC LIMIT 1"
+    )
     assert story.rows(told.format(T1)) == [(4,)]
     assert story.rows(told.format(T2)) == [(0,)]
 

@@ -71,7 +71,7 @@ syn match migNamed_file_tenants /\v%(%(^|[{;])\s*<%(key)>\s+)@<=%(\h\w*|"%([^"\\
 hi def link migNamed_file_tenants migName
 syn cluster mig_file_tenants contains=migClause_file_tenants,migType_file_tenants,migWord_file_tenants,migNamed_file_tenants
 
-syn match migValue_file_entity /\v<%(MIG407|MIG410|MIG413|MIG501|MIG601|brin|btree|cascade|confidential|gin|gist|hash|internal|public|restrict|spgist|unknown)>/ contained
+syn match migValue_file_entity /\v<%(MIG407|MIG410|MIG413|MIG501|MIG601|brin|btree|cascade|confidential|first|gin|gist|hash|internal|last|public|restrict|spgist|unknown)>/ contained
 hi def link migValue_file_entity migValue
 syn match migClause_file_entity /\v<%(always|as|because|default|delete|desc|enum|generated|identity|in|include|key|nulls|on|phi|pii|tenant|unclear|unique|using|via|where|with)>/ contained
 hi def link migClause_file_entity migClause
@@ -85,7 +85,7 @@ syn match migNamed_file_entity /\v%(%(^|[{;])\s*<%(legacy)>\s+)@<=%(<%(because|u
 hi def link migNamed_file_entity migName
 syn cluster mig_file_entity contains=migValue_file_entity,migClause_file_entity,migType_file_entity,migColumn_file_entity,migWord_file_entity,migNamed_file_entity
 
-syn match migValue_file_change /\v<%(MIG407|MIG410|MIG413|MIG501|MIG601|brin|btree|cascade|full|gin|gist|hash|nothing|restrict|spgist)>/ contained
+syn match migValue_file_change /\v<%(MIG407|MIG410|MIG413|MIG501|MIG601|brin|btree|cascade|first|full|gin|gist|hash|last|nothing|restrict|spgist)>/ contained
 hi def link migValue_file_change migValue
 syn match migClause_file_change /\v<%(add|after|always|as|because|before|check|constraint|default|delete|desc|enum|exclude|generated|identity|include|index|into|irreversible|key|nulls|on|phi|pii|table|tenant|to|unique|using|where|with)>/ contained
 hi def link migClause_file_change migClause
@@ -211,7 +211,7 @@ syn match migNamed_file_change_default /\v%(%(^|[{;])\s*<%(a^)>\s+)@<=%(\h\w*|"%
 hi def link migNamed_file_change_default migName
 syn cluster mig_file_change_default contains=migValue_file_change_default,migClause_file_change_default,migWord_file_change_default,migNamed_file_change_default
 
-syn match migValue_file_change_unique /\v<%(MIG407|MIG410|MIG413|MIG501|MIG601)>/ contained
+syn match migValue_file_change_unique /\v<%(MIG407|MIG410|MIG413|MIG501|MIG601|first|last)>/ contained
 hi def link migValue_file_change_unique migValue
 syn match migClause_file_change_unique /\v<%(as|because|desc|include|nulls|unique|where)>/ contained
 hi def link migClause_file_change_unique migClause
@@ -221,7 +221,7 @@ syn match migNamed_file_change_unique /\v%(%(^|[{;])\s*<%(a^)>\s+)@<=%(<%(becaus
 hi def link migNamed_file_change_unique migName
 syn cluster mig_file_change_unique contains=migValue_file_change_unique,migClause_file_change_unique,migWord_file_change_unique,migNamed_file_change_unique
 
-syn match migValue_file_change_index /\v<%(MIG407|MIG410|MIG413|MIG501|MIG601|brin|btree|gin|gist|hash|spgist)>/ contained
+syn match migValue_file_change_index /\v<%(MIG407|MIG410|MIG413|MIG501|MIG601|brin|btree|first|gin|gist|hash|last|spgist)>/ contained
 hi def link migValue_file_change_index migValue
 syn match migClause_file_change_index /\v<%(as|because|desc|include|index|nulls|using|where)>/ contained
 hi def link migClause_file_change_index migClause
@@ -281,7 +281,7 @@ syn match migNamed_file_change_sql /\v%(%(^|[{;])\s*<%(a^)>\s+)@<=%(<%(because)>
 hi def link migNamed_file_change_sql migName
 syn cluster mig_file_change_sql contains=migValue_file_change_sql,migClause_file_change_sql,migWord_file_change_sql,migNamed_file_change_sql
 
-syn match migValue_file_create /\v<%(MIG407|MIG410|MIG413|MIG501|MIG601|brin|btree|cascade|confidential|gin|gist|hash|internal|public|restrict|spgist|unknown)>/ contained
+syn match migValue_file_create /\v<%(MIG407|MIG410|MIG413|MIG501|MIG601|brin|btree|cascade|confidential|first|gin|gist|hash|internal|last|public|restrict|spgist|unknown)>/ contained
 hi def link migValue_file_create migValue
 syn match migClause_file_create /\v<%(always|as|because|default|delete|desc|enum|generated|identity|in|include|key|nulls|on|phi|pii|tenant|unclear|unique|using|via|where|with)>/ contained
 hi def link migClause_file_create migClause

@@ -10,6 +10,7 @@ const { tokens } = highlighter.codeToTokens(fs.readFileSync(0, "utf8"), {
   lang: "mig",
   theme: "github-light",
   includeExplanation: true,
+  tokenizeTimeLimit: 0, // a slow machine would break a line off in the middle
 });
 const flat = tokens.flat().flatMap((token) => token.explanation);
 console.log(JSON.stringify(flat.map((each) => [each.content, each.scopes.map((scope) => scope.scopeName)])));

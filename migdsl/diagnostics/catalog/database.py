@@ -176,4 +176,39 @@ entity User in app.users { id bigint key; tenant_id uuid tenant; nickname text? 
 change User { default nickname "none" }""",
         fix="none",
     ),
+    Code(
+        id="MIG738",
+        severity=Severity.ERROR,
+        title="the migration's first revision would refuse to run on this database",
+        why="""\
+Before it changes anything, expand asks the catalogue whether something stands in the way that no file tells of: a view or \
+statistics on a column that goes, a partitioned table, an index that a twin can't be made of. `check --against` puts the same \
+questions, in the revision's own SQL, in a transaction that is rolled back, once nothing else differs. Where it may not make \
+temporary functions it says so in a warning.""",
+        bad="""\
+# the database has a view on users.email
+entity User in app.users { id bigint key; tenant_id uuid tenant; email text? }
+change User { drop email irreversible because "unread since 2023" }""",
+        good="""\
+# the view is dropped, or made again without the column
+entity User in app.users { id bigint key; tenant_id uuid tenant; email text? }
+change User { drop email irreversible because "unread since 2023" }""",
+        fix="none",
+    ),
+    Code(
+        id="MIG739",
+        severity=Severity.ERROR,
+        title="the database can't compute an expression",
+        why="""\
+Whether there is an operator for two types, or a function of that name, only the server knows. `check --against` has it analyse \
+each `from`, `back`, `check` and `where` over the table as it is; it plans nothing and reads no row. What fails here would fail \
+in expand, or with the first row that is written.""",
+        bad="""\
+entity User in app.users { id bigint key; tenant_id uuid tenant; name text }
+change User { add label text? { from `name + 1` } }""",
+        good="""\
+entity User in app.users { id bigint key; tenant_id uuid tenant; name text }
+change User { add label text? { from `name || '1'` } }""",
+        fix="none",
+    ),
 )

@@ -1,4 +1,4 @@
-"""MIG111 and MIG414 to MIG429: operations on what stands on columns, and on columns that carry more than a value."""
+"""MIG111 and MIG414 to MIG429, MIG439: operations on what stands on columns, and on columns that carry more than a value."""
 
 from __future__ import annotations
 
@@ -333,6 +333,21 @@ change Line { rename basket_id to order_id }""",
 entity Basket in app.baskets { id bigint key; tenant_id uuid tenant }
 entity Line in app.lines { id bigint key; basket_id bigint; note text?; tenant via basket_id -> Basket }
 change Line { rename note to remark }""",
+        fix="none",
+    ),
+    Code(
+        id="MIG439",
+        severity=Severity.ERROR,
+        title="an index of this kind has no order",
+        why="""\
+Only a B-tree can be read from one end to the other. Of a GIN, GiST, BRIN or hash index `desc` and `nulls` say nothing, \
+and PostgreSQL refuses them.""",
+        bad="""\
+entity User in app.users { id bigint key; tenant_id uuid tenant; tags text[] }
+change User { index (tags desc) using gin }""",
+        good="""\
+entity User in app.users { id bigint key; tenant_id uuid tenant; tags text[] }
+change User { index (tags) using gin }""",
         fix="none",
     ),
 )

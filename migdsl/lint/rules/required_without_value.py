@@ -65,6 +65,9 @@ def _without_value_where(change: Change, operation: AddColumn | RequireColumn, c
     assert source is not None
     added = isinstance(operation, AddColumn)
     keep = f"; or make it nullable: {operation.column.type.sql}?" if added else ""
+    # Of a `split` or a `merge` nobody can say that.
+    said = isinstance(operation, AddColumn) and operation.said is not None
+    proven = "" if said else '; or, where no row has a NULL there and no code writes one: complies because "…"'
     return Diagnostic(
         "MIG401",
         Severity.ERROR,
@@ -72,8 +75,7 @@ def _without_value_where(change: Change, operation: AddColumn | RequireColumn, c
         Label(operation.column.span if added else operation.span, f"`from` gives NULL where `{column.name}` is NULL"),
         (Label(column.span, "may be NULL"),),
         body="No batch could fill such a row, old code goes on writing them, and enforce would wait for ever.",
-        help=f"say what such a row gets: from `coalesce({source.text.strip()}, …)`{keep}; or, where no row has a NULL there "
-        'and no code writes one: complies because "…"',
+        help=f"say what such a row gets: from `coalesce({source.text.strip()}, …)`{keep}{proven}",
         fix=_nullable(operation.column) if added else None,
     )
 

@@ -8,6 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import TextIO
 
+import psycopg
+
 from migdsl.runtime.backfill import outlook
 from migdsl.runtime.backfill.control import Control, Verb
 from migdsl.runtime.backfill.crew import Crew, Lanes, in_turn
@@ -15,10 +17,10 @@ from migdsl.runtime.backfill.holds import Health
 from migdsl.runtime.backfill.lane import Worker
 from migdsl.runtime.backfill.program import Program
 from migdsl.runtime.backfill.slices import Cutter
-from migdsl.runtime.database import Database, Transaction, conninfo_of, tenants_of
+from migdsl.runtime.database import Database, Transaction, conninfo_of, misplaced, speak, tenants_of
 from migdsl.runtime.errors import DatabaseFailedError, StoppedError, safe_text
 from migdsl.runtime.jobs import BackfillJob, Pace
-from migdsl.runtime.ledger import Ledger, Part, Totals, ledger_exists, record_event
+from migdsl.runtime.ledger import Ledger, Part, Totals, begun, ledger_exists, record_event
 from migdsl.runtime.stop import Halt, Signals
 from migdsl.runtime.telemetry.observe import Observer
 from migdsl.runtime.telemetry.options import Telemetry, application_name
@@ -74,11 +76,19 @@ class Backfill:
                 return self._finish(tenants)
         except StoppedError:
             pass
+        except psycopg.Error as error:
+            raise self._told(error) from None
         finally:
             self.observer.clear()
             self.database.close()
         self.observer.log("stopped", rows_changed=self.observer.changed)
         return self.signals.exit_code
+
+    def _told(self, error: psycopg.Error) -> Exception:
+        """The error, or where something isn't there what that means: too early, or too late."""
+        if not misplaced(error):
+            return error
+        return speak(error, begun=self.database.perform(lambda tx: begun(tx, self.job.migration)))
 
     def plan(self, also: Callable[[Transaction, tuple[str, ...]], None] | None = None) -> tuple[str, ...]:
         """Plans what isn't planned, and puts back what failed; the lanes that are open, in the order of their turns.

@@ -3,11 +3,11 @@
 
 - Create the ledger (schema migdsl), where progress, differences and stages are recorded [instant]
 - Create the procedures that find, keep and bring back what the catalog knows of columns and constraints [instant]
-- Refuse where anything that the entity doesn't declare depends on Person.name [instant]
-- Refuse where anything that the entity doesn't declare depends on Person.area [instant]
-- Refuse where anything that the entity doesn't declare depends on Person.number [instant]
+- Refuse where anything that the entity doesn't declare depends on Person.name; views have time until contract [instant]
+- Refuse where anything that the entity doesn't declare depends on Person.area; views have time until contract [instant]
+- Refuse where anything that the entity doesn't declare depends on Person.number; views have time until contract [instant]
 - Refuse where Person's table is partitioned [instant]
-- Refuse where a name that Person is to get is taken: given_name, family_name, phone, people_given_name_filled, people_family_name_filled, people_phone_filled [instant]
+- Refuse where a name that Person is to get is taken: given_name and 5 more [instant]
 - Create the trigger function of Person and the counter of old code's writes [instant]
 - Add Person.given_name (text), nullable and without a default, so that old code never notices [instant, ACCESS EXCLUSIVE]
 - Add Person.family_name (text), nullable and without a default, so that old code never notices [instant, ACCESS EXCLUSIVE]
@@ -40,11 +40,11 @@ def upgrade() -> None:
         atomic([], *LEDGER)
         # Create the ledger (schema migdsl), where progress, differences and stages are recorded
         # Create the procedures that find, keep and bring back what the catalog knows of columns and constraints
-        # Refuse where anything that the entity doesn't declare depends on Person.name
-        # Refuse where anything that the entity doesn't declare depends on Person.area
-        # Refuse where anything that the entity doesn't declare depends on Person.number
+        # Refuse where anything that the entity doesn't declare depends on Person.name; views have time until contract
+        # Refuse where anything that the entity doesn't declare depends on Person.area; views have time until contract
+        # Refuse where anything that the entity doesn't declare depends on Person.number; views have time until contract
         # Refuse where Person's table is partitioned
-        # Refuse where a name that Person is to get is taken: given_name, family_name, phone, people_given_name_filled, people_family_name_filled, people_phone_filled
+        # Refuse where a name that Person is to get is taken: given_name and 5 more
         # Create the trigger function of Person and the counter of old code's writes
         atomic(
             [],
@@ -73,12 +73,13 @@ BEGIN
                SELECT k.attname::text FROM pg_attribute AS k
                 WHERE k.attrelid = c.conrelid AND k.attnum = ANY (c.conkey) ORDER BY k.attname::text COLLATE "C")
          UNION ALL
-        -- A unique index with a condition or an expression is more than any unique, and more than an index too.
+        -- A unique index with a condition or an expression is more than any unique, and no index that binds nobody.
         SELECT 'pg_class'::regclass::oid, i.indexrelid, i.indexrelid, x.relname::text
           FROM wanted AS w
           JOIN pg_index AS i ON i.indrelid = w.relation
           JOIN pg_class AS x ON x.oid = i.indexrelid
          WHERE CASE w.kind WHEN 'index' THEN NOT i.indisunique
+                           WHEN 'unique index' THEN i.indisunique
                            WHEN 'unique' THEN i.indisunique AND i.indpred IS NULL AND i.indexprs IS NULL
                            ELSE FALSE END
            AND NOT EXISTS (SELECT FROM pg_constraint AS c
@@ -98,8 +99,9 @@ END
 $body$
 """,
             """
--- DROP COLUMN takes indexes, constraints and statistics along without a word: what isn't expected is refused.
-CREATE OR REPLACE PROCEDURE migdsl.refuse_dependents(of_table text, of_column text, expected jsonb)
+-- DROP COLUMN takes indexes, constraints and statistics along without a word: what isn't expected is refused. `views` may wait:
+-- one can read the column that takes the place of this one only when that is there.
+CREATE OR REPLACE PROCEDURE migdsl.refuse_dependents(of_table text, of_column text, expected jsonb, views boolean)
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $body$
 DECLARE
     dependents text;
@@ -112,16 +114,25 @@ BEGIN
         ON d.refclassid = 'pg_class'::regclass AND d.refobjid = a.attrelid AND d.refobjsubid = a.attnum
       LEFT JOIN pg_rewrite AS r ON d.classid = 'pg_rewrite'::regclass AND r.oid = d.objid
      WHERE a.attrelid = of_table::regclass AND a.attname = of_column AND NOT a.attisdropped
+       AND (views OR r.ev_class IS NULL OR r.ev_class = a.attrelid)
        AND NOT EXISTS (SELECT FROM pg_attrdef AS f
                         WHERE d.classid = 'pg_attrdef'::regclass
                           AND f.oid = d.objid AND f.adrelid = a.attrelid AND f.adnum = a.attnum)
        AND NOT EXISTS (SELECT FROM pg_constraint AS c
                         WHERE d.classid = 'pg_constraint'::regclass AND c.oid = d.objid AND c.contype = 'n')
+       -- A generated column that goes too; from PostgreSQL 15 on its expression depends, before that the column.
+       AND NOT EXISTS (SELECT FROM jsonb_array_elements(expected) AS e
+                         JOIN pg_attribute AS g ON g.attrelid = a.attrelid AND g.attname = e ->> 'name'
+                         LEFT JOIN pg_attrdef AS f ON f.adrelid = g.attrelid AND f.adnum = g.attnum
+                        WHERE e ->> 'kind' = 'generated'
+                          AND (d.classid, d.objid, d.objsubid) IN (('pg_class'::regclass, g.attrelid, g.attnum),
+                                                                   ('pg_attrdef'::regclass, f.oid, 0)))
        AND NOT EXISTS (SELECT FROM jsonb_array_elements(expected) AS e CROSS JOIN LATERAL migdsl.standing(e) AS s
                         WHERE s.class_id = d.classid AND s.object_id = d.objid);
     IF dependents IS NOT NULL THEN
         RAISE EXCEPTION 'column % of % is still used by: %', of_column, of_table, dependents
-            USING ERRCODE = '55000', HINT = 'drop or change what is named first, or declare it in the entity under its name:'
+            USING ERRCODE = '55000', HINT = 'drop or change what is named first (a view: CREATE OR REPLACE VIEW, without the column or'
+                ' over the one that takes its place), or declare it in the entity under its name:'
                 ' DROP COLUMN would take it along without a word';
     END IF;
 END
@@ -140,8 +151,17 @@ BEGIN
     IF wanted.object_id IS NULL THEN
         IF must_be THEN
             RAISE EXCEPTION '% has no % % on the columns that its entity says', declared ->> 'of',
-                CASE declared ->> 'kind' WHEN 'index' THEN 'index' ELSE 'constraint' END, declared ->> 'name'
-                USING ERRCODE = '55000';
+                CASE WHEN declared ->> 'kind' IN ('index', 'unique index') THEN declared ->> 'kind' ELSE 'constraint' END,
+                declared ->> 'name'
+                USING ERRCODE = '55000', HINT = coalesce((
+                    SELECT 'there is: ' || string_agg(there.said, '; ')
+                      FROM (SELECT pg_get_indexdef(i.indexrelid) AS said
+                              FROM pg_index AS i JOIN pg_class AS x ON x.oid = i.indexrelid
+                             WHERE i.indrelid = (declared ->> 'of')::regclass AND x.relname = declared ->> 'name'
+                             UNION ALL
+                            SELECT c.conname || ' ' || pg_get_constraintdef(c.oid) FROM pg_constraint AS c
+                             WHERE c.conrelid = (declared ->> 'of')::regclass AND c.conname = declared ->> 'name') AS there
+                    ), 'the entity says what is there before the migration') || '; migdsl check --against compares all of it';
         END IF;
         RETURN;
     END IF;
@@ -174,9 +194,14 @@ BEGIN
       JOIN pg_index AS i ON i.indexrelid = s.index_id
       JOIN pg_class AS x ON x.oid = i.indexrelid
      CROSS JOIN LATERAL (VALUES
-           ('it has an order of its own', EXISTS (SELECT FROM unnest(i.indoption) AS o WHERE o <> 0)),
-           ('it has an operator class', EXISTS (SELECT FROM unnest(i.indclass) AS o JOIN pg_opclass AS p ON p.oid = o
-                                                 WHERE NOT p.opcdefault)),
+           ('it has another order',
+                i.indoption::text <> coalesce(declared ->> 'order', regexp_replace(i.indoption::text, '\\d+', '0', 'g'))),
+           ('it is for other rows', (i.indpred IS NOT NULL) <> coalesce((declared ->> 'partial')::boolean, FALSE)),
+           ('it is computed', i.indexprs IS NOT NULL AND NOT coalesce((declared ->> 'computed')::boolean, FALSE)),
+           ('it has another operator class', EXISTS (
+               SELECT FROM unnest(i.indclass) WITH ORDINALITY AS o (id, place) JOIN pg_opclass AS p ON p.oid = o.id
+                WHERE CASE WHEN declared -> 'operators' ->> (o.place - 1)::integer IS NULL THEN NOT p.opcdefault
+                           ELSE p.opcname <> declared -> 'operators' ->> (o.place - 1)::integer END)),
            ('it has a collation', EXISTS (
                SELECT FROM pg_attribute AS k
                  JOIN pg_attribute AS a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[k.attnum - 1]
@@ -184,7 +209,7 @@ BEGIN
                   AND i.indcollation[k.attnum - 1] <> a.attcollation)),
            ('it has options: ' || array_to_string(x.reloptions, ', '), x.reloptions IS NOT NULL),
            ('NULLs are not distinct in it', coalesce((to_jsonb(i) ->> 'indnullsnotdistinct')::boolean, FALSE)),
-           ('it includes columns', i.indisunique AND i.indnatts > i.indnkeyatts)
+           ('it includes columns', declared ->> 'kind' = 'unique' AND i.indnatts > i.indnkeyatts)
            ) AS part (said, is_so)
      WHERE part.is_so;
     SELECT concat_ws(', ', odd, string_agg(part.said, ', ')) INTO odd
@@ -201,7 +226,8 @@ BEGIN
      WHERE part.is_so;
     IF odd <> '' THEN
         RAISE EXCEPTION '% of % is more than its entity says: %', coalesce(declared ->> 'name', declared ->> 'usual'), declared ->> 'of', odd
-            USING ERRCODE = '55000', HINT = 'drop it in a migration of its own, and make it again when this one is done';
+            USING ERRCODE = '55000', HINT = 'declare it as it is (migdsl import writes its line), or drop it in a migration of its own,'
+                ' and make it again when this one is done';
     END IF;
 END
 $body$
@@ -413,20 +439,20 @@ END
 $body$
 """,
             """
-CALL migdsl.refuse_dependents('public.people', 'name', '[]'::jsonb)
+CALL migdsl.refuse_dependents('public.people', 'name', '[]'::jsonb, FALSE)
 """,
             """
-CALL migdsl.refuse_dependents('public.people', 'area', '[]'::jsonb)
+CALL migdsl.refuse_dependents('public.people', 'area', '[]'::jsonb, FALSE)
 """,
             """
-CALL migdsl.refuse_dependents('public.people', 'number', '[]'::jsonb)
+CALL migdsl.refuse_dependents('public.people', 'number', '[]'::jsonb, FALSE)
 """,
             """
 DO $plain$
 BEGIN
   IF (SELECT relkind FROM pg_class WHERE oid = 'public.people'::regclass) = 'p' THEN
     RAISE EXCEPTION 'table % is partitioned, which this release can not migrate', 'public.people'
-      USING ERRCODE = '55000';
+      USING ERRCODE = '55000', HINT = 'write its revision by hand; its entity may stay declared, without a change';
   END IF;
 END
 $plain$
@@ -934,6 +960,9 @@ class Refused(CommandError):
         if message is None or (self.code or "22")[:2] in ("22", "P0"):
             message = f"{type(cause).__name__} {self.code}"
             hint = "a row's value stands in the way; it is not shown here"
+        elif self.code in ("42804", "42846", "42883"):
+            # Operators, functions and types are those of the file's expressions.
+            hint = "migdsl check FILE --against URL tells which expression of the file it is, and where"
         said = message
         super().__init__(f"{revision}: {said}" + (f"\nhint: {hint}" if hint else ""))
 

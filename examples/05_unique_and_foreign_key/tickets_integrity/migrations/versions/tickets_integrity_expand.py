@@ -3,7 +3,7 @@
 
 - Create the ledger (schema migdsl), where progress, differences and stages are recorded [instant]
 - Refuse where Ticket's table is partitioned [instant]
-- Refuse where a name that Ticket is to get is taken: tickets_queue_id_idx, tickets_tenant_id_number_key, tickets_queue_id_fkey, tickets_number_positive [instant]
+- Refuse where a name that Ticket is to get is taken: tickets_queue_id_idx and 3 more [instant]
 - Build an index of Ticket (queue_id), so that deleting a parent need not read the whole table [scan, SHARE UPDATE EXCLUSIVE]
 """
 
@@ -29,7 +29,7 @@ def upgrade() -> None:
         atomic([], *LEDGER)
         # Create the ledger (schema migdsl), where progress, differences and stages are recorded
         # Refuse where Ticket's table is partitioned
-        # Refuse where a name that Ticket is to get is taken: tickets_queue_id_idx, tickets_tenant_id_number_key, tickets_queue_id_fkey, tickets_number_positive
+        # Refuse where a name that Ticket is to get is taken: tickets_queue_id_idx and 3 more
         atomic(
             [],
             """
@@ -40,7 +40,7 @@ DO $plain$
 BEGIN
   IF (SELECT relkind FROM pg_class WHERE oid = 'public.tickets'::regclass) = 'p' THEN
     RAISE EXCEPTION 'table % is partitioned, which this release can not migrate', 'public.tickets'
-      USING ERRCODE = '55000';
+      USING ERRCODE = '55000', HINT = 'write its revision by hand; its entity may stay declared, without a change';
   END IF;
 END
 $plain$
@@ -372,6 +372,9 @@ class Refused(CommandError):
         if message is None or (self.code or "22")[:2] in ("22", "P0"):
             message = f"{type(cause).__name__} {self.code}"
             hint = "a row's value stands in the way; it is not shown here"
+        elif self.code in ("42804", "42846", "42883"):
+            # Operators, functions and types are those of the file's expressions.
+            hint = "migdsl check FILE --against URL tells which expression of the file it is, and where"
         said = message
         super().__init__(f"{revision}: {said}" + (f"\nhint: {hint}" if hint else ""))
 

@@ -90,7 +90,7 @@ SELECT count(*)
     violating="""
 SELECT t.id,
        (t.tenant_id IS NOT NULL AND t.number IS NOT NULL AND t.migdsl_alike_0 > 1) AS "tenant_id, number twice",
-       (t.queue_id IS NOT NULL AND NOT EXISTS (SELECT FROM public.queues AS p WHERE p.id = t.queue_id AND p.tenant_id = :tenant_id)) AS "queue_id points at no Queue",
+       (t.queue_id IS NOT NULL AND NOT EXISTS (SELECT FROM public.queues AS p WHERE p.id = t.queue_id AND p.tenant_id = :tenant_id)) AS "queue_id points at no Queue of its tenant",
        (t.number > 0) IS FALSE AS "breaks check tickets_number_positive"
   FROM (SELECT u.*, count(*) OVER (PARTITION BY u.tenant_id, u.number) AS migdsl_alike_0
           FROM public.tickets AS u

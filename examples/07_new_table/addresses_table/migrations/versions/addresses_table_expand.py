@@ -3,7 +3,7 @@
 
 - Create the ledger (schema migdsl), where progress, differences and stages are recorded [instant]
 - Refuse where Customer's table is partitioned [instant]
-- Refuse where a name that Address is to get is taken: addresses_pkey, addresses_tenant_id_customer_id_idx, addresses_street_filled [instant]
+- Refuse where a name that Address is to get is taken: addresses_pkey and 2 more [instant]
 - Create the counter of what old code's writes are carried over to Address [instant]
 - Create the table addresses (Address), which nobody uses yet [instant]
 - Create the trigger that carries what is written to Customer over to Address, whoever writes; never back [instant, ACCESS EXCLUSIVE]
@@ -34,7 +34,7 @@ def upgrade() -> None:
         atomic([], *LEDGER)
         # Create the ledger (schema migdsl), where progress, differences and stages are recorded
         # Refuse where Customer's table is partitioned
-        # Refuse where a name that Address is to get is taken: addresses_pkey, addresses_tenant_id_customer_id_idx, addresses_street_filled
+        # Refuse where a name that Address is to get is taken: addresses_pkey and 2 more
         # Create the counter of what old code's writes are carried over to Address
         # Create the table addresses (Address), which nobody uses yet
         atomic(
@@ -47,7 +47,7 @@ DO $plain$
 BEGIN
   IF (SELECT relkind FROM pg_class WHERE oid = 'public.customers'::regclass) = 'p' THEN
     RAISE EXCEPTION 'table % is partitioned, which this release can not migrate', 'public.customers'
-      USING ERRCODE = '55000';
+      USING ERRCODE = '55000', HINT = 'write its revision by hand; its entity may stay declared, without a change';
   END IF;
 END
 $plain$
@@ -542,6 +542,9 @@ class Refused(CommandError):
         if message is None or (self.code or "22")[:2] in ("22", "P0"):
             message = f"{type(cause).__name__} {self.code}"
             hint = "a row's value stands in the way; it is not shown here"
+        elif self.code in ("42804", "42846", "42883"):
+            # Operators, functions and types are those of the file's expressions.
+            hint = "migdsl check FILE --against URL tells which expression of the file it is, and where"
         said = message
         super().__init__(f"{revision}: {said}" + (f"\nhint: {hint}" if hint else ""))
 

@@ -40,7 +40,7 @@ DO $plain$
 BEGIN
   IF (SELECT relkind FROM pg_class WHERE oid = 'public.carts'::regclass) = 'p' THEN
     RAISE EXCEPTION 'table % is partitioned, which this release can not migrate', 'public.carts'
-      USING ERRCODE = '55000';
+      USING ERRCODE = '55000', HINT = 'write its revision by hand; its entity may stay declared, without a change';
   END IF;
 END
 $plain$
@@ -413,6 +413,9 @@ class Refused(CommandError):
         if message is None or (self.code or "22")[:2] in ("22", "P0"):
             message = f"{type(cause).__name__} {self.code}"
             hint = "a row's value stands in the way; it is not shown here"
+        elif self.code in ("42804", "42846", "42883"):
+            # Operators, functions and types are those of the file's expressions.
+            hint = "migdsl check FILE --against URL tells which expression of the file it is, and where"
         said = message
         super().__init__(f"{revision}: {said}" + (f"\nhint: {hint}" if hint else ""))
 

@@ -3,7 +3,7 @@
 
 - Create the ledger (schema migdsl), where progress, differences and stages are recorded [instant]
 - Refuse where Customer's table is partitioned [instant]
-- Refuse where a name that Customer is to get is taken: search_key, customers_tenant_id_search_key_idx, customers_search_key_customers_order_idx, customers_search_key_filled [instant]
+- Refuse where a name that Customer is to get is taken: search_key and 3 more [instant]
 - Create the trigger function of Customer and the counter of old code's writes [instant]
 - Add Customer.search_key (text), nullable and without a default, so that old code never notices [instant, ACCESS EXCLUSIVE]
 - Take the value of search_key out of rows whose inputs old code changes [instant, ACCESS EXCLUSIVE]
@@ -37,7 +37,7 @@ def upgrade() -> None:
         atomic([], *LEDGER)
         # Create the ledger (schema migdsl), where progress, differences and stages are recorded
         # Refuse where Customer's table is partitioned
-        # Refuse where a name that Customer is to get is taken: search_key, customers_tenant_id_search_key_idx, customers_search_key_customers_order_idx, customers_search_key_filled
+        # Refuse where a name that Customer is to get is taken: search_key and 3 more
         # Create the trigger function of Customer and the counter of old code's writes
         atomic(
             [],
@@ -49,7 +49,7 @@ DO $plain$
 BEGIN
   IF (SELECT relkind FROM pg_class WHERE oid = 'public.customers'::regclass) = 'p' THEN
     RAISE EXCEPTION 'table % is partitioned, which this release can not migrate', 'public.customers'
-      USING ERRCODE = '55000';
+      USING ERRCODE = '55000', HINT = 'write its revision by hand; its entity may stay declared, without a change';
   END IF;
 END
 $plain$
@@ -522,6 +522,9 @@ class Refused(CommandError):
         if message is None or (self.code or "22")[:2] in ("22", "P0"):
             message = f"{type(cause).__name__} {self.code}"
             hint = "a row's value stands in the way; it is not shown here"
+        elif self.code in ("42804", "42846", "42883"):
+            # Operators, functions and types are those of the file's expressions.
+            hint = "migdsl check FILE --against URL tells which expression of the file it is, and where"
         said = message
         super().__init__(f"{revision}: {said}" + (f"\nhint: {hint}" if hint else ""))
 

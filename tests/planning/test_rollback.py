@@ -1,0 +1,27 @@
+"""What the plan says is kept, and lost, on each step of the way back."""
+
+from __future__ import annotations
+
+from migdsl.workspace import compile_files
+from tests.ops.story import change
+from tests.ops.support import USERS, mig
+
+
+def kept(*operations: str) -> dict[str, str]:
+    """What each phase's way back keeps."""
+    found = compile_files({"m.mig": mig(USERS, change(*operations))}, "m.mig", through="contract")
+    assert found.plan is not None, found.diagnostics
+    return {p.from_phase: p.keeps for p in found.plan.rollback.phases}
+
+
+def test_values_that_took_the_place_of_nulls_stay() -> None:
+    made_up = "NULLs of User.email stay what `from` made of them, all the way back"
+    found = kept("require email { from `'none-' || id` }")
+    assert found["backfill"] == f"All data; {made_up}"
+    assert found["expand"] == made_up
+
+
+def test_what_is_filled_into_a_new_column_goes_with_it() -> None:
+    found = kept("add nick text { from `lower(username)` }")
+    assert found["backfill"] == "All data; what was filled stays filled and does no harm"
+    assert found["expand"] == "What was written to nick is lost with the column"
