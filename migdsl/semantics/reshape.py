@@ -141,7 +141,8 @@ def over(constraint: Constraint, new: Mapping[str, str]) -> Constraint:
     index, exclude = constraint.index, constraint.exclude
     if index:
         parts = tuple(
-            replace(p, column=p.column and new.get(p.column, p.column), expression=sql(p.expression)) for p in index.parts
+            replace(p, column=p.column and new.get(p.column, p.column), expression=sql(p.expression))
+            for p in index.parts
         )
         index = replace(index, parts=parts, include=names(index.include), where=sql(index.where))
     if exclude:

@@ -6,6 +6,7 @@ import json
 import os
 import re
 import shlex
+import shutil
 from pathlib import Path
 
 import psycopg
@@ -27,6 +28,8 @@ def example(
     """An example in a folder of its own, and tables made of what it declares."""
     text = request.param.read_text(encoding="utf-8").replace("SELECT id FROM accounts ORDER BY id", LISTS)
     (tmp_path / "users.mig").write_text(text, encoding="utf-8")
+    for path in request.param.parent.glob("*.py"):  # a function that it brings along
+        shutil.copy(path, tmp_path)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("XDG_CACHE_HOME", str(cache))
     monkeypatch.setenv("NO_COLOR", "1")

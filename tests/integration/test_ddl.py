@@ -115,6 +115,8 @@ def duplicate(project: Project) -> None:
 
 def test_an_invalid_index_is_dropped_and_built_again(enforceable: Project) -> None:
     duplicate(enforceable)
+    # The name is the migration's own from its first try on: somebody else's index would be refused.
+    assert enforceable.alembic_shell("upgrade", "users_email_enforce").code != 0
     with pytest.raises(psycopg.errors.UniqueViolation):
         enforceable.run(f"CREATE UNIQUE INDEX CONCURRENTLY {INDEX} ON users (tenant_id, contact_email)")
     enforceable.run("UPDATE users SET contact_email = contact_email || id WHERE contact_email = %s", ADDRESS)

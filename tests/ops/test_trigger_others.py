@@ -91,7 +91,7 @@ def test_a_misspelt_function_is_found_at_expand_and_not_by_old_code(connection: 
 def test_a_way_back_that_can_not_work_is_found_at_expand(connection: Connection, back: str):
     connection.execute(USERS_DDL.replace("email text", "email integer").encode())
     ledger(connection)
-    change = f"change User {{ add handle text {{ from `email::text`; back email = `{back}` }} }}"
+    change = f"change User {{ add handle text {{ from `coalesce(email::text, '')`; back email = `{back}` }} }}"
     with pytest.raises((errors.UndefinedFunction, errors.CannotCoerce)):
         Migration(connection, lowered(mig(USERS.replace("text?", "integer?"), change))).up("expand")
 

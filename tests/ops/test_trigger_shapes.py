@@ -107,7 +107,7 @@ GENERATED = mig("""entity Doc in app.docs {
   id bigint key; tenant_id uuid tenant; title text; slug text? generated `lower(title) -- of the title`
   index (tenant_id, id)
 }
-change Doc { add path text { from `'/' || slug`; back title = `substr(path, 2)` } }""")
+change Doc { add path text { from `coalesce('/' || slug, '')`; back title = `substr(path, 2)` } }""")
 DOCS_DDL = """CREATE TABLE docs (id bigint PRIMARY KEY, tenant_id uuid NOT NULL, title text NOT NULL,
                                    slug text GENERATED ALWAYS AS (lower(title)) STORED)"""
 

@@ -51,7 +51,7 @@ TRAPS = {
     ],
     "a transform that fails on some rows": [
         "ops/test_attempts.py::test_rows_that_can_not_be_computed_stay_empty_and_stop_enforce",
-        "runtime/test_backfill.py::test_rows_that_fail_fail_their_slice_and_no_other_and_no_value_is_told",
+        "runtime/test_quarantine.py::test_bad_rows_stand_alone_and_the_rest_goes_on",
     ],
     "a lock that somebody holds for an hour": [
         "runtime/test_backfill.py::test_a_lock_held_by_someone_else_is_waited_out",
