@@ -179,17 +179,20 @@ def test_a_full_error_budget_stops_both(make: Callable[..., World]):
 
 
 def test_without_the_fence_it_goes_wrong(make: Callable[..., World]):
-    world = make(3_000, 1, 0)
+    wrong = {"batches of a tenant at the same time", "slices that passed more rows than there were"}
     settings = Settings(lease_s=1, control="fence", workers=1, slice_rows=10_000, rows_per_second=500)
-    team = Team(world, local, settings)
-    wait_until(team.at_work, 60, world.said())
-    team.goes_on()
-    team.freeze()
-    team.end(120)
-    assert {
-        "batches of a tenant at the same time",
-        "slices that passed more rows than there were",
-    } & world.wrongs().keys(), world.said()
+    said = ""
+    for _ in range(4):  # a worker may be frozen between two batches, which harms nothing
+        world = make(3_000, 1, 0)
+        team = Team(world, local, settings)
+        wait_until(team.at_work, 60, world.said())
+        team.goes_on()
+        team.freeze()
+        team.end(120)
+        if wrong & world.wrongs().keys():
+            return
+        said += world.said()
+    raise AssertionError(said)
 
 
 def test_with_the_checkpoint_outside_the_transaction_it_goes_wrong(make: Callable[..., World]):

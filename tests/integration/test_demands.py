@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
+from collections.abc import Callable
 
 import pytest
 from alembic.util import CommandError
@@ -150,9 +152,10 @@ def test_a_backfill_waits_while_locks_are_waited_for(clean_project: Project) -> 
         waiter = subprocess.Popen(
             [sys.executable, "-c", WAITER], env={**os.environ, "URL": clean_project.url}, stdout=subprocess.DEVNULL
         )
-        holder.execute("SELECT pg_sleep(2.5)")
+        waited = "SELECT count(*) FROM pg_locks WHERE NOT granted AND waitstart < clock_timestamp() - interval '1.5 s'"
+        _until(lambda: clean_project.one(waited) > 0)
         job = clean_project.start_backfill()
-        holder.execute("SELECT pg_sleep(2)")
+        _until(lambda: clean_project.one("SELECT count(*) FROM migdsl.slice WHERE held IS NOT NULL") > 0)
         filled = clean_project.one("SELECT count(*) FROM users WHERE contact_email IS NOT NULL")
         holder.execute("COMMIT")
     out, err = job.communicate(timeout=60)
@@ -162,6 +165,13 @@ def test_a_backfill_waits_while_locks_are_waited_for(clean_project: Project) -> 
     assert "event=held" in err
     assert "lock_wait is " in err
     assert clean_project.one("SELECT count(*) FROM users WHERE contact_email IS NULL") == 0
+
+
+def _until(holds: Callable[[], bool]) -> None:
+    end = time.monotonic() + 60
+    while not holds():
+        assert time.monotonic() < end, "waited for a minute"
+        time.sleep(0.05)
 
 
 WAITER = """
