@@ -115,7 +115,7 @@ def _checked(files: Mapping[str, str], path: str) -> _Checked:
     from migdsl.lint import lint
     from migdsl.semantics import check as check_semantics
 
-    module, problems = check_semantics(whole.parsed)
+    module, problems = check_semantics(whole.parsed, whole.documents)
     problems = (*read, *problems)
     return _Checked(whole.sources, (*problems, *lint(module, _places(problems))), module)
 

@@ -8,15 +8,17 @@ PHASES = ("prepare", "expand", "backfill", "validate", "cutover", "enforce", "co
 STAGES = ("off", "dualwrite", "shadow", "live", "rampdown", "complete")
 FORMATS = ("text", "json", "sarif", "github")
 
+# Documents that go with a migration: what the command line calls them.
+_BESIDE = ("--integration-plan", "--ticket")
 # Per command: options that stand alone, options with a value, and how many words it takes besides (at least, at most).
 _COMMANDS = {
     "apply": (
         ("--wait", "--yes"),
-        ("--alembic-config", "--confirm", "--out", "--prometheus", "--root", "--through", "--to", "--url"),
+        (*_BESIDE, "--alembic-config", "--confirm", "--out", "--prometheus", "--root", "--through", "--to", "--url"),
         (1, 1),
     ),
-    "check": (("--diff", "--fix", "--strict", "--unsafe-fixes"), ("--against", "--format", "--root"), (1, None)),
-    "compile": (("--check", "--force", "--strict"), ("--out", "--through", "--format", "--root"), (1, None)),
+    "check": (("--diff", "--fix", "--strict", "--unsafe-fixes"), (*_BESIDE, "--against", "--format", "--root"), (1, None)),
+    "compile": (("--check", "--force", "--strict"), (*_BESIDE, "--out", "--through", "--format", "--root"), (1, None)),
     "diff": (("--json", "--sql"), ("--out", "--root"), (2, 2)),
     "explain": ((), (), (0, 1)),
     "finish": (("--diff", "--force"), ("--date", "--into", "--root"), (1, 1)),
@@ -24,20 +26,20 @@ _COMMANDS = {
     "import": (("--force",), ("--out", "--schema", "--table"), (1, 1)),
     "lsp": (("--stdio",), (), (0, 0)),
     "new": ((), ("--change", "--name", "--schema", "--table", "--ticket", "--url"), (0, 1)),
-    "plan": (("--json",), ("--through", "--root"), (1, 1)),
+    "plan": (("--json",), (*_BESIDE, "--through", "--root"), (1, 1)),
     "rollback": (
         ("--lose", "--yes"),
-        ("--alembic-config", "--out", "--root", "--through", "--to", "--url"),
+        (*_BESIDE, "--alembic-config", "--out", "--root", "--through", "--to", "--url"),
         (1, 1),
     ),
     "rollout": (
         ("--dry-run", "--force", "--record"),
-        ("--alembic-config", "--for", "--out", "--root", "--stage", "--through", "--url"),
+        (*_BESIDE, "--alembic-config", "--for", "--out", "--root", "--stage", "--through", "--url"),
         (1, 1),
     ),
     "status": (
         ("--json", "--watch"),
-        ("--alembic-config", "--out", "--prometheus", "--root", "--through", "--url"),
+        (*_BESIDE, "--alembic-config", "--out", "--prometheus", "--root", "--through", "--url"),
         (1, 1),
     ),
     "summary": (("--if-changed",), ("--root",), (2, 2)),
@@ -58,6 +60,7 @@ class Options:
         "against",
         "alembic_config",
         "audience",
+        "beside",
         "changes",
         "check",
         "command",
@@ -102,6 +105,8 @@ class Options:
         self.out = values.get("--out", ".")
         self.name = values.get("--name")
         self.ticket = values.get("--ticket")
+        kinds = (("ticket", "--ticket"), ("integration", "--integration-plan"))
+        self.beside = {kind: values[name] for kind, name in kinds if name in values and command != "new"}
         self.changes = _several(values, "--change")
         self.against = values.get("--against")
         self.schemas = _several(values, "--schema")
@@ -175,7 +180,10 @@ def _parse_command(command: str, rest: list[str]) -> Options | str:
     _count(command, words, bounds)
     if command in _TO and "--to" not in values:
         raise UsageError(f"{command} needs a phase: {help_.USAGE[command]}")
-    return Options(command, tuple(words), flags, values)
+    options = Options(command, tuple(words), flags, values)
+    if options.beside and len(words) > 1:
+        raise UsageError(f"a ticket and an integration plan go with one migration: {command} one file at a time")
+    return options
 
 
 def _set(values: dict[str, str], name: str, value: str | None) -> None:

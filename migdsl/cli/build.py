@@ -15,7 +15,7 @@ from migdsl.cli.chain import Written, broken_chains
 from migdsl.cli.changes import REVISION, Change, Comparison, collisions, compare
 from migdsl.cli.driver import complain, failed, load, unique
 from migdsl.cli.fresh import Record, options_key, remember
-from migdsl.cli.inputs import Input, digest
+from migdsl.cli.inputs import Input, digest, relative_name
 from migdsl.cli.manifest import Manifest
 from migdsl.cli.problems import drifted, refusals, unwritable
 from migdsl.cli.writer import NotUndone, write
@@ -80,7 +80,7 @@ def build(options: Options, inputs: Sequence[Input]) -> int:
 
 
 def _outcome(options: Options, inputs: Sequence[Input]) -> Outcome:
-    loaded = load(inputs, options.root)
+    loaded = load(inputs, options.root, options.beside)
     mains = [each for each in inputs if each.name in loaded.files]
     compiled = [_compiled(options, loaded.files, each.name) for each in mains]
     sources = {path: source for each in compiled for path, source in each.sources.items()}
@@ -128,7 +128,7 @@ def _compare(
             continue
         assert each.migration is not None, "a compilation without errors has a migration"
         digests = {name: inputs[name].digest for name in each.sources}
-        fresh = _manifest(main, digests, options.through)
+        fresh = _manifest(main, digests, options)
         own = protected | {os.path.realpath(path) for path in each.sources}
         works.append(Work(main, each, digests, compare(options.out, each.migration, each.artifacts, fresh, own)))
     return tuple(works)
@@ -160,11 +160,12 @@ def _broken_chains(out: str, works: Iterable[Work]) -> Iterator[Diagnostic]:
     return broken_chains(out, found)
 
 
-def _manifest(main: Input, digests: Mapping[str, str], through: str | None) -> Manifest:
+def _manifest(main: Input, digests: Mapping[str, str], options: Options) -> Manifest:
     """Without files yet, and with no name that depends on where the project stands."""
     folder = posixpath.dirname(main.name) or "."
     names = {posixpath.relpath(path, folder): found for path, found in digests.items()}
-    return Manifest(posixpath.basename(main.name), names, {"through": through}, __version__)
+    said = {kind: posixpath.relpath(relative_name(path), folder) for kind, path in options.beside.items()}
+    return Manifest(posixpath.basename(main.name), names, {"through": options.through, **said}, __version__)
 
 
 def _drift(options: Options, outcome: Outcome) -> Outcome:

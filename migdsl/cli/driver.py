@@ -26,8 +26,11 @@ class Loaded:
     inputs: Mapping[str, Input]
 
 
-def load(inputs: Iterable[Input], root: str | None = None) -> Loaded:
-    """Decode all inputs; used files are to be below `root`, or below the project's folder."""
+def load(inputs: Iterable[Input], root: str | None = None, beside: Mapping[str, str] | None = None) -> Loaded:
+    """Decode all inputs; used files are to be below `root`, or below the project's folder.
+
+    `beside` are paths of documents that go with the one migration, by kind.
+    """
     known = {each.name: each for each in inputs}
     texts = {name: text_of(each) for name, each in known.items()}
     problems = tuple(found for found in texts.values() if isinstance(found, Diagnostic))
@@ -37,7 +40,8 @@ def load(inputs: Iterable[Input], root: str | None = None) -> Loaded:
     from migdsl.cli.files import DiskFiles  # it knows the parser, which a wrong path doesn't need
 
     found = DiskFiles(files, known.values(), root)
-    return Loaded(found, problems, found.inputs)
+    unread = tuple(problem for kind, path in (beside or {}).items() for problem in found.put_beside(kind, path))
+    return Loaded(found, (*problems, *unread), found.inputs)
 
 
 def unique(diagnostics: Iterable[Diagnostic]) -> tuple[Diagnostic, ...]:

@@ -6,10 +6,10 @@ import os
 import posixpath
 from collections.abc import Iterable, Mapping
 
-from migdsl.cli.inputs import LARGEST, Input
+from migdsl.cli.inputs import LARGEST, Input, relative_name
 from migdsl.cli.paths import is_under, project_root
 from migdsl.cli.reading import sources_in, text_of
-from migdsl.diagnostics import Diagnostic
+from migdsl.diagnostics import Diagnostic, Severity
 from migdsl.diagnostics.suggest import did_you_mean
 from migdsl.syntax.unit import RELATIVE, Files, Refused, joined
 
@@ -43,6 +43,18 @@ class DiskFiles(Files):
         if known is not None and known in self._texts:
             return known
         return self._read(path, used)
+
+    def put_beside(self, kind: str, path: str) -> tuple[Diagnostic, ...]:
+        """Read a document that the command line names; the problem where that can't be."""
+        try:
+            self._inside(path, path)
+            known = self._known.get(_identity(path) or (0, 0))
+            self.beside[kind] = known if known is not None and known in self._texts else self._read(path, path)
+        except Refused as error:
+            title = f"the document `{relative_name(path)}` {error.label}"
+            help_ = error.help if error.code == "MIG015" else ""
+            return (Diagnostic(error.code, Severity.ERROR, title, None, body=error.body, help=help_),)
+        return ()
 
     def _inside(self, path: str, used: str) -> None:
         if self._roots is None:
@@ -86,5 +98,6 @@ def _identity(path: str) -> tuple[int, int] | None:
 
 def _instead(path: str, used: str) -> str:
     folder, name = posixpath.split(used)
-    near = did_you_mean(name, sources_in(os.path.dirname(path) or "."))
+    ending = os.path.splitext(name)[1] or ".mig"
+    near = did_you_mean(name, sources_in(os.path.dirname(path) or ".", ending))
     return f'did you mean "{posixpath.join(folder, near)}"?' if near else RELATIVE

@@ -45,7 +45,8 @@ class Record:
 
 def options_key(options: Options) -> str:
     """The options that shape the output, in one word."""
-    return f"through={options.through or ''}"
+    beside = "".join(f" {kind}={os.path.abspath(path)}" for kind, path in sorted(options.beside.items()))
+    return f"through={options.through or ''}{beside}"
 
 
 def up_to_date(options: Options, inputs: Sequence[Input]) -> list[Record] | None:

@@ -57,6 +57,12 @@ _DATABASE = """\
   --out DIR            the folder that was compiled into (default: the current one)
   --through PHASE      as it was compiled
   --root DIR           used files are to be below it (default: the project's folder)
+  --ticket F, --integration-plan F  as it was compiled
+"""
+
+_BESIDE = """\
+  --ticket F           the ticket, as JSON (schemas/ticket_context.schema.json); `ticket file` in the file says the same
+  --integration-plan F whom it meets and what was agreed on, as JSON (schemas/integration_plan.schema.json)
 """
 
 COMMANDS = {
@@ -87,7 +93,7 @@ is left.
   --diff               show what the fixes would change, and write nothing
   --root DIR           used files are to be below it (default: the project's folder)
   --strict             warnings count as errors
-""",
+{_BESIDE}""",
     "compile": f"""\
 usage: {USAGE["compile"]}
 
@@ -101,7 +107,7 @@ Write every file of each migration, or none where anything is wrong. A file that
   --format FORMAT      text for people (default), json for programs, sarif for code scanning, github for annotations
   --root DIR           used files are to be below it (default: the project's folder)
   --strict             warnings count as errors
-""",
+{_BESIDE}""",
     "diff": f"""\
 usage: {USAGE["diff"]}
 
@@ -185,7 +191,7 @@ Show what would happen, phase by phase, with locks, costs and exit criteria. Not
   --json               the plan as canonical JSON
   --through PHASE      as in compile
   --root DIR           used files are to be below it (default: the project's folder)
-""",
+{_BESIDE}""",
     "rollback": f"""\
 usage: {USAGE["rollback"]}
 

@@ -35,7 +35,7 @@ class Problem(Exception):  # noqa: N818 - it says what became of the command
 def project(options: Options, *, exact: bool) -> Project:
     """The migration of the file. `exact`: refuse where the files on disk aren't what it compiles to. Raises Problem."""
     (main,) = read_inputs(options.words)
-    loaded = load([main], options.root)
+    loaded = load([main], options.root, options.beside)
     if loaded.problems:
         raise Problem(loaded.problems, 1)
     compiled = compile_files(loaded.files, main.name, through=options.through)

@@ -40,9 +40,9 @@ def _instead(source: Input) -> str:
     return f"did you mean `{posixpath.join(folder, near)}`?" if near else ""
 
 
-def sources_in(folder: str) -> list[str]:
-    """The names of the source files in a folder; none where it can't be listed."""
+def sources_in(folder: str, ending: str = ".mig") -> list[str]:
+    """The names of the files in a folder that end so, source files by default; none where it can't be listed."""
     try:
-        return sorted(each for each in os.listdir(folder) if each.endswith(".mig"))
+        return sorted(each for each in os.listdir(folder) if each.endswith(ending))
     except (OSError, ValueError):
         return []

@@ -36,10 +36,10 @@ def emit(planned: Planned, source: str) -> tuple[Artifact, ...]:
     paths = [a.path for a in found]
     told = sorted(path for task in planned.plan.implementation_plan for path in task.files_touched)
     assert paths == told, f"written {sorted(set(paths) ^ set(told))} without being planned, or the other way round"
-    known = proof.boundary(planned.module, planned.lowered.tables[0].table.database)
+    known = {name: proof.boundary(planned.module, name) for name in ("", *planned.lowered.databases)}
     for artifact in found:
         if artifact.path.endswith(".py"):
             tree = ast.parse(artifact.text, artifact.path)
-            proof.prove(artifact, tree, known)
+            proof.prove(artifact, tree, known[planned.place(artifact.path)])
             compile(tree, artifact.path, "exec")
     return tuple(found)

@@ -30,7 +30,8 @@ def gates(module: CheckedModule, plans: tuple[TablePlan, ...], used: frozenset[s
         for phase in phases:
             if inside is not None:
                 found.setdefault(phase, []).append(conditions.gate(name, inside, about))
-    proofs = [conditions.invariant(about, i.entity, i.text) for v in module.policy.validations for i in v.invariants]
+    invariants = (i for v in module.policy.validations for i in v.invariants if i.entity in about.entities)
+    proofs = [conditions.invariant(about, i.entity, i.text) for i in invariants]
     for phase in _late(used):
         found.setdefault(phase, []).extend(proofs)
     return {phase: tuple(each) for phase, each in found.items() if each}

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from migdsl.dialect.names import dollar_tag, literal, quote
 from migdsl.dialect.sql import Expression
-from migdsl.ops import dependents, not_null, standing, twins
+from migdsl.ops import dependents, listing, not_null, standing, twins
 from migdsl.ops.add_column import EXPAND_TABLE
 from migdsl.ops.batches import Walk
 from migdsl.ops.context import Context
@@ -131,7 +131,7 @@ def _refill(context: Context, returning: list[tuple[Column, Expression]]) -> Ref
     apart = " OR ".join(f"t.{name} IS DISTINCT FROM {compared(sql, type_)}" for name, sql, type_ in found)
     return Refill(
         f"{_listed(context, returning)} from `back`",
-        context.tenants.listing.text if walk.tenant and context.tenants and context.tenants.listing else None,
+        listing.of_revision(context),
         walk.upper(),
         walk.bound(),
         walk.update(values, apart if len(found) == 1 else f"({apart})"),

@@ -45,17 +45,29 @@ def backfilled(migration: str, backfill: str) -> Gate:
     )
 
 
-def listed(migration: str, entity: str) -> Gate:
-    """The newest count of rows whose tenant is not in the list is 0."""
+def listed(migration: str, entity: str, elsewhere: str | None = None) -> Gate:
+    """The newest count of rows whose tenant is not in the list is 0.
+
+    A list that is `elsewhere`, in another database, can't be asked from here: the count must be young.
+    """
     own = f"migration = {literal(migration)} AND kind = 'reading' AND subject = {literal('tenants_unlisted:' + entity)}"
+    old = _held_against(entity, elsewhere) if elsewhere else ""
+    of = f" of {elsewhere}" if elsewhere else ""
     return Gate(
         f"tenants_unlisted_{entity}",
-        f"no row of {entity} belongs to a tenant that the list leaves out",
-        f"""SELECT CASE WHEN max(id) IS NULL THEN 'tenants_unlisted of {_inner(entity)} has not been counted'
+        f"no row of {entity} belongs to a tenant that the list{of} leaves out",
+        f"""SELECT CASE WHEN max(id) IS NULL THEN 'tenants_unlisted of {_inner(entity)} has not been counted'{old}
             ELSE (SELECT 'tenants_unlisted of {_inner(entity)} is ' || value || ', not 0'
                     FROM migdsl.event AS newest WHERE newest.id = max(event.id) AND value <> '0') END
   FROM migdsl.event WHERE {own}""",
     )
+
+
+def _held_against(entity: str, elsewhere: str) -> str:
+    said = f"tenants_unlisted of {_inner(entity)} was held against the list of {_inner(elsewhere)}"
+    return f"""
+            WHEN max(at) <= clock_timestamp() - interval '{WINDOW_SECONDS} seconds'
+            THEN '{said} more than {WINDOW_SECONDS // 3600} hours ago'"""
 
 
 def clean(migration: str, entity: str) -> Gate:

@@ -22,6 +22,7 @@ from migdsl.ops import (
     enum_type,
     gates,
     key,
+    listing,
     names,
     nullability,
     pairs,
@@ -61,6 +62,7 @@ from migdsl.semantics.model import (
 )
 from migdsl.semantics.policy import Order, Pace
 from migdsl.semantics.succession import predecessor
+from migdsl.values import replace
 
 LEDGER, INDEXES = 0, 5
 DEFAULT_SOAK = 14 * 86_400
@@ -68,6 +70,20 @@ DEFAULT_SOAK = 14 * 86_400
 
 def lower(module: CheckedModule) -> Lowered:
     """All steps of a migration. The module must be free of errors and have a header."""
+    assert module.header is not None
+    databases = module.migrated
+    parts = [_within(module, name) for name in databases]
+    places = {change.table.entity: n for n, change in enumerate(module.changes)}
+    plans = sorted((plan for found, _ in parts for plan in found), key=lambda p: places[p.table.entity])
+    steps = [step for _, found in parts for step in found]
+    ordered = sorted(steps, key=lambda s: (PHASES.index(s.phase), databases.index(s.place or ""), s.rank))
+    beside, points = _beside(module)
+    return Lowered(module.header.name, tuple(plans), tuple(ordered), beside, points, databases)
+
+
+def _within(whole: CheckedModule, database: str) -> tuple[tuple[TablePlan, ...], list[Step]]:
+    """What happens in one database: each has a ledger, gates and procedures of its own."""
+    module = replace(whole, changes=tuple(c for c in whole.changes if c.table.database == database))
     assert module.header is not None
     migration = module.header.name
     plans = tuple(_table(migration, module, change) for change in module.changes if change.operations)
@@ -82,10 +98,21 @@ def lower(module: CheckedModule) -> Lowered:
     if swaps:
         extra.append(swap.procedures())
     asked = demands.gates(module, plans, frozenset(used))
-    extra += [_gates(migration, phase, plans, asked) for phase in ("enforce", "contract") if phase in used]
+    extra += [_gates(module, phase, plans, asked) for phase in ("enforce", "contract") if phase in used]
     extra += [demands.step(phase, asked[phase]) for phase in ("backfill", "validate", "cutover") if phase in asked]
-    ordered = sorted([*extra, *steps], key=lambda s: (PHASES.index(s.phase), s.rank))
-    return Lowered(migration, plans, tuple(ordered))
+    return plans, [s if s.place is not None else replace(s, database=database) for s in (*extra, *steps)]
+
+
+def _beside(module: CheckedModule) -> tuple[tuple[Step, ...], tuple[tuple[int, str], ...]]:
+    """The steps of what is no table, in the order of their phases, and what raises the risk."""
+    steps: list[Step] = []
+    points: list[tuple[int, str]] = []
+    if module.apis:
+        from migdsl.ops import api  # most migrations have none
+
+        steps += api.steps(module)
+        points += api.points(module)
+    return tuple(sorted(steps, key=lambda s: PHASES.index(s.phase))), tuple(points)
 
 
 def _table(migration: str, module: CheckedModule, change: Change) -> TablePlan:
@@ -282,7 +309,11 @@ END"""
     return f"DO {tag}{body}\n{tag}"
 
 
-def _gates(migration: str, phase: str, plans: tuple[TablePlan, ...], asked: Mapping[str, tuple[Gate, ...]]) -> Step:
+def _gates(
+    module: CheckedModule, phase: str, plans: tuple[TablePlan, ...], asked: Mapping[str, tuple[Gate, ...]]
+) -> Step:
+    assert module.header is not None
+    migration = module.header.name
     found: list[Gate] = [gates.stage(migration, "live" if phase == "enforce" else "complete")]
     soaks = [plan.soak_seconds for plan in plans if plan.soak_seconds is not None]
     if phase == "contract":
@@ -297,7 +328,7 @@ def _gates(migration: str, phase: str, plans: tuple[TablePlan, ...], asked: Mapp
             found.append(gates.backfilled(migration, backfill_name(plan)))
         if plan.fills or plan.comparisons or plan.violations:
             if plan.table.owned:
-                found.append(gates.listed(migration, entity))
+                found.append(gates.listed(migration, entity, listing.elsewhere(module, plan.table)))
             if plan.fills or plan.violations:
                 found.append(gates.clean(migration, entity))
         if phase == "contract" and plan.counter:

@@ -120,7 +120,8 @@ class Step(Value):
     """One thing that happens in a phase.
 
     `rank` orders the parts of a phase's revision; parts of one rank and kind become one lock group. `down` undoes `up`.
-    `makes`: what it gives names to, apart from the indexes that its parts build.
+    `makes`: what it gives names to, apart from the indexes that its parts build. `database`: where it happens, of a step
+    of no table.
     """
 
     phase: str
@@ -135,6 +136,12 @@ class Step(Value):
     down: tuple[Part, ...] = ()
     precondition: str | None = None
     makes: tuple[Made, ...] = ()
+    database: str | None = None
+
+    @property
+    def place(self) -> str | None:
+        """The database in which it happens; None: in none."""
+        return self.database or (self.table.database if self.table is not None else None)
 
 
 class Fill(Value):
@@ -221,12 +228,29 @@ class TablePlan(Value):
 
 
 class Lowered(Value):
-    """A whole migration's operations: per table, and the gates of the late phases."""
+    """A whole migration's operations: per table, and the gates of the late phases.
+
+    `beside` are steps that no database takes part in (of an API, a replacement): they have no way up or down.
+    `points`: what raises the risk that is no table's, each with its weight. `databases` are those that change, in order.
+    """
 
     migration: str
     tables: tuple[TablePlan, ...]
     steps: tuple[Step, ...]
+    beside: tuple[Step, ...] = ()
+    points: tuple[tuple[int, str], ...] = ()
+    databases: tuple[str, ...] = ()
 
-    def phase(self, name: str) -> tuple[Step, ...]:
-        """The steps of a phase in the order in which they run."""
-        return tuple(sorted((s for s in self.steps if s.phase == name), key=lambda s: s.rank))
+    def phase(self, name: str, database: str | None = None) -> tuple[Step, ...]:
+        """The steps of a phase, or those in one database, in the order in which they run: a database after the other."""
+        found = (s for s in self.steps if s.phase == name and database in (None, s.place))
+        return tuple(sorted(found, key=lambda s: (self._turn(s.place), s.rank)))
+
+    def of(self, database: str) -> Lowered:
+        """What happens in one database."""
+        tables = tuple(t for t in self.tables if t.table.database == database)
+        steps = tuple(s for s in self.steps if s.place == database)
+        return Lowered(self.migration, tables, steps, self.beside, self.points, (database,))
+
+    def _turn(self, place: str | None) -> int:
+        return self.databases.index(place) if place in self.databases else 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from migdsl.dialect.names import quote
-from migdsl.ops import not_null
+from migdsl.ops import listing, not_null
 from migdsl.ops.add_column import EXPAND_TABLE
 from migdsl.ops.batches import Walk
 from migdsl.ops.context import Context
@@ -38,7 +38,7 @@ def _refill(context: Context, operation: OptionalColumn) -> Refill:
     value = assigned(over(context.table, operation.back.expression, "t"), operation.column.type)
     return Refill(
         f"{context.table.entity}.{operation.column.name} where it is NULL",
-        context.tenants.listing.text if walk.tenant and context.tenants and context.tenants.listing else None,
+        listing.of_revision(context),
         walk.upper(),
         walk.bound(),
         walk.update(f"{column} = {value}", f"t.{column} IS NULL"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from migdsl.dialect.names import dollar_tag, literal, quote
-from migdsl.ops import claims, conversion, in_place, names
+from migdsl.ops import claims, conversion, in_place, listing, names
 from migdsl.ops.add_column import EXPAND_TABLE
 from migdsl.ops.batches import Walk
 from migdsl.ops.context import Context
@@ -214,9 +214,7 @@ def way_home(context: Context) -> Iterator[Step]:
         if operation.back is not None:
             old, new = quote(names.outgoing(operation.column.name)), quote(operation.column.name)
             walk = Walk(context.table)
-            tenants = (
-                context.tenants.listing.text if walk.tenant and context.tenants and context.tenants.listing else None
-            )
+            tenants = listing.of_revision(context)
             batch = walk.update(f"{old} = NULL", f"t.{old} IS NULL AND t.{new} IS NOT NULL")
             title = (
                 f"On the way back: compute {context.table.entity}.{names.outgoing(operation.column.name)}, in batches"

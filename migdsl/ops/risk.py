@@ -15,7 +15,7 @@ _LARGE = 1_000_000
 
 def risk(module: CheckedModule, lowered: Lowered) -> tuple[Risk, list[str]]:
     """The level, and what raised it."""
-    found = [each for plan in lowered.tables for each in _of_table(module, plan)]
+    found = [*(each for plan in lowered.tables for each in _of_table(module, plan)), *lowered.points]
     points = sum(weight for weight, _ in found)
     return LEVELS[min((points + 1) // 2, 3)], [why for _, why in found] or ["additive only"]
 

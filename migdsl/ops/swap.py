@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterator
 
 from migdsl.dialect.names import dollar_tag, literal
-from migdsl.ops import conversion, gates, names, retype, shadows, standing
+from migdsl.ops import conversion, gates, listing, names, retype, shadows, standing
 from migdsl.ops.context import Context
 from migdsl.ops.model import Gate, Group, Lock, Step
 from migdsl.ops.shadows import Swapped, Twin
@@ -80,7 +80,7 @@ def _ready(migration: str, swapped: tuple[Swapped, ...], phase: str) -> Step:
         table = each.context.table
         found.append(gates.backfilled(migration, table.entity))
         if table.owned:
-            found.append(gates.listed(migration, table.entity))
+            found.append(gates.listed(migration, table.entity, listing.elsewhere(each.context.module, table)))
         if phase == "cutover":
             found.append(gates.agreed(migration, table.entity))
     title = f"Refuse to go on while a condition of {phase} is unmet, and say which"

@@ -6,6 +6,7 @@ from migdsl import __version__
 from migdsl.ops.lower import lower
 from migdsl.plan.model import BaseType, DataMigrationPlan
 from migdsl.planning import demands, impact, moves, phases, rollback, tasks, timeline
+from migdsl.planning.beside import beside, each
 from migdsl.planning.facts import Facts, summary
 from migdsl.planning.model import Planned, revisions
 from migdsl.planning.paths import Paths
@@ -29,14 +30,15 @@ def build(module: CheckedModule, source_digest: str, through: str | None = None)
     header = module.header
     assert header is not None
     lowered = lower(module)
-    facts = Facts(module, lowered, Paths.of(module), released(module, through))
+    paths = Paths.of(module)
+    facts = Facts(module, lowered, paths, released(module, through), beside(module, paths))
     chain = revisions(module, lowered, facts.paths, facts.released)
-    category = header.kind or "schema_change"
+    category = header.kind or _category(facts)
     found = phases.phases(facts, chain)
     switch = moves.cutover(facts)
     plan = DataMigrationPlan(
         migration=header.name,
-        title=header.title or "; ".join(f"{c.table.entity}: {summary(c)}" for c in module.changes if c.operations),
+        title=header.title or _title(facts),
         ticket_id=header.ticket or "",
         migration_type=_BASE.get(category, "other"),
         category=category,
@@ -59,13 +61,26 @@ def build(module: CheckedModule, source_digest: str, through: str | None = None)
         guardrails=impact.guardrails(facts),
         implementation_plan=tasks.tasks(facts, chain),
     )
-    return Planned(module, lowered, facts.paths, chain, plan)
+    return Planned(module, lowered, facts.paths, chain, plan, facts.beside)
+
+
+def _title(facts: Facts) -> str:
+    """What becomes of what, in one line."""
+    found = [f"{c.table.entity}: {summary(c)}" for c in facts.module.changes if c.operations]
+    return "; ".join([*found, *(b.summary for b in facts.beside)])
+
+
+def _category(facts: Facts) -> str:
+    """The type that follows from what the file has: tables, or else what is there in their stead."""
+    return "schema_change" if facts.tables or not facts.beside else facts.beside[0].category
 
 
 def _pattern(facts: Facts) -> str:
-    if not facts.pairs:
-        return "expand and contract"
-    return f"expand and contract, with {'two-way' if facts.two_way else 'one-way'} triggers"
+    beside = list(dict.fromkeys(b.pattern for b in facts.beside))
+    if not facts.tables:
+        return listed(beside)
+    sides = f", with {'two-way' if facts.two_way else 'one-way'} triggers" if facts.pairs else ""
+    return "; ".join([f"expand and contract{sides}", *beside])
 
 
 def _constraints(facts: Facts) -> tuple[str, ...]:
@@ -74,7 +89,10 @@ def _constraints(facts: Facts) -> tuple[str, ...]:
     allowed = {"none": "No downtime", "allowed": "Downtime is allowed"}
     window = f"At most {duration(header.downtime_seconds or 0)} of downtime"
     versions = sorted({facts.module.database(p.table.database).version for p in facts.tables})
-    found = [allowed.get(header.downtime, window), f"PostgreSQL {listed([str(v) for v in versions])} or later"]
+    found = [allowed.get(header.downtime, window)]
+    if versions:
+        found.append(f"PostgreSQL {listed([str(v) for v in versions])} or later")
     if facts.soak_seconds is not None:
         found.append(f"The old stays for {duration(facts.soak_seconds)} after the last switch")
+    found += each(facts.beside, lambda b: b.constraints)
     return (*found, *demands.constraints(facts), *header.assumptions)

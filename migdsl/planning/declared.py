@@ -54,6 +54,7 @@ def _tenants(planned: Planned) -> Said:
     if tenants is None:
         return {}
     said = {"none because": tenants.none_because, "list": tenants.listing, "key": tenants.key, "type": tenants.type}
+    said["in"] = tenants.database
     return {subject: _text(value) for subject, value in said.items() if value is not None}
 
 

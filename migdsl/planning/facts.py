@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from migdsl.ops.model import Lowered, TablePlan
+from migdsl.planning.beside import Beside
 from migdsl.planning.paths import Paths
 from migdsl.planning.release import stage_of_all
+from migdsl.planning.words import listed
 from migdsl.semantics.model import AddColumn, Change, CheckedModule, ColumnOperation, Table
 from migdsl.semantics.phrases import phrases
 from migdsl.values import Value
@@ -17,6 +19,7 @@ class Facts(Value):
     lowered: Lowered
     paths: Paths
     released: frozenset[str]
+    beside: tuple[Beside, ...] = ()
 
     @property
     def migration(self) -> str:
@@ -41,6 +44,16 @@ class Facts(Value):
         return any(t.switched for t in self.tables)
 
     @property
+    def ramps(self) -> bool:
+        """Whether tenants, or requests, move step by step."""
+        return self.pairs or any(b.ramps for b in self.beside)
+
+    @property
+    def subjects(self) -> str:
+        """What the migration is about, where a sentence needs its names."""
+        return listed([*(p.table.entity for p in self.tables), *(b.subject for b in self.beside)])
+
+    @property
     def two_way(self) -> bool:
         """Whether something leads back from the new to the old."""
         return any(t.switched and t.origin is None for t in self.tables)
@@ -54,6 +67,12 @@ class Facts(Value):
     def soak_seconds(self) -> int | None:
         """The longest soak, or None where nothing is contracted."""
         return max((t.soak_seconds for t in self.tables if t.soak_seconds is not None), default=None)
+
+    @property
+    def longest_soak(self) -> int | None:
+        """The same, of what is no table too."""
+        found = (self.soak_seconds, *(b.soak_seconds for b in self.beside))
+        return max((seconds for seconds in found if seconds is not None), default=None)
 
     @property
     def phases(self) -> tuple[str, ...]:

@@ -17,6 +17,7 @@ from migdsl.plan.model import (
     Sensitivity,
 )
 from migdsl.planning import demands
+from migdsl.planning.beside import COMPLEXITIES, each
 from migdsl.planning.facts import Facts, new_side, old_side, summary
 from migdsl.planning.words import amount, duration, listed
 from migdsl.semantics.model import (
@@ -117,10 +118,15 @@ def strategy(facts: Facts) -> Iterator[str]:
         counted = any(p.counter for p in facts.tables)
         proof = ", once a counter shows that no old code writes any more" if counted else ""
         yield f"What is old goes after a soak of {soak}{proof}."
+    yield from each(facts.beside, lambda b: b.strategy)
 
 
 def source_of_truth(facts: Facts) -> str:
-    """Who is authoritative, in one sentence."""
+    """Who is authoritative: a sentence, and one for each that is no table."""
+    return " ".join([*([_truth(facts)] if facts.tables else []), *(b.truth for b in facts.beside)])
+
+
+def _truth(facts: Facts) -> str:
     pairs = [p for p in facts.tables if p.switched]
     if not pairs and facts.swaps:
         follows = "the other follows it by a trigger, before the swap and after it"
@@ -155,6 +161,7 @@ def risks(facts: Facts) -> Iterator[str]:
             )
         for operation in change.operations:
             yield from _risk_of(entity, operation)
+    yield from each(facts.beside, lambda b: b.risks)
     yield from header.risks
 
 
@@ -199,20 +206,35 @@ def impact(facts: Facts) -> Impact:
         reasons.append(f"the file says {level}")
     owner = [header.owner] if header.owner else []
     return Impact(
-        affected_systems=(*(f"database {name}" for name in databases), *(said.affects if said else ())),
-        breaking_changes=(*_breaking(facts), *(said.breaking if said else ())),
+        affected_systems=tuple(
+            dict.fromkeys(
+                [
+                    *(f"database {name}" for name in databases),
+                    *each(facts.beside, lambda b: b.systems),
+                    *(said.affects if said else ()),
+                ]
+            )
+        ),
+        breaking_changes=(
+            *_breaking(facts),
+            *each(facts.beside, lambda b: b.breaking),
+            *(said.breaking if said else ()),
+        ),
         downtime_minutes=round(said.downtime_seconds / 60, 3) if said else 0.0,
         rollback_complexity=_complexity(facts),
         risk=level,
         reasons=tuple(reasons),
-        stakeholders=tuple(dict.fromkeys([*owner, *(said.stakeholders if said else ())])),
+        stakeholders=tuple(
+            dict.fromkeys([*owner, *each(facts.beside, lambda b: b.stakeholders), *(said.stakeholders if said else ())])
+        ),
     )
 
 
 def _complexity(facts: Facts) -> Literal["easy", "moderate", "hard"]:
     if any(p.irreversible for p in facts.tables):
         return "hard"
-    return "moderate" if facts.pairs or facts.swaps else "easy"
+    found = ["moderate" if facts.pairs or facts.swaps else "easy", *(b.complexity for b in facts.beside)]
+    return max(COMPLEXITIES, key=lambda c: (c in found, COMPLEXITIES.index(c)))
 
 
 def _breaking(facts: Facts) -> Iterator[str]:
@@ -253,7 +275,9 @@ def _rules(facts: Facts) -> Iterator[str]:
     if owned:
         yield f"Every query on {listed(owned)} is confined to one tenant, proven by parsing it"
     last = "before contract" if "contract" in facts.phases else "there is"
-    yield f"Old and new code of {listed([p.table.entity for p in facts.tables])} both work in every phase {last}"
+    if facts.tables:
+        yield f"Old and new code of {listed([p.table.entity for p in facts.tables])} both work in every phase {last}"
+    yield from each(facts.beside, lambda b: b.rules)
     private = [
         f"{p.table.entity}.{c}" for p, d in zip(facts.tables, domains(facts), strict=True) for c in d.pii_columns
     ]
@@ -312,4 +336,5 @@ def modernization_gates(facts: Facts) -> Iterator[ModernizationGate]:
             yield ModernizationGate(
                 id=f"constraints.{entity}", text=text, met_by=f"constraints made in enforce against: {titles}"
             )
+    yield from each(facts.beside, lambda b: b.gates)
     yield from demands.modernization_gates(facts)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from migdsl.ops.model import Lowered, Step
 from migdsl.plan.model import DataMigrationPlan
+from migdsl.planning.beside import Beside
 from migdsl.planning.paths import Paths
 from migdsl.semantics.model import CheckedModule
-from migdsl.values import Value
+from migdsl.values import Value, replace
 
 
 class Revision(Value):
-    """One Alembic revision: all DDL of a phase. `after` is the revision that it follows."""
+    """One Alembic revision: all DDL of a phase in one database. `after` is the revision that it follows."""
 
     id: str
     after: str | None
@@ -18,6 +19,7 @@ class Revision(Value):
     path: str
     steps: tuple[Step, ...]
     released: bool
+    database: str
 
 
 class Planned(Value):
@@ -28,17 +30,35 @@ class Planned(Value):
     paths: Paths
     revisions: tuple[Revision, ...]
     plan: DataMigrationPlan
+    beside: tuple[Beside, ...] = ()
+
+    def of(self, database: str) -> Planned:
+        """What happens in one database of several, by the same plan."""
+        changes = tuple(c for c in self.module.changes if c.table.database == database)
+        chain = tuple(r for r in self.revisions if r.database == database)
+        module = replace(self.module, changes=changes)
+        return replace(self, module=module, lowered=self.lowered.of(database), revisions=chain)
+
+    def place(self, path: str) -> str:
+        """The database that a file of one is about, the first one of others; empty where none takes part."""
+        found = {revision.path: revision.database for revision in self.revisions}
+        for plan in self.lowered.tables:
+            found |= dict.fromkeys((self.paths.backfill(plan.table), self.paths.reconcile(plan.table)), plan.table.database)
+        return found.get(path, next(iter(self.lowered.databases), ""))
 
 
 def revisions(module: CheckedModule, lowered: Lowered, paths: Paths, released: frozenset[str]) -> tuple[Revision, ...]:
-    """The chain of revisions: one a phase that has DDL, each after the one before it or what the file says it follows."""
-    used = [module.database(p.table.database) for p in lowered.tables]
-    after = next((d.after for d in used), None)
-    said = dict(module.phase_after)
+    """A chain of revisions a database: one a phase that has DDL there, each after the one before it or what the file says it
+    follows. They are in the order in which they run: a phase is over in all databases before the next begins."""
+    after = {name: module.database(name).after for name in lowered.databases}
+    said = {(f.phase, name): f.revision for f in module.phase_after for name in after if f.database in (None, name)}
     found = []
     for phase in dict.fromkeys(step.phase for step in lowered.steps if step.up or step.down):
-        after = said.get(phase, after)
-        steps = lowered.phase(phase)
-        found.append(Revision(paths.revision_id(phase), after, phase, paths.revision(phase), steps, phase in released))
-        after = found[-1].id
+        for name in lowered.databases:
+            steps = lowered.phase(phase, name)
+            if any(step.up or step.down for step in steps):
+                id_, follows = paths.revision_id(phase, name), said.get((phase, name), after[name])
+                path = paths.revision(phase, name)
+                found.append(Revision(id_, follows, phase, path, steps, phase in released, name))
+                after[name] = id_
     return tuple(found)

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from migdsl.ops.model import TablePlan
 from migdsl.plan.model import Check, Cutover, RolloutStep, Validation
+from migdsl.planning.beside import each as each_of
 from migdsl.planning.facts import Facts, new_side, old_side
 from migdsl.planning.habits import unlearnt
 from migdsl.planning.words import duration, listed
@@ -21,19 +22,26 @@ def cutover(facts: Facts) -> Cutover:
         for s in steps
     ]
     return Cutover(
-        approach=_approach(facts, len(steps)),
+        approach=" ".join([*([_approach(facts, len(steps))] if facts.tables else []), *_of_beside(facts)]),
         downtime_expectation=_downtime(facts),
-        steps=tuple(sentences) or (_nothing_moves(facts),),
+        steps=(
+            *(sentences or ([_nothing_moves(facts)] if facts.tables else [])),
+            *each_of(facts.beside, lambda b: b.moves),
+        ),
         rollout=steps,
         abort_conditions=(*aborts(facts), *(spoken(c) for c in facts.module.policy.aborts)),
         sequence_resets=(),
     )
 
 
+def _of_beside(facts: Facts) -> list[str]:
+    return [b.approach for b in facts.beside if b.approach]
+
+
 def rollout(facts: Facts) -> tuple[RolloutStep, ...]:
     """Whom the cutover moves, step by step; nobody where no column takes the place of another."""
     said = facts.module.rollout
-    if not facts.pairs:
+    if not facts.ramps:
         return ()
     canary = [_step("canary", said.canary, None, said.every_seconds)]
     steps = [canary[0] if s is None else _step("percent", (), s, said.every_seconds) for s in said.steps]
@@ -81,7 +89,8 @@ def _downtime(facts: Facts) -> str:
     header = facts.module.header
     assert header is not None
     tables = listed(sorted({f"{t.schema}.{t.name}" for t in facts.touched}))
-    held = f"No DDL waits for a lock on {tables} longer than 100 ms at a time, nor holds one while it scans."
+    locks = f"No DDL waits for a lock on {tables} longer than 100 ms at a time, nor holds one while it scans."
+    held = " ".join([*([locks] if tables else []), *(b.downtime for b in facts.beside if b.downtime)])
     if header.downtime == "none":
         return f"None. {held}"
     if header.downtime == "window":
@@ -100,19 +109,22 @@ def aborts(facts: Facts) -> Iterator[str]:
             yield f"A client of {listed(plan.swapped)} fails after the swap, or meets a value that it can't hold"
         if plan.violations:
             yield f"New code writes rows of {plan.table.entity} that break a constraint to come"
+    yield from each_of(facts.beside, lambda b: b.aborts)
 
 
 def validation(facts: Facts) -> Validation:
     """The validation section."""
     checks = [check for plan in facts.tables for check in _checks(facts, plan)]
-    metrics = ["migdsl_reconcile_rows_mismatched", "migdsl_reconcile_violations"]
+    checks += each_of(facts.beside, lambda b: b.checks)
+    metrics = ["migdsl_reconcile_rows_mismatched", "migdsl_reconcile_violations"] if facts.tables else []
     metrics += ["migdsl_backfill_progress_ratio", "migdsl_backfill_remaining_rows"] if facts.fills else []
     metrics += ["migdsl_tenants_unlisted"] if any(p.table.owned for p in facts.tables) else []
     metrics += ["migdsl_old_writes_total"] if any(p.counter for p in facts.tables) else []
+    metrics += each_of(facts.beside, lambda b: b.metrics)
     return Validation(
         checks=tuple(c.text for c in checks),
         metrics=tuple(metrics),
-        sampling=tuple(_sampling(facts, plan) for plan in facts.tables),
+        sampling=(*(_sampling(facts, plan) for plan in facts.tables), *each_of(facts.beside, lambda b: b.sampling)),
         typed_checks=tuple(checks),
     )
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from migdsl.semantics.model import CheckedModule, Table
+from migdsl.semantics import several
 from migdsl.semantics.outputs import DEFAULTS, Where, file_name, fill
 
 LONGEST_REVISION = 32  # alembic_version.version_num
@@ -14,12 +15,17 @@ LONGEST_REVISION = 32  # alembic_version.version_num
 
 @dataclass(frozen=True, slots=True)
 class Paths:
-    """Where each kind of file goes, relative to the output folder, with `/`."""
+    """Where each kind of file goes, relative to the output folder, with `/`.
+
+    `database` is the first that changes. `folders`: the revisions of each, where several do; then their names are in the
+    revisions' ids as well, which may meet in one project's Alembic.
+    """
 
     migration: str
     database: str
     patterns: Mapping[str, str]
     entities: tuple[str, ...]
+    folders: Mapping[str, str]
 
     @classmethod
     def of(cls, module: CheckedModule) -> Paths:
@@ -28,12 +34,16 @@ class Paths:
         used = [module.database(c.table.database) for c in module.changes]
         versions = next((d.versions_path for d in used if d.versions_path), None) or DEFAULTS["migrations"]
         patterns = {**DEFAULTS, "migrations": versions, **dict(module.policy.paths)}
-        database = used[0].name if used else ""
-        return cls(module.header.name, database, patterns, tuple(t.entity for t in module.every))
+        names = module.migrated
+        database = names[0] if len(names) > 1 else used[0].name if used else ""
+        found = (module.database(name) for name in (names if len(names) > 1 else ()))
+        folders = {each.name: several.folder(module, each, several=True) for each in found}
+        return cls(module.header.name, database, patterns, tuple(t.entity for t in module.every), folders)
 
-    def _fill(self, kind: str, entity: str = "") -> str:
-        where = Where(self.migration, self.database, (), self.entities, "")
-        return fill(self.patterns[kind], where.values(entity))
+    def _fill(self, kind: str, table: Table | None = None) -> str:
+        where = Where(self.migration, self.database, (), self.entities, ())
+        values = where.values() if table is None else where.values(table.entity, table.database)
+        return fill(self.patterns[kind], values)
 
     @property
     def plan(self) -> str:
@@ -65,25 +75,34 @@ class Paths:
 
     def backfill(self, table: Table) -> str:
         """The backfill job of an entity."""
-        return self._fill("backfills", table.entity)
+        return self._fill("backfills", table)
 
     def reconcile(self, table: Table) -> str:
         """The reconciliation job of an entity."""
-        return self._fill("reconcile", table.entity)
+        return self._fill("reconcile", table)
 
     def characterization(self, table: Table) -> str:
         """The tests that pin what a legacy column does."""
         return f"tests/characterization/test_{self.migration}_{file_name(table.entity, self.entities)}.py"
 
-    def revision(self, phase: str) -> str:
-        """The revision of a phase."""
-        return f"{self._fill('migrations')}/{self.revision_id(phase)}.py"
+    def revision(self, phase: str, database: str) -> str:
+        """The revision of a phase in a database."""
+        return f"{self.folders.get(database) or self._fill('migrations')}/{self.revision_id(phase, database)}.py"
 
-    def revision_id(self, phase: str) -> str:
-        """Deterministic and readable, at most 32 characters: `users_email_expand`."""
-        whole = f"{self.migration}_{phase}"
-        if len(whole) <= LONGEST_REVISION:
-            return whole
-        digest = hashlib.sha256(self.migration.encode()).hexdigest()[:6]
+    def alembic(self, database: str) -> str:
+        """How Alembic is called: of several databases each has a section of its own in alembic.ini."""
+        if not self.folders:
+            return "alembic"
+        from shlex import quote  # most migrations change one database
+
+        return f"alembic --name {quote(database)}"
+
+    def revision_id(self, phase: str, database: str) -> str:
+        """Deterministic and readable, at most 32 characters: `users_email_expand`, of several `users_email_app_expand`."""
+        slug = Where(self.migration, database, (), (), ()).values()["database"]
+        named = f"{self.migration}_{slug}" if self.folders else self.migration
+        if len(named) + len(phase) < LONGEST_REVISION:
+            return f"{named}_{phase}"
+        digest = hashlib.sha256(named.encode()).hexdigest()[:6]
         room = LONGEST_REVISION - len(phase) - len(digest) - 2
-        return f"{self.migration[:room].rstrip('_')}_{digest}_{phase}"
+        return f"{named[:room].rstrip('_')}_{digest}_{phase}"

@@ -8,6 +8,7 @@ from migdsl.ops.gates import WINDOW_SECONDS
 from migdsl.ops.model import Cost, Gate, Step
 from migdsl.plan.phases import ExitCondition, Phase, PhaseId, StageName, Truth, TypedStep
 from migdsl.planning import demands, estimates, moves
+from migdsl.planning.beside import artifact
 from migdsl.planning.facts import Facts, new_side, old_side
 from migdsl.planning.habits import gone, unlearnt
 from migdsl.planning.model import Revision
@@ -47,6 +48,7 @@ def phases(facts: Facts, revisions: tuple[Revision, ...]) -> tuple[Phase, ...]:
 def _steps(facts: Facts, phase: PhaseId, revisions: tuple[Revision, ...]) -> list[TypedStep]:
     return [
         *_people(facts, phase),
+        *_beside(facts, phase),
         *_revision_steps(phase, revisions),
         *(_estimated(facts, step) for step in demands.manual_steps(facts, phase)),
     ]
@@ -66,7 +68,7 @@ def _phase(facts: Facts, phase: PhaseId, typed: tuple[TypedStep, ...], condition
         exit_criteria=tuple(c.text for c in conditions),
         exit_conditions=conditions,
         source_of_truth=tuple(_truths(facts)),
-        soak_seconds=facts.soak_seconds if phase == "contract" else None,
+        soak_seconds=facts.longest_soak if phase == "contract" else None,
         estimate_seconds=estimates.total(tuple(t.estimate_seconds for t in typed)),
         wait_seconds=sum(s.wait_seconds for s in moves.rollout(facts)) if phase == "cutover" else 0,
         released=phase in facts.released,
@@ -94,7 +96,13 @@ def _revision_steps(phase: str, revisions: tuple[Revision, ...]) -> Iterator[Typ
             yield from (_typed(step, revision.path) for step in revision.steps if step.up)
 
 
-def _typed(step: Step, path: str) -> TypedStep:
+def _beside(facts: Facts, phase: str) -> Iterator[TypedStep]:
+    """The steps of what is no table."""
+    for step in (s for s in facts.lowered.beside if s.phase == phase):
+        yield _typed(step, artifact(facts.beside, step))
+
+
+def _typed(step: Step, path: str | None) -> TypedStep:
     return TypedStep(
         id="",
         operation=step.operation,
@@ -165,7 +173,7 @@ def _cutover(facts: Facts) -> Iterator[TypedStep]:
         yield _step("stage", title, flag)
         return
     if not facts.pairs:
-        if facts.soak_seconds is not None or "enforce" in facts.phases:
+        if facts.tables and (facts.soak_seconds is not None or "enforce" in facts.phases):
             yield _step("stage", f"Once no running code {unlearnt(facts)}, move all tenants to live", flag)
         return
     through = "through dualwrite and shadow to live"
@@ -212,16 +220,17 @@ def _conditions(facts: Facts, phase: PhaseId, following: PhaseId | None) -> Iter
                 yield _metric("rows_extra", f"Reconciliation of {plan.table.entity} finds 0 rows too many", "= 0")
             # Nobody counts the rows of a table that goes away as a whole.
             yield from _validated(plan.table.entity, plan.table.owned and not plan.leaves, bool(plan.violations))
-    elif phase == "contract":
+    elif phase == "contract" and facts.tables:
         yield ExitCondition(id="gone", text=f"No client misses {_gone(facts)}", kind="manual")
     gates = [g for step in facts.lowered.phase(following or "") for g in step.up if isinstance(g, Gate)]
     # Contract itself begins with the move to complete.
     yield from (_gate(gate) for gate in gates if gate.name != "stage_complete")
-    if phase == "cutover" and not gates:
+    if phase == "cutover" and not gates and facts.tables:
         text = (
             f"Reconciliation of {listed([p.table.entity for p in facts.tables])} has found nothing since the last step"
         )
         yield _metric("drift", text, "= 0")
+    yield from (condition for part in facts.beside for of, condition in part.exits if of == phase)
     yield from demands.exits(facts, phase)
 
 

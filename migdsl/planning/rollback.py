@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from itertools import pairwise
 
 from migdsl.plan.model import PhaseRollback, Rollback
+from migdsl.planning.beside import Way, each
 from migdsl.planning.demands import sentence
 from migdsl.planning.facts import Facts
 from migdsl.planning.model import Revision
@@ -20,14 +21,14 @@ def rollback(facts: Facts, revisions: tuple[Revision, ...], phases: tuple[str, .
     ways = tuple(_ways_back(facts, revisions, phases))
     return Rollback(
         conditions=(
-            *(tuple(aborts(facts)) or (f"A client of {_tables(facts)} fails after expand",)),
+            *(tuple(aborts(facts)) or (f"A client of {facts.subjects} fails after expand",)),
             *(spoken(c) for c in facts.module.policy.returns),
         ),
         steps=(
             *(f"From {w.from_phase} to {w.to_phase}: {_in_a_row(w.commands)}" for w in ways if w.commands),
             *(sentence(step) for step in facts.module.policy.return_steps),
         ),
-        data_reconciliation=tuple(_reconciliation(facts)),
+        data_reconciliation=(*_reconciliation(facts), *each(facts.beside, lambda b: b.reconciliation)),
         phases=ways,
     )
 
@@ -58,26 +59,32 @@ def _reconciliation(facts: Facts) -> Iterator[str]:
 
 
 def _ways_back(facts: Facts, revisions: tuple[Revision, ...], phases: tuple[str, ...]) -> Iterator[PhaseRollback]:
-    by_phase = {r.phase: r for r in revisions}
     for before, phase in reversed(list(pairwise(phases))):
+        ways = [way for part in facts.beside for way in part.ways if way.phase == phase]
+        kept = [facts.soak_seconds if phase == "enforce" else None, *(way.kept_seconds for way in ways)]
         yield PhaseRollback(
             from_phase=phase,
             to_phase=before,
-            commands=tuple(_commands(facts, phase, by_phase.get(phase))),
-            keeps=_keeps(facts, phase),
-            kept_for_seconds=facts.soak_seconds if phase == "enforce" else None,
+            commands=(*_commands(facts, phase, [r for r in reversed(revisions) if r.phase == phase]), *(c for way in ways for c in way.commands)),
+            keeps=_kept(facts, phase, ways),
+            kept_for_seconds=min((seconds for seconds in kept if seconds is not None), default=None),
         )
 
 
-def _commands(facts: Facts, phase: str, revision: Revision | None) -> Iterator[str]:
+def _kept(facts: Facts, phase: str, ways: list[Way]) -> str:
+    own = [_keeps(facts, phase)] if facts.tables else []
+    return "; ".join([*own, *(way.keeps for way in ways)]) or f"All data of {facts.subjects}: nothing was changed here"
+
+
+def _commands(facts: Facts, phase: str, revisions: list[Revision]) -> Iterator[str]:
     reconciles = [f"python {facts.paths.reconcile(p.table)}" for p in facts.tables if p.comparisons]
     stage = {"cutover": "dualwrite", "expand": "off"}.get(phase) if facts.pairs else None
     if stage is not None:
         yield from _moved_back(facts, stage)
     if phase == "backfill":
         yield "# stop the job (Ctrl-C, or SIGTERM): it finishes its batch"
-    if revision is not None:
-        yield f"alembic downgrade {below(revision)}"
+    for revision in revisions:
+        yield f"{facts.paths.alembic(revision.database)} downgrade {below(revision)}"
     if phase not in ("expand", "backfill"):
         yield from reconciles
 
@@ -85,10 +92,12 @@ def _commands(facts: Facts, phase: str, revision: Revision | None) -> Iterator[s
 def _moved_back(facts: Facts, stage: str) -> Iterator[str]:
     """The flag first: the file and what is compiled from it, the deploy, the record."""
     file = facts.module.path.replace("\\", "/").rsplit("/", 1)[-1]
-    url = facts.module.database(facts.tables[0].table.database).url_env
+    urls = facts.lowered.databases
+    named = [f"{name}=" if len(urls) > 1 else "" for name in urls]
+    said = [f"--url {name}env:{facts.module.database(of).url_env}" for name, of in zip(named, urls, strict=True)]
     why = "new code must not use the new columns any more" if stage == "off" else "readers go back to the old columns"
     yield f"# {why}"
-    yield f"migdsl rollout {file} --stage {stage} --for all --url env:{url}"
+    yield f"migdsl rollout {file} --stage {stage} --for all {' '.join(said)}"
     yield "# deploy the flag file, and wait until all processes have seen it; then"
     yield f"migdsl rollout {file} --record"
 

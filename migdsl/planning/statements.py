@@ -43,7 +43,8 @@ class Item(Value):
 def items(planned: Planned) -> dict[Key, Item]:
     """All items of a migration by their identity, in the order of their phases."""
     # What is only asked before anything changes follows from the rest.
-    found = [_step(step) for step in planned.lowered.steps if not step.operation.startswith("check_")]
+    steps = (*planned.lowered.steps, *planned.lowered.beside)
+    found = [_step(step) for step in steps if not step.operation.startswith("check_")]
     found += [item for plan in planned.lowered.tables for item in _data(plan)]
     by_key: dict[Key, Item] = {}
     for item in sorted(found, key=lambda each: PHASES.index(each.phase)):

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from migdsl.plan.model import Task
+from migdsl.planning.beside import each
 from migdsl.planning.facts import Facts
 from migdsl.planning.model import Revision
+from migdsl.planning.paths import Paths
 
 _OWNERS = {
     "alerts": "site reliability",
@@ -31,7 +33,7 @@ def _tasks(facts: Facts, revisions: tuple[Revision, ...]) -> Iterator[Task]:
     watched = (paths.alerts, paths.dashboard, paths.rules, paths.rule_tests)
     yield _task(f"Deploy dashboard and alerts of {name}", "alerts", "prepare", "alerts", *watched)
     for revision in revisions:
-        yield _revision(revision)
+        yield _revision(paths, revision)
     for plan in facts.tables:
         if plan.fills:
             again = ", again before enforce" if plan.origin is None else ""
@@ -39,6 +41,7 @@ def _tasks(facts: Facts, revisions: tuple[Revision, ...]) -> Iterator[Task]:
             yield _task(text, "job", "backfill", "backfill", paths.backfill(plan.table))
         text = f"Run the reconciliation of {plan.table.entity} daily from backfill to contract"
         yield _task(text, "job", "validate", "reconcile", paths.reconcile(plan.table))
+    yield from each(facts.beside, lambda b: b.tasks)
 
 
 def _task(text: str, owner: str, phase: str, kind: str, *files: str) -> Task:
@@ -47,10 +50,11 @@ def _task(text: str, owner: str, phase: str, kind: str, *files: str) -> Task:
     )
 
 
-def _revision(revision: Revision) -> Task:
+def _revision(paths: Paths, revision: Revision) -> Task:
     when = {"enforce": ", once its gates are met", "contract": ", after the soak"}.get(revision.phase, "")
+    of = f" of {revision.database}" if paths.folders else ""
     return Task(
-        task=f"Deploy the {revision.phase} revision{when}: alembic upgrade {revision.id}",
+        task=f"Deploy the {revision.phase} revision{of}{when}: {paths.alembic(revision.database)} upgrade {revision.id}",
         owner_role=_OWNERS["revision"],
         files_touched=(revision.path,) if revision.released else (),
         phase=revision.phase,

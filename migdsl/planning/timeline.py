@@ -8,16 +8,18 @@ from migdsl.plan.model import Cutover
 from migdsl.plan.phases import Phase
 from migdsl.plan.timeline import Deploy, Timeline, Wait
 from migdsl.planning import estimates
+from migdsl.planning.beside import each
 from migdsl.planning.facts import Facts, new_side
 from migdsl.planning.model import Revision
 from migdsl.planning.words import duration, listed
 
 _LATE = ("enforce", "contract")
+_CALENDAR = "No work of a machine is estimated: the time is what people and dates take"
 
 
 def timeline(facts: Facts, revisions: tuple[Revision, ...], phases: tuple[Phase, ...], cutover: Cutover) -> Timeline:
     """The timeline section."""
-    waits = tuple(_waits(phases, cutover))
+    waits = tuple(_waits(phases, cutover, each(facts.beside, lambda b: b.waits)))
     work = [s.estimate_seconds for p in phases for s in p.typed_steps]
     unknown = [s.table for p in phases for s in p.typed_steps if s.estimate_seconds is None and s.table]
     known = sum(seconds for seconds in work if seconds is not None)
@@ -27,7 +29,7 @@ def timeline(facts: Facts, revisions: tuple[Revision, ...], phases: tuple[Phase,
         work_seconds=known,
         unknown=tuple(dict.fromkeys(unknown)),
         calendar_seconds=_early_work(phases) + sum(w.seconds for w in waits),
-        assumptions=estimates.assumptions(),
+        assumptions=estimates.assumptions() if facts.tables else (_CALENDAR,),
     )
 
 
@@ -38,13 +40,13 @@ def _early_work(phases: tuple[Phase, ...]) -> int:
     return sum(s.estimate_seconds or 0 for p in counted for s in p.typed_steps)
 
 
-def _waits(phases: tuple[Phase, ...], cutover: Cutover) -> Iterator[Wait]:
+def _waits(phases: tuple[Phase, ...], cutover: Cutover, beside: tuple[Wait, ...]) -> Iterator[Wait]:
     """Pauses before the last step follow one another; after it watching, gates and soak run side by side."""
     pauses = [step.wait_seconds for step in cutover.rollout]
     if sum(pauses[:-1]):
         text = f"The rollout reaches everybody in {len(pauses)} steps, {duration(pauses[0])} apart"
         yield Wait(phase="cutover", text=text, seconds=sum(pauses[:-1]))
-    last = max(_last_waits(phases, pauses), key=lambda wait: wait.seconds, default=None)
+    last = max((*_last_waits(phases, pauses), *beside), key=lambda wait: wait.seconds, default=None)
     if last is not None:
         yield last
 
@@ -65,14 +67,15 @@ def _last_waits(phases: tuple[Phase, ...], pauses: list[int]) -> Iterator[Wait]:
 
 
 def _deploys(facts: Facts, revisions: tuple[Revision, ...], phases: tuple[Phase, ...]) -> Iterator[Deploy]:
-    code = dict(_code(facts, tuple(p.id for p in phases)))
-    paths = {r.phase: r for r in revisions}
+    code: dict[str, list[str]] = {}
+    for of, text in (*_code(facts, tuple(p.id for p in phases)), *each(facts.beside, lambda b: b.code)):
+        code.setdefault(of, []).append(text)
     for phase in phases:
-        if phase.id in code:
-            yield Deploy(kind="application", phase=phase.id, text=code[phase.id], artifact=None)
-        if phase.id in paths:
-            revision = paths[phase.id]
-            text = f"The {phase.id} revision: alembic upgrade {revision.id}"
+        for text in code.get(phase.id, ()):
+            yield Deploy(kind="application", phase=phase.id, text=text, artifact=None)
+        for revision in (r for r in revisions if r.phase == phase.id):
+            of = f" of {revision.database}" if facts.paths.folders else ""
+            text = f"The {phase.id} revision{of}: {facts.paths.alembic(revision.database)} upgrade {revision.id}"
             yield Deploy(kind="revision", phase=phase.id, text=text, artifact=revision.path)
     if not code:
         entities = listed([p.table.entity for p in facts.tables])
@@ -90,6 +93,6 @@ def _code(facts: Facts, phases: tuple[str, ...]) -> Iterator[tuple[str, str]]:
             yield "contract", f"Code that knows {new} alone, and no longer asks the flag"
     elif facts.swaps:
         yield "cutover", f"Code that can hold the new values of {listed(facts.swaps)}"
-    elif "cutover" in phases:
+    elif "cutover" in phases and facts.tables:
         entities = listed([p.table.entity for p in facts.tables])
         yield "cutover", f"Code that no longer depends on the old shape of {entities}"

@@ -66,7 +66,7 @@ def _moved(old: Planned, new: Planned, compared: Compared) -> Iterator[Diagnosti
             continue
         title = f"{was.id} has run, and would be moved"
         body = f"It follows {was.after or 'nothing'} in {was.path}, and would follow {is_.after or 'nothing'} in {is_.path}."
-        place = new.module.database(new.lowered.tables[0].table.database).span if new.lowered.tables else _header(new)
+        place = new.module.database(is_.database).span
         help_ = 'leave it where it is; a later phase may follow another revision: phase contract { after "…" }'
         yield Diagnostic("MIG707", Severity.ERROR, title, Label(place, "moves it"), body=body, help=help_)
 

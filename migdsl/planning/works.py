@@ -14,13 +14,14 @@ class Work(Value):
     """One thing to run. `kind` is again, reconcile, upgrade, look, backfill, or manual (what people do).
 
     `subject` is the entity, the revision, or the step's text; `path` the artifact that does it; `command` how a person
-    runs it, empty where no command does it.
+    runs it, empty where no command does it. `database` is where it happens; empty where none takes part.
     """
 
     kind: str
     subject: str
     path: str | None
     command: str
+    database: str = ""
 
 
 def works(planned: Planned, phase: str) -> tuple[Work, ...]:
@@ -36,7 +37,7 @@ def _before(planned: Planned, phase: str) -> Iterator[Work]:
         # not inserted once more: those that new code has deleted since would come back.
         for plan in (p for p in tables if p.fills and p.origin is None):
             path = planned.paths.backfill(plan.table)
-            yield Work("again", plan.table.entity, path, f"python {path} --again")
+            yield Work("again", plan.table.entity, path, f"python {path} --again", plan.table.database)
     if phase in ("validate", "cutover", "enforce", "contract") and _gated(planned, phase):
         yield from _reconciles(planned)
 
@@ -48,14 +49,15 @@ def _gated(planned: Planned, phase: str) -> bool:
 def _revision(planned: Planned, phase: str) -> Iterator[Work]:
     for revision in planned.revisions:
         if revision.phase == phase:
-            yield Work("upgrade", revision.id, revision.path, f"alembic upgrade {revision.id}")
+            command = f"{planned.paths.alembic(revision.database)} upgrade {revision.id}"
+            yield Work("upgrade", revision.id, revision.path, command, revision.database)
 
 
 def _after(planned: Planned, phase: str) -> Iterator[Work]:
     if phase == "backfill":
-        jobs = [(p.table.entity, planned.paths.backfill(p.table)) for p in planned.lowered.tables if p.fills]
-        yield from (Work("look", entity, path, f"python {path} --dry-run") for entity, path in jobs)
-        yield from (Work("backfill", entity, path, f"python {path}") for entity, path in jobs)
+        jobs = [(p.table, planned.paths.backfill(p.table)) for p in planned.lowered.tables if p.fills]
+        yield from (Work("look", t.entity, path, f"python {path} --dry-run", t.database) for t, path in jobs)
+        yield from (Work("backfill", t.entity, path, f"python {path}", t.database) for t, path in jobs)
     if phase == "validate":
         yield from _reconciles(planned)
 
@@ -63,9 +65,11 @@ def _after(planned: Planned, phase: str) -> Iterator[Work]:
 def _reconciles(planned: Planned) -> Iterator[Work]:
     for plan in planned.lowered.tables:
         path = planned.paths.reconcile(plan.table)
-        yield Work("reconcile", plan.table.entity, path, f"python {path}")
+        yield Work("reconcile", plan.table.entity, path, f"python {path}", plan.table.database)
 
 
 def _manual(planned: Planned, phase: str) -> Iterator[Work]:
+    for each in (m for part in planned.beside for m in part.manual if m.phase == phase):
+        yield Work("manual", each.text, None, each.command)
     for note in (n for n in planned.module.policy.notes if n.name == phase):
         yield from (Work("manual", sentence(step), None, step.run or "") for step in note.steps)

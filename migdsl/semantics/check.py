@@ -11,6 +11,7 @@ from migdsl.semantics.model import Change, CheckedModule, Rollout
 from migdsl.semantics.problems import Problems
 from migdsl.syntax import ast
 from migdsl.syntax.parser import Parsed
+from migdsl.syntax.unit import Beside
 from migdsl.values import replace
 
 T = TypeVar("T", bound=ast.Declaration)
@@ -27,7 +28,7 @@ class _Work:
         return [d for d in self.parsed.module.declarations if isinstance(d, kind)]
 
 
-def check(parsed: Parsed) -> tuple[CheckedModule, tuple[Diagnostic, ...]]:
+def check(parsed: Parsed, documents: tuple[Beside, ...] = ()) -> tuple[CheckedModule, tuple[Diagnostic, ...]]:
     """Resolve and check all of a parsed file. The module is to be used only where no diagnostic is an error."""
     work = _Work(parsed, Problems(parsed.broken))
     module = CheckedModule(
@@ -45,6 +46,11 @@ def check(parsed: Parsed) -> tuple[CheckedModule, tuple[Diagnostic, ...]]:
     )
     for step in _PASSES:
         module = step(work, module)
+    if documents:
+        # Most migrations come without: these read JSON by models, whose import takes longer than a check.
+        from migdsl.semantics.tickets import with_documents
+
+        module = with_documents(work.problems, module, documents)
     return module, tuple(work.problems.found)
 
 
@@ -64,6 +70,30 @@ def _databases(work: _Work, module: CheckedModule) -> CheckedModule:
     found = work.all(ast.Database)
     _twice(work.problems, [d.name for d in found], "databases")
     return replace(module, databases=tuple(header.database(work.problems, d) for d in found))
+
+
+def _services(work: _Work, module: CheckedModule) -> CheckedModule:
+    nodes = work.all(ast.Database)
+    if not work.all(ast.Service) and not any(node.services for node in nodes):
+        return module
+    from migdsl.semantics import replacing  # most files name none
+
+    found = replacing.services(work.problems, work.all(ast.Service))
+    owners = [replacing.owner_of(work.problems, node, found) for node in nodes]
+    owned = tuple(replace(d, service=owner) for d, owner in zip(module.databases, owners, strict=True))
+    return replace(module, services=found, databases=owned)
+
+
+def _replacements(work: _Work, module: CheckedModule) -> CheckedModule:
+    nodes = work.all(ast.Replace)
+    if not nodes:
+        return module
+    from migdsl.semantics import replacing  # as above
+
+    headers, alone = work.all(ast.Migration), not module.changes
+    return replace(
+        module, replacements=replacing.replacements(work.problems, nodes, module.services, headers, alone=alone)
+    )
 
 
 def _tenants(work: _Work, module: CheckedModule) -> CheckedModule:
@@ -100,7 +130,6 @@ def _changes(work: _Work, module: CheckedModule) -> CheckedModule:
     targets = {**{c.table.entity: c.table for c in created}, **entities}
     seen: dict[str, ast.Change] = {}
     found = []
-    declared = {d.name for d in module.databases}
     for node in work.all(ast.Change):
         if node.entity.text in seen:
             first = seen[node.entity.text].entity.span
@@ -110,30 +139,18 @@ def _changes(work: _Work, module: CheckedModule) -> CheckedModule:
         change = changes.change(work.problems, node, entities, targets)
         if change is not None:
             found.append(change)
-            # An unknown database was reported; that its tables are elsewhere would be a guess.
-            placed = [c for c in found if c.table.database in declared]
-            if change in placed:
-                _one_database(work.problems, placed[0], change)
     changed = {c.table.entity: c for c in found}
     dropped = creation.dropped(work.problems, work.all(ast.DropEntity), entities, changed)
-    every = (*created, *found, *dropped)
-    for change in every:
-        if change.table.database in declared and change not in found:
-            _one_database(work.problems, every[0], change)
-    return replace(module, changes=retypes.follow(every, module.tables))
-
-
-def _one_database(problems: Problems, first: Change, change: Change) -> None:
-    if change.table.database != first.table.database:
-        title = "changing tables of two databases at once is part of the language, and not of this release"
-        more = [(first.table.span, f"is in `{first.table.database}`")]
-        label = f"`{change.table.entity}` is in `{change.table.database}`"
-        help_ = "write one migration a database"
-        problems.error("MIG007", change.span, title, label, more=more, help=help_)
+    return replace(module, changes=retypes.follow((*created, *found, *dropped), module.tables))
 
 
 def _rollout(work: _Work, module: CheckedModule) -> CheckedModule:
-    found = rollout.rollout(work.problems, work.all(ast.Cutover), module.tenants)
+    cutovers, tenants = work.all(ast.Cutover), module.tenants
+    if module.replacements:
+        from migdsl.semantics import replacing  # as above
+
+        cutovers, tenants = replacing.ramped(work.all(ast.Replace), cutovers, tenants)
+    found = rollout.rollout(work.problems, cutovers, tenants)
     name = module.header.name if module.header else None
     return replace(
         module,
@@ -150,6 +167,14 @@ def _policy(work: _Work, module: CheckedModule) -> CheckedModule:
     from migdsl.semantics.policies import with_policy
 
     return with_policy(work.problems, module, work.parsed.module.declarations)
+
+
+def _several(work: _Work, module: CheckedModule) -> CheckedModule:
+    if len(module.migrated) > 1 or module.phase_after:
+        from migdsl.semantics.several import check as apart  # most files change one database
+
+        apart(work.problems, module)
+    return module
 
 
 def _has_policy(node: ast.Declaration) -> bool:
@@ -172,4 +197,4 @@ _POLICIES = (
     *(ast.Phase, ast.Rollback, ast.Backfill, ast.Validate, ast.Metric, ast.Alert),
     *(ast.Gate, ast.Accept, ast.Impact, ast.Output),
 )
-_PASSES = (_header, _databases, _tenants, _tables, _changes, _rollout, _policy)
+_PASSES = (_header, _databases, _services, _tenants, _tables, _changes, _replacements, _rollout, _policy, _several)

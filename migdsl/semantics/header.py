@@ -25,7 +25,6 @@ def header(problems: Problems, node: ast.Migration) -> Header:
     """The migration's header."""
     once(problems, node.settings, "migration", repeatable=("assume", "risk", "due"))
     _file_name(problems, node.name)
-    _ticket_file(problems, node)
     downtime, seconds, window = _downtime(problems, node)
     return Header(
         name=node.name.text,
@@ -42,6 +41,8 @@ def header(problems: Problems, node: ast.Migration) -> Header:
         through=_word(problems, node.settings, "through", "phase", PHASES),
         allows=allowed(node.allows),
         title_span=next((s.span for s in node.settings if s.key == "title"), None),
+        ticket_span=next((s.span for s in node.settings if s.key == "ticket"), None),
+        ticket_file=_text(node.settings, "ticket_file"),
     )
 
 
@@ -56,13 +57,6 @@ def _file_name(problems: Problems, name: ast.Name) -> None:
         fits = _IDENTIFIER.fullmatch(near)
         fix = fixes.replacing(name.span, near, f"it is called `{near}`", safe=False) if fits else None
         problems.error("MIG008", name.span, title, "not a file's name everywhere", help=help_, fix=fix)
-
-
-def _ticket_file(problems: Problems, node: ast.Migration) -> None:
-    for setting in node.settings:
-        if setting.key == "ticket_file":
-            title = "`ticket file` is part of the language, and not of this release"
-            problems.error("MIG007", setting.span, title, "not supported yet", help='name the ticket: ticket "MIG-77"')
 
 
 def _downtime(problems: Problems, node: ast.Migration) -> tuple[str, float | None, str | None]:
@@ -158,12 +152,15 @@ def tenants(problems: Problems, node: ast.Tenants, databases: tuple[str, ...]) -
         if item.database and item.database.text not in databases:
             problems.unknown("MIG103", "database", item.database.text, item.database.span, databases)
     key = node.keys[0] if node.keys else None
+    where = node.lists[0].database if node.lists else None
     return Tenants(
         sql_name(key.name) if key else None,
         column_type(problems, key.type) if key else None,
         select(problems, node.lists[0].sql) if node.lists else None,
         None,
         key.span if key else _head(node),
+        where.text if where is not None and where.text in databases else None,
+        node.lists[0].span if node.lists else None,
     )
 
 
@@ -193,12 +190,13 @@ def once(problems: Problems, settings: tuple[ast.Setting, ...], where: str, repe
     """Report settings that stand twice."""
     seen: dict[str, ast.Setting] = {}
     for setting in settings:
-        key = setting.key.split("_")[0]
+        # A ticket may be named besides the file that it stands in: that both are the same is asked elsewhere.
+        key = setting.key if setting.key == "ticket_file" else setting.key.split("_")[0]
         if key in repeatable:
             continue
         if key in seen:
             first = seen[key]
-            again(problems, setting.span, first.span, key, f"the {where}", same=_said(first) == _said(setting))
+            again(problems, setting.span, first.span, key.replace("_", " "), f"the {where}", same=_said(first) == _said(setting))
         seen.setdefault(key, setting)
 
 

@@ -7,7 +7,10 @@ from __future__ import annotations
 
 from migdsl.dialect.sql import Expression, Statement
 from migdsl.dialect.types import SqlType
+from migdsl.semantics.api_model import Api
+from migdsl.semantics.documents import Integration, Ticket
 from migdsl.semantics.policy import NOTHING, Policy
+from migdsl.semantics.replacement import Replacement, Service
 from migdsl.semantics.table_model import Column as Column
 from migdsl.semantics.table_model import Constraint as Constraint
 from migdsl.semantics.table_model import Table as Table
@@ -44,6 +47,8 @@ class Header(Value):
     through: str | None
     allows: tuple[Allowed, ...]
     title_span: Span | None = None
+    ticket_span: Span | None = None
+    ticket_file: str | None = None
 
 
 class Database(Value):
@@ -56,16 +61,22 @@ class Database(Value):
     versions_path: str | None
     after: str | None
     span: Span
+    service: str | None = None
 
 
 class Tenants(Value):
-    """The tenant boundary; `listing` gives one column with the tenants. Both are None where there are no tenants."""
+    """The tenant boundary; `listing` gives one column with the tenants. Both are None where there are no tenants.
+
+    `database` has the list, where the file says which.
+    """
 
     key: str | None
     type: SqlType | None
     listing: Statement | None
     none_because: str | None
     span: Span | None
+    database: str | None = None
+    list_span: Span | None = None
 
 
 class Back(Value):
@@ -333,11 +344,17 @@ class Switch(Value):
     lines: tuple[SwitchLine, ...]
 
 
-class CheckedModule(Value):
-    """All of a compiled unit. `header` is None in a file that only declares (and can be checked, not compiled).
+class Follows(Value):
+    """A phase whose revision follows one of other people; `database` is None where only one can be meant."""
 
-    `phase_after`: phases whose revisions follow one of other people, with its id.
-    """
+    phase: str
+    revision: str
+    database: str | None
+    span: Span
+
+
+class CheckedModule(Value):
+    """All of a compiled unit. `header` is None in a file that only declares (and can be checked, not compiled)."""
 
     path: str
     header: Header | None
@@ -349,12 +366,28 @@ class CheckedModule(Value):
     stages: tuple[StageLine, ...]
     switches: tuple[Switch, ...]
     allows: tuple[Allowed, ...]
-    phase_after: tuple[tuple[str, str], ...]
+    phase_after: tuple[Follows, ...]
     policy: Policy = NOTHING
+    apis: tuple[Api, ...] = ()
+    services: tuple[Service, ...] = ()
+    replacements: tuple[Replacement, ...] = ()
+    ticket: Ticket | None = None
+    integration: Integration | None = None
 
     def database(self, name: str) -> Database:
         """The database of that name, which is known to be there."""
         return next(d for d in self.databases if d.name == name)
+
+    @property
+    def migrated(self) -> tuple[str, ...]:
+        """The databases in which something changes, in the order of their declarations."""
+        found = {change.table.database for change in self.changes if change.operations}
+        return tuple(d.name for d in self.databases if d.name in found)
+
+    def listed_in(self, table: Table) -> Database | None:
+        """The database that has the list of tenants, where it isn't the table's own."""
+        name = self.tenants.database if self.tenants is not None else None
+        return self.database(name) if name is not None and name != table.database else None
 
     @property
     def created(self) -> tuple[CreateTable, ...]:

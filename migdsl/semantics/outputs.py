@@ -29,6 +29,7 @@ DEFAULTS: Mapping[str, str] = MappingProxyType(
         "rule_tests": "prometheus/{migration}.test.json",
     }
 )
+OF_SEVERAL = "migrations/{database}/versions"  # where several databases change
 _OF_AN_ENTITY = frozenset(["backfills", "reconcile"])
 _UNSAFE = re.compile(r"[^a-z0-9_]+")
 _BORDER = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
@@ -38,18 +39,18 @@ _PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
 class Where(Value):
     """What placeholders stand for: `changed` are the entities that get files, `entities` all that there are.
 
-    `versions` is the folder of revisions that the database's declaration says, or the default.
+    `folders` are the databases, each with the folder of its revisions that its declaration says, or the default.
     """
 
     migration: str
     database: str
     changed: tuple[str, ...]
     entities: tuple[str, ...]
-    versions: str
+    folders: tuple[tuple[str, str], ...]
 
-    def values(self, entity: str = "") -> Mapping[str, str]:
+    def values(self, entity: str = "", database: str = "") -> Mapping[str, str]:
         """Placeholder → what it stands for."""
-        found = {"migration": self.migration, "database": _slug(self.database) or "database"}
+        found = {"migration": self.migration, "database": _slug(database or self.database) or "database"}
         return {**found, "entity": file_name(entity, self.entities)} if entity else found
 
 
@@ -109,7 +110,10 @@ def _wrong(kind: str, pattern: str) -> str:
 def _apart(problems: Problems, where: Where, found: Mapping[str, str], spans: Mapping[str, Span]) -> None:
     """No two files may have one path, and none but revisions lie where Alembic looks for revisions."""
     taken: dict[str, str] = {}
-    versions = fill(found.get("migrations", where.versions), where.values()).lower() + "/"
+    versions = tuple(
+        fill(found.get("migrations", folder), where.values(database=database)).lower() + "/"
+        for database, folder in where.folders
+    )
     for kind, path in _rendered(where, {**DEFAULTS, **found}):
         other = taken.setdefault(path.lower(), kind)
         inside = path.lower().startswith(versions)

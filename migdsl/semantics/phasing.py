@@ -5,26 +5,34 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from migdsl.semantics.header import again, bad_number
-from migdsl.semantics.model import PHASES
+from migdsl.semantics.model import PHASES, Follows
 from migdsl.semantics.policy import Condition, ManualStep, Metric, PhaseNote
 from migdsl.semantics.problems import Problems
 from migdsl.semantics.watch import conditions, named
 from migdsl.syntax import ast, lexis
 
 
-def phase_after(nodes: list[ast.Phase], problems: Problems) -> tuple[tuple[str, str], ...]:
-    """Phases whose revisions follow one of other people, with its id."""
-    found: dict[str, str] = {}
+def phase_after(nodes: list[ast.Phase], problems: Problems, databases: tuple[str, ...]) -> tuple[Follows, ...]:
+    """Phases whose revisions follow one of other people: one a database."""
+    found: dict[tuple[str, str | None], Follows] = {}
     for node in nodes:
-        for extra in node.afters[1:]:
-            again(problems, extra.span, node.afters[0].span, "after", f"phase {node.phase.text}")
-        for text in node.afters[:1]:
+        first: dict[str | None, ast.After] = {}
+        for after in node.afters:
+            database = after.database.text if after.database is not None else None
+            if database in first:
+                span = first[database].revision.span
+                again(problems, after.revision.span, span, "after", f"phase {node.phase.text}")
+                continue
+            first[database] = after
             if node.place is not None:
                 title = f"`{node.phase.text}` has no revision that could follow another"
-                problems.error("MIG511", text.span, title, "a phase of your own has steps for people alone")
+                problems.error("MIG511", after.revision.span, title, "a phase of your own has steps for people alone")
+            elif after.database is not None and database not in databases:
+                problems.unknown("MIG103", "database", after.database.text, after.database.span, databases)
             elif node.phase.text in PHASES:
-                found.setdefault(node.phase.text, text.value)
-    return tuple(found.items())
+                follows = Follows(node.phase.text, after.revision.value, database, after.span)
+                found.setdefault((follows.phase, database), follows)
+    return tuple(found.values())
 
 
 def notes(problems: Problems, nodes: list[ast.Phase], metrics: Mapping[str, Metric]) -> tuple[PhaseNote, ...]:

@@ -58,14 +58,15 @@ def with_policy(problems: Problems, module: CheckedModule, declarations: tuple[a
         paces=proving.paces(problems, said.backfills, changes, around),
         notes=phasing.notes(problems, said.phases, metrics),
         accepted=promises.accepted(problems, said.accepts, metrics, invariants),
-        impact=promises.impact(problems, said.impacts, module.header),
+        impact=promises.impact(problems, said.impacts, module.header, module.services),
         paths=_paths(problems, said.outputs, module),
         prd=promises.prd(said.headers),
         start=start,
         dues=promises.dues(problems, said.headers, start),
         one_way=promises.one_way(problems, said.headers),
     )
-    return replace(module, policy=found, phase_after=phasing.phase_after(said.phases, problems))
+    names = tuple(d.name for d in module.databases)
+    return replace(module, policy=found, phase_after=phasing.phase_after(said.phases, problems, names))
 
 
 def _switches(problems: Problems, nodes: list[ast.Cutover], module: CheckedModule) -> None:
@@ -99,16 +100,17 @@ def _paths(problems: Problems, nodes: list[ast.Output], module: CheckedModule) -
     if not nodes:
         return ()
     header = module.header
-    used = [d for c in module.changes for d in module.databases if d.name == c.table.database]
+    used = tuple({d.name: d for c in module.changes for d in module.databases if d.name == c.table.database}.values())
+    default = outputs.DEFAULTS["migrations"] if len(used) < 2 else outputs.OF_SEVERAL
     where = outputs.Where(
         header.name if header else "migration",
         used[0].name if used else "database",
         tuple(c.table.entity for c in module.changes),
         tuple(t.entity for t in module.every),
-        next((d.versions_path for d in used if d.versions_path), None) or outputs.DEFAULTS["migrations"],
+        tuple((d.name, d.versions_path or default) for d in used) or (("database", default),),
     )
     for node in nodes[:1]:
         for item in node.paths:
-            if item.kind.text == "migrations" and any(d.versions_path for d in used):
-                again(problems, item.span, used[0].span, "migrations", "the database")
+            if item.kind.text == "migrations" and (own := [d for d in used if d.versions_path]):
+                again(problems, item.span, own[0].span, "migrations", "the database")
     return outputs.paths(problems, nodes, where)

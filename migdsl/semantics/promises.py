@@ -10,6 +10,8 @@ from migdsl.semantics.header import again, bad_number
 from migdsl.semantics.model import PHASES, Header
 from migdsl.semantics.policy import Accepted, Due, Impact, Metric, Proof, spoken
 from migdsl.semantics.problems import Problems
+from migdsl.semantics.replacement import Service
+from migdsl.semantics.replacing import named
 from migdsl.source import Span
 from migdsl.syntax import ast, lexis
 
@@ -54,7 +56,9 @@ def _string(text: str) -> str:
     return f'"{escaped}"'
 
 
-def impact(problems: Problems, nodes: list[ast.Impact], header: Header | None) -> Impact | None:
+def impact(
+    problems: Problems, nodes: list[ast.Impact], header: Header | None, services: tuple[Service, ...]
+) -> Impact | None:
     """What people know of the impact."""
     for extra in nodes[1:]:
         again(problems, extra.span, nodes[0].span, "impact", "the migration")
@@ -69,7 +73,7 @@ def impact(problems: Problems, nodes: list[ast.Impact], header: Header | None) -
     if risk is not None and risk.text not in RISKS:
         problems.unknown("MIG106", "risk", risk.text, risk.span, RISKS)
     return Impact(
-        tuple(dict.fromkeys(name.text for line in node.affects for name in line.names)),
+        named(problems, tuple(name for line in node.affects for name in line.names), services),
         _texts(node, "breaking"),
         _texts(node, "stakeholders"),
         _downtime(problems, node, header),

@@ -32,13 +32,23 @@ class Refused(Exception):  # noqa: N818 - it says what becomes of a `use`
         self.help = help
 
 
+class Attached(Value):
+    """A document that goes with the migration: `kind` is ticket or integration; `said` is where the file names it."""
+
+    kind: str
+    source: SourceFile
+    said: Span | None
+
+
 class Files(Mapping[str, str]):
     """Texts by name (relative, with `/`). Iterating gives those that were named; `locate` may know more.
 
-    The command line's own kind reads used files from the disk; this one has what it was given.
+    The command line's own kind reads used files from the disk; this one has what it was given. `beside` are the names of
+    documents that were given for the migration, by kind (ticket, integration).
     """
 
-    def __init__(self, texts: Mapping[str, str]) -> None:
+    def __init__(self, texts: Mapping[str, str], attached: Mapping[str, str] | None = None) -> None:
+        self.attached = dict(attached or {})
         self._texts = dict(texts)
         self._named = tuple(texts)
         self._parsed: dict[str, Parsed] = {}
@@ -94,14 +104,16 @@ class Unit(Value):
     sources: Mapping[str, SourceFile]
     whole: bool
     finished: str | None
+    documents: tuple[Attached, ...] = ()
 
 
 def unit(files: Files, path: str) -> Unit:
     """Read the file `path` and all that it uses, each once. Never raises where `path` is among the files."""
     reader = _Reader(files)
     reader.read(path, ())
+    documents = tuple(reader.documents(path)) if reader.finished is None else ()
     parsed = Parsed(ast.Module(path, tuple(reader.declarations)), tuple(reader.problems), frozenset(reader.broken))
-    return Unit(parsed, reader.sources, reader.whole, reader.finished)
+    return Unit(parsed, reader.sources, reader.whole, reader.finished, documents)
 
 
 class _Reader:
@@ -136,6 +148,36 @@ class _Reader:
             self.declarations += self._shared(trail[-1][1], declared, bool(done))
         else:
             self.declarations += [d for d in declared if not isinstance(d, ast.Use | ast.Finished)]
+
+    def documents(self, main: str) -> Iterator[Attached]:
+        """The ticket that the main file names or that was given, and the integration plan."""
+        headers = [d for d in self.declarations if isinstance(d, ast.Migration)][:1]
+        said = [s.texts[0] for d in headers for s in d.settings if s.key == "ticket_file"][:1]
+        given = self._files.attached.get("ticket")
+        for text in said:
+            name = self._located(main, text)
+            if name is not None:
+                self.sources[name] = SourceFile(name, self._files[name])
+                yield Attached("ticket", self.sources[name], text.span)
+                if given not in (None, name):
+                    title = f"`{given}` is given as the ticket, and the file names another one"
+                    label = "this is the migration's ticket"
+                    self._problem("MIG607", title, text.span, label, help_="give none, or leave this line out")
+            given = None
+        for kind, other in (("ticket", given), ("integration", self._files.attached.get("integration"))):
+            if other is not None:
+                self.sources[other] = SourceFile(other, self._files[other])
+                yield Attached(kind, self.sources[other], None)
+
+    def _located(self, user: str, path: ast.Text) -> str | None:
+        try:
+            return self._files.locate(user, path.value)
+        except Refused as error:
+            title = f"the ticket `{path.value}` can't be read"
+            help_ = error.help.replace("use a file of this project", "take a file of this project")
+            help_ = help_ if "use " not in help_ else 'ticket file "tickets/MIG-91.json"'
+            self._problem(error.code, title, path.span, error.label, body=error.body, help_=help_)
+            return None
 
     def _use(self, user: str, use: ast.Use, trail: tuple[tuple[str, ast.Use], ...]) -> None:
         if not use.path.value and use.path.span.end - use.path.span.start > 2:

@@ -178,12 +178,22 @@ def test_a_full_error_budget_stops_both(make: Callable[..., World]):
     assert world.wrongs() == {}, world.said()
 
 
+# A batch is at work nearly all the time, so that it is in one that a worker is frozen.
+SLOW = """
+CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS
+    $$BEGIN IF current_setting('application_name') LIKE 'migdsl %' THEN PERFORM pg_sleep(0.1); END IF; RETURN NULL; END$$;
+CREATE TRIGGER slow AFTER UPDATE ON thing FOR EACH STATEMENT EXECUTE FUNCTION slow();
+"""
+
+
 def test_without_the_fence_it_goes_wrong(make: Callable[..., World]):
     wrong = {"batches of a tenant at the same time", "slices that passed more rows than there were"}
-    settings = Settings(lease_s=1, control="fence", workers=1, slice_rows=10_000, rows_per_second=500)
+    settings = Settings(lease_s=1, control="fence", workers=1, slice_rows=10_000, rows_per_second=1e6)
     said = ""
     for _ in range(4):  # a worker may be frozen between two batches, which harms nothing
-        world = make(3_000, 1, 0)
+        world = make(600, 1, 0)
+        with world.connect() as connection:
+            connection.execute(SLOW)
         team = Team(world, local, settings)
         wait_until(team.at_work, 60, world.said())
         team.goes_on()

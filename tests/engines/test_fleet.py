@@ -24,8 +24,18 @@ def progressed(queued: Queued, seen: int) -> bool:
     return queued.written() > seen or not queued.open_lanes()
 
 
+# While there is a row in `slow`, a batch takes long enough to be hit.
+SLOW = """
+CREATE TABLE slow AS SELECT;
+CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS
+    $$BEGIN IF EXISTS (SELECT FROM slow) THEN PERFORM pg_sleep(0.1); END IF; RETURN NULL; END$$;
+CREATE TRIGGER slow AFTER UPDATE ON users FOR EACH STATEMENT EXECUTE FUNCTION slow();
+"""
+
+
 def test_killed_workers_lose_and_repeat_nothing(queued: Queued):
     chance = random.Random(queued.engine)
+    queued.users.run(SLOW)
     queued.submit()
     fleet = [queued.worker(), queued.worker()]
     kills = 20 if FULL else 3
@@ -39,6 +49,7 @@ def test_killed_workers_lose_and_repeat_nothing(queued: Queued):
         victim = chance.randrange(2)
         queued.kill(fleet[victim])
         fleet[victim] = queued.worker()
+    queued.users.run("DELETE FROM slow")
     for process in fleet:
         _, err = process.communicate(timeout=900 if FULL else 180)
         assert process.returncode == 0, err

@@ -35,6 +35,7 @@ def all_codes() -> Mapping[str, Code]:
         names,
         operations,
         output,
+        replacing,
         rollout,
         sql,
         syntax,
@@ -43,7 +44,7 @@ def all_codes() -> Mapping[str, Code]:
     )
 
     table: dict[str, Code] = {}
-    families = (syntax, names, sql, tenancy, unsafe, operations, carrying, rollout, completeness, output)
+    families = (syntax, names, sql, tenancy, unsafe, operations, carrying, rollout, completeness, replacing, output)
     for code in (code for family in families for code in family.CODES):
         if code.id in table:
             raise ValueError(f"{code.id} is defined twice")

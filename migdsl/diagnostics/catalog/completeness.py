@@ -48,9 +48,8 @@ change User { add phone text? pii }""",
         why="""\
 The ticket asks for something, and no check, metric or gate of the migration shows that it is reached. So the \
 migration could be finished and the wish not met. Tie the criterion to what proves it with `accept`; what only a \
-person can judge is `manual`, with that person's name.
-
-Tickets from files are of a later release.""",
+person can judge is `manual`, with that person's name. The criterion stands in the ticket's file; in `accept` it is called \
+as it stands there, or by its id.""",
         bad="""\
 migration users_email { ticket file "tickets/MIG-77.json" }""",
         good="""\
@@ -92,6 +91,39 @@ change User { add nickname text? }""",
         good="""\
 backfill User { batch 500 rows }
 change User { add nickname text { from `username` } }""",
+        fix="none",
+    ),
+    Code(
+        id="MIG606",
+        severity=Severity.WARNING,
+        title="this is no criterion of the ticket",
+        why="""\
+`accept` ties an acceptance criterion to what proves it, and the ticket has no criterion of these words: one of its own \
+stays without a proof, and the plan promises what nobody asked for. Call it as the ticket does, or by its id. Criteria of a \
+PRD may stand beside the ticket's, once `prd` says where they come from.""",
+        bad="""\
+migration users_email { ticket file "tickets/MIG-77.json" }
+accept "every user has an adress" by invariant "no address is empty\"""",
+        good="""\
+migration users_email { ticket file "tickets/MIG-77.json"; prd "docs/contact-address.md" }
+accept "AC-1" by invariant "no address is empty\"""",
+        fix="unsafe",
+    ),
+    Code(
+        id="MIG607",
+        severity=Severity.ERROR,
+        title="two tickets are said to be the migration's",
+        why="""\
+The header's `ticket`, the ticket's file and the integration plan all say whose wish the migration is, and two of them \
+name different ones. Criteria and risks of one ticket would be planned under the name of another. Mostly the file of the \
+migration that was copied is still named.""",
+        bad="""\
+migration users_email {
+  ticket "MIG-78"
+  ticket file "tickets/MIG-77.json"
+}""",
+        good="""\
+migration users_email { ticket file "tickets/MIG-77.json" }""",
         fix="none",
     ),
 )

@@ -199,6 +199,28 @@ change User { add phone text? pii }""",
         fix="none",
     ),
     Code(
+        id="MIG112",
+        severity=Severity.ERROR,
+        title="which database is meant isn't said",
+        why="""\
+This migration changes tables of several databases. Each has its own chain of Alembic revisions, its own ledger and its \
+own jobs, so what speaks of one of them has to name it: where the list of tenants is read, whose revision a phase \
+follows. A guess would read the list of another system, or follow a revision that isn't there.""",
+        bad="""\
+tenants {
+  key  tenant_id uuid
+  list `SELECT id FROM tenants ORDER BY id`
+}
+phase contract { after "9c41d7e" }""",
+        good="""\
+tenants {
+  key  tenant_id uuid
+  list in shop `SELECT id FROM tenants ORDER BY id`
+}
+phase contract { after "9c41d7e" in orders }""",
+        fix="none",
+    ),
+    Code(
         id="MIG121",
         severity=Severity.ERROR,
         title="there is no metric of this name",

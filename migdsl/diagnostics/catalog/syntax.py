@@ -354,4 +354,32 @@ use "schema.mig"
 migration users_phone { ticket "MIG-78" }""",
         fix="none",
     ),
+    Code(
+        id="MIG018",
+        severity=Severity.ERROR,
+        title="a document is not JSON",
+        why="""\
+A ticket and an integration plan are JSON, as trackers and other tools write it: names and texts in double quotes, no \
+comments, no comma behind the last value, no name twice. The place of the first mistake is shown; what follows it can't \
+be judged. `migdsl` reads UTF-8.""",
+        bad="""\
+migration users_email { ticket file "tickets/MIG-77.json" }   # which ends in the middle""",
+        good="""\
+migration users_email { ticket file "tickets/MIG-77.json" }""",
+        fix="none",
+    ),
+    Code(
+        id="MIG019",
+        severity=Severity.ERROR,
+        title="a document is no ticket, or no integration plan",
+        why="""\
+A plan is made from what these documents say, so they have a shape: `schemas/ticket_context.schema.json` and \
+`schemas/integration_plan.schema.json` hold it, with a sentence about each field. Something that must be there is missing, or \
+is of another kind. A list may be empty; fields that nobody here knows are let through.""",
+        bad="""\
+migration users_email { ticket file "package.json" }""",
+        good="""\
+migration users_email { ticket file "tickets/MIG-77.json" }""",
+        fix="none",
+    ),
 )

@@ -13,7 +13,7 @@ _TICKET = re.compile(r"\b[A-Z][A-Z0-9]+-[1-9][0-9]*\b", re.ASCII)
 
 def check(module: CheckedModule) -> Iterator[Diagnostic]:
     """A migration without a ticket."""
-    if module.header is not None and module.header.ticket is None:
+    if module.header is not None and module.header.ticket is None and module.header.ticket_file is None:
         yield Diagnostic(
             "MIG601",
             Severity.WARNING,

@@ -10,7 +10,9 @@ from migdsl.semantics.model import CheckedModule
 
 def check(module: CheckedModule) -> Iterator[Diagnostic]:
     """A header without an operation."""
-    if module.header is not None and not any(change.operations for change in module.changes):
+    if module.header is None or module.apis or module.replacements:
+        return
+    if not any(change.operations for change in module.changes):
         yield Diagnostic(
             "MIG602",
             Severity.ERROR,

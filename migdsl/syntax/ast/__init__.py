@@ -52,6 +52,7 @@ from migdsl.syntax.ast.entity import (
     Unique,
 )
 from migdsl.syntax.ast.header import Database, Finished, Migration, TenantKey, TenantList, Tenants, Use
+from migdsl.syntax.ast.move import Copied, Move, Moved, Omit, Sync
 from migdsl.syntax.ast.policy import (
     Accept,
     Affects,
@@ -74,13 +75,15 @@ from migdsl.syntax.ast.policy import (
     Validate,
     When,
 )
-from migdsl.syntax.ast.rollout import BooleanFlag, Canary, Cutover, Flag, Phase, Ramp, Scope, Stage
+from migdsl.syntax.ast.replace import Replace, Service, Verify
+from migdsl.syntax.ast.rollout import After, BooleanFlag, Canary, Cutover, Flag, Phase, Ramp, Scope, Stage
 from migdsl.values import Value
 
 __all__ = [
     "Accept",
     "Add",
     "Affects",
+    "After",
     "Alert",
     "Allow",
     "Back",
@@ -95,6 +98,7 @@ __all__ = [
     "Computed",
     "Condition",
     "Constrain",
+    "Copied",
     "Create",
     "Cutover",
     "Database",
@@ -126,8 +130,11 @@ __all__ = [
     "Metric",
     "Migration",
     "Module",
+    "Move",
+    "Moved",
     "Name",
     "Number",
+    "Omit",
     "Operation",
     "Optional",
     "Order",
@@ -140,6 +147,7 @@ __all__ = [
     "Reference",
     "Rename",
     "RenameTable",
+    "Replace",
     "ReplicaIdentity",
     "Require",
     "Retry",
@@ -147,11 +155,13 @@ __all__ = [
     "Rollback",
     "Sample",
     "Scope",
+    "Service",
     "SetDefault",
     "Setting",
     "Split",
     "Sql",
     "Stage",
+    "Sync",
     "Target",
     "TenantKey",
     "TenantList",
@@ -164,6 +174,7 @@ __all__ = [
     "Use",
     "Using",
     "Validate",
+    "Verify",
     "When",
     "Word",
 ]
@@ -191,6 +202,10 @@ Declaration = (
     | Accept
     | Impact
     | Output
+    | Service
+    | Replace
+    | Move
+    | Sync
 )
 
 

@@ -39,6 +39,7 @@ class Database(Value):
     settings: tuple[Setting, ...]
     schema: Name | None
     span: Span
+    services: tuple[Name, ...] = ()
 
 
 class TenantKey(Value):

@@ -70,12 +70,20 @@ class BooleanFlag(Value):
     span: Span
 
 
+class After(Value):
+    """`after "9c41d7e" in orders`: a revision of other people, and the database that it is of."""
+
+    revision: Text
+    database: Name | None
+    span: Span
+
+
 class Phase(Value):
     """More of a phase: revisions of other people that it follows, steps, exit conditions. `place`: it is the user's own,
     behind that phase."""
 
     phase: Word
-    afters: tuple[Text, ...]
+    afters: tuple[After, ...]
     span: Span
     place: Word | None = None
     steps: tuple[ManualStep, ...] = ()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from migdsl.syntax import ast
-from migdsl.syntax.build import change, constrain, entity, header, policy, rollout
+from migdsl.syntax.build import api, change, constrain, entity, header, move, policy, replace, rollout
 from migdsl.syntax.build.nodes import Context, Node
 from migdsl.syntax.tree import Tree
 
@@ -33,6 +33,11 @@ _BUILDERS: dict[str, Callable[[Node, Context], ast.Declaration]] = {
     "accept": policy.accept,
     "impact": policy.impact,
     "output": policy.output,
+    "api": api.api,
+    "service": replace.service,
+    "replace": replace.replace,
+    "move": move.move,
+    "sync": move.sync,
 }
 
 

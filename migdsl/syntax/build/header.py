@@ -28,13 +28,15 @@ def migration(node: Node, context: Context) -> ast.Migration:
 def database(node: Node, context: Context) -> ast.Database:
     """`database NAME { … }`."""
     head, *rest = nodes.subtrees(node)
-    settings = tuple(nodes.setting(child, context) for child in rest if child.data != "schema")
+    named = ("schema", "of_service")
+    settings = tuple(nodes.setting(child, context) for child in rest if child.data not in named)
     schema = nodes.one(child for child in rest if child.data == "schema")
     return ast.Database(
         nodes.name(head, context),
         settings,
         nodes.names(schema, context)[0] if schema else None,
         context.span(node),
+        tuple(nodes.names(child, context)[0] for child in rest if child.data == "of_service"),
     )
 
 

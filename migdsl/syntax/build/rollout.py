@@ -11,8 +11,8 @@ _SCOPES = ("scope_all", "scope_canary", "scope_percent", "scope_tenants")
 
 def cutover(node: Node, context: Context) -> ast.Cutover:
     """`cutover { … }`."""
-    canaries = [ast.Canary(nodes.texts(c, context), context.span(c)) for c in nodes.subtrees(node, "canary")]
-    ramps = [_ramp(child, context) for child in nodes.subtrees(node, "ramp", "ramp_by_request")]
+    canaries = [canary(child, context) for child in nodes.subtrees(node, "canary")]
+    ramps = [ramp(child, context) for child in nodes.subtrees(node, "ramp", "ramp_by_request")]
     return ast.Cutover(
         tuple(canaries),
         tuple(ramps),
@@ -43,7 +43,7 @@ def boolean_flag(node: Node, context: Context) -> ast.BooleanFlag:
 
 def phase(node: Node, context: Context) -> ast.Phase:
     """`phase NAME { … }` and `phase NAME after OTHER { … }`."""
-    afters = tuple(text for child in nodes.subtrees(node, "phase_after") for text in nodes.texts(child, context))
+    afters = tuple(_after(child, context) for child in nodes.subtrees(node, "phase_after"))
     place = nodes.first(node, "phase_place")
     return ast.Phase(
         nodes.words(node, context)[0],
@@ -54,6 +54,11 @@ def phase(node: Node, context: Context) -> ast.Phase:
         conditions.whens(node, context, "exit"),
         nodes.allows(node, context),
     )
+
+
+def _after(node: Node, context: Context) -> ast.After:
+    database = next(iter(nodes.names(node, context)), None)
+    return ast.After(nodes.texts(node, context)[0], database, context.span(node))
 
 
 def rollback(node: Node, context: Context) -> ast.Rollback:
@@ -77,7 +82,13 @@ def _step(node: Node, context: Context) -> ast.ManualStep:
     return ast.ManualStep(nodes.texts(node, context)[0], run, context.span(node))
 
 
-def _ramp(node: Node, context: Context) -> ast.Ramp:
+def canary(node: Node, context: Context) -> ast.Canary:
+    """`canary "…"`."""
+    return ast.Canary(nodes.texts(node, context), context.span(node))
+
+
+def ramp(node: Node, context: Context) -> ast.Ramp:
+    """`ramp 1%, 100% every 24h` and `ramp by request`."""
     every = nodes.first(node, "every")
     steps = nodes.subtrees(node, "percent_step", "canary_step")
     return ast.Ramp(
