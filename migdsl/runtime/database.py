@@ -117,12 +117,16 @@ class Database:
             self._connection = None
 
     @contextmanager
-    def transaction(self, *, patient: bool = False, snapshot: bool = False) -> Iterator[Transaction]:
-        """One transaction; `patient`: no statement timeout, for counts that lock nothing; `snapshot`: read only."""
+    def transaction(
+        self, *, patient: bool = False, snapshot: bool = False, unhurried: bool = False
+    ) -> Iterator[Transaction]:
+        """One transaction; `patient`: no statement timeout, for counts that lock nothing; `snapshot`: read only;
+        `unhurried`: COMMIT doesn't wait for the disk, for work that a crash of the server may take back as a whole."""
         connection = self._connection or self._connect()
         cursor = psycopg.RawCursor(connection)
         # Timeouts and row_security go with BEGIN, in its round trip: behind a pooler no session is ours.
-        cursor.execute(_begin(self.limits, patient, snapshot).encode())
+        late = "; SET LOCAL synchronous_commit = off" if unhurried else ""
+        cursor.execute((_begin(self.limits, patient, snapshot) + late).encode())
         try:
             yield Transaction(cursor)
             cursor.execute("COMMIT")

@@ -159,7 +159,11 @@ UPDATE migdsl.slice SET rows_changed = rows_changed + :changed::bigint,
 _KEEP: Final = statement(f"""
 UPDATE migdsl.slice SET held = :held, lease_until = clock_timestamp() + make_interval(secs => :lease::int)
  WHERE {_HELD}""")
-_SUCCEED: Final = statement(f"UPDATE migdsl.slice SET state = 'succeeded', {_FREED} WHERE {_HELD}")
+_SUCCEED: Final = statement(f"""
+UPDATE migdsl.slice AS done SET state = 'succeeded', {_FREED} WHERE {_HELD}
+RETURNING NOT EXISTS (SELECT FROM migdsl.slice AS other
+                       WHERE (other.migration, other.backfill, other.tenant) = (done.migration, done.backfill, done.tenant)
+                         AND other.part <> done.part AND other.state NOT IN ('succeeded', 'cancelled'))""")
 _RELEASE: Final = statement(f"UPDATE migdsl.slice SET state = 'pending', {_FREED} WHERE {_HELD}")
 _FAIL: Final = statement(f"UPDATE migdsl.slice SET state = 'failed', error = :error, {_FREED} WHERE {_HELD}")
 _TOTALS: Final = statement(f"""
@@ -198,7 +202,8 @@ class Ledger:
         found = tx.rows(_SLICES, lane)
         if found and (not again or any(busy == "t" for _, busy in found)):
             return False
-        tx.run(_UNPLAN, lane)
+        if found:
+            tx.run(_UNPLAN, lane)
         fence = max((int(row[0] or 0) for row in found), default=-1) + 1
         for number, part in enumerate(parts):
             bounds = {"lower": _json(part.lower), "upper": _json(part.upper), "rows": str(part.rows)}
@@ -233,8 +238,9 @@ class Ledger:
         )
         if tx.rows(_LOCK_LANE, {"lane": self._lane(tenant)}) != [("t",)]:
             return None
-        tx.run(_TAKE_BACK, values)
         rows = tx.rows(_CLAIM, values)
+        if not rows and tx.run(_TAKE_BACK, values):
+            rows = tx.rows(_CLAIM, values)
         return Claim(tenant, int(rows[0][0] or 0), int(rows[0][1] or 0)) if rows else None
 
     def hold(self, tx: Transaction, claim: Claim) -> Position | None:
@@ -259,8 +265,9 @@ class Ledger:
         """Renews the lease of a slice that waits, and says why; False when the fence is no longer ours."""
         return tx.run(_KEEP, self._held(claim, held=why, lease=str(lease_s))) > 0
 
-    def succeed(self, tx: Transaction, claim: Claim) -> None:
-        tx.run(_SUCCEED, self._held(claim))
+    def succeed(self, tx: Transaction, claim: Claim) -> bool:
+        """The slice is done; whether all of the tenant's are, so that nobody need ask for another."""
+        return tx.rows(_SUCCEED, self._held(claim)) == [("t",)]
 
     def release(self, tx: Transaction, claim: Claim) -> None:
         """Gives the lease back; the slice goes on from its watermark, with whoever claims it."""

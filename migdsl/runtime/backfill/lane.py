@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from functools import partial
 
@@ -23,9 +23,10 @@ from migdsl.runtime.ledger import SPENT, Claim, Key, Lane, Ledger
 
 class LaneEnd(Enum):
     """Why a lane was left: nothing is pending, another worker holds it, a slice failed, it is paused, a stop was asked
-    for, or the time is up and there is more to do."""
+    for, or the time is up and there is more to do. NEXT isn't the end: a slice is done, and others may be pending."""
 
     DONE = "done"
+    NEXT = "next"
     HELD = "held"
     FAILED = "failed"
     PAUSED = "paused"
@@ -35,12 +36,21 @@ class LaneEnd(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """What one batch did: rows in its range, rows it wrote, whether it was the slice's last, why a row was set aside."""
+    """What one batch did: rows in its range, rows it wrote, whether it was the slice's last, why a row was set aside, and
+    whether the whole lane is known to be done."""
 
     scanned: int
     changed: int
     last: bool
     aside: Fault | None = None
+    lane_done: bool = False
+
+    @property
+    def end(self) -> LaneEnd | None:
+        """What it ended; None where the slice goes on."""
+        if not self.last:
+            return None
+        return LaneEnd.DONE if self.lane_done else LaneEnd.NEXT
 
 
 def run_batch(
@@ -66,9 +76,7 @@ def run_batch(
         if upper is None or position.watermark == upper
         else _fill_next(tx, ledger, program, claim, (position.watermark, upper), size, lease_s, alone)
     )
-    if batch.last:
-        ledger.succeed(tx, claim)
-    return batch
+    return replace(batch, lane_done=ledger.succeed(tx, claim)) if batch.last else batch
 
 
 def _fill_next(
@@ -146,12 +154,12 @@ class Worker:
         if tenant not in self.canary and self._canaries_are_open():
             return LaneEnd.HELD
         while not self.database.stop.requested:
-            claim = self._claim(tenant)
+            claim, aside = self._claim(tenant)
             if claim is None:
                 return self._why_unclaimed(tenant)
             with self.on_lane(tenant):
-                end = self._run_slice(claim, until)
-            if end is not LaneEnd.DONE:
+                end = self._run_slice(claim, aside, until)
+            if end is not LaneEnd.NEXT:
                 return end
         return LaneEnd.STOPPED
 
@@ -160,13 +168,15 @@ class Worker:
             return False
         return bool(self.database.perform(lambda tx: self.ledger.lanes(tx, self.canary)))
 
-    def _claim(self, tenant: str) -> Claim | None:
+    def _claim(self, tenant: str) -> tuple[Claim | None, tuple[Entry, ...]]:
+        """The tenant's next slice, and the tenant's rows that were set aside."""
         database = self.database
 
-        def work() -> Claim | None:
+        def work() -> tuple[Claim | None, tuple[Entry, ...]]:
             backend = database.backend_pid
             with database.transaction() as tx:
-                return self.ledger.claim(tx, tenant, self.name, backend, self.job.limits.lease_s)
+                claim = self.ledger.claim(tx, tenant, self.name, backend, self.job.limits.lease_s)
+                return claim, () if claim is None else self.quarantine.entries(tx, tenant)
 
         return database.retrying(work)
 
@@ -184,9 +194,9 @@ class Worker:
             return LaneEnd.HELD
         return LaneEnd.PAUSED if lane.paused else LaneEnd.FAILED
 
-    def _run_slice(self, claim: Claim, until: float | None) -> LaneEnd:
+    def _run_slice(self, claim: Claim, aside: tuple[Entry, ...], until: float | None) -> LaneEnd:
         try:
-            self._mend(claim)
+            self._mend(claim, aside)
             end = self._run_batches(claim, until)
         except FenceLostError:
             end = self._why_unclaimed(claim.tenant)
@@ -206,7 +216,7 @@ class Worker:
             if remedy(error) in (Remedy.STOP, Remedy.RECONNECT):
                 raise
             return self._fail(claim, error_class(error))
-        if end is not LaneEnd.DONE:
+        if end not in (LaneEnd.DONE, LaneEnd.NEXT):
             self._settle(lambda tx: self.ledger.release(tx, claim))
         return end
 
@@ -215,14 +225,14 @@ class Worker:
         while not self.database.stop.requested:
             if not self._wait(claim, until):
                 return LaneEnd.MORE
-            if self._run_batch(claim, search):
-                return LaneEnd.DONE
+            if (end := self._run_batch(claim, search)) is not None:
+                return end
             if until is not None and time.monotonic() >= until:
                 return LaneEnd.MORE
         return LaneEnd.STOPPED
 
-    def _run_batch(self, claim: Claim, search: Search) -> bool:
-        """One batch, tried until it commits, then the pause that it costs. True when the slice is done."""
+    def _run_batch(self, claim: Claim, search: Search) -> LaneEnd | None:
+        """One batch, tried until it commits, then the pause that it costs. None while the slice goes on."""
         attempt = 0
         while True:
             started, size = time.monotonic(), search.size(self.size.rows)
@@ -242,11 +252,12 @@ class Worker:
                     raise
         self._note(claim, batch, time.monotonic() - started, size, searching=search.suspects > 0)
         search.passed(batch.scanned, batch.aside is not None)
-        return batch.last
+        return batch.end
 
     def _try_batch(self, claim: Claim, size: int, *, alone: bool) -> Batch:
         aside = partial(self._set_aside, claim.tenant) if alone else None
-        with self.database.transaction() as tx:
+        # Rows and watermark are kept or lost together. A claim does wait for the disk: its fence must never be given twice.
+        with self.database.transaction(unhurried=True) as tx:
             return run_batch(tx, self.ledger, self.program, claim, size, self.job.limits.lease_s, aside)
 
     def _set_aside(self, tenant: str, tx: Transaction, entry: Entry, fault: Fault) -> None:
@@ -260,10 +271,9 @@ class Worker:
             self.size = self.size.after(self.pace, batch.scanned, seconds)
         self.database.stop.sleep(pause_after(self.pace, seconds, batch.scanned))
 
-    def _mend(self, claim: Claim) -> None:
-        """Tries the tenant's rows that were set aside once more, each in its own transaction; those filled are let go."""
-        entries = self.database.perform(lambda tx: self.quarantine.entries(tx, claim.tenant))
-        for entry in entries:
+    def _mend(self, claim: Claim, aside: tuple[Entry, ...]) -> None:
+        """Tries rows that were set aside once more, each in its own transaction; those filled are let go."""
+        for entry in aside:
             if self.database.stop.requested:
                 return
             self.database.perform(partial(self._mend_one, claim, entry))
