@@ -19,7 +19,7 @@ LAYERS = (
     ("executor", "introspect", "rehearsal"),
     ("runtime",),
     ("workspace",),
-    ("emit", "lint", "formatting", "folding"),
+    ("emit", "lint", "formatting", "folding", "report"),
     ("planning",),
     ("ops",),
     ("semantics",),

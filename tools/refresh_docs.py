@@ -37,6 +37,7 @@ like that, `{ … }` is a block."""
 _KNOWN_TO = dict.fromkeys(SEEN_BY_JOBS, "a backfill while it runs, or a `metric` of yours") | dict.fromkeys(
     ROUTED, "the router ([routing.md](routing.md)), or a `metric` of yours"
 )
+_KNOWN_TO = _KNOWN_TO | {"replace_errors": "those that answer requests ([replacing.md](replacing.md))"}
 _UNITS = {"ms": "milliseconds", "s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 

@@ -9,25 +9,30 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from pydantic import BaseModel
+
 from migdsl.plan import DataMigrationPlan
-from migdsl.plan.base import Part
 from migdsl.plan.diff import PlanDiff
+from migdsl.plan.inputs import IntegrationPlan, TicketContext
 
 ROOT = Path(__file__).resolve().parent.parent
 SCHEMAS = ROOT / "schemas"
-MODELS: dict[str, type[Part]] = {
+MODELS: dict[str, type[BaseModel]] = {
     "data_migration_plan": DataMigrationPlan,
     "plan_diff": PlanDiff,
+    "ticket_context": TicketContext,
+    "integration_plan": IntegrationPlan,
 }
+READ = frozenset(["ticket_context", "integration_plan"])  # what others write: fields with a default may be left out
 
 
 def schema(name: str) -> str:
-    """A schema's text: what a file of that kind holds, which is all fields, those with a default too."""
+    """A schema's text: what a file of that kind holds; of ours that is all fields, those with a default too."""
     model = MODELS[name]
     made = {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "$id": f"urn:migdsl:schema:{name.replace('_', '-')}:1",
-        **_untitled(model.model_json_schema(mode="serialization")),
+        **_untitled(model.model_json_schema(mode="validation" if name in READ else "serialization")),
         "title": model.__name__,
     }
     return json.dumps(made, indent=2, sort_keys=True) + "\n"

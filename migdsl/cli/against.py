@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from migdsl.cli.importing import driverless, unreadable
 from migdsl.diagnostics import Diagnostic, Severity
@@ -12,13 +12,20 @@ from migdsl.semantics.model import CheckedModule, Database
 _NAMED = re.compile(r"(\w+)=(.+)", re.DOTALL)
 
 
-def differences(where: str, files: Mapping[str, str]) -> tuple[Diagnostic, ...]:
-    """What differs, for all files that are free of errors; what keeps the database from being read is a MIG730."""
+def differences(wheres: Sequence[str], files: Mapping[str, str]) -> tuple[Diagnostic, ...]:
+    """What differs, for all files that are free of errors; what keeps a database from being read is a MIG730.
+
+    `wheres` are URLs, a database each: of several databases as `NAME=URL`.
+    """
     from migdsl.workspace import check  # as late as the driver
 
     modules = [
         found.module for found in (check(files, name) for name in files) if found.ok and found.module is not None
     ]
+    return tuple(found for where in wheres for found in _differences(where, modules))
+
+
+def _differences(where: str, modules: Sequence[CheckedModule]) -> tuple[Diagnostic, ...]:
     try:
         from migdsl.introspect.compare import compare  # the driver is an optional extra
         from migdsl.introspect.computed import uncomputable
@@ -58,5 +65,5 @@ def _choice(where: str, module: CheckedModule) -> tuple[CheckedModule, Database,
     if len(named) == 1:
         return module, module.databases[0], where
     title = "the file declares several databases, and `--against` doesn't say which one this is"
-    help_ = f"say it: --against {module.databases[0].name}=URL (there is: {', '.join(sorted(named))})"
+    help_ = f"say it, once for each: --against {module.databases[0].name}=URL (there is: {', '.join(sorted(named))})"
     return Diagnostic("MIG730", Severity.ERROR, title, None, help=help_)

@@ -27,6 +27,13 @@ _COMMANDS = {
     "lsp": (("--stdio",), (), (0, 0)),
     "new": ((), ("--change", "--name", "--schema", "--table", "--ticket", "--url"), (0, 1)),
     "plan": (("--json",), (*_BESIDE, "--through", "--root"), (1, 1)),
+    "rehearse": (
+        ("--keep",),
+        ("--files", "--json", "--junit", "--markdown", "--rate", "--root", "--rows", "--schema", "--seed")
+        + ("--tenants", "--to", "--url"),
+        (1, 1),
+    ),
+    "report": (("--force",), ("--html",), (1, 1)),
     "rollback": (
         ("--lose", "--yes"),
         (*_BESIDE, "--alembic-config", "--out", "--root", "--through", "--to", "--url"),
@@ -45,7 +52,8 @@ _COMMANDS = {
     "summary": (("--if-changed",), ("--root",), (2, 2)),
 }
 _TO = frozenset(["apply", "rollback"])
-_REPEATED = frozenset(["--change", "--confirm", "--schema", "--table"])
+_REPEATED = frozenset(["--against", "--alembic-config", "--change", "--confirm", "--schema", "--table", "--url"])
+_ONE_URL = frozenset(["new", "rehearse"])  # takes one where the others take one a database
 _CHOICES = {"--through": PHASES, "--format": FORMATS, "--stage": STAGES}
 
 
@@ -58,9 +66,9 @@ class Options:
 
     __slots__ = (
         "against",
-        "alembic_config",
+        "alembic_configs",
+        "attached",
         "audience",
-        "beside",
         "changes",
         "check",
         "command",
@@ -72,15 +80,19 @@ class Options:
         "folder",
         "force",
         "format",
+        "html",
         "if_changed",
         "into",
         "json",
+        "keep",
         "lose",
         "name",
         "out",
         "prometheus",
         "record",
+        "rehearsal",
         "root",
+        "said_attached",
         "schemas",
         "sql",
         "stage",
@@ -92,6 +104,7 @@ class Options:
         "to",
         "unsafe_fixes",
         "url",
+        "urls",
         "wait",
         "watch",
         "words",
@@ -105,10 +118,9 @@ class Options:
         self.out = values.get("--out", ".")
         self.name = values.get("--name")
         self.ticket = values.get("--ticket")
-        kinds = (("ticket", "--ticket"), ("integration", "--integration-plan"))
-        self.beside = {kind: values[name] for kind, name in kinds if name in values and command != "new"}
+        self.attached, self.said_attached = _attached(values) if command != "new" else ({}, "")
         self.changes = _several(values, "--change")
-        self.against = values.get("--against")
+        self.against = _several(values, "--against")
         self.schemas = _several(values, "--schema")
         self.tables = _several(values, "--table")
         self.through = values.get("--through")
@@ -121,14 +133,18 @@ class Options:
         self.unsafe_fixes = "--unsafe-fixes" in flags
         self.fix = self.unsafe_fixes or "--fix" in flags or (command == "check" and self.diff)
         self.force = "--force" in flags
+        self.html = values.get("--html")
         self.strict = "--strict" in flags
         self.json = "--json" in flags
+        self.keep = "--keep" in flags
+        self.rehearsal = values if command == "rehearse" else {}  # its options have values that are its alone
         self.sql = "--sql" in flags
         self.to = values.get("--to")
-        self.url = values.get("--url")
+        self.urls = _several(values, "--url")
+        self.url = self.urls[0] if self.urls else None
         self.stage = values.get("--stage")
         self.audience = values.get("--for")
-        self.alembic_config = values.get("--alembic-config")
+        self.alembic_configs = _several(values, "--alembic-config")
         self.prometheus = values.get("--prometheus")
         self.confirmed = _several(values, "--confirm")
         self.dry_run = "--dry-run" in flags
@@ -178,10 +194,12 @@ def _parse_command(command: str, rest: list[str]) -> Options | str:
             else:
                 _set(values, name, value if equals else next(todo, None))
     _count(command, words, bounds)
+    if command in _ONE_URL and "\0" in values.get("--url", ""):
+        raise UsageError("--url is given twice")
     if command in _TO and "--to" not in values:
         raise UsageError(f"{command} needs a phase: {help_.USAGE[command]}")
     options = Options(command, tuple(words), flags, values)
-    if options.beside and len(words) > 1:
+    if options.attached and len(words) > 1:
         raise UsageError(f"a ticket and an integration plan go with one migration: {command} one file at a time")
     return options
 
@@ -196,6 +214,13 @@ def _set(values: dict[str, str], name: str, value: str | None) -> None:
     if name in _CHOICES:
         _known(value, _CHOICES[name], f"value of {name}", listed=True)
     values[name] = f"{values[name]}\0{value}" if name in values else value
+
+
+def _attached(values: dict[str, str]) -> tuple[dict[str, str], str]:
+    """The documents that go with a migration, by kind, and the same as words of a command line."""
+    kinds = (("ticket", "--ticket"), ("integration", "--integration-plan"))
+    given = [(kind, name, values[name]) for kind, name in kinds if name in values]
+    return {kind: path for kind, _, path in given}, "".join(f" {name} {path}" for _, name, path in given)
 
 
 def _several(values: dict[str, str], name: str) -> tuple[str, ...]:

@@ -80,7 +80,7 @@ def build(options: Options, inputs: Sequence[Input]) -> int:
 
 
 def _outcome(options: Options, inputs: Sequence[Input]) -> Outcome:
-    loaded = load(inputs, options.root, options.beside)
+    loaded = load(inputs, options.root, options.attached)
     mains = [each for each in inputs if each.name in loaded.files]
     compiled = [_compiled(options, loaded.files, each.name) for each in mains]
     sources = {path: source for each in compiled for path, source in each.sources.items()}
@@ -164,7 +164,7 @@ def _manifest(main: Input, digests: Mapping[str, str], options: Options) -> Mani
     """Without files yet, and with no name that depends on where the project stands."""
     folder = posixpath.dirname(main.name) or "."
     names = {posixpath.relpath(path, folder): found for path, found in digests.items()}
-    said = {kind: posixpath.relpath(relative_name(path), folder) for kind, path in options.beside.items()}
+    said = {kind: posixpath.relpath(relative_name(path), folder) for kind, path in options.attached.items()}
     return Manifest(posixpath.basename(main.name), names, {"through": options.through, **said}, __version__)
 
 
@@ -174,7 +174,9 @@ def _drift(options: Options, outcome: Outcome) -> Outcome:
     if not paths:
         return outcome
     names = " ".join(work.main.name for work in outcome.works)
-    command = f"migdsl compile {names}" + ("" if options.out == "." else f" --out {options.out}")
+    command = (
+        f"migdsl compile {names}" + ("" if options.out == "." else f" --out {options.out}") + options.said_attached
+    )
     problem = drifted(options.out, paths, command)
     return Outcome(2, unique([*outcome.diagnostics, problem]), outcome.sources, outcome.works)
 

@@ -72,11 +72,19 @@ def broken_chains(out: str, works: Sequence[Written]) -> Iterator[Diagnostic]:
     """
     folders: dict[str, list[tuple[Written, Links]]] = {}
     for work in works:
-        if links := _ordered(work.texts):
-            folder = os.path.join(out, os.path.dirname(next(iter(work.texts))))
-            folders.setdefault(os.path.realpath(folder), []).append((work, links))
+        for below, texts in _by_folder(work.texts).items():
+            if links := _ordered(texts):
+                folders.setdefault(os.path.realpath(os.path.join(out, below)), []).append((work, links))
     for folder, found in folders.items():
         yield from _broken(_on_disk(folder), found)
+
+
+def _by_folder(texts: Mapping[str, str]) -> Mapping[str, Mapping[str, str]]:
+    """Of several databases each has a chain of its own."""
+    found: dict[str, dict[str, str]] = {}
+    for path, text in texts.items():
+        found.setdefault(os.path.dirname(path), {})[path] = text
+    return found
 
 
 def _broken(disk: Links, works: list[tuple[Written, Links]]) -> Iterator[Diagnostic]:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 def check_command(options: Options) -> int:
     """Check every file; 1 where there is an error, or with `--strict` a warning."""
     inputs = read_inputs(options.words)
-    loaded = load(inputs, options.root, options.beside)
+    loaded = load(inputs, options.root, options.attached)
     if options.fix and options.against:
         output.complain("migdsl: --against goes with no fixes: what differs from a database, a person has to decide\n")
         return 2

@@ -26,10 +26,10 @@ class Loaded:
     inputs: Mapping[str, Input]
 
 
-def load(inputs: Iterable[Input], root: str | None = None, beside: Mapping[str, str] | None = None) -> Loaded:
+def load(inputs: Iterable[Input], root: str | None = None, attached: Mapping[str, str] | None = None) -> Loaded:
     """Decode all inputs; used files are to be below `root`, or below the project's folder.
 
-    `beside` are paths of documents that go with the one migration, by kind.
+    `attached` are paths of documents that go with the one migration, by kind.
     """
     known = {each.name: each for each in inputs}
     texts = {name: text_of(each) for name, each in known.items()}
@@ -40,7 +40,7 @@ def load(inputs: Iterable[Input], root: str | None = None, beside: Mapping[str, 
     from migdsl.cli.files import DiskFiles  # it knows the parser, which a wrong path doesn't need
 
     found = DiskFiles(files, known.values(), root)
-    unread = tuple(problem for kind, path in (beside or {}).items() for problem in found.put_beside(kind, path))
+    unread = tuple(problem for kind, path in (attached or {}).items() for problem in found.attach(kind, path))
     return Loaded(found, (*problems, *unread), found.inputs)
 
 

@@ -7,14 +7,13 @@ from collections.abc import Callable, Iterator
 
 from migdsl.cli import output
 from migdsl.cli.arguments import Options
-from migdsl.cli.projects import guarded, project, url_of
+from migdsl.cli.projects import guarded, project, sites_of
 from migdsl.executor.model import WAITING, Answer, Outcome, Project, Refused, Wishes
 from migdsl.planning.works import works
 
 TYPE_CHECKING = False  # what needs the driver is imported where it is known to be there
 if TYPE_CHECKING:
-    from migdsl.executor.chain import Chain
-    from migdsl.executor.ledger import Ledger
+    from migdsl.executor.sites import Sites
     from migdsl.runtime.stop import Signals
 
 _POLL_S = 60.0
@@ -30,37 +29,31 @@ def rollback_command(options: Options) -> int:
     return guarded(lambda signals: _with_turn(options, signals, _rollback))
 
 
-Work = Callable[[Options, Project, "Ledger", "Chain"], int]
+Work = Callable[[Options, Project, "Sites"], int]
 
 
 def _with_turn(options: Options, signals: Signals, work: Work) -> int:
     from migdsl.executor.apply import known  # see above
-    from migdsl.executor.chain import Chain
-    from migdsl.executor.ledger import Ledger, Turn
 
     found = project(options, exact=True)
     known(found, options.to or "")
-    ledger = Ledger(found.name, url_of(options, found), signals)
-    ledger.open()
-    turn = Turn(ledger)
+    sites = sites_of(options, found, signals)
     try:
-        if not turn.taken():
-            raise Refused("MIG740", f"another process is moving {found.name} already", f"migdsl status {found.file}")
-        chain = Chain(found, ledger.conninfo, options.alembic_config)
-        chain.proven()
-        return work(options, found, ledger, chain)
+        sites.open()
+        sites.take_turn()
+        sites.proven()
+        return work(options, found, sites)
     finally:
-        turn.release()
-        ledger.close()
+        sites.close()
 
 
-def _apply(options: Options, found: Project, ledger: Ledger, chain: Chain) -> int:
+def _apply(options: Options, found: Project, sites: Sites) -> int:
     from migdsl.executor.apply import Walk  # see above
 
     wishes = Wishes(_confirmable(options, found), options.prometheus)
-    walk = Walk(found, ledger, chain, _Desk(wishes), wishes)
+    walk = Walk(sites, _Desk(wishes), wishes)
     at = walk.look().index(found)
-    if not options.yes and not _agreed(_announced(found, chain, at, options.to or "")):
+    if not options.yes and not _agreed(_announced(found, sites, at, options.to or "")):
         return 2
     said: tuple[str, ...] = ()
     while True:
@@ -70,14 +63,14 @@ def _apply(options: Options, found: Project, ledger: Ledger, chain: Chain) -> in
         if outcome.reasons != said:
             said = outcome.reasons
             _ended(outcome)
-        ledger.paused(_POLL_S)
+        sites.ledgers.paused(_POLL_S)
 
 
-def _rollback(options: Options, found: Project, ledger: Ledger, chain: Chain) -> int:
+def _rollback(options: Options, found: Project, sites: Sites) -> int:
     from migdsl.executor.rollback import Return  # see above
 
     wishes = Wishes(lose=options.lose)
-    back = Return(found, ledger, chain, _Desk(wishes), wishes)
+    back = Return(sites, _Desk(wishes), wishes)
     left = back.way(options.to or "")
     ways = {way.from_phase: way.keeps for way in found.planned.plan.rollback.phases}
     if left and not options.yes:
@@ -103,16 +96,17 @@ def _confirmable(options: Options, found: Project) -> frozenset[str]:
     return frozenset(options.confirmed)
 
 
-def _announced(found: Project, chain: Chain, at: int, to: str) -> Iterator[str]:
+def _announced(found: Project, sites: Sites, at: int, to: str) -> Iterator[str]:
     """What is about to happen."""
     yield f"{found.name} is at {found.phases[at] if at >= 0 else 'its beginning'}, and goes on to {to}:"
     ours = {revision.id for revision in found.planned.revisions}
-    standing = chain.standing()
+    standing = {site.name: site.chain.standing() for site in sites.all}
     for phase in found.phases[at + 1 : found.phases.index(to) + 1]:
         for work in (w for w in works(found.planned, phase) if w.kind != "look"):
             yield f"  {phase}: {work.command or work.subject}"
             if work.kind == "upgrade" and work.path in found.texts:
-                others = [each for each in chain.waiting(work.subject, standing) if each not in ours]
+                waiting = sites.site(work.database).chain.waiting(work.subject, standing[work.database])
+                others = [each for each in waiting if each not in ours]
                 yield from (f"  {phase}:   with {each}, which comes before it" for each in others)
 
 

@@ -44,14 +44,14 @@ class DiskFiles(Files):
             return known
         return self._read(path, used)
 
-    def put_beside(self, kind: str, path: str) -> tuple[Diagnostic, ...]:
+    def attach(self, kind: str, path: str) -> tuple[Diagnostic, ...]:
         """Read a document that the command line names; the problem where that can't be."""
         try:
             self._inside(path, path)
             known = self._known.get(_identity(path) or (0, 0))
-            self.beside[kind] = known if known is not None and known in self._texts else self._read(path, path)
+            self.attached[kind] = known if known is not None and known in self._texts else self._read(path, path)
         except Refused as error:
-            title = f"the document `{relative_name(path)}` {error.label}"
+            title = f"the document `{relative_name(path)}` can't be read: {error.label}"
             help_ = error.help if error.code == "MIG015" else ""
             return (Diagnostic(error.code, Severity.ERROR, title, None, body=error.body, help=help_),)
         return ()

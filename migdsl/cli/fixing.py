@@ -42,7 +42,7 @@ class Edited(Files):
     """The same files, some of them with another text."""
 
     def __init__(self, files: Files, texts: Mapping[str, str]) -> None:
-        super().__init__({name: texts.get(name, files[name]) for name in files}, files.beside)
+        super().__init__({name: texts.get(name, files[name]) for name in files}, files.attached)
         self._files = files
 
     def __getitem__(self, name: str) -> str:

@@ -45,8 +45,8 @@ class Record:
 
 def options_key(options: Options) -> str:
     """The options that shape the output, in one word."""
-    beside = "".join(f" {kind}={os.path.abspath(path)}" for kind, path in sorted(options.beside.items()))
-    return f"through={options.through or ''}{beside}"
+    attached = "".join(f" {kind}={os.path.abspath(path)}" for kind, path in sorted(options.attached.items()))
+    return f"through={options.through or ''}{attached}"
 
 
 def up_to_date(options: Options, inputs: Sequence[Input]) -> list[Record] | None:

@@ -14,6 +14,8 @@ USAGE = {
     "lsp": "migdsl lsp [--stdio]",
     "new": "migdsl new [FILE] [--name NAME] [--ticket ID] [--url URL] [--schema S]... [--table T]... [--change TEXT]...",
     "plan": "migdsl plan FILE [--json] [--through PHASE] [--root DIR]",
+    "rehearse": "migdsl rehearse FILE [--rows N] [--tenants N] [--seed N] [--to PHASE] [--url URL] [--json FILE] ...",
+    "report": "migdsl report PLAN --html FILE [--force]",
     "rollback": "migdsl rollback FILE --to PHASE [--url URL] [--yes] [--lose] [--alembic-config INI] ...",
     "rollout": "migdsl rollout FILE [--stage STAGE --for WHO] [--record] [--url URL] [--dry-run] [--out DIR] ...",
     "status": "migdsl status FILE [--url URL] [--json] [--watch] [--prometheus URL] [--alembic-config INI] ...",
@@ -29,6 +31,8 @@ migdsl: from one short .mig file to a checked zero-downtime migration plan and e
   migdsl plan FILE         show what would happen, phase by phase
   migdsl diff OLD NEW      show what changes between two versions of a file, and whether it may
   migdsl summary OLD NEW   tell reviewers what changes, in Markdown
+  migdsl rehearse FILE     play all of it on a real PostgreSQL, under traffic, with faults and ways back
+  migdsl report PLAN       lay a compiled plan out as one HTML page
   migdsl explain CODE      tell more about a diagnostic
   migdsl fmt FILE...       lay the files out: alignment, blanks and empty lines, nothing else
   migdsl import URL        declare what is in a database, or what of it can be declared
@@ -52,8 +56,10 @@ Exit codes:
 """
 
 _DATABASE = """\
-  --url URL            the database; env:NAME reads it from that variable (default: the variable that the file names)
-  --alembic-config INI your project's alembic.ini, whose environment then runs the revisions (default: one of our own)
+  --url URL            the database; env:NAME reads it from that variable (default: the variable that the file names);
+                       of several databases --url NAME=URL, for each that the variable is not right for
+  --alembic-config INI your project's alembic.ini, whose environment then runs the revisions (default: one of our own); of
+                       several databases its section is the database's name, or --alembic-config NAME=INI for each
   --out DIR            the folder that was compiled into (default: the current one)
   --through PHASE      as it was compiled
   --root DIR           used files are to be below it (default: the project's folder)
@@ -86,7 +92,7 @@ Say all that is wrong with the files. Nothing is written, unless fixes are asked
 is left.
 
   --against URL        compare the entities with a live PostgreSQL too; env:NAME reads the URL from that variable, and
-                       where the file declares several databases, NAME=URL says whose it is
+                       where the file declares several databases, NAME=URL says whose it is (once for each)
   --format FORMAT      text for people (default), json for programs, sarif for code scanning, github for annotations
   --fix                mend what has a safe fix: what is misspelt, said twice or without effect
   --unsafe-fixes       mend also what a person might mend otherwise; look at the result
@@ -192,6 +198,38 @@ Show what would happen, phase by phase, with locks, costs and exit criteria. Not
   --through PHASE      as in compile
   --root DIR           used files are to be below it (default: the project's folder)
 {_BESIDE}""",
+    "rehearse": f"""\
+usage: {USAGE["rehearse"]}
+
+Play the whole migration before anybody merges it: the very files that a compile writes, on a PostgreSQL of our own, under
+traffic of old and new code, each phase forward, back and forward again, with a killed backfill, somebody's long
+transaction, rows that differ. Says with evidence whether it is safe (docs/rehearsing.md).
+
+  --rows N             rows a table (default 400)
+  --tenants N          tenants, of very unequal size (default 6)
+  --seed N             the same rows and requests again (default 1)
+  --rate N             requests a second, half of old and half of new code (default 100)
+  --to PHASE           only as far as that phase
+  --files DIR          the files in DIR as they are, instead of what the file compiles to
+  --schema FILE        the tables of a dump (pg_dump -s) instead of those that the entities declare
+  --url URL            a scratch database instead of a server of our own: empty, or marked as scratch
+  --keep               leave the database for a look
+  --json FILE          all that was measured, for programs
+  --junit FILE         a test case a verdict
+  --markdown FILE      for a pull request
+  --root DIR           as in compile
+
+Exit code 1 where a verdict failed, 3 where no rehearsal could be held.
+""",
+    "report": f"""\
+usage: {USAGE["report"]}
+
+Lay a plan out as one HTML page for a design review: summary, calendar, systems, phases with locks and SQL, rollback, proofs.
+PLAN is the JSON file that compile writes; SQL and commands come from the files beside it. The page needs no network.
+
+  --html FILE          where to; `-` is the standard output
+  --force              overwrite a file that is no page of migdsl's
+""",
     "rollback": f"""\
 usage: {USAGE["rollback"]}
 

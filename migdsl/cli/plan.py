@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 def plan_command(options: Options) -> int:
     """Show the plan; 1 where the file has errors. Nothing is written."""
     (main,) = read_inputs(options.words)
-    loaded = load([main], options.root, options.beside)
+    loaded = load([main], options.root, options.attached)
     if loaded.problems:
         complain(loaded.problems, {})
         return 1

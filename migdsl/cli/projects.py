@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Mapping
 
 from migdsl.cli import output
 from migdsl.cli.arguments import Options
@@ -17,6 +18,10 @@ from migdsl.planning.build import build
 from migdsl.runtime.errors import JobError, StoppedError
 from migdsl.runtime.stop import Signals
 from migdsl.workspace import Compilation, compile_files, source_digest
+
+TYPE_CHECKING = False  # what needs the driver is imported where it is known to be there
+if TYPE_CHECKING:
+    from migdsl.executor.sites import Sites
 
 _DRIFT = ("new", "changed", "removed")
 FAILED = 3  # the exit code where a database fails
@@ -35,7 +40,7 @@ class Problem(Exception):  # noqa: N818 - it says what became of the command
 def project(options: Options, *, exact: bool) -> Project:
     """The migration of the file. `exact`: refuse where the files on disk aren't what it compiles to. Raises Problem."""
     (main,) = read_inputs(options.words)
-    loaded = load([main], options.root, options.beside)
+    loaded = load([main], options.root, options.attached)
     if loaded.problems:
         raise Problem(loaded.problems, 1)
     compiled = compile_files(loaded.files, main.name, through=options.through)
@@ -63,20 +68,57 @@ def _refuse_drift(options: Options, main: Input, compiled: Compilation) -> None:
         through = f" --through {options.through}" if options.through else ""
         out = "" if options.out == "." else f" --out {options.out}"
         paths = [f"{c.path} ({'missing' if c.state == 'new' else c.state})" for c in changed]
-        command = f"migdsl compile {main.name}{out}{through}; review and commit what it writes"
+        command = f"migdsl compile {main.name}{out}{through}{options.said_attached}; review and commit what it writes"
         raise Problem((drifted(options.out, paths, command),), 2, compiled)
 
 
-def url_of(options: Options, found: Project) -> str:
-    """The database's URL: what --url says, else what the variable holds that the file names. Raises Problem."""
+def sites_of(options: Options, found: Project, signals: Signals) -> Sites:
+    """The databases that it changes, not connected yet. Raises Problem, and Refused where none takes part."""
+    from migdsl.executor.sites import Sites  # the driver is an optional extra
+
+    names = found.planned.lowered.databases
+    if not names:
+        help_ = f"{found.planned.paths.runbook} says what people do"
+        raise Refused("MIG740", f"{found.name} changes no database: there is none to look at", help_, 2)
+    files = {name: (file, "alembic") for name, file in _named(options.alembic_configs, names).items() if name}
+    for file in (file for name, file in _named(options.alembic_configs, names).items() if not name):
+        # One file for all of them has a section for each.
+        files |= {n: (file, n if len(names) > 1 else "alembic") for n in names if n not in files}
+    return Sites.of(found, _urls(options, found, names), files, signals)
+
+
+def _urls(options: Options, found: Project, names: tuple[str, ...]) -> Mapping[str, str]:
+    """Each database's URL: what --url says, else what the variable holds that the file names."""
     from migdsl.introspect.connect import UnreadableError, address  # the driver is an optional extra
 
     module = found.planned.module
-    used = [module.database(plan.table.database) for plan in found.planned.lowered.tables]
+    listed = [module.listed_in(p.table) for p in found.planned.lowered.tables if p.table.owned]
+    others = tuple(dict.fromkeys(d.name for d in listed if d is not None and d.name not in names))
+    given = _named(options.urls, (*names, *others))
+    if "" in given and len(names) > 1:
+        help_ = f"say it: --url {names[0]}=URL (there is: {', '.join(names)})"
+        raise Refused(
+            "MIG740", f"{found.name} changes several databases, and --url doesn't say which this is", help_, 2
+        )
     try:
-        return address(options.url or f"env:{used[0].url_env}").url
+        urls = {n: address(given.get(n) or given.get("") or f"env:{module.database(n).url_env}").url for n in names}
+        # The jobs that need it say so where nothing has it.
+        wanted = {n: given.get(n) or os.environ.get(module.database(n).url_env) for n in others}
+        return urls | {name: address(url).url for name, url in wanted.items() if url}
     except UnreadableError as error:
         raise Problem((unreadable(error.why, error.help),), FAILED) from None
+
+
+def _named(values: tuple[str, ...], names: tuple[str, ...]) -> Mapping[str, str]:
+    """Database → what `NAME=VALUE` says of it; what names none of these stands under no name."""
+    found: dict[str, str] = {}
+    for value in values:
+        name, equals, rest = value.partition("=")
+        key, said = (name, rest) if equals and name in names else ("", value)
+        if key in found:
+            raise Refused("MIG740", f"{output.shown(key or value)} is said twice", "", 2)
+        found[key] = said
+    return found
 
 
 def unreadable(why: str, help_: str = "") -> Diagnostic:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from migdsl.cli import output
 from migdsl.cli.arguments import Options
-from migdsl.cli.projects import guarded, project, url_of
+from migdsl.cli.projects import guarded, project, sites_of
 from migdsl.diagnostics import Diagnostic, Label, Severity
 from migdsl.executor.model import Project, Refused
 from migdsl.planning.model import Planned
@@ -32,26 +32,27 @@ def record(options: Options) -> int:
 
 
 def _record(options: Options, signals: Signals) -> int:
-    from migdsl.executor.ledger import Ledger  # see above
-
     found = project(options, exact=True)
-    ledger = Ledger(found.name, url_of(options, found), signals)
-    ledger.open()
+    sites = sites_of(options, found, signals)
     try:
+        sites.open()
         rows = stage_rows(found.planned.module)
-        before = ledger.stages()
-        if not before:
+        before = {site.name: site.ledger.stages() for site in sites.all}
+        for name in (name for name, stages in before.items() if not stages):
+            where = "this database" if len(before) == 1 else f"the database {name}"
             help_ = f"migdsl apply {found.file} --to expand makes it"
-            raise Refused("MIG740", f"there is no ledger of {found.name} in this database", help_)
+            raise Refused("MIG740", f"there is no ledger of {found.name} in {where}", help_)
         told = ", ".join(f"{stage} for {who}" for who, stage in rows)
-        if before == rows:
+        late = [site for site in sites.all if before[site.name] != rows]
+        if not late:
             output.say(f"{found.name}: {told} is recorded already\n")
             return 0
-        ledger.record_all(("stage", subject, stage) for subject, stage in rows)
+        for site in late:
+            site.ledger.record_all(("stage", subject, stage) for subject, stage in rows)
         output.say(f"{found.name}: recorded {told}\nnext: reconcile, and look: migdsl status {found.file}\n")
         return 0
     finally:
-        ledger.close()
+        sites.close()
 
 
 def unready(options: Options, before: Planned, after: Planned) -> tuple[Diagnostic, ...]:
@@ -66,21 +67,18 @@ def unready(options: Options, before: Planned, after: Planned) -> tuple[Diagnost
 
 
 def _look(options: Options, before: Planned, after: Planned, found: list[Diagnostic], signals: Signals) -> int:
-    from migdsl.executor.chain import Chain  # see above
-    from migdsl.executor.ledger import Ledger
-    from migdsl.executor.position import position
-    from migdsl.executor.status import unrepaired
+    from migdsl.executor.status import unrepaired  # see above
 
     here = Project(after, output.shown(options.words[0]), options.out, {})
-    ledger = Ledger(here.name, url_of(options, here), signals)
-    ledger.open()
+    sites = sites_of(options, here, signals)
     try:
-        chain = Chain(here, ledger.conninfo, options.alembic_config)
-        chain.proven()
-        now = position(here, ledger, chain.standing())
-        waiting = unrepaired(here, ledger) if _readers(before) != _readers(after) else ()
+        sites.open()
+        sites.proven()
+        now = sites.now()
+        moved = _readers(before) != _readers(after)
+        waiting = [text for site in sites.all if moved for text in unrepaired(site.project, site.ledger)]
     finally:
-        ledger.close()
+        sites.close()
     found.extend(_stale(here, reason) for reason in waiting)
     line = max(after.module.stages, key=lambda line: STAGES.index(line.stage), default=None)
     later = {revision.phase for revision in after.revisions if not revision.released}
@@ -92,7 +90,8 @@ def _look(options: Options, before: Planned, after: Planned, found: list[Diagnos
         if now.index(here) < here.phases.index(needed[-1]):
             found.append(_too_early(here, needed[-1], now.reached(here), line))
     gone = [r.phase for r in before.revisions if r.released and r.phase in later]
-    found.extend(_too_late(here, phase) for phase in gone if phase in now.applied)
+    applied = frozenset(phase for place in now.places for phase in place.applied)
+    found.extend(_too_late(here, phase) for phase in dict.fromkeys(gone) if phase in applied)
     options.taken_back = not found and bool(gone)
     return 0
 

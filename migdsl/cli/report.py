@@ -81,11 +81,16 @@ def _later(plan: DataMigrationPlan, ink: Ink) -> Iterator[str]:
             yield f"  {phase:<{wide}}  {path}"
 
 
+def _upgrade(work: Work) -> str:
+    databases = work.compiled.module.migrated if work.compiled.module is not None else ()
+    return "alembic upgrade head" if len(databases) < 2 else f"migdsl apply {output.shown(work.main.name)} --to expand"
+
+
 def _next(changes: Sequence[Change], work: Work, options: Options) -> str:
     runbook = next((output.shown(change.path) for change in changes if change.kind == "runbook"), None)
     written = any(change.kind == REVISION and change.state in ("new", "changed") for change in changes)
     tells = f" ({runbook} tells what comes when)" if runbook else ""
     if written:
-        return f"commit the files, then alembic upgrade head{tells}"
+        return f"commit the files, then {_upgrade(work)}{tells}"
     through = f" --through {options.through}" if options.through else ""
     return f"commit the files; migdsl plan {output.shown(work.main.name)}{through} shows every phase{tells}"

@@ -82,7 +82,7 @@ def _audience(words: str) -> Audience | None:
 
 def _move(options: Options, audience: Audience) -> int:
     (main,) = read_inputs(options.words)
-    loaded = load([main], options.root, options.beside)
+    loaded = load([main], options.root, options.attached)
     if loaded.problems:
         complain(loaded.problems, {})
         return 1
@@ -123,7 +123,7 @@ def _edited(options: Options, loaded: Loaded, main: Input, found: Compilation, a
     target = os.path.realpath(held.path)
     change = Change(name, target, "source", "changed", held.data, mark + text.encode("utf-8"))
     planned = build(found.module, source_digest(found.sources), options.through)
-    return _Edited(change, planned, check(Files(texts, loaded.files.beside), main.name))
+    return _Edited(change, planned, check(Files(texts, loaded.files.attached), main.name))
 
 
 def _refused(options: Options, edit: _Edited) -> tuple[Diagnostic, ...]:

@@ -70,6 +70,8 @@ _MODULES = {
     "diff": "diffing",
     "finish": "finishing",
     "import": "importing",
+    "rehearse": "rehearsing",
+    "report": "report_html",
     "rollback": "executing",
     "rollout": "rolling",
     "status": "watching",

@@ -27,10 +27,13 @@ def view(report: Mapping[str, Any]) -> tuple[Section, ...]:
     """All sections that have something to say, in order."""
     found = (
         Section(str(report["migration"]), tuple(_phases(report))),
+        Section("databases", tuple(_databases(report))),
         Section("backfills", tuple(_backfills(report))),
         Section("reconciliations", tuple(_reconciliations(report))),
         Section("stages", tuple(_stages(report))),
+        Section("dates", tuple(_dates(report))),
         Section("conditions", tuple(_conditions(report))),
+        Section("standards", tuple(_standards(report))),
         Section("wrong", tuple(Row("", text, "bad") for text in report["wrong"])),
         Section("next", tuple(_next(report["next"]))),
     )
@@ -42,6 +45,15 @@ def _phases(report: Mapping[str, Any]) -> Iterator[Row]:
         later = "" if phase["released"] else " (written once the flag permits it)"
         look = {"done": "good", "now": "good"}.get(phase["state"], "plain")
         yield Row(f"[{_MARKS[phase['state']]}] {phase['id']}", f"{phase['name']}{later}", look)
+
+
+def _databases(report: Mapping[str, Any]) -> Iterator[Row]:
+    """Where there are several."""
+    for each in report.get("databases", ()):
+        level = each["phase"] == report["phase"]
+        stages = ", ".join(f"{stage} for {who}" for who, stage in each["stages"])
+        said = f"at {each['phase'] or 'its beginning'}{f', {stages}' if stages else ''}"
+        yield Row(each["name"], said, "good" if level else "wait")
 
 
 def _backfills(report: Mapping[str, Any]) -> Iterator[Row]:
@@ -75,9 +87,21 @@ def _reconciliations(report: Mapping[str, Any]) -> Iterator[Row]:
 
 def _stages(report: Mapping[str, Any]) -> Iterator[Row]:
     recorded, said = report["stages"]["recorded"], report["stages"]["file"]
+    if "dates" in report:
+        # Nothing records anything there: the file is all that there is.
+        yield from (Row(who, f"{stage} (in the file)") for who, stage in said)
     yield from (Row(who, stage) for who, stage in recorded)
     if recorded and sorted(recorded) != sorted(said):
         yield Row("in the file", ", ".join(f"{stage} for {who}" for who, stage in said), "wait")
+
+
+def _dates(report: Mapping[str, Any]) -> Iterator[Row]:
+    """Of a migration without a database: the calendar, seen from today."""
+    for each in report.get("dates", ()):
+        days = abs(each["days"])
+        count = f"{days} day{'' if days == 1 else 's'}"
+        when = "today" if not days else f"in {count}" if each["days"] > 0 else f"{count} ago"
+        yield Row(each["day"], f"{each['text']} ({when})", "plain" if each["days"] > 0 else "good")
 
 
 def _conditions(report: Mapping[str, Any]) -> Iterator[Row]:
@@ -86,7 +110,18 @@ def _conditions(report: Mapping[str, Any]) -> Iterator[Row]:
         until = f"; at the earliest {each['until']}" if each["until"] and each["until"] not in reason else ""
         said = each["text"] if each["met"] else f"{reason}{until}"
         mark = "x" if each["met"] else " "
-        yield Row(f"[{mark}] {each['phase']}/{each['id']}", said, "good" if each["met"] else "wait")
+        where = f" ({each['database']})" if "database" in each else ""
+        yield Row(f"[{mark}] {each['phase']}/{each['id']}{where}", said, "good" if each["met"] else "wait")
+
+
+def _standards(report: Mapping[str, Any]) -> Iterator[Row]:
+    """The plan's modernization gates."""
+    for each in report.get("standards", ()):
+        if each["met"] is None:
+            yield Row(f"[ ] {each['id']}", f"{each['text']} (people look at it: {each['met_by']})")
+        else:
+            said = each["text"] if each["met"] else f"{each['text']}: {each['reason']}"
+            yield Row(f"[{'x' if each['met'] else ' '}] {each['id']}", said, "good" if each["met"] else "wait")
 
 
 def _next(following: Mapping[str, Any]) -> Iterator[Row]:

@@ -10,13 +10,12 @@ from typing import Any
 
 from migdsl.cli import output
 from migdsl.cli.arguments import Options
-from migdsl.cli.projects import guarded, project, url_of
+from migdsl.cli.projects import guarded, project, sites_of
 from migdsl.executor.model import Project, Wishes
 
 TYPE_CHECKING = False  # what needs the driver is imported where it is known to be there
 if TYPE_CHECKING:
-    from migdsl.executor.chain import Chain
-    from migdsl.executor.ledger import Ledger
+    from migdsl.executor.sites import Sites
     from migdsl.executor.status import Status
     from migdsl.runtime.stop import Signals
 
@@ -30,26 +29,33 @@ def status_command(options: Options) -> int:
 
 
 def _status(options: Options, signals: Signals) -> int:
-    from migdsl.executor.chain import Chain  # see above
-    from migdsl.executor.ledger import Ledger
-
     found = project(options, exact=False)
-    ledger = Ledger(found.name, url_of(options, found), signals)
-    ledger.open()
+    if not found.planned.lowered.databases:
+        return _bare(options, found)
+    sites = sites_of(options, found, signals)
     try:
-        chain = Chain(found, ledger.conninfo, options.alembic_config)
-        chain.proven()
-        return _watched(options, found, ledger, chain, signals)
+        sites.open()
+        sites.proven()
+        return _watched(options, sites, signals)
     finally:
-        ledger.close()
+        sites.close()
 
 
-def _watched(options: Options, found: Project, ledger: Ledger, chain: Chain, signals: Signals) -> int:
+def _bare(options: Options, found: Project) -> int:
+    """Once: no database is looked at, and a file doesn't move by itself."""
+    from migdsl.cli import bare  # few migrations have no database
+
+    report = bare.report(found)
+    output.say(json.dumps(report, indent=2, sort_keys=True) + "\n" if options.json else _shown(report))
+    return bare.code(report)
+
+
+def _watched(options: Options, sites: Sites, signals: Signals) -> int:
     from migdsl.executor.status import status  # see above
 
     shown = ""
     while True:
-        now = status(found, ledger, chain, Wishes(prometheus=options.prometheus))
+        now = status(sites, Wishes(prometheus=options.prometheus))
         text = _text(options, now)
         if text != shown:
             clear = _HOME if options.watch and not options.json and output.is_terminal(sys.stdout) else ""

@@ -15,6 +15,7 @@ from migdsl.ops.batches import Walk
 from migdsl.ops.carried import Carried
 from migdsl.ops.demands import backfill_name
 from migdsl.ops.model import Fill, TablePlan
+from migdsl.semantics.model import Table
 from migdsl.semantics.policy import Pace
 
 
@@ -41,6 +42,7 @@ def _text(context: EmitContext, plan: TablePlan, path: str) -> str:
         "database_env": quoted(database.url_env),
         "key": names(walk.key),
         "tenants": tenants(context, plan),
+        "tenants_env": tenants_env(context, plan),
         "upper": block(walk.upper()),
         "next_bound": block(walk.bound()),
         "batch": block(batch),
@@ -126,10 +128,26 @@ def _assignments(fills: tuple[Fill, ...]) -> str:
 
 def tenants(context: EmitContext, plan: TablePlan) -> str:
     """The statement that lists the tenants, as Python; None where the table has none."""
+    return tenants_of(context, plan.table)
+
+
+def tenants_of(context: EmitContext, table: Table) -> str:
+    """The same of a table that needn't change."""
     declared = context.planned.module.tenants
-    if not plan.table.owned or declared is None or declared.listing is None:
+    if not table.owned or declared is None or declared.listing is None:
         return "None"
     return block(declared.listing.text)
+
+
+def tenants_env(context: EmitContext, plan: TablePlan) -> str:
+    """The variable of the database that has that list, as Python; empty where it is the table's own."""
+    return tenants_env_of(context, plan.table)
+
+
+def tenants_env_of(context: EmitContext, table: Table) -> str:
+    """The same of a table that needn't change."""
+    found = context.planned.module.listed_in(table) if table.owned else None
+    return quoted(found.url_env) if found is not None else ""
 
 
 def _docstring(context: EmitContext, plan: TablePlan, path: str) -> str:
@@ -151,6 +169,8 @@ The database is the one that {database.url_env} names. Stop it at any time: noth
 def _special(plan: TablePlan) -> str:
     if plan.origin is None:
         return _imported(plan)
+    if plan.move is not None:
+        return ""
     return f"""
 
 Not for tenants that are live already: a row that new code has deleted from {objects.table(plan.table)} would come back."""

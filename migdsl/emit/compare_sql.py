@@ -7,8 +7,9 @@ from collections.abc import Iterable
 from migdsl.dialect.names import quote
 from migdsl.ops import names as objects
 from migdsl.ops.batches import Walk
+from migdsl.ops.both_ways import Ways
 from migdsl.ops.carried import Carried
-from migdsl.ops.model import TablePlan, Violation
+from migdsl.ops.model import Comparison, TablePlan, Violation
 from migdsl.ops.pairs import over
 from migdsl.ops.ranges import Keyed
 
@@ -161,9 +162,25 @@ class Between(Comparing):
         columns = [f"{sql} AS {quote(c)}" for c, sql in zip(self.names, self.key.columns, strict=True)]
         return self._keys([*columns, *self._flags()], self._rows(), f"WHERE {self._any_broken()}")
 
+    def left_new(self) -> tuple[str, str, str]:
+        """What should be there once the new is the truth: each column as it would be again after the way back."""
+        found = self._restored()
+        values = [c.restored or "" for c in found]
+        return self._side(self.key.columns, values, self.walk.source(), self.key, self.walk.tenant or "", found)
+
+    def right_new(self) -> tuple[str, str, str]:
+        """What the old has then."""
+        found = self._restored()
+        return self._side(self.of.key_of(), [c.left for c in found], self.of.origin(), self.sought, "", found)
+
+    def _restored(self) -> tuple[Comparison, ...]:
+        return tuple(c for c in self.plan.comparisons if c.restored is not None)
+
     def repair(self, *, new: bool) -> str | None:
         """Makes the new row with one key what its source's row gives, which is locked as it is read."""
         values = self.of.values()
+        if new and self.plan.move is not None:
+            return self._repair_old(Ways(self.of, self.plan.move))
         if new or not values:
             return None
         sets = ",\n       ".join(f"{quote(c.name)} = {self.of.written(c, sql, 's')}" for c, sql in values)
@@ -179,6 +196,32 @@ UPDATE {objects.table(self.plan.table)} AS t
    SET {sets}
   FROM s
  {where}"""
+
+    def _repair_old(self, sides: Ways) -> str | None:
+        """Makes the old row with one key what the new one gives, which is locked as it is read."""
+        drifts = " OR ".join(c.drifted_new for c in self._restored())
+        if not sides.homes() or not drifts:
+            return None
+        source = self.of.source.table
+        sets = ",\n       ".join(f"{quote(c.name)} = {sides.home_written(c, sql, 't')}" for c, sql in sides.homes())
+        where = Walk(source, "s").confined(self.of.matched("t", "s"), f"({drifts})")
+        return f"""WITH t AS (
+SELECT t.*
+  FROM {self.walk.source()}
+ {self.walk.confined(*self.key.equal())}
+   FOR SHARE
+)
+UPDATE {objects.table(source)} AS s
+   SET {sets}
+  FROM t
+ {where}"""
+
+    def delete_old(self) -> str:
+        """Takes away the old row with one key if the new has none."""
+        mine = self.walk.confined(self.of.matched("t", "s")).replace("\n", "\n                   ")
+        there = f"SELECT FROM {self.walk.source()}\n                    {mine}"
+        where = Walk(self.of.source.table, "s").confined(*self.sought.equal(), f"NOT EXISTS ({there})")
+        return f"DELETE FROM {objects.table(self.of.source.table)} AS s\n {where}"
 
     def delete(self) -> str:
         """Takes away the new row with one key if nothing gives it."""
@@ -205,11 +248,17 @@ UPDATE {objects.table(self.plan.table)} AS t
         return f"{self.of.origin()}\n  FULL JOIN {own}\n    ON {self.of.matched('t', 's')}"
 
     def _side(
-        self, key: tuple[str, ...], values: list[str], source: str, sought: Keyed, tenant: str
+        self,
+        key: tuple[str, ...],
+        values: list[str],
+        source: str,
+        sought: Keyed,
+        tenant: str,
+        of: tuple[Comparison, ...] | None = None,
     ) -> tuple[str, str, str]:
         where = _where([*([f"{tenant} = :tenant_id"] if tenant else []), *sought.within()])
         named = [f"{sql} AS {quote(c)}" for c, sql in zip(self.names, key, strict=True)]
-        pairs = zip(self.plan.comparisons, values, strict=True)
+        pairs = zip(self.plan.comparisons if of is None else of, values, strict=True)
         hashes = [f"hash_record_extended(ROW({sql}), 1) AS {quote(c.column)}" for c, sql in pairs]
         columns = [*named, f"hash_record_extended(ROW({', '.join(key)}), 1) AS migdsl_key", *hashes]
         lines = ",\n       ".join(columns)

@@ -57,7 +57,8 @@ def _alerts(context: EmitContext, view: t.TelemetryView) -> Iterator[t.AlertSpec
         action = "Move no further tenants. If it does not come back, take those moved last one stage back."
         yield _spec(view, _numbered("slo", number), negated(slo), "page", summary, action)
     for number, condition in enumerate(policy.aborts, 1):
-        action = "Take the tenants that were moved last back to dualwrite, as in the section on cutover, then look for the cause."
+        back = "dualwrite" if view.entities else "off"
+        action = f"Take the tenants that were moved last back to {back}, as in the section on cutover, then look for the cause."
         yield _spec(
             view, _numbered("abort", number), condition, "page", f"Stop the rollout: {spoken(condition)}", action
         )

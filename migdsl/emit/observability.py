@@ -54,6 +54,9 @@ def telemetry(context: EmitContext) -> TelemetryView:
         own=own_metrics(planned.module.policy),
         stage=stage_of_all(planned.module),
         stages=tuple(spoken(line) for line in planned.module.stages) or ("off for all",),
+        apis=tuple((api.name, each.version) for api in planned.module.apis for each in api.sunsets),
+        replaced=tuple(each.name for each in planned.module.replacements),
+        strangled=any(each.strangles for each in planned.module.replacements),
     )
 
 

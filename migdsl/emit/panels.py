@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from migdsl.emit import replaced, served
 from migdsl.emit import telemetry as t
 
 Queries: TypeAlias = tuple[tuple[str, str], ...]
@@ -15,6 +16,8 @@ TEXT, _PROGRESS, _REMAINING, _SINCE, _RATE, _FAILED = 1, 2, 3, 4, 5, 6
 _DIFFERING, _RATIO, _VIOLATIONS, _UNLISTED, _RECONCILED, _OLD_WRITES = 7, 8, 9, 10, 11, 12
 _ASIDE, _LANES, _HEALTH = 13, 14, 15
 _REQUESTS, _REQUEST_ERRORS, _SHADOW, _REPAIRS = 16, 17, 18, 19
+_VERSIONS, _CLIENTS, _ROUTES, _UNTIL, _GONE = 20, 21, 22, 23, 24
+_SIDES, _SIDE_ERRORS, _SIDE_FLAG = 30, 31, 32
 _OWN = 200
 PANEL_OF_ALERT = {
     "backfill_stalled": _SINCE,
@@ -24,6 +27,10 @@ PANEL_OF_ALERT = {
     "reconcile_stale": _RECONCILED,
     "tenants_unlisted": _UNLISTED,
     "old_writes": _OLD_WRITES,
+    "deprecated_usage": _CLIENTS,
+    "gone_requests": _GONE,
+    "replace_errors": _SIDE_ERRORS,
+    "replace_flag_errors": _SIDE_FLAG,
 }
 # What Grafana calls the units of metrics.
 _UNITS = {"ratio": "percentunit", "count": "short", "seconds": "s", "bytes": "decbytes", "per_second": "ops"}
@@ -59,6 +66,8 @@ def sections(view: t.TelemetryView) -> tuple[Section, ...]:
         Section("Backfill", tuple(_backfill(view)) if view.backfills else ()),
         Section("Reconciliation", tuple(_reconciliation(view)) if view.entities else ()),
         Section("Routing", tuple(_routing(view)) if view.routed else ()),
+        Section("API versions", tuple(_versions(view)) if view.apis else ()),
+        Section("Replacement", tuple(_replacement(view)) if view.replaced else ()),
         Section("Metrics of the file", tuple(_own(view))),
     )
 
@@ -140,6 +149,42 @@ def _routing(view: t.TelemetryView) -> Iterator[Panel]:
     yield Panel(_REPAIRS, "timeseries", "Second writes to repair", "short", 12, 8, 1,
                 "Second writes that failed in the last hour, by where they are written down; spilled ones stand in a log.",
                 ((f"sum by (outcome) (increase({t.ROUTER_REPAIRS.of(name)}[1h]))", "{{outcome}}"),))
+
+
+def _versions(view: t.TelemetryView) -> Iterator[Panel]:
+    name, by = view.migration, "by (migration, api, version)"
+    yield Panel(_VERSIONS, "timeseries", "Requests by version", "reqps", 12, 8, None,
+                "Requests a second of each version, those answered 410 too. The old ones' end is what the migration is for.",
+                ((f"sum {by} (rate({t.VERSIONS.of(name)}[$__rate_interval]))", "{{api}} {{version}}"),))
+    yield Panel(_CLIENTS, "timeseries", "Who still asks for an old version", "short", 12, 8, None,
+                "Requests of the last day that an old version answered, by client: software, as far as it names itself.",
+                ((served.by_client(t.DEPRECATED, name, "1d"), "{{api}} {{version}} {{client}}"),))
+    routes = f"sum by (api, version, route) (increase({t.DEPRECATED.of(name)}[1d]))"
+    yield Panel(_ROUTES, "timeseries", "What of an old version is still asked for", "short", 12, 8, None,
+                "Requests of the last day that an old version answered, by route; `other` is no route that the file declares.",
+                ((routes, "{{api}} {{version}} {{route}}"),))
+    yield Panel(_UNTIL, "stat", "Until the sunset", "s", 6, 8, None,
+                "Time until an old version answers 410; below zero it does. A tenant's grace may be longer.",
+                ((served.near(name), "{{api}} {{version}}"),), from_zero=False)
+    yield Panel(_GONE, "stat", "Answered 410, last hour", "short", 6, 8, 1,
+                "Requests for versions that are gone, by client.",
+                ((served.by_client(t.GONE, name, "1h"), "{{api}} {{version}} {{client}}"),))
+
+
+def _replacement(view: t.TelemetryView) -> Iterator[Panel]:
+    name = view.migration
+    by = f"sum by (replace, side) (rate({t.REPLACE_REQUESTS.of(name)}[$__rate_interval]))"
+    yield Panel(_SIDES, "timeseries", "Requests by side", "ops", 12, 8, None,
+                "Requests a second that the old and the new side answer, failed ones too. The old one's end with the ramp.",
+                ((by, "{{replace}} {{side}}"),))
+    yield Panel(_SIDE_ERRORS, "timeseries", "Requests that fail, by side", "percentunit", 12, 8, None,
+                "Share of each side's requests that fail: what replace_errors and its alert compare.",
+                ((replaced.errors(name, "old"), "{{replace}} old"), (replaced.errors(name, "new"), "{{replace}} new")))
+    if view.strangled:
+        unanswered = f"sum by (replace) (rate({t.REPLACE_FLAG_ERRORS.of(name)}[$__rate_interval]))"
+        yield Panel(_SIDE_FLAG, "timeseries", "Flag without an answer", "ops", 24, 8, None,
+                    "Requests a second for which the flag service gave no stage: whoever is known stays, others are old.",
+                    ((unanswered, "{{replace}}"),))
 # fmt: on
 
 

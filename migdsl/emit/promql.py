@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from migdsl.emit import replaced
 from migdsl.emit import telemetry as t
 from migdsl.semantics.policy import Comparison, Condition, Held, Metric
 
@@ -21,6 +22,8 @@ _EXPORTED: dict[str, Callable[[str], str]] = {
     "lock_wait": lambda m: f"max {_BACKFILL} ({t.LOCK_WAIT.of(m)})",
     "shadow_mismatch_rate": t.shadow_mismatch_rate,
     "cutover_errors": t.cutover_errors,
+    "replace_errors": lambda m: replaced.errors(m, "new"),
+    "deprecated_requests": lambda m: f"sum by (migration) (rate({t.DEPRECATED.of(m)}[5m]))",
 }
 # The series that is furthest into the condition decides.
 _FURTHEST = {">": "max", ">=": "max", "<": "min", "<=": "min"}

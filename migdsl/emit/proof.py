@@ -17,13 +17,14 @@ from migdsl.semantics import routes
 from migdsl.semantics.model import CheckedModule
 
 _NO_SQL = frozenset(
-    "migration backfill entity table database_env key pace retry private workers canary budget engine".split()
+    "migration backfill entity table database_env tenants_env key pace retry private workers canary budget engine "
+    "schema pins column note".split()
 )
 # Exempt, and listed in the plan's guardrails: they say which tenants there are, and count rows that belong to none.
 _EXEMPT = frozenset(["tenants", "unlisted"])
 _UNPROVEN = _NO_SQL | _EXEMPT
-_JOBS = frozenset(["BackfillJob", "ReconcileJob"])
-_CALLS = frozenset(["left", "right", "transform"])  # each is a call with statements of its own
+_JOBS = frozenset(["BackfillJob", "ReconcileJob", "PinJob", "Pin"])
+_CALLS = frozenset(["left", "right", "left_new", "right_new", "transform"])  # each is a call with statements of its own
 _NO_SQL_WITHIN = frozenset(["function", "inputs", "document"])  # of a transform
 _REFILL = ("tenants", "key", "upper", "bound", "batch")
 

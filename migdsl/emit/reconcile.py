@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from migdsl.emit.artifact import Artifact
-from migdsl.emit.backfill import tenants
+from migdsl.emit.backfill import tenants, tenants_env
 from migdsl.emit.compare_sql import Between, Comparing
 from migdsl.emit.context import EmitContext
 from migdsl.emit.python import block, docstring, formatted, names, quoted
 from migdsl.emit.templates import render
-from migdsl.ops import conditions
+from migdsl.ops import conditions, moving
 from migdsl.ops import names as objects
 from migdsl.ops.batches import Walk
+from migdsl.ops.both_ways import Ways
 from migdsl.ops.carried import Carried
 from migdsl.ops.model import TablePlan
 from migdsl.semantics.model import Table
@@ -21,7 +22,7 @@ from migdsl.syntax import lexis
 
 _STATEMENTS = (
     "next_bound compare_old compare_new differing_old differing_new left right violated violating "
-    "repair_old repair_new insert_missing delete_extra"
+    "repair_old repair_new insert_missing delete_extra left_new right_new insert_old delete_old"
 ).split()
 
 
@@ -44,6 +45,7 @@ def _text(context: EmitContext, plan: TablePlan, path: str) -> str:
         "database_env": quoted(database.url_env),
         "key": names(plan.table.key),
         "tenants": listed,
+        "tenants_env": tenants_env(context, plan) if listed != "None" else "",
         **dict.fromkeys(_STATEMENTS, ""),
         **_comparison(context, plan),
         "unlisted": block(_all_unlisted(context, plan)) if listed != "None" else "",
@@ -63,6 +65,10 @@ def _comparison(context: EmitContext, plan: TablePlan) -> dict[str, object]:
         between = Between(plan, Carried(context.planned.plan.migration, plan.table, plan.origin))
         more = {"insert_missing": between.of.insert(), "delete_extra": between.delete()}
         sides = {name: _side(getattr(between, name)()) for name in ("left", "right")}
+        if plan.move is not None:
+            ways = Ways(between.of, plan.move)
+            more |= {"insert_old": moving.of_one(ways), "delete_old": between.delete_old()}
+            sides |= {name: _side(getattr(between, name)()) for name in ("left_new", "right_new")}
         return {**sides, **_blocks(more), **_of_rows(between)}
     sql = Comparing(plan)
     old, new = [c.drifted_old for c in plan.comparisons], [c.drifted_new for c in plan.comparisons]
@@ -122,6 +128,10 @@ def _unlisted(context: EmitContext, table: Table) -> str:
     listed = f"""(
 {declared.listing.text.strip().rstrip(";")}
 ) AS listed (tenant)"""
+    if context.planned.module.listed_in(table) is not None and declared.type is not None:
+        # What was read in another database is given as a list.
+        elements = f"SELECT given.tenant::{declared.type.sql} FROM jsonb_array_elements_text(:listed::jsonb)"
+        listed = f"({elements} AS given (tenant)) AS listed (tenant)"
     walk = Walk(table)
     if table.via is None:
         return f"""SELECT count(*)

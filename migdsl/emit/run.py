@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Callable, Iterator
 
-from migdsl.emit import alembic, backfill, observability, proof, reconcile, runbook
+from migdsl.emit import alembic, api, backfill, characterization, observability, proof, reconcile, replacing, runbook
 from migdsl.emit.artifact import Artifact
 from migdsl.emit.context import EmitContext
 from migdsl.plan.base import canonical
@@ -24,8 +24,11 @@ EMITTERS: tuple[Emitter, ...] = (
     alembic.emit,
     backfill.emit,
     reconcile.emit,
+    characterization.emit,
+    replacing.emit,
     observability.emit_flags,
     observability.emit_alerts,
+    api.emit,
 )
 
 

@@ -12,6 +12,8 @@ from migdsl.emit.context import EmitContext
 from migdsl.emit.observability import all_alerts, spoken, telemetry
 from migdsl.emit.telemetry import runbook_heading
 from migdsl.emit.templates import render
+from migdsl.plan.asked import IntegrationPart, TicketPart
+from migdsl.plan.model import DataMigrationPlan
 from migdsl.plan.phases import Phase
 from migdsl.planning.demands import sentence
 from migdsl.planning.release import stage_rows
@@ -24,8 +26,8 @@ _NOTES = {
     "enforce": "The revision checks its gates itself and refuses, with the reason, while one is unmet.",
     "contract": "The revision checks its gates itself and refuses, with the reason, while one is unmet. After it there is "
     "only the slow way back: the old columns are computed again.",
-    "backfill": "Jobs may be stopped and started at any time, and run beside each other. With `--status` they say how far "
-    "they are.",
+    "backfill": "The jobs of {entities} may be stopped and started at any time, and run beside each other. With `--status` they "
+    "say how far they are.",
 }
 _WHEN = {
     "validate": "the flag stands at shadow for somebody",
@@ -33,9 +35,10 @@ _WHEN = {
     "enforce": "the flag stands at live for all",
     "contract": "the flag stands at complete for all",
 }
+_OF_PEOPLE = ("stage", "characterize", "manual")
 _SCHEDULED = (
-    "Reconcile on a schedule from now on, every hour say: enforce asks for two clean readings, 24 hours apart, since the "
-    "last tenant was switched."
+    "Reconcile {entities} on a schedule from now on, every hour say: enforce asks for two clean readings, 24 hours apart, since "
+    "the last tenant was switched."
 )
 
 
@@ -58,8 +61,16 @@ def emit(context: EmitContext) -> Iterator[Artifact]:
         "risk": f"{plan.impact.risk}: {plain(listed(plan.impact.reasons))}",
         "downtime": plain(plan.cutover.downtime_expectation),
         "way_back": plan.impact.rollback_complexity,
-        "data": plain(listed([f"{d.tables_or_entities[0]}, {d.volume}, {d.sensitivity}" for d in plan.data_domains])),
+        "data": plain(listed([f"{d.tables_or_entities[0]}, {d.volume}, {d.sensitivity}" for d in plan.data_domains]))
+        or "none is moved",
         "database_env": _database_env(context),
+        "tables": bool(planned.lowered.tables),
+        "subjects": plain(listed([part.subject for part in planned.beside])),
+        "before": [text for part in planned.beside for text in part.before],
+        "meanings": [part.stages for part in planned.beside if part.stages],
+        "watched": [part.watched for part in planned.beside if part.watched],
+        "databases": list(_databases(context)),
+        "tenants_env": _tenants_env(context),
         "preconditions": [plain(text[0].upper() + text[1:] + ".") for text in _preconditions(plan.phases)],
         "phases": [_phase(context, phase) for phase in plan.phases],
         "record": _record(context),
@@ -68,7 +79,8 @@ def emit(context: EmitContext) -> Iterator[Artifact]:
         "cutover": {
             "approach": plain(plan.cutover.approach),
             "steps": [plain(s) for s in plan.cutover.steps],
-            "aborts": [plain(s) for s in plan.cutover.abort_conditions] or ["a client fails that worked before"],
+            "aborts": [plain(s) for s in plan.cutover.abort_conditions]
+            or [f"a client fails that worked before {plan.migration}"],
         },
         "rollback": [
             {"start": w.from_phase, "end": w.to_phase, "keeps": plain(w.keeps), "commands": w.commands}
@@ -77,15 +89,70 @@ def emit(context: EmitContext) -> Iterator[Artifact]:
         "return_when": [plain(spoken_condition(c)) for c in planned.module.policy.returns],
         "return_steps": [plain(sentence(step)) for step in planned.module.policy.return_steps],
         "acceptance": [
-            {"criterion": plain(a.criterion), "proofs": plain(listed(a.proven_by)) or "nothing yet"}
+            {
+                "criterion": plain(f"{a.id}: {a.criterion}" if a.id else a.criterion),
+                "proofs": plain(listed(a.proven_by)) or "nothing yet",
+            }
             for a in plan.acceptance
         ],
+        **_asked(plan),
         "alerts": [
-            {"heading": runbook_heading(a), "summary": plain(a.summary), "action": plain(a.what_to_do)} for a in alerts
+            {
+                "heading": runbook_heading(a),
+                "summary": plain(a.summary),
+                "action": f"{plain(a.what_to_do)}{_jobs(context, a.subject)}",
+            }
+            for a in alerts
         ],
         "files": list(_files(context)),
     }
     yield Artifact(planned.paths.runbook, render("runbook/runbook.md.j2", view), "runbook")
+
+
+def _jobs(context: EmitContext, subject: str | None) -> str:
+    """The commands of the jobs that an alert's text speaks of."""
+    paths, tables = context.planned.paths, context.planned.lowered.tables
+    commands = {
+        "entity": [f"`python {paths.reconcile(p.table)}`" for p in tables],
+        "backfill": [f"`python {paths.backfill(p.table)} --status`" for p in tables if p.fills],
+    }.get(subject or "", [])
+    about = [plain(each.name) for each in context.planned.module.replacements]
+    if not commands:
+        return f" It is about {listed(about)}." if about else ""
+    return f" Here that is {listed(commands)}."
+
+
+def _asked(plan: DataMigrationPlan) -> dict[str, object]:
+    """What ticket, PRD and integration plan say, for people."""
+    ticket, integration = plan.ticket, plan.integration
+    return {
+        "prd": plain(plan.prd or ""),
+        "wish": plain(ticket.description) if ticket else "",
+        "priority": ticket.priority if ticket and ticket.priority != "unknown" else "",
+        "demands": [plain(text) for text in ticket.non_functionals] if ticket else [],
+        "assumptions": [plain(text) for text in ticket.assumptions] if ticket else [],
+        "foreseen": [plain(text) for text in dict.fromkeys([*_foreseen(ticket), *_foreseen(integration)])],
+        "glossary": [(plain(t.term), plain(t.definition)) for t in ticket.glossary] if ticket else [],
+        "partners": [
+            {
+                "service": plain(p.service),
+                "direction": p.direction,
+                "where": plain(listed(p.touchpoints)) or "nobody says",
+                "data": plain(listed(p.data)),
+                "auth": plain(p.auth or ""),
+            }
+            for p in (integration.systems if integration else ())
+        ],
+        "elsewhere": [
+            {"task": plain(t.task), "owner": t.owner_role, "files": [plain(f) for f in t.files_elsewhere]}
+            for t in plan.implementation_plan
+            if t.artifact_kind == "integration"
+        ],
+    }
+
+
+def _foreseen(part: TicketPart | IntegrationPart | None) -> tuple[str, ...]:
+    return part.risks if part is not None else ()
 
 
 def plain(text: str) -> str:
@@ -105,7 +172,22 @@ def _diagram(phases: tuple[Phase, ...]) -> Iterator[str]:
 
 def _database_env(context: EmitContext) -> str:
     used = [p.table.database for p in context.planned.lowered.tables]
-    return context.planned.module.database(used[0]).url_env
+    return context.planned.module.database(used[0]).url_env if used else ""
+
+
+def _databases(context: EmitContext) -> Iterator[dict[str, str]]:
+    """Where there are several: their names, the variables with their URLs, and where their revisions are."""
+    planned = context.planned
+    for name in planned.lowered.databases if len(planned.lowered.databases) > 1 else ():
+        folders = [r.path.rsplit("/", 1)[0] for r in planned.revisions if r.database == name]
+        yield {"name": plain(name), "env": planned.module.database(name).url_env, "folder": "".join(folders[:1])}
+
+
+def _tenants_env(context: EmitContext) -> str:
+    """The variable of a database that has nothing but the list of tenants; empty where there is none such."""
+    planned = context.planned
+    listed_in = [planned.module.listed_in(p.table) for p in planned.lowered.tables if p.table.owned]
+    return next((d.url_env for d in listed_in if d is not None and d.name not in planned.lowered.databases), "")
 
 
 def _preconditions(phases: tuple[Phase, ...]) -> list[str]:
@@ -114,11 +196,11 @@ def _preconditions(phases: tuple[Phase, ...]) -> list[str]:
 
 def _phase(context: EmitContext, phase: Phase) -> dict[str, object]:
     steps = []
+    beside = [step.operation for step in context.planned.lowered.beside]
     for step in phase.typed_steps:
         lock = f", {step.lock}" if step.lock else ""
         steps.append(
-            plain(step.title)
-            + (f" *({step.cost}{lock})*" if step.operation not in ("stage", "characterize", "manual") else "")
+            plain(step.title) + (f" *({step.cost}{lock})*" if step.operation not in (*_OF_PEOPLE, *beside) else "")
         )
     return {
         "id": phase.id,
@@ -133,12 +215,13 @@ def _phase(context: EmitContext, phase: Phase) -> dict[str, object]:
 
 def _note(context: EmitContext, phase: Phase) -> str:
     """What a person has to know before the first step."""
-    found = [_NOTES.get(phase.id, "")]
+    found = [_NOTES.get(phase.id, "") if context.planned.lowered.tables else ""]
     if any(each.id.startswith("reconciled_") for each in phase.exit_conditions) and phase.id == "cutover":
         found.append(_SCHEDULED)
     late = [r for r in context.planned.revisions if r.phase == phase.id and not r.released]
     found += [f"`{r.path}` isn't written yet: `migdsl compile` writes it once {_WHEN[phase.id]}." for r in late]
-    return " ".join(text for text in found if text)
+    entities = plain(listed([p.table.entity for p in context.planned.lowered.tables]))
+    return " ".join(text.replace("{entities}", entities) for text in found if text)
 
 
 def _commands(context: EmitContext, phase: str) -> Iterator[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from migdsl.emit import replaced, served
 from migdsl.emit.telemetry import (
     BATCHES,
     ERRORS,
@@ -36,7 +37,7 @@ def standard_alerts(view: TelemetryView) -> tuple[AlertSpec, ...]:
         alerts += [_tenants_unlisted(view)] if view.has_tenants else []
         # Before the last tenant is live, old code is meant to write: only a soak makes its writes news.
         alerts += [_old_writes(view)] if view.has_old_writes and view.stage in SOAK_STAGES else []
-    return tuple(alerts)
+    return (*alerts, *replaced.alerts(view), *served.alerts(view))
 
 
 def _backfill_stalled(view: TelemetryView) -> AlertSpec:

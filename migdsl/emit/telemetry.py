@@ -31,7 +31,9 @@ class TelemetryView:
 
     `backfills` and `entities` are the values of those labels; `stage` is where the flag's line for all stands; `stages`
     are all its lines for people (`shadow for canary`); `routed`: applications choose a side by it; `own` are metrics of
-    the user's; `runbook_path` is relative to the repository; `datasource_uid` is Prometheus' data source in Grafana.
+    the user's; `replaced` are replacements, and `strangled`: a router is in front of one; `apis` are
+    their names, each with a version that goes away; `runbook_path` is relative to the repository; `datasource_uid` is
+    Prometheus' data source in Grafana.
     """
 
     migration: str
@@ -46,6 +48,9 @@ class TelemetryView:
     stages: tuple[str, ...] = ()
     datasource_uid: str = "prometheus"
     reconcile_stale_seconds: int = RECONCILE_STALE_SECONDS
+    replaced: tuple[str, ...] = ()
+    strangled: bool = False
+    apis: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,12 +95,22 @@ ROUTER_FAILURES = MetricRef("migdsl_router_failures_total", ("migration", "stage
 ROUTER_REPAIRS = MetricRef("migdsl_router_repairs_total", ("migration", "outcome"))
 SHADOW_COMPARED = MetricRef("migdsl_router_shadow_compared_total", ("migration",))
 SHADOW_MISMATCHED = MetricRef("migdsl_router_shadow_mismatched_total", ("migration",))
+# What the middleware of an API exports.
+DEPRECATED = MetricRef("migdsl_api_deprecated_requests_total", ("migration", "api", "version", "route", "client"))
+VERSIONS = MetricRef("migdsl_api_requests_total", ("migration", "api", "version"))
+SUNSET = MetricRef("migdsl_api_sunset_timestamp_seconds", ("migration", "api", "version"))
+GONE = MetricRef("migdsl_api_gone_requests_total", ("migration", "api", "version", "route", "client"))
 
 METRICS = (
     *(ROWS, BATCHES, REMAINING, PROGRESS, LAST_PROGRESS),
     *(ERRORS, QUARANTINED, LANES, HELD, REPLICATION_LAG, LOCK_WAIT),
     *(MISMATCHED, MISSING, EXTRA, VIOLATIONS, DRIFT_RATIO, LAST_RECONCILE, UNLISTED, OLD_WRITES),
 )
+API_METRICS = (VERSIONS, DEPRECATED, GONE, SUNSET)
+# What a generated router exports, or applications themselves, by which side they are of.
+REPLACE_REQUESTS = MetricRef("migdsl_replace_requests_total", ("migration", "replace", "side", "outcome"))
+REPLACE_FLAG_ERRORS = MetricRef("migdsl_replace_flag_errors_total", ("migration", "replace"))
+REPLACE_METRICS = (REPLACE_REQUESTS, REPLACE_FLAG_ERRORS)
 ROUTER_METRICS = (*(ROUTER_READS, ROUTER_WRITES, ROUTER_FAILURES, ROUTER_REPAIRS, SHADOW_COMPARED, SHADOW_MISMATCHED),)
 
 

@@ -5,12 +5,10 @@ from __future__ import annotations
 from typing import Final
 
 from migdsl.executor.asking import answers, settled
-from migdsl.executor.chain import Chain
 from migdsl.executor.conditions import conditions
 from migdsl.executor.doing import Doing
-from migdsl.executor.ledger import Ledger
 from migdsl.executor.model import WAITING, Answer, Condition, Desk, Outcome, Project, Refused, Wishes
-from migdsl.executor.position import Position, position
+from migdsl.executor.sites import Now, Sites
 from migdsl.planning.works import Work, works
 
 _RELEASED_AT: Final = {"validate": "shadow", "cutover": "live", "enforce": "live", "contract": "complete"}
@@ -19,18 +17,17 @@ _RELEASED_AT: Final = {"validate": "shadow", "cutover": "live", "enforce": "live
 class Walk:
     """One `apply`: all that it needs on the way."""
 
-    def __init__(self, project: Project, ledger: Ledger, chain: Chain, desk: Desk, wishes: Wishes) -> None:
-        self._project = project
-        self._ledger = ledger
-        self._chain = chain
+    def __init__(self, sites: Sites, desk: Desk, wishes: Wishes) -> None:
+        self._project = sites.project
+        self._sites = sites
+        self._ledger = sites.ledgers
         self._desk = desk
         self._wishes = wishes
-        self._conditions = conditions(project.planned)
-        self._doing = Doing(project, ledger, chain, desk)
+        self._conditions = conditions(self._project.planned, self._project.folder)
 
-    def look(self) -> Position:
-        """Where the database is now."""
-        return position(self._project, self._ledger, self._chain.standing())
+    def look(self) -> Now:
+        """Where the databases are now."""
+        return self._sites.now()
 
     def to(self, phase: str) -> Outcome:
         """Walk on to a phase, or as far as conditions permit. Raises Refused, Failed, StoppedError, psycopg.Error."""
@@ -56,7 +53,7 @@ class Walk:
         found = works(self._project.planned, phase)
         revision = next((n for n, work in enumerate(found) if work.kind == "upgrade"), 0)
         for work in found[:revision]:
-            if (stopped := self._doing.work(phase, work)) is not None:
+            if (stopped := self._do(phase, work)) is not None:
                 return stopped
         if (unmet := self._unmet(phase)) is not None:
             return unmet
@@ -65,11 +62,14 @@ class Walk:
 
     def _done(self, phase: str, found: list[Work] | tuple[Work, ...]) -> Outcome:
         for work in found:
-            stopped = self._by_hand(phase, work) if work.kind == "manual" else self._doing.work(phase, work)
+            stopped = self._by_hand(phase, work) if work.kind == "manual" else self._do(phase, work)
             if stopped is not None:
                 return stopped
         self._ledger.record("apply", phase, "finished")
         return Outcome("reached", phase)
+
+    def _do(self, phase: str, work: Work) -> Outcome | None:
+        return Doing(self._sites.site(work.database), self._desk).work(phase, work)
 
     def _unmet(self, phase: str) -> Outcome | None:
         """What of the phase before keeps from leaving it."""
@@ -118,7 +118,8 @@ def spoken(answer: Answer) -> str:
     if condition.kind != "ledger":
         return f"{condition.id}: {condition.text} ({answer.reason})"
     later = f"; at the earliest {answer.until}" if answer.until and answer.until not in answer.reason else ""
-    return f"{condition.id}: {answer.reason}{later}"
+    where = f"{condition.database}: " if condition.database else ""
+    return f"{where}{condition.id}: {answer.reason}{later}"
 
 
 def known(project: Project, phase: str) -> str:

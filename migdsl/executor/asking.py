@@ -3,28 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 
-from migdsl.executor.ledger import Ledger
 from migdsl.executor.model import Answer, Condition, Desk, Wishes
 from migdsl.executor.position import Events
 from migdsl.executor.prometheus import Unanswered, yields
+from migdsl.executor.sites import Ledgers
 from migdsl.executor.until import until
 from migdsl.ops.gates import WINDOW_SECONDS
+from migdsl.runtime.errors import UsageError
+from migdsl.runtime.pinning.snapshot import load
 
 CONFIRMED = "confirm"  # the kind of event
 
 
-def answers(asked: Iterable[Condition], ledger: Ledger, events: Events, wishes: Wishes) -> tuple[Answer, ...]:
+def answers(asked: Iterable[Condition], ledger: Ledgers, events: Events, wishes: Wishes) -> tuple[Answer, ...]:
     """What holds now. Nothing is written, and nobody is asked."""
     return tuple(_answer(each, ledger, events, wishes) for each in asked)
 
 
-def settled(found: tuple[Answer, ...], ledger: Ledger, desk: Desk) -> tuple[Answer, ...]:
+def settled(found: tuple[Answer, ...], ledger: Ledgers, desk: Desk) -> tuple[Answer, ...]:
     """The same after the person at the desk was asked what only people know; each yes is an event."""
     return tuple(_settle(found, ledger, desk))
 
 
-def _settle(found: tuple[Answer, ...], ledger: Ledger, desk: Desk) -> Iterator[Answer]:
+def _settle(found: tuple[Answer, ...], ledger: Ledgers, desk: Desk) -> Iterator[Answer]:
     # While something else is in the way as well, nobody's word would be of any use.
     blocked = any(not each.met and each.condition.kind == "ledger" for each in found)
     for each in found:
@@ -41,7 +44,7 @@ def subject(condition: Condition) -> str:
     return f"{condition.phase}/{condition.id}"
 
 
-def _answer(condition: Condition, ledger: Ledger, events: Events, wishes: Wishes) -> Answer:
+def _answer(condition: Condition, ledger: Ledgers, events: Events, wishes: Wishes) -> Answer:
     if condition.kind == "ledger":
         reason = ledger.unmet(condition)
         return Answer(
@@ -51,8 +54,20 @@ def _answer(condition: Condition, ledger: Ledger, events: Events, wishes: Wishes
         return Answer(condition, True)
     if condition.kind == "monitored" and wishes.prometheus is not None and condition.question:
         return _monitored(condition, wishes.prometheus)
+    if condition.kind == "manual" and condition.question:
+        return _recorded(condition)
     knows = "only a person knows" if condition.kind == "manual" else "only your monitoring knows"
     return Answer(condition, False, knows)
+
+
+def _recorded(condition: Condition) -> Answer:
+    """Whether the snapshot is there and is one."""
+    try:
+        found = load(Path(condition.question))
+    except UsageError as error:
+        return Answer(condition, False, str(error))
+    test = condition.question.removesuffix(".snapshot.json") + ".py"
+    return Answer(condition, bool(found), "" if found else f"nothing is recorded yet: python {test}, then commit it")
 
 
 def _is_confirmed(condition: Condition, events: Events) -> bool:

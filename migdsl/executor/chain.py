@@ -46,10 +46,11 @@ class Standing(Value):
 
 
 class Chain:
-    """Alembic on one database, with the project's own environment (`ini`), or with ours on the generated revisions."""
+    """Alembic on one database, with the project's own environment (`ini` and its section), or with ours on the generated
+    revisions."""
 
-    def __init__(self, project: Project, conninfo: str, ini: str | None) -> None:
-        self._config = _own(project, conninfo) if ini is None else _theirs(ini)
+    def __init__(self, project: Project, conninfo: str, ini: str | None, section: str = "alembic") -> None:
+        self._config = _own(project, conninfo) if ini is None else _theirs(ini, section)
         self._conninfo = conninfo
         self._ini = ini
 
@@ -142,10 +143,14 @@ def _own(project: Project, conninfo: str) -> Config:
     return config
 
 
-def _theirs(ini: str) -> Config:
+def _theirs(ini: str, section: str) -> Config:
     if not Path(ini).is_file():
         raise Refused("MIG740", f"there is no file {ini}", "name your project's alembic.ini: --alembic-config FILE", 2)
-    return Config(ini)
+    config = Config(ini, ini_section=section)
+    if section != "alembic" and not config.file_config.has_section(section):
+        help_ = f"give it one, with its script_location; or --alembic-config {section}=FILE, whose section is [alembic]"
+        raise Refused("MIG740", f"{ini} has no section [{section}] for that database", help_, 2)
+    return config
 
 
 def _ancestors(script: ScriptDirectory, heads: list[str]) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 
 from migdsl.dialect.names import literal
 from migdsl.executor.model import Condition
@@ -11,7 +12,8 @@ from migdsl.executor.promql import proves
 from migdsl.ops import conditions as in_sql
 from migdsl.ops import gates
 from migdsl.ops.demands import backfill_name, subjects
-from migdsl.ops.model import Gate
+from migdsl.ops.model import Gate, TablePlan
+from migdsl.ops.pins import pinned_tables
 from migdsl.plan.phases import ExitCondition, Phase
 from migdsl.planning import demands
 from migdsl.planning.facts import Facts
@@ -19,33 +21,62 @@ from migdsl.planning.model import Planned
 from migdsl.semantics import policy
 from migdsl.semantics.model import PHASES
 from migdsl.semantics.policy import spoken
+from migdsl.values import replace
 
 
-def conditions(planned: Planned) -> Mapping[str, tuple[Condition, ...]]:
-    """Phase → what must hold before it is left. Their ids are the plan's; a second one of a name has a number."""
+def conditions(planned: Planned, folder: str = ".") -> Mapping[str, tuple[Condition, ...]]:
+    """Phase → what must hold before it is left. Their ids are the plan's; a second one of a name has a number.
+
+    `folder` is what was compiled into.
+    """
     phases = planned.plan.phases
-    facts = Facts(planned.module, planned.lowered, planned.paths, frozenset(p.id for p in phases if p.released))
-    return {phase.id: tuple(_told_apart(_of(facts, planned, phase))) for phase in phases}
+    released = frozenset(p.id for p in phases if p.released)
+    facts = Facts(planned.module, planned.lowered, planned.paths, released, planned.beside)
+    kept = {f"pinned_{t.entity}": str(Path(folder, planned.paths.snapshot(t))) for t in pinned_tables(planned.lowered)}
+    return {phase.id: tuple(_in_files(_told_apart(_everywhere(facts, planned, phase)), kept)) for phase in phases}
+
+
+def _in_files(found: Iterator[Condition], kept: Mapping[str, str]) -> Iterator[Condition]:
+    """Where a file in the folder shows that it holds, nobody need be asked."""
+    for each in found:
+        yield replace(each, question=kept[each.id]) if each.id in kept and each.kind == "manual" else each
+
+
+def _everywhere(facts: Facts, planned: Planned, phase: Phase) -> Iterator[Condition]:
+    """Of several databases each ledger is asked about its own; what no ledger knows is asked once."""
+    databases = planned.lowered.databases
+    if len(databases) < 2:
+        yield from _of(facts, facts, planned, phase)
+        return
+    once: set[tuple[str, str]] = set()
+    for name in databases:
+        part = planned.of(name)
+        own = replace(facts, module=part.module, lowered=part.lowered)
+        for each in _of(facts, own, planned, phase):
+            if each.kind == "ledger":
+                yield replace(each, database=name)
+            elif (each.id, each.text) not in once:
+                once.add((each.id, each.text))
+                yield each
 
 
 def _told_apart(found: Iterator[Condition]) -> Iterator[Condition]:
-    seen: dict[str, int] = {}
-    asked: set[str] = set()
+    seen: dict[tuple[str, str], int] = {}
+    asked: set[tuple[str, str]] = set()
     for each in found:
-        if each.question and each.question in asked:
+        if each.question and (each.database, each.question) in asked:
             continue  # an exit that the next revision asks for as well
-        asked.add(each.question)
-        number = seen[each.id] = seen.get(each.id, 0) + 1
-        yield (
-            each
-            if number == 1
-            else Condition(f"{each.id}_{number}", each.phase, each.text, each.kind, each.question, each.window)
-        )
+        asked.add((each.database, each.question))
+        number = seen[each.database, each.id] = seen.get((each.database, each.id), 0) + 1
+        yield each if number == 1 else replace(each, id=f"{each.id}_{number}")
 
 
-def _of(facts: Facts, planned: Planned, phase: Phase) -> Iterator[Condition]:
-    asked = {gate.name: gate for gate in _gates(planned, phase)}
-    said = dict.fromkeys(name for name, _ in demands.said(facts, phase.id))
+def _of(whole: Facts, facts: Facts, planned: Planned, phase: Phase) -> Iterator[Condition]:
+    """`facts`: of one database, of a migration with these facts as a `whole`."""
+    following = _following(planned, phase)
+    asked = {gate.name: gate for gate in _gates(facts, following)}
+    others = {gate.name for gate in _gates(whole, following)} - asked.keys()
+    said = dict.fromkeys(name for name, _ in demands.said(whole, phase.id))
     told = {each.id for each in phase.exit_conditions}
     # The plan leaves out what its next phase begins with: that everybody is complete.
     for gate in (gate for name, gate in asked.items() if name not in told):
@@ -53,18 +84,24 @@ def _of(facts: Facts, planned: Planned, phase: Phase) -> Iterator[Condition]:
     for each in phase.exit_conditions:
         if (each.id in said and each.kind == "metric") or (each.kind == "manual" and phase.id not in PHASES):
             continue  # asked as the file has it; and a phase of the user's own is its steps, asked one by one
+        if each.id in others or (_named(whole, each) and not _named(facts, each)):
+            continue  # another database knows
         question = asked[each.id].unmet if each.id in asked else _measured(facts, each)
         kind = "ledger" if question else "manual"
         yield Condition(each.id, phase.id, each.text, kind, question, each.window_seconds or 0)
-    for name, condition in demands.said(facts, phase.id):
+    for name, condition in demands.said(whole, phase.id):
         yield from _said(facts, phase.id, name, condition)
 
 
-def _gates(planned: Planned, phase: Phase) -> Iterator[Gate]:
-    """What the revision of the next derived phase asks."""
+def _following(planned: Planned, phase: Phase) -> str:
+    """The next derived phase; empty behind the last."""
     ids = [p.id for p in planned.plan.phases]
-    following = next((p for p in ids[ids.index(phase.id) + 1 :] if p in PHASES), None)
-    for step in planned.lowered.phase(following or ""):
+    return next((p for p in ids[ids.index(phase.id) + 1 :] if p in PHASES), "")
+
+
+def _gates(facts: Facts, phase: str) -> Iterator[Gate]:
+    """What the revisions of a phase ask."""
+    for step in facts.lowered.phase(phase):
         yield from (part for part in step.up if isinstance(part, Gate))
 
 
@@ -81,7 +118,7 @@ _READINGS = {
 
 def _measured(facts: Facts, criterion: ExitCondition) -> str:
     """A question for what the jobs measure, of the entities that the criterion names; empty for what they don't."""
-    named = [p for p in facts.tables if re.search(rf"\b{re.escape(p.table.entity)}\b", criterion.text)] or facts.tables
+    named = _named(facts, criterion) or facts.tables
     if criterion.id == "backfill_progress":
         asked = [gates.backfilled(facts.migration, backfill_name(p)).unmet for p in named if p.fills]
     else:
@@ -90,6 +127,10 @@ def _measured(facts: Facts, criterion: ExitCondition) -> str:
     if len(asked) < 2:
         return "".join(asked)
     return f"SELECT nullif(concat_ws('; ', {', '.join(f'({sql})' for sql in asked)}), '')"
+
+
+def _named(facts: Facts, criterion: ExitCondition) -> list[TablePlan]:
+    return [p for p in facts.tables if re.search(rf"\b{re.escape(p.table.entity)}\b", criterion.text)]
 
 
 def newest(migration: str, entity: str, metrics: tuple[str, ...]) -> str:

@@ -6,10 +6,10 @@ from collections.abc import Callable
 from typing import Final
 
 from migdsl.executor import jobs
-from migdsl.executor.chain import Chain, Failed
-from migdsl.executor.ledger import Ledger
-from migdsl.executor.model import WAITING, Desk, Outcome, Project
+from migdsl.executor.chain import Failed
+from migdsl.executor.model import WAITING, Desk, Outcome
 from migdsl.executor.position import unfilled, unproven
+from migdsl.executor.sites import Site
 from migdsl.planning.works import Work
 
 # A reading of today is asked for by the gates; one that is younger than this needs no other.
@@ -21,12 +21,13 @@ _LATE: Final = ("enforce", "contract")
 
 
 class Doing:
-    """Runs what a phase consists of, one piece at a time."""
+    """Runs what a phase consists of in one database, one piece at a time."""
 
-    def __init__(self, project: Project, ledger: Ledger, chain: Chain, desk: Desk) -> None:
-        self._project = project
-        self._ledger = ledger
-        self._chain = chain
+    def __init__(self, site: Site, desk: Desk) -> None:
+        self._site = site
+        self._project = site.project
+        self._ledger = site.ledger
+        self._chain = site.chain
         self._desk = desk
 
     def work(self, phase: str, work: Work) -> Outcome | None:
@@ -64,11 +65,13 @@ class Doing:
         if work.kind == "again":
             ran = events.get(("job", work.subject))
             return ran is None or ran.id < moved
+        if (listed := events.get(("reading", f"tenants_unlisted:{work.subject}"))) is not None and listed.value != "0":
+            return True
         reading = events.get(("reading", f"problems:{work.subject}"))
         return reading is None or reading.id < moved or reading.age > _FRESH_S
 
     def _job(self, phase: str, work: Work) -> Outcome | None:
-        code = jobs.run(self._project, work, self._ledger.conninfo, self._ledger.run)
+        code = self.run(work)
         if code != 0:
             how = "stopped" if code == _STOPPED else "failed"
             return Outcome(
@@ -78,6 +81,10 @@ class Doing:
             # A job that was asked to stop ends well, and isn't done.
             return Outcome("stopped", phase, left, "run the same again: it goes on where it stopped", WAITING)
         return None
+
+    def run(self, work: Work) -> int:
+        """A job's exit code."""
+        return jobs.run(self._project, work, self._ledger.conninfo, self._ledger.run, self._site.listing)
 
     def _upgrade(self, phase: str, work: Work) -> Outcome | None:
         try:

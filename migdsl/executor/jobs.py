@@ -7,8 +7,11 @@ from migdsl.planning.works import Work
 from migdsl.runtime import BackfillJob, ReconcileJob, main
 
 
-def run(project: Project, work: Work, conninfo: str, correlation: str) -> int:
-    """The exit code of a backfill or reconciliation: 0 fine, 1 not clean or not done, 3 the database failed, 130 stopped."""
+def run(project: Project, work: Work, conninfo: str, correlation: str, listing: str | None = None) -> int:
+    """The exit code of a backfill or reconciliation: 0 fine, 1 not clean or not done, 3 the database failed, 130 stopped.
+
+    `listing`: the database that has the list of tenants, where it is another one.
+    """
     assert work.path is not None
     # What was compared with the disk is what runs; its last lines, which would run it as a program, don't.
     space: dict[str, object] = {"__name__": "migdsl_job"}
@@ -16,4 +19,5 @@ def run(project: Project, work: Work, conninfo: str, correlation: str) -> int:
     job = space["JOB"]
     assert isinstance(job, BackfillJob | ReconcileJob)
     again = ["--again"] if work.kind == "again" else []
-    return main(job, ["--url", conninfo, "--correlation-id", correlation, *again])
+    listed = ["--tenants-url", listing] if listing is not None else []
+    return main(job, ["--url", conninfo, "--correlation-id", correlation, *listed, *again])

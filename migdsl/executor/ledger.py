@@ -64,9 +64,9 @@ class Ledger:
     `run` is the correlation id of the walk, its connections and its jobs.
     """
 
-    def __init__(self, migration: str, url: str, signals: Signals) -> None:
+    def __init__(self, migration: str, url: str, signals: Signals, run: str | None = None) -> None:
         self.migration = migration
-        self.run = given_run()
+        self.run = run or given_run()
         self.conninfo = conninfo_of(url, application_name(migration, "apply", self.run))
         self._database = Database(self.conninfo, _LIMITS, Retry(), signals)
         self._unwritten: list[tuple[str, str, str]] = []

@@ -43,7 +43,9 @@ class Condition(Value):
     """What must hold before a phase is left.
 
     `kind` is ledger (`question` is SQL that answers what is missing, or NULL), monitored (`question` is PromQL that
-    yields a sample while it holds) or manual. `window` is for how long it must have held, in seconds, 0 for not at all.
+    yields a sample while it holds) or manual (`question` is the path of a snapshot that shows it, or empty). `window` is for how
+    long it must have held, in seconds, 0 for not at all.
+    `database` is the one whose ledger is asked; empty where there is one.
     """
 
     id: str
@@ -52,6 +54,7 @@ class Condition(Value):
     kind: str
     question: str = ""
     window: int = 0
+    database: str = ""
 
 
 class Answer(Value):

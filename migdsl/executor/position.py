@@ -33,12 +33,14 @@ class Position(Value):
         return project.phases[at] if at >= 0 else None
 
 
-def position(project: Project, ledger: Ledger, standing: Standing) -> Position:
-    """Look at the database; nothing is written."""
+def position(project: Project, ledger: Ledger, standing: Standing, shared: frozenset[str] = frozenset()) -> Position:
+    """Look at the database; nothing is written. `shared` are the phases that have a revision in any of several databases."""
     events = ledger.newest()
     ours = {revision.phase: revision.id for revision in project.planned.revisions}
     applied = frozenset(phase for phase, revision in ours.items() if revision in standing.applied)
-    done = frozenset(p for p in project.phases if _done(project, ledger, events, p, ours, applied))
+    # Of a phase that has its revision in another database nothing is to be done here.
+    elsewhere = shared - ours.keys() - {"prepare", "backfill", "validate"}
+    done = frozenset(p for p in project.phases if p in elsewhere or _done(project, ledger, events, p, ours, applied))
     return Position(standing, applied, done, events)
 
 

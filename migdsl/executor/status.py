@@ -7,11 +7,12 @@ from typing import Any
 
 from migdsl.executor.apply import spoken
 from migdsl.executor.asking import answers
-from migdsl.executor.chain import Chain
 from migdsl.executor.conditions import conditions
 from migdsl.executor.ledger import Ledger
 from migdsl.executor.model import WAITING, Answer, Condition, Project, Wishes
-from migdsl.executor.position import Events, Position, position
+from migdsl.executor.position import Events, Position
+from migdsl.executor.sites import Ledgers, Now, Site, Sites
+from migdsl.executor.standards import Evidence, standards
 from migdsl.ops import gates
 from migdsl.planning.next_move import next_move
 from migdsl.planning.release import stage_rows
@@ -34,42 +35,96 @@ class Status(Value):
         return 1 if self.wrong else WAITING if self.waiting else 0
 
 
-def status(project: Project, ledger: Ledger, chain: Chain, wishes: Wishes) -> Status:
+def status(sites: Sites, wishes: Wishes) -> Status:
     """Look at everything; nothing is written. Raises Refused, Failed, psycopg.Error."""
-    now = position(project, ledger, chain.standing())
-    backfills, quarantine = _backfills(ledger), ledger.quarantined()
-    readings = [_reading(plan.table.entity, now.events) for plan in project.planned.lowered.tables]
+    project, ledgers, now = sites.project, sites.ledgers, sites.now()
+    each_of = tuple(zip(sites.all, now.places, strict=True))
+    backfills = [row for site, _ in each_of for row in _backfills(site.ledger)]
+    quarantine = {name: rows for site, _ in each_of for name, rows in site.ledger.quarantined().items()}
+    readings = [
+        _reading(p.table.entity, place.events) for s, place in each_of for p in s.project.planned.lowered.tables
+    ]
     asked = _asked(project, now)
-    found = {phase: answers(each, ledger, now.events, wishes) for phase, each in asked.items()}
-    recorded, said = ledger.stages(), stage_rows(project.planned.module)
-    at, place = now.index(project), _following(project, now, ledger)
+    found = {phase: answers(each, ledgers, now.places[0].events, wishes) for phase, each in asked.items()}
+    recorded, said = _recorded(sites), stage_rows(project.planned.module)
+    at, place = now.index(project), _following(project, now, ledgers)
     unmet = tuple(each for phase in project.phases[at:place] for each in found[phase] if not each.met)
-    wrong = (*_wrong(backfills, quarantine, readings), *unrepaired(project, ledger), *_failed(now))
+    wrong = (*_wrong(backfills, quarantine, readings), *(text for s, p in each_of for text in _of_site(s, p)))
     following = _next(project, place, unmet, recorded, said)
     report = {
         "migration": project.name,
         "phase": now.reached(project),
-        "revisions": sorted(project.planned.paths.revision_id(phase) for phase in now.applied),
-        "heads": list(now.standing.heads),
+        "revisions": sorted(each for site, place in each_of for each in _ours(site, place)),
+        "heads": [head for each in now.places for head in each.standing.heads],
         "phases": [_phase(project, now, n) for n in range(len(project.phases))],
         "backfills": backfills,
         "quarantine": dict(quarantine),
         "reconciliations": readings,
         "stages": {"recorded": [list(row) for row in recorded], "file": [list(row) for row in said]},
         "conditions": [_condition(each) for each in (a for group in found.values() for a in group)],
+        "standards": standards(project.planned.plan, _evidence(each_of, found, readings)),
         "wrong": list(wrong),
         "next": following,
     }
+    if len(each_of) > 1:
+        report["databases"] = [_database(site, place) for site, place in each_of]
     return Status(report, wrong, tuple(following["waits_for"]))
 
 
-def _asked(project: Project, now: Position) -> Mapping[str, Any]:
+def _evidence(
+    each_of: tuple[tuple[Site, Position], ...],
+    found: Mapping[str, tuple[Answer, ...]],
+    readings: list[dict[str, object]],
+) -> Evidence:
+    return Evidence(
+        tuple(answer for group in found.values() for answer in group),
+        {str(reading["entity"]): reading for reading in readings},
+        frozenset(each for site, place in each_of for each in _ours(site, place)),
+        frozenset(text.rsplit(" ", 1)[-1] for _, place in each_of for text in _failed(place)),
+    )
+
+
+def _ours(site: Site, place: Position) -> list[str]:
+    """The revisions of this migration that have run."""
+    return sorted(r.id for r in site.project.planned.revisions if r.phase in place.applied)
+
+
+def _of_site(site: Site, place: Position) -> Iterator[str]:
+    """What is wrong in one database besides its rows."""
+    yield from unrepaired(site.project, site.ledger)
+    yield from _failed(place)
+
+
+def _recorded(sites: Sites) -> tuple[tuple[str, str], ...]:
+    """The stages as recorded; where the ledgers don't say the same, those of the first that says something else than the
+    file, so that it is recorded anew."""
+    said = stage_rows(sites.project.planned.module)
+    found = [site.ledger.stages() for site in sites.all]
+    return next((rows for rows in found if set(rows) != set(said)), found[0]) if all(found) else found[0]
+
+
+def _database(site: Site, place: Position) -> dict[str, object]:
+    """One of several databases."""
+    phases = site.project.phases
+    # Where a phase asks nothing of this database it is done before its turn has come.
+    first = next((n for n, phase in enumerate(phases) if phase not in place.done), len(phases))
+    at = max([first - 1, *(phases.index(phase) for phase in place.applied)])
+    return {
+        "name": site.name,
+        "phase": phases[at] if at >= 0 else None,
+        "revisions": _ours(site, place),
+        "heads": list(place.standing.heads),
+        "stages": [list(row) for row in site.ledger.stages()],
+    }
+
+
+def _asked(project: Project, now: Now) -> Mapping[str, Any]:
     """The conditions of the phase that is reached and of those after it."""
-    found = conditions(project.planned)
+    found = conditions(project.planned, project.folder)
     return {phase: found[phase] for phase in project.phases[max(now.index(project), 0) :]}
 
 
-def _phase(project: Project, now: Position, place: int) -> dict[str, object]:
+def _phase(project: Project, now: Now, place: int) -> dict[str, object]:
     at, phase = now.index(project), project.planned.plan.phases[place]
     state = "later" if place > at else "now" if place == at else "done"
     return {"id": phase.id, "name": phase.name, "state": state, "released": phase.released}
@@ -115,6 +170,7 @@ def _condition(answer: Answer) -> dict[str, object]:
     condition = answer.condition
     return {
         "id": condition.id,
+        **({"database": condition.database} if condition.database else {}),
         "phase": condition.phase,
         "kind": condition.kind,
         "text": condition.text,
@@ -154,7 +210,7 @@ def _failed(now: Position) -> Iterator[str]:
             yield f"{kind} failed at {subject}"
 
 
-def _following(project: Project, now: Position, ledger: Ledger) -> int:
+def _following(project: Project, now: Now, ledger: Ledgers) -> int:
     """The place of the phase to go to: the next one, or, where nothing can be written down yet, the first that does that."""
     place = now.index(project) + 1
     first = min((project.phases.index(r.phase) for r in project.planned.revisions), default=place)

@@ -5,22 +5,23 @@ from __future__ import annotations
 import re
 
 from migdsl.dialect.names import literal
-from migdsl.executor.ledger import Ledger
 from migdsl.executor.model import Condition
+from migdsl.executor.sites import Ledgers
 
 _SAID = re.compile(r"lasts until (\d{4}-\d\d-\d\d \d\d:\d\d \S+)")
 _RECONCILED = "reconciled_"
 _LIVE = "('live', 'rampdown', 'complete')"
 
 
-def until(ledger: Ledger, condition: Condition, reason: str) -> str:
+def until(ledger: Ledgers, condition: Condition, reason: str) -> str:
     """A time as text, empty where time alone doesn't help. `reason` is why the condition doesn't hold now."""
     said = _SAID.search(reason)
     if said is not None:
         return said[1]
     if condition.id.startswith(_RECONCILED) and condition.window:
         entity = re.sub(r"_\d+$", "", condition.id.removeprefix(_RECONCILED))
-        asked = Condition("", "", "", "ledger", _clean_for(ledger.migration, entity, condition.window))
+        question = _clean_for(ledger.migration, entity, condition.window)
+        asked = Condition("", "", "", "ledger", question, database=condition.database)
         return ledger.unmet(asked) or ""
     return ""
 

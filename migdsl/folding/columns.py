@@ -20,7 +20,7 @@ _NULLABLE = re.compile(r"\s*\?")
 
 def add(schema: Schema, entity: str, operation: ast.Add) -> Schema:
     """A column more, behind the others, and what shall be unique."""
-    found = _added(schema, entity, operation.column, operation.span)
+    found = added(schema, entity, operation.column, operation.span)
     for unique in operation.uniques:
         line = schema.said(unique.span)
         if unique.per_tenant:
@@ -31,7 +31,8 @@ def add(schema: Schema, entity: str, operation: ast.Add) -> Schema:
     return found
 
 
-def _added(schema: Schema, entity: str, column: ast.Column, place: Span) -> Schema:
+def added(schema: Schema, entity: str, column: ast.Column, place: Span) -> Schema:
+    """A column more, behind the others."""
     sheet, last = schema.sheets[entity], schema.sheets[entity].columns[-1].span
     type_ = schema.said(column.type.span) + ("?" if column.nullable else "")
     rest = " ".join([type_, *(schema.said(mark.span) for mark in column.marks)])
@@ -53,10 +54,11 @@ def constrained(schema: Schema, entity: str, line: str, kind: type, place: Span)
 
 def drop(schema: Schema, entity: str, operation: ast.Drop) -> Schema:
     """A column less, and what was said of it."""
-    return _dropped(schema, entity, operation.column, operation.span)
+    return dropped(schema, entity, operation.column, operation.span)
 
 
-def _dropped(schema: Schema, entity: str, column: ast.Name, place: Span) -> Schema:
+def dropped(schema: Schema, entity: str, column: ast.Name, place: Span) -> Schema:
+    """A column less, and what was said of it."""
     sheet = schema.sheets[entity]
     name = sql_name(column)
     gone = [sheet.column(column).span]
@@ -132,15 +134,15 @@ def set_default(schema: Schema, entity: str, operation: ast.SetDefault) -> Schem
 def split(schema: Schema, entity: str, operation: ast.Split) -> Schema:
     """Several columns more, one less."""
     for column in operation.into:
-        schema = _added(schema, entity, column, operation.span)
-    return _dropped(schema, entity, operation.column, operation.span)
+        schema = added(schema, entity, column, operation.span)
+    return dropped(schema, entity, operation.column, operation.span)
 
 
 def merge(schema: Schema, entity: str, operation: ast.Merge) -> Schema:
     """One column more, several less."""
-    schema = _added(schema, entity, operation.into, operation.span)
+    schema = added(schema, entity, operation.into, operation.span)
     for column in operation.columns:
-        schema = _dropped(schema, entity, column, operation.span)
+        schema = dropped(schema, entity, column, operation.span)
     return schema
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import posixpath
 from collections.abc import Iterator, Mapping
 
-from migdsl.folding import columns, operations, tables
+from migdsl.folding import columns, moving, operations, tables
 from migdsl.folding.schema import Schema, Unfoldable, schema
 from migdsl.folding.text import Edit, edited, inserted, removed, with_notes
 from migdsl.semantics.model import STAGES, CheckedModule, RetypeColumn
@@ -55,6 +55,8 @@ def finish(what: Finishing) -> Mapping[str, str]:
             after = tables.create(after, node, _home(what, before, node))
         elif isinstance(node, ast.DropEntity):
             after = tables.drop_entity(after, node)
+        elif isinstance(node, ast.Move):
+            after = moving.move(after, node)
     for changed in what.module.changes:
         for operation in changed.operations:
             if isinstance(operation, RetypeColumn) and operation.follows is not None:
@@ -167,7 +169,8 @@ def _uses(what: Finishing) -> str:
     """What the main file uses, as a file elsewhere says it."""
     assert what.into_name is not None
     folder = posixpath.dirname(what.into_name) or "."
-    shared = [name for name in what.unit.sources if name != what.main]
+    documents = {each.source.path for each in what.unit.documents}
+    shared = [name for name in what.unit.sources if name != what.main and name not in documents]
     return "".join(f'use "{posixpath.relpath(name, folder)}"\n' for name in shared)
 
 

@@ -29,7 +29,7 @@ def refusals(module: CheckedModule, database: Database, session: Session) -> Ite
     """
     if module.header is None or not module.changes or underway(module, session).begun:
         return
-    lowered = lower(module)
+    lowered = lower(module).of(database.name)
     questions = list(_questions(lowered, database))
     unable = _prepare(session, lowered) if questions else None
     if unable is not None:

@@ -81,7 +81,8 @@ def _wanted(table: Table, operation: model.Operation) -> Iterator[tuple[Table, s
     yield table, "table", table.name, _OF_THE_TABLE.get(type(operation), _READS)
     if isinstance(operation, model.CreateTable):
         for source in operation.sources:
-            yield source.table, "table", source.table.name, _READS
+            strength = _READS if operation.move is None else _TAKES
+            yield source.table, "table", source.table.name, strength
             names = {name for _, value in source.values for name in value.names()}
             yield from ((source.table, "column", name, _READS) for name in sorted(names))
     rule = _RULES.get(type(operation))

@@ -15,6 +15,7 @@ from migdsl.lint.rules import (
     filled_from,
     incomparable,
     indistinguishable,
+    left_behind,
     may_fail,
     name_taken,
     no_ticket,
@@ -33,8 +34,10 @@ from migdsl.lint.rules import (
     risk_lowered,
     session,
     short_soak,
+    stage_without_meaning,
     too_late,
     unknown_gate,
+    unproven,
     via_moves,
     written_twice,
 )
@@ -68,9 +71,12 @@ RULES: tuple[tuple[str, Rule], ...] = (
     ("MIG425", rename_alone.check),
     ("MIG429", via_moves.check),
     ("MIG434", python_alone.check),
+    ("MIG454", left_behind.check),
     ("MIG501", big_bang.check),
     ("MIG601", no_ticket.check),
     ("MIG602", nothing_changes.check),
+    ("MIG808", stage_without_meaning.check),
+    ("MIG603", unproven.check),
 )
 PLANNED: tuple[Rule, ...] = (
     written_twice.check,
@@ -80,9 +86,9 @@ PLANNED: tuple[Rule, ...] = (
     nothing_to_fill.check,
 )
 # They speak of the file as a whole, which is not known while some of it can't be read.
-_OF_THE_WHOLE = frozenset(["MIG501", "MIG602"])
+_OF_THE_WHOLE = frozenset(["MIG501", "MIG602", "MIG603"])
 # The rest says that something can't work or would lose data: no reason makes that right.
-ALLOWABLE = frozenset(["MIG407", "MIG410", "MIG413", "MIG501", "MIG601"])
+ALLOWABLE = frozenset(["MIG407", "MIG410", "MIG413", "MIG454", "MIG501", "MIG601", "MIG603", "MIG606"])
 
 
 def lint(module: CheckedModule, errors: tuple[Span, ...] = ()) -> tuple[Diagnostic, ...]:

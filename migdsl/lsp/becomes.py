@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from migdsl.ops import pairs
+from migdsl.ops import api, pairs
 from migdsl.ops.context import Context
 from migdsl.ops.lower import LOWERINGS, lower
 from migdsl.ops.model import Step, TablePlan
@@ -39,12 +39,14 @@ def becomes(module: CheckedModule) -> tuple[Becomes, ...]:
     if module.header is None:
         return ()
     plans = {plan.table.entity: plan for plan in lower(module).tables}
-    return tuple(
+    found = (
         each
         for change in module.changes
         if change.table.entity in plans
         for each in _of(module, change, plans[change.table.entity])
     )
+    apis = (Becomes(each.whole, tuple(api.of(module, each)), (), (), ()) for each in module.apis)
+    return (*found, *apis)
 
 
 def _of(module: CheckedModule, change: Change, plan: TablePlan) -> Iterable[Becomes]:

@@ -17,7 +17,22 @@ from migdsl.values import Value
 # Names that follow SQL: unquoted ones fold to lower case.
 _FOLDED = frozenset(["column", "constraint", "table", "schema", "tenant key"])
 RENAMED = frozenset(
-    ["entity", "column", "database", "metric", "gate", "alert", "flag", "migration", "constraint", "invariant"]
+    [
+        "entity",
+        "column",
+        "database",
+        "metric",
+        "gate",
+        "alert",
+        "flag",
+        "migration",
+        "constraint",
+        "invariant",
+        "api",
+        "version",
+        "service",
+        "replacement",
+    ]
 )
 _PLAIN = re.compile(r"[^\W\d]\w*")
 _WORD = re.compile(r"'(?:[^']|'')*'|--[^\n]*|\"(?P<quoted>(?:[^\"]|\"\")*)\"|(?<![\w:$])(?P<word>[^\W\d]\w*)")
@@ -55,9 +70,9 @@ def _of_declaration(line: Line) -> tuple[Name, ...]:
 
 
 def entity_of(line: Line) -> str:
-    """The entity that a line's columns belong to: that of the declaration around it; empty where there is none."""
+    """The entity that a line's columns belong to, or the API of its versions: that of the declaration around it, else empty."""
     top = list(line.upward())[-1]
-    if top.rule() not in ("entity", "create", "change", "backfill", "validate") or len(top.pieces) < 2:
+    if top.rule() not in ("entity", "create", "change", "move", "sync", "backfill", "validate", "api") or len(top.pieces) < 2:
         return ""
     return _text("entity", top.pieces[1])
 

@@ -9,7 +9,7 @@ from migdsl.values import Value
 class Role(Value):
     """What a name is: `kind`, whether it is declared here, and where a column or constraint belongs.
 
-    `of` is `own` (the entity whose block it is in), `filled` (the one that rows come from) or `target` (the entity that was
+    `of` is `own` (the entity, or the API, whose block it is in), `filled` (the one that rows come from) or `target` (the entity that was
     named last in the same statement).
     """
 
@@ -117,12 +117,17 @@ ROLES: dict[tuple[str, int], Role] = {
     ("service", 1): _def("service"),
     ("of_service", 1): _ref("service"),
     ("replace", 1): _def("replacement"),
+    ("api", 1): _def("api"),
+    ("version", 1): _def("version", "own"),
+    ("replaces", 1): _ref("version", "own"),
+    ("deprecate", 1): _ref("version", "own"),
+    ("sunset", 1): _ref("version", "own"),
     ("affects", 1): _ref("service"),
     ("affects", 2): _ref("service"),
 }
 # SQL in these is about one row of the entity; in `computed` and `filled_where` of the one that rows come from.
 ROWS = frozenset(
-    """from back_target drop_back computed sql_part entity_check index_where exclude_part exclude_where mark_generated
+    """from back_target drop_back computed moved sql_part entity_check index_where exclude_part exclude_where mark_generated
     sql_literal filled_where sample_top""".split()
 )
 

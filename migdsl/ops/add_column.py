@@ -53,7 +53,8 @@ def _add(context: Context, operation: AddColumn, filled: bool) -> Step:
         rank=EXPAND_TABLE,
         up=(Group(lock, (f"ALTER TABLE {context.sql} ADD COLUMN IF NOT EXISTS {definition}",)),),
         down=(Group(lock, (f"ALTER TABLE {context.sql} DROP COLUMN IF EXISTS {quote(column.name)}",)),),
-        precondition="explicit column lists, or pools reconnect: prepared SELECT * and COPY without columns see a new column",
+        precondition=f"explicit column lists for {context.sql}, or pools reconnect: prepared SELECT * and COPY without columns "
+        f"see {column.name}",
         makes=(claims.column(context, column.name),),
     )
 

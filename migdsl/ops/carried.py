@@ -85,6 +85,15 @@ class Carried(Value):
         """The same as an operand, as the new column would hold it."""
         return one_line(attempts.held(self.migration, self.source.table, self._pair(column, expression), row))
 
+    def attempted(self, column: Column, expression: Expression, given: list[str]) -> str | None:
+        """A value that may fail, computed from other inputs than a row's; None for one that can't."""
+        pair = self._pair(column, expression)
+        return (
+            f"{names.attempt(self.migration, self.source.table, pair.column)}({', '.join(given)})"
+            if pair.guarded
+            else None
+        )
+
     def failing(self) -> Iterator[tuple[str, str]]:
         """The columns whose value may fail, each with the question whether it does on the row `s`."""
         for column, expression in self.values():
@@ -156,9 +165,13 @@ SELECT {", ".join(given)}
 
     def _own(self, column: str, of: str) -> str:
         """A column of the key; the tenant's is written as what the batch is confined to."""
-        type_ = self.table.type_of(column)
         if column != tenant(self.table):
-            return assigned(f"t.{quote(of)}", type_)
+            return assigned(f"t.{quote(of)}", self.table.type_of(column))
+        return self.confined_to(column)
+
+    def confined_to(self, column: str) -> str:
+        """The tenant that a statement is confined to, as what is written into the tenant's column."""
+        type_ = self.table.type_of(column)
         return f"CAST(:tenant_id AS {type_.base})" if type_.base in _PLAIN else ":tenant_id"
 
     def remaining(self) -> str:

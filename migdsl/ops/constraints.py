@@ -81,7 +81,8 @@ def parent_of(context: Context, constraint: Constraint) -> tuple[Table, tuple[st
     """The table that a foreign key points at, and its columns."""
     target = constraint.target
     assert target is not None
-    parent = next(t for t in context.module.every if t.entity == target.entity)
+    found = [t for t in context.module.every if t.entity == target.entity]
+    parent = found[-1 if target.moved else 0]  # both tables of a move have its name, the new one last
     return parent, target.columns or parent.key
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from migdsl.dialect.names import dollar_tag, literal, quote
-from migdsl.ops import claims, constraints, fill_table, memory, names
+from migdsl.ops import claims, constraints, fill_table, memory, moving, names, numbering
 from migdsl.ops.add_column import EXPAND_TABLE
 from migdsl.ops.carried import Carried
 from migdsl.ops.context import Context
@@ -42,7 +42,9 @@ def lower(context: Context, operation: CreateTable) -> Iterator[Step]:
         up=(Group(tuple((p, Lock.SHARE_ROW_EXCLUSIVE) for p in parents), statements),),
         down=(Group(tuple((p, Lock.ACCESS_EXCLUSIVE) for p in parents), (drop, memory.restore(context, subject))),),
     )
-    for source in operation.sources:
+    if operation.move is not None:
+        yield from moving.lower(context, operation)
+    for source in operation.sources if operation.move is None else ():
         yield from fill_table.lower(context, source)
     for constraint in binding(operation):
         yield from constraints.build(context, constraint, names.constraint(table, constraint), "enforce")
@@ -50,7 +52,8 @@ def lower(context: Context, operation: CreateTable) -> Iterator[Step]:
 
 def binding(operation: CreateTable) -> tuple[Constraint, ...]:
     """The constraints that rows of old code might break, where there are such rows."""
-    found = (c for c in operation.table.constraints if c.kind != "exclude" and c.binds)
+    kept = operation.move.kept if operation.move is not None else ()  # by the table that they come from
+    found = (c for c in operation.table.constraints if c.kind != "exclude" and c.binds and c not in kept)
     return tuple(found) if operation.sources else ()
 
 
@@ -63,7 +66,11 @@ def _indexes(table: Table, own: list[Constraint]) -> Iterator[str]:
 
 def _columns(context: Context, operation: CreateTable) -> tuple[Column, ...]:
     late = {c for source in operation.sources for c in Carried(context.migration, operation.table, source).late()}
-    return tuple(replace(c, nullable=True) if c.name in late else c for c in operation.table.columns)
+    columns = tuple(replace(c, nullable=True) if c.name in late else c for c in operation.table.columns)
+    move = operation.move
+    if move is None:
+        return columns
+    return tuple(replace(c, default=numbering.default(context, move, c.name) or c.default) for c in columns)
 
 
 def _parent(context: Context, constraint: Constraint) -> str:

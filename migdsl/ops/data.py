@@ -8,6 +8,7 @@ from migdsl.dialect.names import quote
 from migdsl.dialect.sql import Expression
 from migdsl.dialect.types import SqlType
 from migdsl.ops import attempts, constraints, key, names, outside, retype
+from migdsl.ops.both_ways import Ways
 from migdsl.ops.carried import Carried
 from migdsl.ops.context import Context
 from migdsl.ops.model import Comparison, Fill, Violation
@@ -58,19 +59,22 @@ def comparisons(context: Context) -> Iterator[Comparison]:
         if pair is not None and isinstance(operation, AddColumn):
             yield _comparison(context, pair, operation.column.pii or operation.column.phi)
         if isinstance(operation, CreateTable):
-            yield from (found for source in operation.sources for found in _carried(context, source))
+            yield from (found for source in operation.sources for found in _carried(context, operation, source))
 
 
-def _carried(context: Context, source: Source) -> Iterator[Comparison]:
+def _carried(context: Context, operation: CreateTable, source: Source) -> Iterator[Comparison]:
     """Each column of a new table, held against what its row comes from; where there is none but the key, that."""
     of, given = Carried(context.migration, context.table, source), dict(source.values)
     keys = tuple((c, given[name]) for name in context.table.key if (c := context.table.column(name)))
     for column, expression in of.values() or keys:
         new, old = f"t.{quote(column.name)}", of.held(column, expression, "s")
         hashed = _hashable(old, column.type), _hashable(new, column.type)
-        # Nothing leads back: once new code writes it the new table is on its own.
         differs = f"{new} IS DISTINCT FROM {old}"
-        yield Comparison(column.name, column.pii or column.phi, *hashed, differs, "FALSE", None)
+        restored = Ways(of, operation.move).restored(column, expression) if operation.move is not None else None
+        # Where nothing leads back the new table is on its own once new code writes it.
+        apart = f"{restored} IS DISTINCT FROM {old}" if restored is not None else "FALSE"
+        text = _hashable(restored, column.type) if restored is not None else None
+        yield Comparison(column.name, column.pii or column.phi, *hashed, differs, apart, None, restored=text)
 
 
 def _comparison(context: Context, pair: Pair, pii: bool) -> Comparison:
@@ -163,6 +167,8 @@ def _of_new_rows(context: Context, operation: CreateTable) -> Iterator[Violation
         for column, failing in of.failing():
             yield Violation(f"{column} can't be computed", f"(t.{quote(column)} IS NULL AND {failing})", ())
         for constraint in context.table.constraints:
+            if operation.move is not None and constraint in operation.move.kept:
+                continue  # kept by the table that the rows come from
             found = constraints.violation(context, constraint)
             if found is not None:
                 yield found

@@ -17,7 +17,7 @@ def backfill_name(plan: TablePlan) -> str:
 
 def step(phase: str, gates: tuple[Gate, ...]) -> Step:
     """The step that refuses while a gate is unmet."""
-    title = f"Refuse to go on while a condition of {phase} is unmet, and say which"
+    title = f"Refuse {phase} while a condition is unmet: {', '.join(gate.name for gate in gates)}"
     return Step(phase, "gate", title, None, rank=-1, up=gates)
 
 

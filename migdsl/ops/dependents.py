@@ -93,13 +93,17 @@ def forgotten(context: Context, constraint: Constraint) -> bool:
 
 
 def locks(context: Context, constraints: Iterable[Constraint]) -> tuple[tuple[str, Lock], ...]:
-    """A foreign key has triggers on both tables: who drops or adds it locks both, in one order."""
+    """A foreign key has triggers on both tables: who drops or adds it locks both, in one order.
+
+    One that moves may be gone already, where a killed run is repeated.
+    """
     targets = {c.target.entity for c in constraints if c.target is not None}
-    tables = {names.table(t) for t in context.module.every if t.entity in targets}
+    moved = [m.table for m in context.module.moves]
+    tables = {names.table(t) for t in context.module.every if t.entity in targets and t not in moved}
     return tuple((sql, Lock.ACCESS_EXCLUSIVE) for sql in sorted({context.sql, *tables}))
 
 
-def step() -> Step:
+def step(migration: str) -> Step:
     """The procedures that all of this calls, beside the ledger."""
-    title = "Create the procedures that find, keep and bring back what the catalog knows of columns and constraints"
+    title = f"Create the procedures by which {migration} finds, keeps and brings back what stands on columns"
     return Step("expand", "create_procedures", title, None, rank=FIRST, up=(Group((), standing.procedures()),))

@@ -65,8 +65,8 @@ def _drop(context: Context, operation: DropColumn) -> Step:
         rank=EXPAND_TABLE,
         up=(Group(lock, (*up, f"ALTER TABLE {context.sql} DROP COLUMN IF EXISTS {quote(column.name)}")),),
         down=(Group(lock, (_restore(context, operation),)),),
-        precondition="explicit column lists, or pools reconnect: prepared SELECT * and COPY without columns"
-        " miss a column",
+        precondition=f"explicit column lists for {context.sql}, or pools reconnect: prepared SELECT * and COPY without columns "
+        f"miss {column.name}",
     )
 
 

@@ -96,7 +96,7 @@ def _aside(context: Context) -> Step:
         table,
         Lock.ACCESS_EXCLUSIVE,
         rank=EXPAND_TABLE,
-        up=(Group((), (_rename(old, new, _aside_name(context), _inner_guard(old)),)),),
+        up=(Group((), (_rename(old, new, _aside_name(context), guard(old)),)),),
         down=(Group((), (_rename(new, old, table.name, ""),)),),
     )
 
@@ -158,12 +158,12 @@ def _forget(context: Context) -> Step:
 def _refuse_dependents(table: str) -> str:
     body = f"""
 BEGIN
-{_inner_guard(table)}END"""
+{guard(table)}END"""
     tag = dollar_tag(body, "guard")
     return f"DO {tag}{body}\n{tag}"
 
 
-def _inner_guard(table: str) -> str:
+def guard(table: str) -> str:
     """What DROP TABLE would refuse, or take along without a word."""
     place = literal(table)
     return f"""    IF EXISTS (SELECT FROM ({_dependents(place)}) AS found) THEN

@@ -12,9 +12,10 @@ _REACHED = {"live": "('live', 'rampdown', 'complete')", "complete": "('complete'
 def stage(migration: str, least: str) -> Gate:
     """Every tenant's deployed stage is at least `least` (live or complete)."""
     reached = _REACHED[least]
+    how = f"switched by {migration}: its stage is live or later" if least == "live" else f"complete in {migration}"
     return Gate(
         f"stage_{least}",
-        f"every tenant is {'switched: its stage is live or later' if least == 'live' else 'complete'}",
+        f"every tenant is {how}",
         f"""SELECT 'the deployed stage of ' || string_agg(subject || ' is ' || value, ', ' ORDER BY subject)
              || ', and {least} for all is needed'
   FROM (SELECT DISTINCT ON (subject) id, subject, value FROM migdsl.event
@@ -111,7 +112,7 @@ def swapped(migration: str, seconds: int) -> Gate:
     own = f"e.migration = {literal(migration)} AND e.kind = 'swap' AND e.subject = 'columns'"
     return Gate(
         "swapped",
-        f"{_days(seconds)} have passed since the swap",
+        f"{_days(seconds)} have passed since the swap of {migration}",
         f"""SELECT CASE WHEN max(e.id) IS NULL OR (SELECT n.value FROM migdsl.event AS n WHERE n.id = max(e.id)) <> 'new'
             THEN 'the columns have not been swapped'
             WHEN max(e.at) > clock_timestamp() - interval '{seconds} seconds'
@@ -125,7 +126,7 @@ def soaked(migration: str, seconds: int) -> Gate:
     """All tenants have been live for the soak."""
     return Gate(
         "soak",
-        f"{_days(seconds)} have passed since every tenant was live",
+        f"{_days(seconds)} have passed since every tenant was live in {migration}",
         f"""SELECT CASE WHEN switched IS NULL THEN 'the migration has not been live for all'
             WHEN switched > clock_timestamp() - interval '{seconds} seconds'
             THEN 'the soak of {_days(seconds)} lasts until '
@@ -159,7 +160,7 @@ def repaired(migration: str) -> Gate:
     left = f"(SELECT max(l.id) FROM migdsl.event AS l WHERE l.migration = {literal(migration)} AND l.kind = 'left')"
     return Gate(
         "repaired",
-        "no second write that failed waits for its repair",
+        f"no second write of {migration} that failed waits for its repair",
         f"""SELECT 'second writes that failed wait for their repair: ' || count(*)
   FROM migdsl.event AS r
  WHERE {own} AND r.id > coalesce({left}, 0)

@@ -94,13 +94,16 @@ def _within(whole: CheckedModule, database: str) -> tuple[tuple[TablePlan, ...],
         extra.append(_ledger(migration))
     swaps = any(_swaps(o) for change in module.changes for o in change.operations)
     if swaps or any(isinstance(o, _STANDING) for change in module.changes for o in change.operations):
-        extra.append(dependents.step())
+        extra.append(dependents.step(migration))
     if swaps:
-        extra.append(swap.procedures())
+        extra.append(swap.procedures(migration))
     asked = demands.gates(module, plans, frozenset(used))
     extra += [_gates(module, phase, plans, asked) for phase in ("enforce", "contract") if phase in used]
     extra += [demands.step(phase, asked[phase]) for phase in ("backfill", "validate", "cutover") if phase in asked]
-    return plans, [s if s.place is not None else replace(s, database=database) for s in (*extra, *steps)]
+    where = f", in {database}" if len(whole.migrated) > 1 else ""
+    shared = (s for s in (*extra, *steps) if s.place is None)
+    named = {id(s): replace(s, database=database, title=f"{s.title}{where}") for s in shared}
+    return plans, [named.get(id(s), s) for s in (*extra, *steps)]
 
 
 def _beside(module: CheckedModule) -> tuple[tuple[Step, ...], tuple[tuple[int, str], ...]]:
@@ -112,6 +115,11 @@ def _beside(module: CheckedModule) -> tuple[tuple[Step, ...], tuple[tuple[int, s
 
         steps += api.steps(module)
         points += api.points(module)
+    if module.replacements:
+        from migdsl.ops import replacing  # likewise
+
+        steps += replacing.steps(module)
+        points += replacing.points(module)
     return tuple(sorted(steps, key=lambda s: PHASES.index(s.phase))), tuple(points)
 
 
@@ -137,6 +145,7 @@ def _table(migration: str, module: CheckedModule, change: Change) -> TablePlan:
     steps += claims.lower(context, steps)
     gone = any(s.phase == "contract" for s in steps)
     soaks = [o.soak_seconds for o in change.operations if isinstance(o, _SOAKED)]
+    soaks += [o.move.soak_seconds for o in change.operations if isinstance(o, CreateTable) and o.move is not None]
     soak = max(soaks, default=DEFAULT_SOAK) if gone else None
     if soak is not None and module.policy.keep_seconds is not None:
         soak = max(soak, module.policy.keep_seconds)
@@ -151,6 +160,7 @@ def _table(migration: str, module: CheckedModule, change: Change) -> TablePlan:
         tuple(o.irreversible for o in change.operations if isinstance(o, _FINAL) and o.irreversible),
         leaves=_leaves(change),
         origin=origin,
+        move=next((o.move for o in change.operations if isinstance(o, CreateTable)), None),
     )
 
 
@@ -278,7 +288,7 @@ def _ledger(migration: str) -> Step:
     return Step(
         "expand",
         "create_ledger",
-        "Create the ledger (schema migdsl), where progress, differences and stages are recorded",
+        f"Create the ledger (schema migdsl) where progress, differences and stages of {migration} are recorded",
         None,
         rank=LEDGER,
         up=(Group((), (stage,)),),

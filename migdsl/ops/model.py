@@ -6,6 +6,7 @@ from enum import Enum
 
 from migdsl.dialect.types import SqlType
 from migdsl.semantics.model import Python, Source, Table
+from migdsl.semantics.move_model import Move
 from migdsl.semantics.shapes import IndexShape
 from migdsl.values import Value
 
@@ -163,7 +164,8 @@ class Comparison(Value):
     `drifted_old`: differs while the old is the truth. `drifted_new`: differs once the new is. `lossy`: from(back(x)) ≠ x.
     `left` and `right` are what the hashes cover: what should be there, and what is. `swapped`: the two change names at
     once, for everybody, so that no code ever sees both. `mended_old` and `mended_new` are the columns that are written to
-    make a row right while the old is the truth, and once the new is, each with its value.
+    make a row right while the old is the truth, and once the new is, each with its value. `restored`: of a table that moves,
+    `from` over what the row of the new table gives back.
     """
 
     column: str
@@ -176,6 +178,7 @@ class Comparison(Value):
     swapped: bool = False
     mended_old: tuple[tuple[str, str], ...] = ()
     mended_new: tuple[tuple[str, str], ...] = ()
+    restored: str | None = None
 
 
 class Violation(Value):
@@ -201,7 +204,8 @@ class TablePlan(Value):
     """All that happens to one table.
 
     `leaves`: it goes away as a whole, so that only the counter of writes can be read. `origin`: where the rows of a new
-    table come from; then comparisons speak of its rows as `t` and of those that they come from as `s`.
+    table come from; then comparisons speak of its rows as `t` and of those that they come from as `s`. `move`: that table's
+    rows go there, and what is written there goes back, until the old one is dropped.
     """
 
     table: Table
@@ -225,6 +229,7 @@ class TablePlan(Value):
 
     leaves: bool = False
     origin: Source | None = None
+    move: Move | None = None
 
 
 class Lowered(Value):

@@ -43,6 +43,21 @@ def fill_trigger(migration: str, of: Table) -> str:
     return quote(derived("~migdsl", *_owner(migration, of), suffix="fill"))
 
 
+def carry(migration: str, of: Table, way: str) -> str:
+    """The function that carries writes between the two tables of a move, `forth` or `back`, as SQL."""
+    return qualified(LEDGER, derived(*_owner(migration, of), suffix=way))
+
+
+def carry_trigger(migration: str, of: Table, what: str) -> str:
+    """A trigger that calls one of them, as SQL."""
+    return quote(derived("~migdsl", *_owner(migration, of), suffix=what))
+
+
+def number(migration: str, of: Table, column: str) -> str:
+    """The function that gives the target of a move the next number, from the sequence of the table that moves, as SQL."""
+    return qualified(LEDGER, derived(*_owner(migration, of), column, suffix="number"))
+
+
 def counter(migration: str, of: Table) -> str:
     """The sequence that counts writes of old code, as SQL."""
     return qualified(LEDGER, derived(*_owner(migration, of), suffix="old_writes"))

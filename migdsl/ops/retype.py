@@ -146,7 +146,8 @@ def _add(context: Context, operation: RetypeColumn) -> Step:
         rank=EXPAND_TABLE,
         up=(Group(lock, (_add_column(context, operation),)),),
         down=(Group(lock, (f"ALTER TABLE {context.sql} DROP COLUMN IF EXISTS {quote(new)}",)),),
-        precondition="explicit column lists, or pools reconnect: prepared SELECT * and COPY without columns see a new column",
+        precondition=f"explicit column lists for {context.sql}, or pools reconnect: prepared SELECT * and COPY without columns "
+        f"see {new}",
         makes=(claims.column(context, new),),
     )
 
@@ -185,8 +186,8 @@ def _drop(context: Context, operation: RetypeColumn) -> Step:
         rank=EXPAND_TABLE + 1,
         up=(Group(lock, (_refuse(context, old), f"{alter} DROP COLUMN IF EXISTS {quote(old)}")),),
         down=(Group(lock, (add,)),),
-        precondition="explicit column lists, or pools reconnect: prepared SELECT * and COPY without columns"
-        " miss a column",
+        precondition=f"explicit column lists for {context.sql}, or pools reconnect: prepared SELECT * and COPY without columns "
+        f"miss {old}",
     )
 
 

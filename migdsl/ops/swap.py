@@ -42,11 +42,11 @@ def steps(migration: str, module: CheckedModule) -> Iterator[Step]:
     yield _home(swapped, twins)
 
 
-def procedures() -> Step:
+def procedures(migration: str) -> Step:
     """The procedures that retype calls, beside the ledger."""
     parts = _SEPARATOR.split(read_resource("templates", "alembic/swap.sql"))
     made = tuple(part.strip().rstrip(";") for part in parts)
-    title = "Create the procedures that give a column another type"
+    title = f"Create the procedures by which {migration} gives a column another type"
     return Step("expand", "create_procedures", title, None, rank=0, up=(Group((), made),))
 
 
@@ -83,7 +83,7 @@ def _ready(migration: str, swapped: tuple[Swapped, ...], phase: str) -> Step:
             found.append(gates.listed(migration, table.entity, listing.elsewhere(each.context.module, table)))
         if phase == "cutover":
             found.append(gates.agreed(migration, table.entity))
-    title = f"Refuse to go on while a condition of {phase} is unmet, and say which"
+    title = f"Refuse {phase} while a condition is unmet: {', '.join(gate.name for gate in found)}"
     return Step(phase, "gate", title, None, rank=-1, up=tuple(found))
 
 

@@ -49,9 +49,9 @@ class StageMove(Part):
 class Difference(Part):
     """Something that the file says differently and that is no step by itself."""
 
-    section: Literal["migration", "database", "tenants", "entities", "rollout", "flags", "revisions"] = Field(
-        description="Which part of the file it belongs to."
-    )
+    section: Literal[
+        "migration", "database", "tenants", "entities", "apis", "replacements", "rollout", "flags", "revisions"
+    ] = Field(description="Which part of the file it belongs to.")
     subject: str = Field(description="What it is about.")
     before: str | None = Field(description="What the older version says; null where it says nothing.")
     after: str | None = Field(description="What the newer version says; null where it says nothing.")

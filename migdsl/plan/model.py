@@ -6,6 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from migdsl.plan.asked import IntegrationPart, TicketPart
 from migdsl.plan.base import Part
 from migdsl.plan.phases import Phase
 from migdsl.plan.timeline import Timeline
@@ -82,9 +83,9 @@ class Check(Part):
     """One thing that validation proves."""
 
     id: str = Field(description="Unique in the plan.")
-    kind: Literal["counts", "checksum", "constraint", "round_trip", "sample", "invariant", "coverage"] = Field(
-        description="What kind of proof it is."
-    )
+    kind: Literal[
+        "counts", "checksum", "constraint", "round_trip", "sample", "invariant", "coverage", "answers", "command"
+    ] = Field(description="What kind of proof it is.")
     entity: str = Field(description="The entity that it is about.")
     text: str = Field(description="The check as a sentence.")
     artifact: str = Field(description="The path of the file that holds its SQL.")
@@ -111,6 +112,9 @@ class Task(Part):
     files_later: tuple[str, ...] = Field(
         description="Files that a later compile writes, once the flag's stage permits them."
     )
+    files_elsewhere: tuple[str, ...] = Field(
+        default=(), description="Files of other people, which no compile writes: those of an integration plan's tasks."
+    )
 
 
 class Impact(Part):
@@ -128,7 +132,9 @@ class Impact(Part):
 class Acceptance(Part):
     """An acceptance criterion and what proves it."""
 
+    id: str | None = Field(description="What the ticket calls it, for example AC-1, or null.")
     criterion: str = Field(description="The criterion, in the words of the ticket.")
+    origin: str = Field(description="Where it stands: the ticket, the PRD, or the file itself.")
     proven_by: tuple[str, ...] = Field(description="Checks, gates and metrics that prove it; empty: nothing does.")
 
 
@@ -138,6 +144,10 @@ class ModernizationGate(Part):
     id: str = Field(description="The gate's name.")
     text: str = Field(description="What it demands.")
     met_by: str = Field(description="What in this plan meets it.")
+    checks: tuple[str, ...] = Field(
+        default=(),
+        description="What shows it: ids of checks and exit conditions of this plan, or of revisions; empty: people look at it.",
+    )
 
 
 class Exemption(Part):
@@ -170,6 +180,11 @@ class DataMigrationPlan(Part):
     migration: str = Field(description="The migration's name.")
     title: str = Field(description="What it is about, in one line.")
     ticket_id: str = Field(description="The ticket that asked for it; empty where there is none.")
+    ticket: TicketPart | None = Field(description="What that ticket says, or null where its file is not given.")
+    integration: IntegrationPart | None = Field(
+        description="What the integration plan says, or null where none is given."
+    )
+    prd: str | None = Field(description="Where the requirements stand, or null where nobody says.")
     migration_type: BaseType = Field(description="The type; what the base shape doesn't know is `other`.")
     category: str = Field(description="The exact type, for example api_migration.")
     pattern: str = Field(description="The pattern that it follows.")

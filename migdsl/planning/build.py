@@ -5,13 +5,14 @@ from __future__ import annotations
 from migdsl import __version__
 from migdsl.ops.lower import lower
 from migdsl.plan.model import BaseType, DataMigrationPlan
-from migdsl.planning import demands, impact, moves, phases, rollback, tasks, timeline
+from migdsl.planning import demands, documents, impact, moves, phases, rollback, standards, tasks, timeline
 from migdsl.planning.beside import beside, each
 from migdsl.planning.facts import Facts, summary
+from migdsl.planning.habits import taken_away
 from migdsl.planning.model import Planned, revisions
 from migdsl.planning.paths import Paths
 from migdsl.planning.release import released
-from migdsl.planning.words import duration, listed
+from migdsl.planning.words import duration, first_upper, listed
 from migdsl.semantics.model import CheckedModule
 
 _BASE: dict[str, BaseType] = {
@@ -40,6 +41,9 @@ def build(module: CheckedModule, source_digest: str, through: str | None = None)
         migration=header.name,
         title=header.title or _title(facts),
         ticket_id=header.ticket or "",
+        ticket=documents.ticket(facts),
+        integration=documents.integration(facts),
+        prd=module.policy.prd,
         migration_type=_BASE.get(category, "other"),
         category=category,
         pattern=_pattern(facts),
@@ -56,8 +60,8 @@ def build(module: CheckedModule, source_digest: str, through: str | None = None)
         validation=moves.validation(facts),
         risks=tuple(impact.risks(facts)),
         impact=impact.impact(facts),
-        acceptance=tuple(demands.acceptance(facts)),
-        modernization_gates=tuple(impact.modernization_gates(facts)),
+        acceptance=tuple(documents.acceptance(facts)),
+        modernization_gates=standards.modernization_gates(facts, chain),
         guardrails=impact.guardrails(facts),
         implementation_plan=tasks.tasks(facts, chain),
     )
@@ -93,6 +97,6 @@ def _constraints(facts: Facts) -> tuple[str, ...]:
     if versions:
         found.append(f"PostgreSQL {listed([str(v) for v in versions])} or later")
     if facts.soak_seconds is not None:
-        found.append(f"The old stays for {duration(facts.soak_seconds)} after the last switch")
+        found.append(f"{first_upper(taken_away(facts))} stays for {duration(facts.soak_seconds)} after the last switch")
     found += each(facts.beside, lambda b: b.constraints)
-    return (*found, *demands.constraints(facts), *header.assumptions)
+    return (*found, *demands.constraints(facts), *header.assumptions, *documents.constraints(facts))

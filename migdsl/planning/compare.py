@@ -25,7 +25,9 @@ class Compared(Value):
 
 def compare(old: Planned, new: Planned, on_disk: Collection[str] = ()) -> Compared:
     """Compare two versions. A phase has run where the older version's stages release it, or its revision is `on_disk`."""
-    has_run = {*released(old.module), *on_disk}
+    # Where there is no revision, nothing is released: the flag alone tells what is behind it.
+    there = released(old.module) if old.lowered.tables else (p.id for p in old.plan.phases if p.passed)
+    has_run = {*there, *on_disk}
     # What is swapped under the code is one move for everybody: no stage between proves anything.
     pairs = any(plan.switched for planned in (old, new) for plan in planned.lowered.tables)
     return Compared(

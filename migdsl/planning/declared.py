@@ -11,11 +11,13 @@ from migdsl.dialect.types import SqlType
 from migdsl.plan.diff import Difference
 from migdsl.planning.model import Planned
 from migdsl.planning.words import duration, listed
+from migdsl.semantics.api_model import Api, Version
 from migdsl.semantics.model import Column, Constraint, Database, Header, Table
+from migdsl.semantics.replacement import Replacement
 from migdsl.source import Span
 from migdsl.values import Value
 
-SECTIONS = ("migration", "database", "tenants", "entities", "rollout", "flags", "revisions")
+SECTIONS = ("migration", "database", "tenants", "entities", "apis", "replacements", "rollout", "flags", "revisions")
 Said = dict[str, str]
 
 
@@ -34,7 +36,23 @@ def _section(section: str, before: Mapping[str, str], after: Mapping[str, str]) 
 def _migration(planned: Planned) -> Said:
     header = planned.module.header
     assert header is not None
-    return _fields(header, but=("name", "allows")) | {f"allow {a.code}": a.reason for a in planned.module.allows}
+    allowed = {f"allow {a.code}": a.reason for a in planned.module.allows}
+    return _fields(header, but=("name", "allows")) | allowed | _asked(planned)
+
+
+def _asked(planned: Planned) -> Said:
+    """What ticket and integration plan say; a criterion by its id, where it has one."""
+    ticket, integration = planned.module.ticket, planned.module.integration
+    found: Said = {}
+    for criterion in ticket.criteria if ticket is not None else ():
+        found[f"criterion {criterion.id or criterion.text}"] = criterion.text
+    for of in (ticket, integration):
+        found |= {f"risk {text}": "expected" for text in (of.risks if of is not None else ())}
+    for each in integration.systems if integration is not None else ():
+        found[f"system {each.service}"] = f"{each.direction}: {listed(each.touchpoints)}"
+    for contract in integration.contracts if integration is not None else ():
+        found[f"contract {contract.name}"] = "; ".join(f"{name} {value}" for name, value in contract.details)
+    return found
 
 
 def _databases(planned: Planned) -> Said:
@@ -44,7 +62,31 @@ def _databases(planned: Planned) -> Said:
     return found
 
 
-def _fields(value: Header | Database, but: tuple[str, ...]) -> Said:
+def _apis(planned: Planned) -> Said:
+    found: Said = {}
+    for api in planned.module.apis:
+        lists = ("versions", "routes", "deprecations", "sunsets", "graces")
+        found |= {f"{api.name} {field}": text for field, text in _fields(api, but=("name", "whole", *lists)).items()}
+        found |= {f"{api.name} version {v.name}": _version(v) for v in api.versions}
+        found |= {f"{api.name} route {r.method} {r.path}": "declared" for r in api.routes}
+        found |= {f"{api.name} deprecate {d.version}": d.date for d in api.deprecations}
+        found |= {f"{api.name} sunset {s.version}": s.date for s in api.sunsets}
+        found |= {f"{api.name} grace {tenant}": g.until for g in api.graces for tenant in g.tenants}
+    return found
+
+
+def _version(version: Version) -> str:
+    return f"{version.at} replaces {version.replaces}" if version.replaces else version.at
+
+
+def _replacements(planned: Planned) -> Said:
+    found: Said = {}
+    for each in planned.module.replacements:
+        found |= {f"{each.name} {field}": text for field, text in _fields(each, but=("name",)).items()}
+    return found
+
+
+def _fields(value: Header | Database | Api | Replacement, but: tuple[str, ...]) -> Said:
     said = {name: _text(getattr(value, name)) for name in value.FIELDS if name not in but and "span" not in name}
     return {name.replace("_", " "): text for name, text in said.items() if text}
 
@@ -121,6 +163,8 @@ _SAID = {
     "database": _databases,
     "tenants": _tenants,
     "entities": _entities,
+    "apis": _apis,
+    "replacements": _replacements,
     "rollout": _rollout,
     "flags": _flags,
     "revisions": _revisions,

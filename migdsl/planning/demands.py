@@ -1,4 +1,4 @@
-"""What a file demands and promises becomes parts of the plan: constraints, gates, acceptance, steps and exits of phases."""
+"""What a file demands and promises becomes parts of the plan: constraints, gates, steps and exits of phases."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from migdsl.ops import conditions
 from migdsl.ops.demands import demanded, derived
-from migdsl.plan.model import Acceptance, ModernizationGate
+from migdsl.plan.model import ModernizationGate
 from migdsl.plan.phases import ExitCondition, Phase, TypedStep
 from migdsl.planning.facts import Facts
 from migdsl.planning.words import listed
@@ -45,24 +45,18 @@ def modernization_gates(facts: Facts) -> Iterator[ModernizationGate]:
         rest = outside.get(name)
         parts = [] if rest is condition else [f"the revisions of {_late(facts)}, which refuse until it holds"]
         parts += [f"people, who look at it before they go on: {spoken(rest)}"] if rest is not None else []
-        yield ModernizationGate(id=f"gate.{name}", text=f"{spoken(condition)} holds", met_by=listed(parts))
+        text = f"{spoken(condition)} holds"
+        yield ModernizationGate(id=f"gate.{name}", text=text, met_by=listed(parts), checks=(name,))
     for validation in policy.validations:
-        for invariant in validation.invariants:
+        for number, invariant in enumerate(validation.invariants, 1):
             path = next(facts.paths.reconcile(p.table) for p in facts.tables if p.table.entity == invariant.entity)
             met_by = f"{path} asks each tenant's rows"
-            yield ModernizationGate(id=f"invariant.{invariant.entity}", text=invariant.text, met_by=met_by)
+            check = f"{invariant.entity}.invariant.{number}"
+            yield ModernizationGate(id=f"invariant.{invariant.entity}.{number}", text=invariant.text, met_by=met_by, checks=(check,))
 
 
 def _late(facts: Facts) -> str:
     return listed([phase for phase in ("enforce", "contract") if phase in facts.phases])
-
-
-def acceptance(facts: Facts) -> Iterator[Acceptance]:
-    """Each criterion with what proves it."""
-    how = {"invariant": "invariant: ", "metric": "metric: ", "gate": "gate ", "manual": "a person says so: "}
-    for accepted in facts.module.policy.accepted:
-        proofs = tuple(how[proof.kind] + proof.text for proof in accepted.proofs)
-        yield Acceptance(criterion=accepted.criterion, proven_by=proofs)
 
 
 def exits(facts: Facts, phase: str) -> Iterator[ExitCondition]:
@@ -76,6 +70,9 @@ def said(facts: Facts, phase: str) -> Iterator[tuple[str, Condition]]:
         yield from ((f"exit_{phase}", condition) for condition in note.exits)
     last = {"enforce": "cutover", "contract": "enforce"}
     binding = next((p for p in ("enforce", "contract") if p in facts.phases), None)
+    if binding is None and facts.beside and phase == "cutover":
+        # No revision binds anybody: people ask before the old goes away.
+        yield from ((n, c) for n, c in external(facts) if not n.startswith("exit_"))
     if binding is not None and phase == last[binding]:
         yield from ((n, c) for n, c in external(facts) if not n.startswith("exit_"))
 

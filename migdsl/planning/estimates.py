@@ -7,6 +7,8 @@ so the rates are set lower. They tell seconds from minutes and days, and no more
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from migdsl.ops.model import BuildIndex, Cost, Step
 
 SCANNED = 1_000_000
@@ -38,13 +40,14 @@ def total(seconds: tuple[int | None, ...]) -> int | None:
     return sum(known) if len(known) == len(seconds) else None
 
 
-def assumptions() -> tuple[str, ...]:
-    """What the estimates rest on, as sentences."""
-    return (
-        f"A scan reads {SCANNED:,} rows a second, an index is built from {INDEXED:,}, a rewrite copies {REWRITTEN:,}",
-        f"Batches fill {FILLED:,} rows a second: 20 ms each, half of the time at rest; each tenant takes at least one",
-        "Waiting for locks and for transactions that are older isn't counted",
-    )
+def assumptions(tables: str, filled: str) -> Iterator[str]:
+    """What the estimates for some tables rest on, as sentences; `filled` are those with a backfill, if any."""
+    scan = f"a scan reads {SCANNED:,} rows a second, an index is built from {INDEXED:,}, a rewrite copies {REWRITTEN:,}"
+    yield f"Of {tables} {scan}"
+    if filled:
+        pace = "20 ms each, half of the time at rest; each tenant takes at least one"
+        yield f"Batches of {filled} fill {FILLED:,} rows a second: {pace}"
+    yield f"Waiting for locks on {tables}, and for transactions that are older than an index build there, isn't counted"
 
 
 def _seconds(rows: int, rate: int) -> int:

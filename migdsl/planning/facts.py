@@ -56,7 +56,7 @@ class Facts(Value):
     @property
     def two_way(self) -> bool:
         """Whether something leads back from the new to the old."""
-        return any(t.switched and t.origin is None for t in self.tables)
+        return any(t.switched and (t.origin is None or t.move is not None) for t in self.tables)
 
     @property
     def swaps(self) -> tuple[str, ...]:
@@ -83,7 +83,8 @@ class Facts(Value):
     def touched(self) -> tuple[Table, ...]:
         """The tables that change, and those that new ones are filled from."""
         origins = (t.origin.table for t in self.tables if t.origin is not None)
-        return tuple({t.entity: t for t in (*(t.table for t in self.tables), *origins)}.values())
+        every = (*(t.table for t in self.tables), *origins)
+        return tuple({(t.entity, t.schema, t.name): t for t in every}.values())
 
     def change(self, table: TablePlan) -> Change:
         """What the file says of a table."""
@@ -105,14 +106,22 @@ def old_side(table: TablePlan, change: Change) -> str:
         read = {n for name, e in table.origin.values if name not in table.table.key for n in e.names()}
         read |= table.origin.where.names() if table.origin.where else set()
         read -= {table.origin.table.tenant or ""}
-        return _columns(table.origin.table.entity, sorted(read) or list(table.origin.table.key))
+        return _columns(sides(table)[0], sorted(read) or list(table.origin.table.key))
     inputs = sorted({n for o in change.operations if isinstance(o, AddColumn) and o.source for n in o.source.names()})
     return _columns(table.table.entity, inputs) if inputs else f"{table.table.entity}'s constants"
 
 
 def new_side(table: TablePlan) -> str:
     """The columns that are the truth after it."""
-    return _columns(table.table.entity, [c.column for c in table.switched])
+    return _columns(sides(table)[1], [c.column for c in table.switched])
+
+
+def sides(plan: TablePlan) -> tuple[str, str]:
+    """What people call the table that rows come from, and the one that they go to: of a move both have the entity's name."""
+    if plan.move is None:
+        return (plan.origin or plan).table.entity, plan.table.entity
+    old, new = plan.move.table, plan.move.target
+    return (old.name, new.name) if old.name != new.name else (f"{old.schema}.{old.name}", f"{new.schema}.{new.name}")
 
 
 def _columns(entity: str, names: list[str]) -> str:

@@ -8,7 +8,7 @@ from migdsl.planning.facts import Facts
 from migdsl.planning.words import listed
 from migdsl.semantics import model
 from migdsl.semantics.model import Operation, Table
-from migdsl.semantics.phrases import described
+from migdsl.semantics.phrases import described, followed
 
 
 def old_habits(facts: Facts) -> tuple[str, ...]:
@@ -24,11 +24,17 @@ def _habit(table: Table, operation: Operation) -> Iterator[str]:
         yield f"writes NULL into {table.entity}.{operation.column.name}"
     elif isinstance(operation, model.DropTable):
         yield f"uses the table {table.name}"
+    elif isinstance(operation, model.CreateTable) and operation.move is not None:
+        yield f"uses the table {_called(operation.move.table, operation.move.target)}"
     elif isinstance(operation, model.RenameTable):
         yield f"calls the table {table.name}"
     elif _binds(operation):
         assert isinstance(operation, model.AddConstraint)
         yield f"writes what breaks {described(operation.constraint)} of {table.entity}"
+
+
+def _called(table: Table, other: Table) -> str:
+    return table.name if table.name != other.name else f"{table.schema}.{table.name}"
 
 
 def _binds(operation: Operation) -> bool:
@@ -43,7 +49,8 @@ def _binds(operation: Operation) -> bool:
 
 def gone(facts: Facts) -> tuple[str, ...]:
     """What contract takes away: columns, constraints, tables, old names."""
-    found = [what for p in facts.tables for o in facts.change(p).operations for what in _gone(p.table, o)]
+    every = [(p.table, facts.change(p).operations) for p in facts.tables]
+    found = [what for table, all_ in every for o in all_ if not followed(all_, o) for what in _gone(table, o)]
     return tuple(dict.fromkeys(found))
 
 
@@ -54,10 +61,17 @@ def _gone(table: Table, operation: Operation) -> Iterator[str]:
         yield f"the old values of {table.entity}.{operation.column.name}"
     elif isinstance(operation, model.DropTable):
         yield f"the table {table.name}"
+    elif isinstance(operation, model.CreateTable) and operation.move is not None:
+        yield f"the table {_called(operation.move.table, operation.move.target)}"
     elif isinstance(operation, model.RenameTable):
         yield f"the old name {table.name}"
     elif isinstance(operation, model.DropConstraint):
         yield f"{described(operation.constraint)} of {table.entity}"
+
+
+def taken_away(facts: Facts) -> str:
+    """The same as one phrase; where nothing was asked for it is the trigger."""
+    return listed(list(gone(facts))) or f"the trigger of {listed([p.table.entity for p in facts.tables])}"
 
 
 def unlearnt(facts: Facts) -> str:

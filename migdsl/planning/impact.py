@@ -13,13 +13,14 @@ from migdsl.plan.model import (
     Exemption,
     Guardrails,
     Impact,
-    ModernizationGate,
     Sensitivity,
 )
-from migdsl.planning import demands
-from migdsl.planning.beside import COMPLEXITIES, each
-from migdsl.planning.facts import Facts, new_side, old_side, summary
-from migdsl.planning.words import amount, duration, listed
+from migdsl.planning import demands, documents, owners
+from migdsl.planning.beside import COMPLEXITIES
+from migdsl.planning.beside import each as each_of
+from migdsl.planning.facts import Facts, new_side, old_side, sides, summary
+from migdsl.planning.habits import taken_away
+from migdsl.planning.words import amount, duration, first_upper, listed
 from migdsl.semantics.model import (
     AddColumn,
     DropColumn,
@@ -30,7 +31,7 @@ from migdsl.semantics.model import (
     RetypeColumn,
     Table,
 )
-from migdsl.semantics.phrases import described
+from migdsl.semantics.phrases import described, followed
 
 _RANK: tuple[Sensitivity, ...] = ("unknown", "public", "internal", "confidential", "pii", "phi")
 
@@ -41,7 +42,7 @@ def domains(facts: Facts) -> Iterator[DataDomain]:
         table = plan.table
         added = [o.column for o in facts.change(plan).operations if isinstance(o, AddColumn)]
         private = [c for c in (*table.columns, *added) if c.pii or c.phi]
-        scope = _belonging(table) if table.owned else f"no tenants: {table.scope_reason}"
+        scope = belonging(table) if table.owned else f"no tenants: {table.scope_reason}"
         yield DataDomain(
             domain=table.database,
             tables_or_entities=(f"{table.entity} ({table.schema}.{table.name})",),
@@ -58,7 +59,7 @@ def domains(facts: Facts) -> Iterator[DataDomain]:
         )
 
 
-def _belonging(table: Table) -> str:
+def belonging(table: Table) -> str:
     """What says whose a row is."""
     if table.via is None:
         return f"tenant column {table.tenant}"
@@ -84,13 +85,16 @@ def strategy(facts: Facts) -> Iterator[str]:
                 "after it, as far as its type goes."
             )
         if plan.origin is not None:
+            came, goes = sides(plan)
             yield (
-                f"A trigger carries what is written to {plan.origin.table.entity} over to {table.entity}, "
-                f"from expand until contract "
-                f"and never back; a row that new code has changed in {table.entity} stays as it is."
+                f"Triggers carry what is written to {came} over to {goes} and back, in the same statement, from expand until "
+                "contract; a column that one way rounds stays as it was written."
+                if plan.move is not None
+                else f"A trigger carries what is written to {came} over to {goes}, from expand until contract "
+                f"and never back; a row that new code has changed in {goes} stays as it is."
             )
             yield (
-                f"A resumable backfill inserts into {table.entity} the rows that aren't there, "
+                f"A resumable backfill inserts into {goes} the rows that aren't there, "
                 f"{demands.pace(facts, table.entity)}; it never overwrites one."
             )
         elif plan.switched:
@@ -111,14 +115,15 @@ def strategy(facts: Facts) -> Iterator[str]:
         if plan.violations and not plan.swapped:
             yield (
                 f"Constraints of {table.entity} bind only once every tenant writes the new shape; until then rows with "
-                f"{_quoted(plan.violations, 'or')} are counted."
+                f"{quoted(plan.violations, 'or')} are counted."
             )
     if facts.soak_seconds is not None:
         soak = duration(facts.soak_seconds)
         counted = any(p.counter for p in facts.tables)
         proof = ", once a counter shows that no old code writes any more" if counted else ""
-        yield f"What is old goes after a soak of {soak}{proof}."
-    yield from each(facts.beside, lambda b: b.strategy)
+        yield f"{first_upper(taken_away(facts))} goes after a soak of {soak}{proof}."
+    yield from each_of(facts.beside, lambda b: b.strategy)
+    yield from documents.strategy(facts)
 
 
 def source_of_truth(facts: Facts) -> str:
@@ -149,7 +154,12 @@ def risks(facts: Facts) -> Iterator[str]:
                     f"{entity}.{comparison.column}: where from(back(x)) differs from x, rolling back would change the value; "
                     "reconciliation counts such rows as lossy."
                 )
-        if plan.origin is not None:
+        if plan.move is not None:
+            yield (
+                f"{entity}: where old and new code write one row at the same instant, one in {sides(plan)[0]} and one in "
+                f"{sides(plan)[1]}, one of the two is told to try again (deadlock, 40P01)."
+            )
+        elif plan.origin is not None:
             yield (
                 f"{entity}: what only new code writes there doesn't go back to {plan.origin.table.entity}; "
                 "until the way back is no longer wanted it writes both."
@@ -160,9 +170,11 @@ def risks(facts: Facts) -> Iterator[str]:
                 "reconciliation names them while there is time to mend them."
             )
         for operation in change.operations:
-            yield from _risk_of(entity, operation)
-    yield from each(facts.beside, lambda b: b.risks)
+            if not followed(change.operations, operation):
+                yield from _risk_of(entity, operation)
+    yield from each_of(facts.beside, lambda b: b.risks)
     yield from header.risks
+    yield from documents.risks(facts)
 
 
 def _risk_of(entity: str, operation: Operation) -> Iterator[str]:
@@ -206,18 +218,17 @@ def impact(facts: Facts) -> Impact:
         reasons.append(f"the file says {level}")
     owner = [header.owner] if header.owner else []
     return Impact(
-        affected_systems=tuple(
-            dict.fromkeys(
-                [
-                    *(f"database {name}" for name in databases),
-                    *each(facts.beside, lambda b: b.systems),
-                    *(said.affects if said else ()),
-                ]
-            )
+        affected_systems=documents.with_systems(
+            facts,
+            (
+                *(f"database {name}" for name in databases),
+                *each_of(facts.beside, lambda b: b.systems),
+                *(owners.systems(facts.module, said.affects) if said else ()),
+            ),
         ),
         breaking_changes=(
             *_breaking(facts),
-            *each(facts.beside, lambda b: b.breaking),
+            *each_of(facts.beside, lambda b: b.breaking),
             *(said.breaking if said else ()),
         ),
         downtime_minutes=round(said.downtime_seconds / 60, 3) if said else 0.0,
@@ -225,7 +236,14 @@ def impact(facts: Facts) -> Impact:
         risk=level,
         reasons=tuple(reasons),
         stakeholders=tuple(
-            dict.fromkeys([*owner, *each(facts.beside, lambda b: b.stakeholders), *(said.stakeholders if said else ())])
+            dict.fromkeys(
+                [
+                    *owner,
+                    *each_of(facts.beside, lambda b: b.stakeholders),
+                    *owners.owners(facts.module, owners.affected(facts.module)),
+                    *(said.stakeholders if said else ()),
+                ]
+            )
         ),
     )
 
@@ -239,6 +257,8 @@ def _complexity(facts: Facts) -> Literal["easy", "moderate", "hard"]:
 
 def _breaking(facts: Facts) -> Iterator[str]:
     for plan in facts.tables:
+        if plan.move is not None:
+            yield f"{sides(plan)[0]} is gone from contract on: whoever reads or writes it fails"
         for operation in facts.column_operations(plan):
             name = f"{plan.table.entity}.{operation.column.name}"
             if isinstance(operation, RetypeColumn):
@@ -267,9 +287,14 @@ def _rules(facts: Facts) -> Iterator[str]:
     """The guardrails, said of this migration."""
     header = facts.module.header
     assert header is not None
-    allowed = {"none": "No step needs downtime", "allowed": "Downtime is allowed, and no step needs it"}
+    of = (
+        f"step on {listed([f'{t.schema}.{t.name}' for t in facts.touched])}"
+        if facts.tables
+        else f"step of {header.name}"
+    )
+    allowed = {"none": f"No {of} needs downtime", "allowed": f"Downtime is allowed, and no {of} needs it"}
     yield allowed.get(
-        header.downtime, f"At most {duration(header.downtime_seconds or 0)} of downtime, and no step needs it"
+        header.downtime, f"At most {duration(header.downtime_seconds or 0)} of downtime, and no {of} needs it"
     )
     owned = [f"{t.schema}.{t.name}" for t in facts.touched if t.owned]
     if owned:
@@ -277,7 +302,7 @@ def _rules(facts: Facts) -> Iterator[str]:
     last = "before contract" if "contract" in facts.phases else "there is"
     if facts.tables:
         yield f"Old and new code of {listed([p.table.entity for p in facts.tables])} both work in every phase {last}"
-    yield from each(facts.beside, lambda b: b.rules)
+    yield from each_of(facts.beside, lambda b: b.rules)
     private = [
         f"{p.table.entity}.{c}" for p, d in zip(facts.tables, domains(facts), strict=True) for c in d.pii_columns
     ]
@@ -288,7 +313,7 @@ def _rules(facts: Facts) -> Iterator[str]:
         yield f"The backfill of {listed(filled)} is idempotent, batched and resumable"
 
 
-def _quoted(violations: tuple[Violation, ...], last: str) -> str:
+def quoted(violations: tuple[Violation, ...], last: str) -> str:
     """What would break constraints to come, each in quotes, since it has commas of its own."""
     return listed([f'"{v.title}"' for v in violations], last)
 
@@ -296,45 +321,14 @@ def _quoted(violations: tuple[Violation, ...], last: str) -> str:
 def _exemptions(facts: Facts) -> Iterator[Exemption]:
     tenants = facts.module.tenants
     if tenants is not None and tenants.listing is not None and any(p.table.owned for p in facts.tables):
+        whose = listed([f"{t.schema}.{t.name}" for t in facts.touched if t.owned])
         yield Exemption(
-            subject=f"list: {' '.join(tenants.listing.text.split())}", reason="it says which tenants there are"
+            subject=f"list: {' '.join(tenants.listing.text.split())}", reason=f"it says whose rows {whose} may have"
         )
     for each in facts.touched:
         table = f"{each.schema}.{each.name}"
         if each.scope == "global":
             yield Exemption(subject=table, reason=each.scope_reason or "")
         else:
-            reason = (
-                "the gate tenants_unlisted = 0 counts rows of tenants that the list leaves out; it returns one number"
-            )
+            reason = f"the gate tenants_unlisted = 0 counts rows of {each.entity} whose tenant the list leaves out: one number"
             yield Exemption(subject=f"{table}: one anti-join", reason=reason)
-
-
-def modernization_gates(facts: Facts) -> Iterator[ModernizationGate]:
-    """Standards that the result meets."""
-    for plan in facts.tables:
-        entity = plan.table.entity
-        owned = plan.table.owned
-        text = f"Every row of {entity} belongs to one tenant" if owned else f"{entity} is shared by all, for a reason"
-        met = (
-            f"{_belonging(plan.table).removeprefix('tenant ')}, and the proof for every statement"
-            if owned
-            else plan.table.scope_reason or ""
-        )
-        yield ModernizationGate(id=f"tenancy.{entity}", text=text, met_by=met)
-        if plan.fills:
-            path = facts.paths.backfill(plan.table)
-            text = f"The backfill of {entity} can be replayed without effect"
-            yield ModernizationGate(
-                id=f"idempotency.{entity}",
-                text=text,
-                met_by=f"{path} touches only rows that {'are NULL' if plan.origin is None else 'are not there'}",
-            )
-        if plan.violations:
-            titles = _quoted(plan.violations, "and")
-            text = f"The database itself keeps the new rules of {entity}"
-            yield ModernizationGate(
-                id=f"constraints.{entity}", text=text, met_by=f"constraints made in enforce against: {titles}"
-            )
-    yield from each(facts.beside, lambda b: b.gates)
-    yield from demands.modernization_gates(facts)

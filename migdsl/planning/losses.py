@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from migdsl.planning.facts import Facts
+from migdsl.ops.model import TablePlan
+from migdsl.planning.facts import Facts, sides
 from migdsl.semantics.model import AddColumn
 
 
@@ -16,9 +17,19 @@ def losses(facts: Facts, phase: str) -> tuple[str, ...]:
     return tuple(f"{step.title.split(';')[0]}: its way back can't bring back what was there" for step in steps)
 
 
+def of_a_move(plan: TablePlan) -> Iterator[str]:
+    """The columns that only the target has."""
+    given = {column for column, _ in plan.origin.values} if plan.origin is not None else set()
+    own = [c.name for c in plan.table.columns if c.name not in given and c.generated is None]
+    yield from (f"What was written to {sides(plan)[1]}.{name} is lost with the table" for name in own)
+
+
 def _of_expand(facts: Facts) -> Iterator[str]:
     for plan in facts.tables:
         entity = plan.table.entity
+        if plan.move is not None:
+            yield from of_a_move(plan)
+            continue
         if plan.origin is not None:
             yield f"{entity} is dropped with all that was written there alone"
             continue

@@ -7,17 +7,18 @@ from collections.abc import Iterator
 from migdsl.ops.model import TablePlan
 from migdsl.plan.model import Check, Cutover, RolloutStep, Validation
 from migdsl.planning.beside import each as each_of
-from migdsl.planning.facts import Facts, new_side, old_side
+from migdsl.planning.facts import Facts, new_side, old_side, sides
 from migdsl.planning.habits import unlearnt
 from migdsl.planning.words import duration, listed
 from migdsl.semantics.policy import spoken
+from migdsl.semantics.replacement import CANARY
 
 
 def cutover(facts: Facts) -> Cutover:
     """The cutover section."""
     steps = rollout(facts)
     sentences = [
-        f"{'Canary ' + listed(list(s.tenants)) if s.audience == 'canary' else f'{s.percent:g}%'}: stage live, "
+        f"{_who(s)}: {facts.migration} at stage live, "
         f"then watch for {duration(s.wait_seconds)}"
         for s in steps
     ]
@@ -32,6 +33,13 @@ def cutover(facts: Facts) -> Cutover:
         abort_conditions=(*aborts(facts), *(spoken(c) for c in facts.module.policy.aborts)),
         sequence_resets=(),
     )
+
+
+def _who(step: RolloutStep) -> str:
+    if step.audience == "percent":
+        return f"{step.percent:g}%"
+    named = [tenant for tenant in step.tenants if tenant != CANARY]
+    return f"Canary {listed(named)}" if named else "Canary"
 
 
 def _of_beside(facts: Facts) -> list[str]:
@@ -69,11 +77,12 @@ def _approach(facts: Facts, steps: int) -> str:
 
 
 def _kept(facts: Facts) -> str:
-    carried = [f"{p.origin.table.entity} over to {p.table.entity}" for p in facts.tables if p.origin is not None]
-    sides = ["triggers keep both sides equal"] if facts.two_way else []
-    if carried:
-        sides.append(f"a trigger carries {listed(carried)}, and what new code writes there stays there")
-    return listed(sides)
+    one_way = [p for p in facts.tables if p.origin is not None and p.move is None]
+    kept = ["triggers keep both sides equal"] if facts.two_way else []
+    if one_way:
+        carried = listed([" over to ".join(sides(p)) for p in one_way])
+        kept.append(f"a trigger carries {carried}, and what new code writes there stays there")
+    return listed(kept)
 
 
 def _nothing_moves(facts: Facts) -> str:
@@ -103,7 +112,7 @@ def aborts(facts: Facts) -> Iterator[str]:
     """When to stop and go back."""
     for plan in facts.tables:
         if plan.switched:
-            whose = "switched tenant" if plan.origin is None else "tenant that is not switched yet"
+            whose = "switched tenant" if plan.origin is None or plan.move is not None else "tenant that is not switched yet"
             yield f"Reconciliation of {plan.table.entity} finds a row of a {whose} that differs"
         if plan.swapped:
             yield f"A client of {listed(plan.swapped)} fails after the swap, or meets a value that it can't hold"

@@ -7,27 +7,31 @@ from collections.abc import Iterator
 from migdsl.semantics.model import STAGES, CheckedModule
 
 
-def next_move(module: CheckedModule, *, pairs: bool) -> tuple[str, str] | None:
+def next_move(module: CheckedModule, *, pairs: bool, ramps: bool = False) -> tuple[str, str] | None:
     """The stage, and for whom, as `rollout` takes them; None where everybody is complete.
 
-    `pairs`: old and new columns live side by side, so that every stage has something to prove.
+    `pairs`: old and new columns live side by side, so that every stage has something to prove. `ramps`: what is no table
+    moves step by step.
     """
-    for stage, audience in _order(module, pairs):
+    for stage, audience in _order(module, pairs, ramps):
         if _stands(module, audience) < STAGES.index(stage):
             return stage, audience
     return None
 
 
-def _order(module: CheckedModule, pairs: bool) -> Iterator[tuple[str, str]]:
-    if not pairs:
+def _order(module: CheckedModule, pairs: bool, ramps: bool) -> Iterator[tuple[str, str]]:
+    if not pairs and not ramps:
         yield from (("live", "all"), ("complete", "all"))
         return
     canary = ["canary"] if module.rollout.canary else []
     shares = [f"{step:g}%" for step in module.rollout.steps if step is not None and step < 100]
-    yield "dualwrite", "all"
-    yield from (("shadow", audience) for audience in (*canary, "all"))
+    if pairs:
+        yield "dualwrite", "all"
+        yield from (("shadow", audience) for audience in (*canary, "all"))
     yield from (("live", audience) for audience in (*canary, *shares, "all"))
-    yield from (("rampdown", "all"), ("complete", "all"))
+    if pairs:
+        yield "rampdown", "all"
+    yield "complete", "all"
 
 
 def _stands(module: CheckedModule, audience: str) -> int:

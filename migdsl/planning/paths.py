@@ -6,8 +6,8 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from migdsl.semantics.model import CheckedModule, Table
 from migdsl.semantics import several
+from migdsl.semantics.model import CheckedModule, Table
 from migdsl.semantics.outputs import DEFAULTS, Where, file_name, fill
 
 LONGEST_REVISION = 32  # alembic_version.version_num
@@ -38,7 +38,9 @@ class Paths:
         database = names[0] if len(names) > 1 else used[0].name if used else ""
         found = (module.database(name) for name in (names if len(names) > 1 else ()))
         folders = {each.name: several.folder(module, each, several=True) for each in found}
-        return cls(module.header.name, database, patterns, tuple(t.entity for t in module.every), folders)
+        return cls(
+            module.header.name, database, patterns, tuple(dict.fromkeys(t.entity for t in module.every)), folders
+        )
 
     def _fill(self, kind: str, table: Table | None = None) -> str:
         where = Where(self.migration, self.database, (), self.entities, ())
@@ -73,6 +75,26 @@ class Paths:
     def rule_tests(self) -> str:
         return self._fill("rule_tests")
 
+    @property
+    def verify(self) -> str:
+        """The commands that prove what is put in the place of something else."""
+        return self._fill("verify")
+
+    @property
+    def routing(self) -> str:
+        """The router in front of an old and a new application."""
+        return self._fill("routing")
+
+    @property
+    def api(self) -> str:
+        """The description of the APIs, which their middleware goes by."""
+        return self._fill("api")
+
+    @property
+    def api_guide(self) -> str:
+        """What clients of the APIs read."""
+        return self._fill("api_guide")
+
     def backfill(self, table: Table) -> str:
         """The backfill job of an entity."""
         return self._fill("backfills", table)
@@ -84,6 +106,10 @@ class Paths:
     def characterization(self, table: Table) -> str:
         """The tests that pin what a legacy column does."""
         return f"tests/characterization/test_{self.migration}_{file_name(table.entity, self.entities)}.py"
+
+    def snapshot(self, table: Table) -> str:
+        """What those tests have seen; they write it, and no compile does."""
+        return self.characterization(table).removesuffix(".py") + ".snapshot.json"
 
     def revision(self, phase: str, database: str) -> str:
         """The revision of a phase in a database."""

@@ -6,11 +6,12 @@ from collections.abc import Callable, Iterator
 
 from migdsl.ops.gates import WINDOW_SECONDS
 from migdsl.ops.model import Cost, Gate, Step
+from migdsl.ops.pins import pinned, pinned_tables
 from migdsl.plan.phases import ExitCondition, Phase, PhaseId, StageName, Truth, TypedStep
-from migdsl.planning import demands, estimates, moves
+from migdsl.planning import demands, documents, estimates, moves
 from migdsl.planning.beside import artifact
-from migdsl.planning.facts import Facts, new_side, old_side
-from migdsl.planning.habits import gone, unlearnt
+from migdsl.planning.facts import Facts, new_side, old_side, sides
+from migdsl.planning.habits import taken_away, unlearnt
 from migdsl.planning.model import Revision
 from migdsl.planning.release import passed
 from migdsl.planning.words import duration, listed
@@ -71,7 +72,7 @@ def _phase(facts: Facts, phase: PhaseId, typed: tuple[TypedStep, ...], condition
         soak_seconds=facts.longest_soak if phase == "contract" else None,
         estimate_seconds=estimates.total(tuple(t.estimate_seconds for t in typed)),
         wait_seconds=sum(s.wait_seconds for s in moves.rollout(facts)) if phase == "cutover" else 0,
-        released=phase in facts.released,
+        released=phase in facts.released or not facts.tables,
         passed=phase in facts.released and phase in passed(facts.module),
     )
 
@@ -133,10 +134,11 @@ def _prepare(facts: Facts) -> Iterator[TypedStep]:
     paths = facts.paths
     yield _step("deploy_alerts", f"Deploy the dashboard and the alerts of {facts.migration}", paths.alerts)
     yield _step("deploy_flag", f"Deploy the flag {facts.migration}, off for all", paths.flags)
-    for plan in facts.tables:
-        for column, note in plan.table.legacy:
-            title = f"Pin what {plan.table.entity}.{column} does today ({note})"
-            yield _step("characterize", title, None, f"{plan.table.schema}.{plan.table.name}")
+    yield from (_step("manual", text, None) for text in documents.contracts(facts))
+    for table in pinned_tables(facts.lowered):
+        for look in pinned(table):
+            title = f"Pin what {table.entity}.{look.column} does today ({look.note})"
+            yield _step("characterize", title, paths.characterization(table), f"{table.schema}.{table.name}")
 
 
 def _backfill(facts: Facts) -> Iterator[TypedStep]:
@@ -148,7 +150,7 @@ def _backfill(facts: Facts) -> Iterator[TypedStep]:
             read = plan.origin.table if plan.origin is not None else plan.table
             if plan.origin is not None:
                 title = (
-                    f"Insert into {plan.table.entity} what the rows of {read.entity} give ({columns}), {each}in batches that can "
+                    f"Insert into {sides(plan)[1]} what the rows of {sides(plan)[0]} give ({columns}), {each}in batches that can "
                     "stop at any time"
                 )
             table = f"{read.schema}.{read.name}"
@@ -160,7 +162,8 @@ def _validate(facts: Facts) -> Iterator[TypedStep]:
         what = listed([c.column for c in plan.comparisons]) or "the rows"
         title = f"Reconcile {plan.table.entity}: compare {what} with what the other side gives, and look for violations"
         if plan.origin is not None:
-            title = f"Reconcile {plan.table.entity} with {plan.origin.table.entity}: rows missing, too many, or other in {what}"
+            came, goes = sides(plan)
+            title = f"Reconcile {goes} with {came}: rows missing, too many, or other in {what}"
         table = f"{plan.table.schema}.{plan.table.name}"
         yield _step("reconcile", title, facts.paths.reconcile(plan.table), table, "scan")
 
@@ -176,7 +179,7 @@ def _cutover(facts: Facts) -> Iterator[TypedStep]:
         if facts.tables and (facts.soak_seconds is not None or "enforce" in facts.phases):
             yield _step("stage", f"Once no running code {unlearnt(facts)}, move all tenants to live", flag)
         return
-    through = "through dualwrite and shadow to live"
+    through = f"through dualwrite and shadow to live on {_new_names(facts)}"
     if rollout.canary:
         yield _step("stage", f"Move the canary {through}: tenant {listed(list(rollout.canary))}", flag)
     for step in rollout.steps:
@@ -222,7 +225,9 @@ def _conditions(facts: Facts, phase: PhaseId, following: PhaseId | None) -> Iter
             yield from _validated(plan.table.entity, plan.table.owned and not plan.leaves, bool(plan.violations))
     elif phase == "contract" and facts.tables:
         yield ExitCondition(id="gone", text=f"No client misses {_gone(facts)}", kind="manual")
-    gates = [g for step in facts.lowered.phase(following or "") for g in step.up if isinstance(g, Gate)]
+    found = [g for step in facts.lowered.phase(following or "") for g in step.up if isinstance(g, Gate)]
+    # Databases ask the same of their ledgers: one criterion.
+    gates = found if len(facts.lowered.databases) < 2 else list({gate.name: gate for gate in found}.values())
     # Contract itself begins with the move to complete.
     yield from (_gate(gate) for gate in gates if gate.name != "stage_complete")
     if phase == "cutover" and not gates and facts.tables:
@@ -236,18 +241,22 @@ def _conditions(facts: Facts, phase: PhaseId, following: PhaseId | None) -> Iter
 
 def _gone(facts: Facts) -> str:
     """What contract takes away: what was asked for, or where nothing was the trigger."""
-    return listed(list(gone(facts))) or f"the trigger of {listed([p.table.entity for p in facts.tables])}"
+    return taken_away(facts)
 
 
 def _early(facts: Facts, phase: str) -> Iterator[ExitCondition]:
-    if phase == "prepare":
+    if phase == "prepare" and facts.tables:
         text = f"The dashboard of {facts.migration} shows data and its alerts are quiet"
         yield ExitCondition(id="watched", text=text, kind="manual")
+        for table in pinned_tables(facts.lowered):
+            snapshot = facts.paths.snapshot(table)
+            text = f"What {table.entity}.{listed([p.column for p in pinned(table)])} does is recorded in {snapshot}"
+            yield ExitCondition(id=f"pinned_{table.entity}", text=text, kind="manual")
         return
     for plan in facts.tables:
         text = f"Old code writes {plan.table.entity} without a new error, with the new columns there"
         if plan.origin is not None:
-            text = f"Old code writes {plan.origin.table.entity} without a new error, with the trigger there"
+            text = f"Old code writes {sides(plan)[0]} without a new error, with the trigger there"
         yield ExitCondition(id=f"old_code_{plan.table.entity}", text=text, kind="manual")
 
 
@@ -277,3 +286,5 @@ def _truths(facts: Facts) -> Iterator[Truth]:
             yield Truth(entity=plan.table.entity, stage=stage, system=old)
         for stage in ("live", "rampdown", "complete"):
             yield Truth(entity=plan.table.entity, stage=stage, system=new)
+    for part in facts.beside:
+        yield from (Truth(entity=part.subject, stage=stage, system=system) for stage, system in part.truths)

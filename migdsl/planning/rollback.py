@@ -6,9 +6,10 @@ from collections.abc import Iterator
 from itertools import pairwise
 
 from migdsl.plan.model import PhaseRollback, Rollback
+from migdsl.planning import losses
 from migdsl.planning.beside import Way, each
 from migdsl.planning.demands import sentence
-from migdsl.planning.facts import Facts
+from migdsl.planning.facts import Facts, new_side, old_side, sides
 from migdsl.planning.model import Revision
 from migdsl.planning.moves import aborts
 from migdsl.planning.words import listed
@@ -52,6 +53,9 @@ def _reconciliation(facts: Facts) -> Iterator[str]:
             )
         elif plan.swapped:
             yield f"Run {path} after each step back: the old {listed(plan.swapped)} has followed, and 0 rows must differ"
+        elif plan.move is not None:
+            came, goes = sides(plan)
+            yield f"Run {path} after each step back: what was written to {goes} is in {came} too, and 0 rows must differ"
         elif plan.comparisons:
             yield f"Run {path} after each step back: nothing of {entity} is carried back, and 0 rows must differ"
         else:
@@ -65,7 +69,10 @@ def _ways_back(facts: Facts, revisions: tuple[Revision, ...], phases: tuple[str,
         yield PhaseRollback(
             from_phase=phase,
             to_phase=before,
-            commands=(*_commands(facts, phase, [r for r in reversed(revisions) if r.phase == phase]), *(c for way in ways for c in way.commands)),
+            commands=(
+                *_commands(facts, phase, [r for r in reversed(revisions) if r.phase == phase]),
+                *(command for way in ways for command in way.commands),
+            ),
             keeps=_kept(facts, phase, ways),
             kept_for_seconds=min((seconds for seconds in kept if seconds is not None), default=None),
         )
@@ -82,7 +89,8 @@ def _commands(facts: Facts, phase: str, revisions: list[Revision]) -> Iterator[s
     if stage is not None:
         yield from _moved_back(facts, stage)
     if phase == "backfill":
-        yield "# stop the job (Ctrl-C, or SIGTERM): it finishes its batch"
+        jobs = listed([facts.paths.backfill(p.table) for p in facts.tables if p.fills])
+        yield f"# stop {jobs or 'the job'} (Ctrl-C, or SIGTERM): it finishes its batch"
     for revision in revisions:
         yield f"{facts.paths.alembic(revision.database)} downgrade {below(revision)}"
     if phase not in ("expand", "backfill"):
@@ -95,10 +103,12 @@ def _moved_back(facts: Facts, stage: str) -> Iterator[str]:
     urls = facts.lowered.databases
     named = [f"{name}=" if len(urls) > 1 else "" for name in urls]
     said = [f"--url {name}env:{facts.module.database(of).url_env}" for name, of in zip(named, urls, strict=True)]
-    why = "new code must not use the new columns any more" if stage == "off" else "readers go back to the old columns"
+    switched = [p for p in facts.tables if p.switched]
+    new, old = listed([new_side(p) for p in switched]), listed([old_side(p, facts.change(p)) for p in switched])
+    why = f"new code must not use {new} any more" if stage == "off" else f"readers go back to {old}"
     yield f"# {why}"
     yield f"migdsl rollout {file} --stage {stage} --for all {' '.join(said)}"
-    yield "# deploy the flag file, and wait until all processes have seen it; then"
+    yield f"# deploy {facts.paths.flags}, and wait until all processes have seen it; then"
     yield f"migdsl rollout {file} --record"
 
 
@@ -116,22 +126,37 @@ def _keeps(facts: Facts, phase: str) -> str:
             f"All data: the old columns of {listed(facts.swaps)} have followed, what stood on them is built again first, and it "
             "stops, changing nothing, while there is a value that an old type can't hold"
         )
-    if phase == "cutover" and any(p.origin is not None for p in facts.tables):
+    if phase == "cutover" and any(p.origin is not None and p.move is None for p in facts.tables):
         return _after_cutover(facts)
+    moved = [p for p in facts.tables if p.move is not None]
+    if phase == "cutover" and moved:
+        every = "All data: the triggers have carried each write to {1} home to {0}"
+        return "; ".join([*(every.format(*sides(p)) for p in moved), *_others(facts)])
     filled = _filled(facts)
     return {
-        "enforce": "All data; only the constraints go",
+        "enforce": f"All data of {_tables(facts)}; only the constraints that enforce made go",
         "cutover": f"All data: the trigger has kept the old columns of {_tables(facts)} in step",
-        "backfill": f"All data{'; ' + filled if filled else '; what was filled stays filled and does no harm'}",
-    }.get(phase, "All data: nothing of it was changed here")
+        "backfill": f"All data; {filled or f'what was filled of {_carried(facts)} stays filled and does no harm'}",
+    }.get(phase, f"All data of {_tables(facts)}: {phase} has changed nothing of it")
+
+
+def _carried(facts: Facts) -> str:
+    """The columns that a backfill has filled."""
+    return listed([f"{p.table.entity}.{f.column}" for p in facts.tables for f in p.fills])
 
 
 def _after_cutover(facts: Facts) -> str:
-    made = [p for p in facts.tables if p.origin is not None]
+    made = [p for p in facts.tables if p.origin is not None and p.move is None]
     tables = listed([p.table.entity for p in made])
     old = listed([p.origin.table.entity for p in made if p.origin is not None])
     kept = f"All data: {tables} stays as it is; what was written there and not to {old} as well is not seen by who reads {old}"
     return f"{kept}; the trigger has kept the old columns of the others in step" if facts.two_way else kept
+
+
+def _others(facts: Facts) -> Iterator[str]:
+    pairs = [p.table.entity for p in facts.tables if p.switched and p.origin is None]
+    if pairs:
+        yield f"the trigger has kept the old columns of {listed(pairs)} in step"
 
 
 def _after_contract(facts: Facts) -> str:
@@ -140,6 +165,12 @@ def _after_contract(facts: Facts) -> str:
     back = [s.title.split(";")[0].removeprefix("Drop ") for s in gone if s.reversible]
     parts = [f"{listed(back)} comes back at the end of the table, computed by `back` in batches"] if back else []
     parts += [f"{listed(lost)} comes back empty: its values are lost, as the file says"] if lost else []
+    for plan in facts.tables:
+        if plan.move is not None:
+            came, goes = sides(plan)
+            empty = [o.column for o in plan.move.omitted if o.target is None]
+            parts.append(f"{came} comes back with all that stood on it, and with the rows of {goes}, in batches")
+            parts += [f"{listed(empty)} of {came} comes back empty: nothing in {goes} holds it"] if empty else []
     again = [_bare(s.title) for s in facts.lowered.phase("contract") if s.operation == "rebuild"]
     if again:
         parts.append(
@@ -178,7 +209,13 @@ def _after_expand(facts: Facts) -> str:
     parts += [
         f"{p.table.entity} is dropped with all that was written there alone"
         for p in facts.tables
-        if p.origin is not None
+        if p.origin is not None and p.move is None
+    ]
+    parts += [text for p in facts.tables if p.move is not None for text in losses.of_a_move(p)]
+    parts += [
+        "{1} is dropped, and all that was written there stands in {0} too".format(*sides(p))
+        for p in facts.tables
+        if p.move
     ]
     for plan in facts.tables:
         for operation in facts.column_operations(plan):

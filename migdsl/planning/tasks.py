@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from migdsl.ops.pins import pinned, pinned_tables
 from migdsl.plan.model import Task
+from migdsl.planning import documents
 from migdsl.planning.beside import each
 from migdsl.planning.facts import Facts
 from migdsl.planning.model import Revision
 from migdsl.planning.paths import Paths
+from migdsl.planning.words import listed
 
 _OWNERS = {
     "alerts": "site reliability",
@@ -32,6 +35,10 @@ def _tasks(facts: Facts, revisions: tuple[Revision, ...]) -> Iterator[Task]:
     yield _task(f"Put the flag {name} where the application reads its flags", "flags", "prepare", "flags", paths.flags)
     watched = (paths.alerts, paths.dashboard, paths.rules, paths.rule_tests)
     yield _task(f"Deploy dashboard and alerts of {name}", "alerts", "prepare", "alerts", *watched)
+    for table in pinned_tables(facts.lowered):
+        columns = listed([f"{table.entity}.{look.column}" for look in pinned(table)])
+        text = f"Pin what {columns} does: run the tests against the old system, and commit {paths.snapshot(table)}"
+        yield _task(text, "job", "prepare", "characterization", paths.characterization(table))
     for revision in revisions:
         yield _revision(paths, revision)
     for plan in facts.tables:
@@ -42,6 +49,7 @@ def _tasks(facts: Facts, revisions: tuple[Revision, ...]) -> Iterator[Task]:
         text = f"Run the reconciliation of {plan.table.entity} daily from backfill to contract"
         yield _task(text, "job", "validate", "reconcile", paths.reconcile(plan.table))
     yield from each(facts.beside, lambda b: b.tasks)
+    yield from documents.tasks(facts)
 
 
 def _task(text: str, owner: str, phase: str, kind: str, *files: str) -> Task:

@@ -10,16 +10,16 @@ from migdsl.plan.timeline import Deploy, Timeline, Wait
 from migdsl.planning import estimates
 from migdsl.planning.beside import each
 from migdsl.planning.facts import Facts, new_side
+from migdsl.planning.habits import taken_away
 from migdsl.planning.model import Revision
-from migdsl.planning.words import duration, listed
+from migdsl.planning.words import duration, first_upper, listed
 
 _LATE = ("enforce", "contract")
-_CALENDAR = "No work of a machine is estimated: the time is what people and dates take"
 
 
 def timeline(facts: Facts, revisions: tuple[Revision, ...], phases: tuple[Phase, ...], cutover: Cutover) -> Timeline:
     """The timeline section."""
-    waits = tuple(_waits(phases, cutover, each(facts.beside, lambda b: b.waits)))
+    waits = tuple(_waits(facts, phases, cutover))
     work = [s.estimate_seconds for p in phases for s in p.typed_steps]
     unknown = [s.table for p in phases for s in p.typed_steps if s.estimate_seconds is None and s.table]
     known = sum(seconds for seconds in work if seconds is not None)
@@ -29,7 +29,7 @@ def timeline(facts: Facts, revisions: tuple[Revision, ...], phases: tuple[Phase,
         work_seconds=known,
         unknown=tuple(dict.fromkeys(unknown)),
         calendar_seconds=_early_work(phases) + sum(w.seconds for w in waits),
-        assumptions=estimates.assumptions() if facts.tables else (_CALENDAR,),
+        assumptions=tuple(_assumptions(facts)),
     )
 
 
@@ -40,29 +40,40 @@ def _early_work(phases: tuple[Phase, ...]) -> int:
     return sum(s.estimate_seconds or 0 for p in counted for s in p.typed_steps)
 
 
-def _waits(phases: tuple[Phase, ...], cutover: Cutover, beside: tuple[Wait, ...]) -> Iterator[Wait]:
+def _assumptions(facts: Facts) -> Iterator[str]:
+    if not facts.tables:
+        yield f"No work of a machine is estimated for {facts.subjects}: the time is what people and dates take"
+        return
+    tables = listed([f"{t.schema}.{t.name}" for t in facts.touched])
+    yield from estimates.assumptions(tables, listed([p.table.entity for p in facts.tables if p.fills]))
+
+
+def _waits(facts: Facts, phases: tuple[Phase, ...], cutover: Cutover) -> Iterator[Wait]:
     """Pauses before the last step follow one another; after it watching, gates and soak run side by side."""
     pauses = [step.wait_seconds for step in cutover.rollout]
     if sum(pauses[:-1]):
-        text = f"The rollout reaches everybody in {len(pauses)} steps, {duration(pauses[0])} apart"
+        text = f"The rollout of {facts.migration} reaches everybody in {len(pauses)} steps, {duration(pauses[0])} apart"
         yield Wait(phase="cutover", text=text, seconds=sum(pauses[:-1]))
-    last = max((*_last_waits(phases, pauses), *beside), key=lambda wait: wait.seconds, default=None)
+    beside = each(facts.beside, lambda b: b.waits)
+    last = max((*_last_waits(facts, phases, pauses), *beside), key=lambda wait: wait.seconds, default=None)
     if last is not None:
         yield last
 
 
-def _last_waits(phases: tuple[Phase, ...], pauses: list[int]) -> Iterator[Wait]:
+def _last_waits(facts: Facts, phases: tuple[Phase, ...], pauses: list[int]) -> Iterator[Wait]:
     soak = next((p.soak_seconds for p in phases if p.soak_seconds), None)
     if soak:
-        text = f"The old stays for {duration(soak)} after everybody has switched"
+        old = taken_away(facts) if facts.tables else f"what {facts.migration} takes away"
+        text = f"{first_upper(old)} stays for {duration(soak)} after everybody has switched"
         yield Wait(phase="contract", text=text, seconds=soak)
     late = next((p.id for p in phases if p.id in _LATE), None)
     window = max((c.window_seconds or 0 for p in phases for c in p.exit_conditions), default=0)
     if late and window:
-        text = f"Reconciliations are clean for {duration(window)} after the switch"
+        entities = listed([p.table.entity for p in facts.tables])
+        text = f"Reconciliations of {entities or facts.migration} are clean for {duration(window)} after the switch"
         yield Wait(phase=late, text=text, seconds=window)
     if pauses and pauses[-1]:
-        text = f"Everybody is watched for {duration(pauses[-1])}"
+        text = f"Everybody is watched on {facts.migration} for {duration(pauses[-1])}"
         yield Wait(phase="cutover", text=text, seconds=pauses[-1])
 
 

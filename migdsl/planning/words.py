@@ -27,6 +27,11 @@ def amount(rows: int | None) -> str:
     return f"~{rows} rows"
 
 
+def first_upper(text: str) -> str:
+    """The text as a sentence begins."""
+    return text[:1].upper() + text[1:]
+
+
 def listed(parts: Sequence[str], last: str = "and") -> str:
     """`a, b and c`."""
     if len(parts) < 2:

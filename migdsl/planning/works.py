@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from migdsl.ops.model import Gate
+from migdsl.ops.pins import pinned_tables
 from migdsl.planning.demands import sentence
 from migdsl.planning.model import Planned
 from migdsl.values import Value
 
 
 class Work(Value):
-    """One thing to run. `kind` is again, reconcile, upgrade, look, backfill, or manual (what people do).
+    """One thing to run. `kind` is again, reconcile, upgrade, look, backfill, pin, or manual (what people do).
 
     `subject` is the entity, the revision, or the step's text; `path` the artifact that does it; `command` how a person
     runs it, empty where no command does it. `database` is where it happens; empty where none takes part.
@@ -54,6 +55,10 @@ def _revision(planned: Planned, phase: str) -> Iterator[Work]:
 
 
 def _after(planned: Planned, phase: str) -> Iterator[Work]:
+    if phase == "prepare":
+        for table in pinned_tables(planned.lowered):
+            path = planned.paths.characterization(table)
+            yield Work("pin", table.entity, path, f"python {path}", table.database)
     if phase == "backfill":
         jobs = [(p.table, planned.paths.backfill(p.table)) for p in planned.lowered.tables if p.fills]
         yield from (Work("look", t.entity, path, f"python {path} --dry-run", t.database) for t, path in jobs)

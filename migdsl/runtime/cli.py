@@ -34,15 +34,18 @@ def main(job: BackfillJob | ReconcileJob, argv: Sequence[str] | None = None) -> 
     url = options.url or os.environ.get(job.database_env)
     if not url:
         return _complain(f"no database: set {job.database_env}, or give --url", 2)
+    options.tenants_url = options.tenants_url or os.environ.get(job.tenants_env or "")
     tenants = tuple(options.tenant) if options.tenant else None
     if isinstance(job, BackfillJob):
-        return _guarded(lambda signals: _run_backfill(job, options, url, tenants, signals))
-    return _guarded(lambda signals: _run_reconcile(job, options, url, tenants, signals))
+        return guarded(lambda signals: _run_backfill(job, options, url, tenants, signals))
+    return guarded(lambda signals: _run_reconcile(job, options, url, tenants, signals))
 
 
 def _backfill_parser(job: BackfillJob) -> argparse.ArgumentParser:
     parser = _parser(
-        f"Fill {job.backfill} of {job.table}, tenant by tenant, for migration {job.migration}.", job.database_env
+        f"Fill {job.backfill} of {job.table}, tenant by tenant, for migration {job.migration}.",
+        job.database_env,
+        job.tenants_env,
     )
     what = parser.add_mutually_exclusive_group()
     what.add_argument("--dry-run", action="store_true", help="show the SQL and the slices, write nothing")
@@ -78,16 +81,22 @@ def _backfill_parser(job: BackfillJob) -> argparse.ArgumentParser:
 
 def _reconcile_parser(job: ReconcileJob) -> argparse.ArgumentParser:
     parser = _parser(
-        f"Compare old and new of {job.entity} ({job.table}) for migration {job.migration}.", job.database_env
+        f"Compare old and new of {job.entity} ({job.table}) for migration {job.migration}.",
+        job.database_env,
+        job.tenants_env,
     )
     reconcile_options.add_options(parser)
+    there = f"the new side's database, instead of the environment's {job.other_env}" if job.other_env else None
+    parser.add_argument("--other-url", metavar="URL", help=there or argparse.SUPPRESS)
     return parser
 
 
-def _parser(description: str, variable: str) -> argparse.ArgumentParser:
+def _parser(description: str, variable: str, tenants: str | None) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=description.replace("%", "%%"))
     parser.add_argument("--url", help=f"the database, instead of the environment's {variable}")
     parser.add_argument("--tenant", action="append", metavar="ID", help="only this tenant (repeatable)")
+    listed = f"the database of the list of tenants, instead of the environment's {tenants}" if tenants else None
+    parser.add_argument("--tenants-url", metavar="URL", help=listed or argparse.SUPPRESS)
     add_options(parser)
     return parser
 
@@ -99,7 +108,16 @@ def _run_backfill(
     from migdsl.runtime.backfill.run import Backfill, BackfillOptions
     from migdsl.runtime.telemetry.watched import watched
 
-    asked = BackfillOptions(url, tenants, options.again, options.batch, options.duty, chosen(options), options.workers)
+    asked = BackfillOptions(
+        url,
+        tenants,
+        options.again,
+        options.batch,
+        options.duty,
+        chosen(options),
+        options.workers,
+        options.tenants_url,
+    )
     backfill = Backfill.of(job, asked, signals, sys.stdout, sys.stderr)
     if options.status:
         return backfill.status()
@@ -133,13 +151,16 @@ def _run_reconcile(
             sys.stderr.flush()
 
     with measured.exporter():
-        report = reconcile(job, ReconcileOptions.of(options, url, tenants, asked), signals, progress, sys.stderr)
+        other = options.other_url or os.environ.get(job.other_env or "")
+        what = ReconcileOptions.of(options, url, tenants, asked, options.tenants_url, other)
+        report = reconcile(job, what, signals, progress, sys.stderr)
         measured.report(samples(report, time.time()))
     print(report.to_json() if options.json else report.to_text())
     return 1 if report.wrong else 4 if report.left else 0
 
 
-def _guarded(run: Callable[[Signals], int]) -> int:
+def guarded(run: Callable[[Signals], int]) -> int:
+    """The exit code of `run`, with signals caught and every error told in one line."""
     try:
         import psycopg  # noqa: F401 - needed by all that follows; see above
     except ModuleNotFoundError:

@@ -85,7 +85,8 @@ class BackfillJob:
     after `:after`. `batch` writes the rows of `(after, upto]` that aren't filled yet; `count` counts all rows of that
     range; `remaining` counts what is left of the tenant. `hold`, asked between batches, returns why the job must wait, or
     NULL. `workers` lanes (tenants) are worked side by side, a connection and a thread each: those of `canary` first, in
-    that order. A tenant of more than `slice_rows` rows is cut into several slices. Raises ValueError when a statement's
+    that order. A tenant of more than `slice_rows` rows is cut into several slices. `tenants_env` names the variable with the
+    URL of the database that `tenants` is asked in, None where it is the job's own. Raises ValueError when a statement's
     parameters aren't these, and so when one isn't confined to the tenant.
     """
 
@@ -110,6 +111,7 @@ class BackfillJob:
     slice_rows: int = 500_000
     transform: Transform | None = None
     engine: Engine = "local"
+    tenants_env: str | None = None
 
     def __post_init__(self) -> None:
         after, upto = parameter_names("after", self.key), parameter_names("upto", self.key)
@@ -149,12 +151,14 @@ class ReconcileJob:
     `rows`, `hash_left`, `hash_right`, `mismatched`, `lossy`. `differing_old` and `differing_new` return at most `:limit`
     rows of that range: the key's columns, then one boolean a column, named after it, that is true where the row differs;
     never a value. `next_bound` returns the key `:skip` rows behind `:after`. Between two tables, `left` gives what should
-    be there and `right` what is; afterwards they are counted alone. With neither, there is nothing to compare.
+    be there and `right` what is; afterwards `left_new` and `right_new` do, where something leads back, and else they are
+    counted alone. With neither, there is nothing to compare.
 
     `violated` counts the tenant's rows that break a constraint to come; `violating` returns at most `:limit` of them as
-    above. `unlisted` and `old_writes` return one number each. `invariants` are texts, each with a statement that counts what
+    above. `unlisted` and `old_writes` return one number each. `tenants_env` is as in a backfill; then `unlisted` is given
+    the tenants as `:listed`, a JSON array of text. `invariants` are texts, each with a statement that counts what
     breaks it in the tenant's rows. `repair_old` and `repair_new` make the row with the key `:key` (of several columns
-    `:key_1` …) right if it differs, `insert_missing` and `delete_extra` likewise. Columns of the key that are `private` are
+    `:key_1` …) right if it differs, `insert_missing` and `delete_extra` likewise, and afterwards `insert_old` and `delete_old`. Columns of the key that are `private` are
     shown as keyed hashes. `hold`, asked now and then, returns why the job must wait, or NULL. `settle_s` are the seconds
     after which a row that differs is looked at again before it counts. Raises ValueError when a statement's parameters
     aren't these.
@@ -173,6 +177,8 @@ class ReconcileJob:
     differing_new: str | None = None
     left: Side | None = None
     right: Side | None = None
+    left_new: Side | None = None
+    right_new: Side | None = None
     violated: str | None = None
     violating: str | None = None
     unlisted: str | None = None
@@ -182,6 +188,8 @@ class ReconcileJob:
     repair_new: str | None = None
     insert_missing: str | None = None
     delete_extra: str | None = None
+    insert_old: str | None = None
+    delete_old: str | None = None
     private: tuple[str, ...] = ()
     hold: str | None = None
     settle_s: float = 0.5
@@ -189,6 +197,10 @@ class ReconcileJob:
     pace: Pace = field(default_factory=lambda: Pace(target_ms=250.0, first=10_000, floor=1_000, ceiling=50_000))
     retry: Retry = field(default_factory=Retry)
     limits: Limits = field(default_factory=lambda: Limits(statement_ms=0))
+    tenants_env: str | None = None
+    # Between two databases: the one of `right` and `left_new`, and the stream whose switch says which side is right.
+    other_env: str | None = None
+    stream: str | None = None
 
     def __post_init__(self) -> None:
         tenant = set() if self.tenants is None else {"tenant_id"}
@@ -196,13 +208,14 @@ class ReconcileJob:
         self._check_comparison(tenant, span)
         _check(self.violated, "violated", tenant)
         _check(self.violating, "violating", {*tenant, "limit"})
-        for name in ("repair_old", "repair_new", "insert_missing", "delete_extra"):
+        for name in ("repair_old", "repair_new", "insert_missing", "delete_extra", "insert_old", "delete_old"):
             _check(getattr(self, name), name, {*tenant, *parameter_names("key", self.key)})
         for text, question in self.invariants:
             # One that speaks of shared tables alone has no use for the tenant.
             _check(question, f"the invariant {text!r}", tenant & set(bind_names(question)[1]))
-        for name in ("tenants", "unlisted", "old_writes", "hold"):
+        for name in ("tenants", "old_writes", "hold"):
             _check(getattr(self, name), name, set())
+        _check(self.unlisted, "unlisted", set() if self.tenants_env is None else {"listed"})
 
     def _check_comparison(self, tenant: set[str], span: set[str]) -> None:
         of_one = (self.next_bound, self.compare_old, self.compare_new, self.differing_old, self.differing_new)
@@ -215,7 +228,10 @@ class ReconcileJob:
             _check(getattr(self, name), name, {*span, *tenant})
         for name in ("differing_old", "differing_new"):
             _check(getattr(self, name), name, {*span, "limit", *tenant})
-        for name, side in (("left", self.left), ("right", self.right)):
+        if (self.left_new is None) != (self.right_new is None) or (self.left_new is not None and self.left is None):
+            raise ValueError("what leads back needs both sides, and those of the way there")
+        sides = {"left": self.left, "right": self.right, "left_new": self.left_new, "right_new": self.right_new}
+        for name, side in sides.items():
             if side is not None:
                 _check(side.digest, f"{name}.digest", {*span, *tenant})
                 _check(side.next_bound, f"{name}.next_bound", {*span, "skip", *tenant})

@@ -7,11 +7,11 @@ from typing import TypeVar
 
 from migdsl.diagnostics import Diagnostic
 from migdsl.semantics import changes, creation, header, relations, retypes, rollout, routes, tables
-from migdsl.semantics.model import Change, CheckedModule, Rollout
+from migdsl.semantics.model import Change, CheckedModule, Database, Rollout, Table
 from migdsl.semantics.problems import Problems
 from migdsl.syntax import ast
 from migdsl.syntax.parser import Parsed
-from migdsl.syntax.unit import Beside
+from migdsl.syntax.unit import Attached
 from migdsl.values import replace
 
 T = TypeVar("T", bound=ast.Declaration)
@@ -28,7 +28,7 @@ class _Work:
         return [d for d in self.parsed.module.declarations if isinstance(d, kind)]
 
 
-def check(parsed: Parsed, documents: tuple[Beside, ...] = ()) -> tuple[CheckedModule, tuple[Diagnostic, ...]]:
+def check(parsed: Parsed, documents: tuple[Attached, ...] = ()) -> tuple[CheckedModule, tuple[Diagnostic, ...]]:
     """Resolve and check all of a parsed file. The module is to be used only where no diagnostic is an error."""
     work = _Work(parsed, Problems(parsed.broken))
     module = CheckedModule(
@@ -104,7 +104,7 @@ def _tenants(work: _Work, module: CheckedModule) -> CheckedModule:
         names = tuple(d.name for d in module.databases)
         return replace(module, tenants=header.tenants(work.problems, found[0], names))
     changed = [*(c.entity for c in work.all(ast.Change)), *(c.entity.name for c in work.all(ast.Create))]
-    changed += [d.entity for d in work.all(ast.DropEntity)]
+    changed += [*(d.entity for d in work.all(ast.DropEntity)), *(m.entity for m in work.all(ast.Move))]
     if changed:
         title = "the file doesn't say what a tenant is"
         body = "Every batch, check and gate works tenant by tenant; without the boundary one query could touch everybody's rows."
@@ -141,7 +141,21 @@ def _changes(work: _Work, module: CheckedModule) -> CheckedModule:
             found.append(change)
     changed = {c.table.entity: c for c in found}
     dropped = creation.dropped(work.problems, work.all(ast.DropEntity), entities, changed)
-    return replace(module, changes=retypes.follow((*created, *found, *dropped), module.tables))
+    every = _moves(work, entities, databases, (*created, *found, *dropped))
+    return replace(module, changes=retypes.follow(every, module.tables))
+
+
+def _moves(
+    work: _Work, entities: dict[str, Table], databases: dict[str, Database], changes: tuple[Change, ...]
+) -> tuple[Change, ...]:
+    """The changes with those of tables whose rows go to another one."""
+    nodes, syncs = work.all(ast.Move), work.all(ast.Sync)
+    if not nodes and not syncs:
+        return changes
+    from migdsl.semantics import crossing, moving  # most files move none
+
+    found = moving.moved(work.problems, nodes, syncs, moving.Surroundings(entities, databases, changes))
+    return crossing.pointed_anew(found, changes)
 
 
 def _rollout(work: _Work, module: CheckedModule) -> CheckedModule:
@@ -160,6 +174,15 @@ def _rollout(work: _Work, module: CheckedModule) -> CheckedModule:
     )
 
 
+def _apis(work: _Work, module: CheckedModule) -> CheckedModule:
+    found = work.all(ast.Api)
+    if not found:
+        return module
+    from migdsl.semantics.apis import apis  # most files have none
+
+    return replace(module, apis=apis(work.problems, found, module.tenants))
+
+
 def _policy(work: _Work, module: CheckedModule) -> CheckedModule:
     if not any(_has_policy(d) for d in work.parsed.module.declarations):
         return module
@@ -170,8 +193,8 @@ def _policy(work: _Work, module: CheckedModule) -> CheckedModule:
 
 
 def _several(work: _Work, module: CheckedModule) -> CheckedModule:
-    if len(module.migrated) > 1 or module.phase_after:
-        from migdsl.semantics.several import check as apart  # most files change one database
+    if len(module.databases) > 1 or module.phase_after:
+        from migdsl.semantics.several import check as apart  # most files declare one database
 
         apart(work.problems, module)
     return module
@@ -197,4 +220,4 @@ _POLICIES = (
     *(ast.Phase, ast.Rollback, ast.Backfill, ast.Validate, ast.Metric, ast.Alert),
     *(ast.Gate, ast.Accept, ast.Impact, ast.Output),
 )
-_PASSES = (_header, _databases, _services, _tenants, _tables, _changes, _replacements, _rollout, _policy, _several)
+_PASSES = (_header, _databases, _services, _tenants, _tables, _changes, _replacements, _rollout, _apis, _policy, _several)

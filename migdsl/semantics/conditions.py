@@ -36,6 +36,7 @@ BUILT_IN: Mapping[str, str] = MappingProxyType(
         "lock_wait": "seconds",
         "cutover_errors": "ratio",
         "shadow_mismatch_rate": "ratio",
+        "replace_errors": "ratio",
         "deprecated_requests": "per_second",
     }
 )
@@ -44,7 +45,9 @@ EXPORTED = frozenset(
     "backfill_progress backfill_errors backfill_rate drift_rate rows_missing rows_extra rows_mismatched tenants_unlisted".split()
 )
 # What an application exports that routes its requests by the flag (migdsl.runtime.routing); another one may say its own.
-ROUTED = frozenset(["shadow_mismatch_rate", "cutover_errors"])
+ROUTED = frozenset(["shadow_mismatch_rate", "cutover_errors", "replace_errors"])
+# What the middleware of an API exports, where the file has one.
+SERVED = "deprecated_requests"
 # What a backfill can ask the database that it writes to, and exports while it runs.
 SEEN_BY_JOBS = frozenset(["replication_lag", "lock_wait"])
 _BYTES = re.compile(r"(\d[\d_]*)(B|kB|MB|GB|TB)")
@@ -124,7 +127,8 @@ def _metric(reader: _Reader, node: ast.Comparison) -> Metric | None:
         return reader.metrics[name]
     if not reader.pausing and name not in EXPORTED | ROUTED | SEEN_BY_JOBS:
         title = f"nothing of this release measures `{name}`"
-        help_ = f"say where it comes from: metric {name} = `…` unit {BUILT_IN[name]}"
+        served = "; an `api` of the file has it counted by its middleware" if name == SERVED else ""
+        help_ = f"say where it comes from: metric {name} = `…` unit {BUILT_IN[name]}{served}"
         problems.error("MIG007", node.metric.span, title, "not measured by the jobs", help=help_)
         return None
     return Metric(name, BUILT_IN[name], None)

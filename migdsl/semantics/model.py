@@ -11,6 +11,8 @@ from migdsl.semantics.api_model import Api
 from migdsl.semantics.documents import Integration, Ticket
 from migdsl.semantics.policy import NOTHING, Policy
 from migdsl.semantics.replacement import Replacement, Service
+from migdsl.semantics.move_model import Move
+from migdsl.semantics.table_model import Back as Back
 from migdsl.semantics.table_model import Column as Column
 from migdsl.semantics.table_model import Constraint as Constraint
 from migdsl.semantics.table_model import Table as Table
@@ -77,14 +79,6 @@ class Tenants(Value):
     span: Span | None
     database: str | None = None
     list_span: Span | None = None
-
-
-class Back(Value):
-    """How an old column is computed from the new ones."""
-
-    column: str
-    expression: Expression
-    span: Span
 
 
 class UniqueSet(Value):
@@ -270,11 +264,12 @@ class Source(Value):
 
 
 class CreateTable(Value):
-    """A new table, and where its first rows come from."""
+    """A new table, and where its first rows come from; `move` where it takes the place of the one that they come from."""
 
     table: Table
     sources: tuple[Source, ...]
     span: Span
+    move: Move | None = None
 
 
 class DropTable(Value):
@@ -393,6 +388,11 @@ class CheckedModule(Value):
     def created(self) -> tuple[CreateTable, ...]:
         """The tables that this migration makes."""
         return tuple(o for change in self.changes for o in change.operations if isinstance(o, CreateTable))
+
+    @property
+    def moves(self) -> tuple[Move, ...]:
+        """The tables whose rows go to another one."""
+        return tuple(o.move for o in self.created if o.move is not None)
 
     @property
     def dropped(self) -> tuple[DropTable, ...]:

@@ -27,6 +27,10 @@ DEFAULTS: Mapping[str, str] = MappingProxyType(
         "dashboard": "grafana/dashboards/{migration}.json",
         "rules": "prometheus/{migration}.rules.json",
         "rule_tests": "prometheus/{migration}.test.json",
+        "api": "api/{migration}.py",
+        "verify": "verify/{migration}.py",
+        "routing": "routing/{migration}.py",
+        "api_guide": "docs/api/{migration}.md",
     }
 )
 OF_SEVERAL = "migrations/{database}/versions"  # where several databases change

@@ -22,8 +22,21 @@ _KINDS = {"reference": "foreign key", "key": "primary key", "exclude": "exclusio
 
 def phrases(operations: Iterable[Operation]) -> tuple[str, ...]:
     """Each operation in a few words; what is one operation in the file is said once."""
-    said = (_phrase(o) for o in operations if not (isinstance(o, model.AddConstraint) and o.replaces is not None))
+    every = tuple(operations)
+    said = (
+        _phrase(o)
+        for o in every
+        if not (isinstance(o, model.AddConstraint) and o.replaces is not None) and not followed(every, o)
+    )
     return tuple(dict.fromkeys(said))
+
+
+def followed(operations: Iterable[Operation], operation: Operation) -> bool:
+    """Whether a foreign key is dropped because one takes its place that points at where its parent's rows move."""
+    if not isinstance(operation, model.DropConstraint):
+        return False
+    added = (o.constraint for o in operations if isinstance(o, model.AddConstraint))
+    return any(c.target is not None and c.target.moved and c.columns == operation.constraint.columns for c in added)
 
 
 def _phrase(operation: Operation) -> str:
@@ -32,6 +45,9 @@ def _phrase(operation: Operation) -> str:
     if isinstance(operation, model.ColumnOperation):
         return f"{_VERBS[type(operation)]} {operation.column.name}"
     if isinstance(operation, model.AddConstraint):
+        target = operation.constraint.target
+        if target is not None and target.moved:
+            return f"let {described(operation.constraint)} follow {target.entity}"
         return f"add {described(operation.constraint)}"
     if isinstance(operation, model.DropConstraint):
         return f"drop {described(operation.constraint)}"
@@ -47,6 +63,9 @@ def _other(operation: Operation) -> str:
         return f"comment on {operation.column or 'the table'}"
     if isinstance(operation, model.ReplicaIdentity):
         return f"replica identity {operation.kind.lower()}"
+    if isinstance(operation, model.CreateTable) and operation.move is not None:
+        target = operation.move.target
+        return f"move to {target.schema}.{target.name}"
     if isinstance(operation, model.CreateTable | model.DropTable):
         verb = "create" if isinstance(operation, model.CreateTable) else "drop"
         return f"{verb} the table {operation.table.name}"

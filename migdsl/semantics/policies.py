@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from migdsl.semantics import carrying, outputs, phasing, promises, proving, watch
+from migdsl.semantics import carrying, measured, outputs, phasing, promises, proving, watch
+from migdsl.semantics.conditions import BUILT_IN, SERVED
 from migdsl.semantics.header import again, once
 from migdsl.semantics.invariants import Surroundings
 from migdsl.semantics.model import CheckedModule
-from migdsl.semantics.policy import Policy
+from migdsl.semantics.policy import Metric, Policy
 from migdsl.semantics.problems import Problems
 from migdsl.syntax import ast
 from migdsl.values import replace
@@ -38,7 +39,9 @@ def with_policy(problems: Problems, module: CheckedModule, declarations: tuple[a
         changes = dict(carrying.with_python(problems, said.backfills, changes))
         module = replace(module, changes=tuple(changes.values()))
     around = Surroundings((*module.tables, *(c.table for c in module.created)), changes)
-    metrics = watch.metrics(problems, said.metrics)
+    own = watch.metrics(problems, said.metrics)
+    # What the generated middleware counts is known where there is one.
+    metrics = {**({SERVED: Metric(SERVED, BUILT_IN[SERVED], None)} if module.apis else {}), **own}
     aborts = tuple(a for c in said.cutovers[:1] for a in c.aborts)
     returns, return_steps, keep = phasing.way_back(problems, said.rollbacks, metrics)
     validations = proving.validations(problems, said.validates, changes, around)
@@ -46,7 +49,7 @@ def with_policy(problems: Problems, module: CheckedModule, declarations: tuple[a
     start = promises.start(problems, said.headers)
     _switches(problems, said.cutovers, module)
     found = Policy(
-        metrics=tuple(metrics.values()),
+        metrics=tuple(own.values()),
         slos=watch.conditions(problems, tuple(s for h in said.headers[:1] for s in h.slos), metrics),
         aborts=watch.conditions(problems, aborts, metrics),
         returns=returns,
@@ -65,6 +68,7 @@ def with_policy(problems: Problems, module: CheckedModule, declarations: tuple[a
         dues=promises.dues(problems, said.headers, start),
         one_way=promises.one_way(problems, said.headers),
     )
+    measured.check(problems, module, declarations)
     names = tuple(d.name for d in module.databases)
     return replace(module, policy=found, phase_after=phasing.phase_after(said.phases, problems, names))
 

@@ -180,6 +180,7 @@ class Accepted(Value):
 
     criterion: str
     proofs: tuple[Proof, ...]
+    span: Span
 
 
 class Impact(Value):

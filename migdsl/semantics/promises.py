@@ -30,7 +30,7 @@ def accepted(
             again(problems, node.criterion.span, seen[text], "this criterion", "the migration")
             continue
         seen[text] = node.criterion.span
-        found.append(Accepted(text, tuple(_proofs(problems, node, metrics, invariants))))
+        found.append(Accepted(text, tuple(_proofs(problems, node, metrics, invariants)), node.criterion.span))
     return tuple(found)
 
 

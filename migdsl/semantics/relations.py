@@ -55,6 +55,12 @@ def referred(target: ast.Target) -> Referred:
     return Referred(target.entity.text, tuple(sql_name(n) for n in target.columns), action)
 
 
+def check_targets(problems: Problems, node: ast.Entity, tables: Mapping[str, Table]) -> None:
+    """What foreign keys point at is there."""
+    for target in _targets(node):
+        _target(problems, target, tables)
+
+
 def _targets(node: ast.Entity) -> Iterator[ast.Target]:
     for item in node.items:
         if isinstance(item, ast.Reference):

@@ -33,11 +33,15 @@ class IndexShape(Value):
 
 
 class Referred(Value):
-    """What a foreign key points at: an entity's columns (none: its key), and what happens on delete, as SQL."""
+    """What a foreign key points at: an entity's columns (none: its key), and what happens on delete, as SQL.
+
+    `moved`: it points at the table that the entity's rows move to.
+    """
 
     entity: str
     columns: tuple[str, ...]
     on_delete: str | None
+    moved: bool = False
 
 
 class ExcludePart(Value):

@@ -31,6 +31,14 @@ class Column(Value):
     null_span: Span | None = None
 
 
+class Back(Value):
+    """How an old column is computed from the new ones."""
+
+    column: str
+    expression: Expression
+    span: Span
+
+
 class Constraint(Value):
     """What stands on columns: kind is unique, index, check, reference, exclude, key or generated.
 

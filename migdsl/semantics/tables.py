@@ -24,7 +24,7 @@ _SENSITIVITY = ("public", "internal", "confidential", "pii", "phi", "unknown")
 
 def table(problems: Problems, node: ast.Entity, databases: dict[str, Database], tenants: Tenants | None) -> Table:
     """An entity's table."""
-    database, schema, name = _place(problems, node, databases)
+    database, schema, name = place(problems, node, databases)
     columns = tuple(_columns(problems, node))
     settings = {i.key: i for i in node.items if isinstance(i, ast.Setting)}
     known = {c.name for c in columns}
@@ -50,7 +50,8 @@ def table(problems: Problems, node: ast.Entity, databases: dict[str, Database], 
     )
 
 
-def _place(problems: Problems, node: ast.Entity, databases: dict[str, Database]) -> tuple[str, str, str]:
+def place(problems: Problems, node: ast.Entity, databases: dict[str, Database]) -> tuple[str, str, str]:
+    """Where a table is: database, schema, name."""
     parts = node.table
     if len(parts) == 1 and len(databases) == 1:
         only = next(iter(databases.values()))

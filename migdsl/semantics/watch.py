@@ -15,6 +15,7 @@ from migdsl.syntax import ast
 # Names that migdsl gives itself.
 _ALERTS = re.compile(
     r"(backfill_?stalled|backfill_?errors|drift|constraint_?violations|reconcile_?stale|tenants_?unlisted|old_?writes"
+    r"|replace_?errors|replace_?flag_?errors|deprecated_?usage|gone_?requests"
     r"|(slo|abort|roll_?back)(_?\d+)?)_?"
 )
 _GATES = re.compile(

@@ -18,7 +18,7 @@ MOST_FILES = 200  # of one unit; nobody shares more, and a loop of links would n
 _USES = re.compile(r"[ \t]*use\b")
 _DATE = re.compile(r"([0-9]{4})-([0-9]{2})-([0-9]{2})")
 _DAYS = (31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
-_DECLARING = (ast.Database, ast.Tenants, ast.Entity)
+_DECLARING = (ast.Database, ast.Service, ast.Tenants, ast.Entity)
 
 
 class Refused(Exception):  # noqa: N818 - it says what becomes of a `use`
@@ -43,7 +43,7 @@ class Attached(Value):
 class Files(Mapping[str, str]):
     """Texts by name (relative, with `/`). Iterating gives those that were named; `locate` may know more.
 
-    The command line's own kind reads used files from the disk; this one has what it was given. `beside` are the names of
+    The command line's own kind reads used files from the disk; this one has what it was given. `attached` are the names of
     documents that were given for the migration, by kind (ticket, integration).
     """
 

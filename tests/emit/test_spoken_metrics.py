@@ -12,7 +12,9 @@ import pytest
 
 from migdsl.emit import telemetry
 from migdsl.executor.promql import proves
+from migdsl.runtime.api.meters import API_METRICS
 from migdsl.runtime.routing.meters import ROUTER_METRICS
+from migdsl.runtime.strangler.outcomes import METRICS as REPLACE_METRICS
 from migdsl.runtime.telemetry.metrics import METRICS, MetricSpec
 from migdsl.semantics.conditions import BUILT_IN
 from migdsl.semantics.policy import Comparison, Held, Metric
@@ -33,16 +35,34 @@ def families(specs: tuple[MetricSpec, ...]) -> Iterator[tuple[str, frozenset[str
             yield spec.name + suffix, frozenset(spec.labels)
 
 
-EXPORTED = dict(families((*METRICS, *ROUTER_METRICS)))
+EXPORTED = dict(families((*METRICS, *ROUTER_METRICS, *REPLACE_METRICS, *API_METRICS)))
 # Expressions of the user's own, which stand in generated ones word for word.
 QUEUE = 'sum by (queue) (mq_length{why=~".*[[]x$"})'
 OWN = f"""
 metric busy = `{QUEUE}` unit count
 metric sync_lag = `max(replica_lag_seconds)` unit seconds
 """
+REPLACED = """
+replace engine {
+  kind     architecture
+  old      "the monolith"
+  new      "the users service"
+  verify   "it is up" run "make health"
+  rollback "nothing to redeploy"
+}
+"""
+RETIRED = """
+api users_http {
+  version   v1 at "/api/v1"
+  version   v2 at "/api/v2" replaces v1
+  deprecate v1 on 2026-12-15
+  sunset    v1 on 2027-03-01
+  guide     "https://docs.example.com/users/v2"
+}
+"""
 # As they leave the compiler: Grafana would expand `$` and `[[`.
 EMBEDDED = (r'sum by (queue) (mq_length{why=~".*\x5b[]x\x24"})', "max(replica_lag_seconds)")
-BUILT = [name for name in BUILT_IN if name not in ("sync_lag", "deprecated_requests")]
+BUILT = [name for name in BUILT_IN if name != "sync_lag"]
 
 
 def numbered(name: str) -> str:
@@ -55,9 +75,7 @@ def compiled() -> Compilation:
     alerts = "".join(f"alert it_{name} {{ when {name} > {numbered(name)} for 5m }}\n" for name in BUILT)
     text = EXAMPLE.replace("downtime none", "downtime none\n  slo cutover_errors < 1% for 10m")
     text = text.replace("every 24h", "every 24h\n  abort when (busy > 3 or shadow_mismatch_rate >= 1%) for 5m")
-    more = (
-        f"{OWN}{alerts}rollback {{ when sync_lag > 10s and drift_rate > 1% }}\ngate calm when lock_wait < 2s for 1h\n"
-    )
+    more = f"{OWN}{REPLACED}{RETIRED}{alerts}rollback {{ when sync_lag > 10s and drift_rate > 1% }}\ngate calm when lock_wait < 2s for 1h\n"
     found = compile_files({"users.mig": text + more}, "users.mig")
     assert found.ok, found.diagnostics
     return found
@@ -114,7 +132,7 @@ def test_what_a_gate_asks_of_prometheus_is_exported(name: str) -> None:
 
 
 def test_emit_and_runtime_agree_on_names_and_labels() -> None:
-    refs = (*telemetry.METRICS, *telemetry.ROUTER_METRICS)
+    refs = (*telemetry.METRICS, *telemetry.ROUTER_METRICS, *telemetry.REPLACE_METRICS, *telemetry.API_METRICS)
     assert {ref.name: frozenset(ref.labels) for ref in refs}.items() <= EXPORTED.items()
 
 

@@ -23,5 +23,5 @@ def test_values_that_took_the_place_of_nulls_stay() -> None:
 
 def test_what_is_filled_into_a_new_column_goes_with_it() -> None:
     found = kept("add nick text { from `lower(username)` }")
-    assert found["backfill"] == "All data; what was filled stays filled and does no harm"
+    assert found["backfill"] == "All data; what was filled of User.nick stays filled and does no harm"
     assert found["expand"] == "What was written to nick is lost with the column"

@@ -184,7 +184,7 @@ def test_two_databases_are_compared_side_by_side(shop: Site, pg, monkeypatch):
             Database(conninfo_of(url, "test"), shop.job.limits, shop.job.retry, signals)
             for url in (shop.url, other_url)
         )
-        one = Between.of(shop.job, here, strict=True)
+        one = Between.of(shop.job, here, "old")
         two = Between(one.left, one.right, here, there)
         try:
             tally = Comparer(two, Brake(here, shop.job.pace), A, 0.0, 100).run()

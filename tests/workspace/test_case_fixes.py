@@ -23,7 +23,7 @@ CASES = {
 
 @cache
 def problems(text: str) -> tuple[Diagnostic, ...]:
-    return check({"case.mig": text}, "case.mig").diagnostics
+    return check(refresh_cases.files("case.mig", text), "case.mig").diagnostics
 
 
 WITH_FIXES = {name: text for name, text in CASES.items() if fixable(problems(text), unsafe=True)}
@@ -43,7 +43,7 @@ def mended(text: str, *, unsafe: bool) -> tuple[str, int]:
         found = check(files, "case.mig")
         return Found(found.diagnostics, found.sources)
 
-    result = mend(Files({"case.mig": text}), look, unsafe=unsafe)
+    result = mend(refresh_cases.files("case.mig", text), look, unsafe=unsafe)
     return result.texts.get("case.mig", text), result.count
 
 

@@ -20,6 +20,7 @@ FAMILIES: Mapping[str, tuple[str, str]] = MappingProxyType(
         "4": ("Unsafe operations", "what would break running code or lose data"),
         "5": ("Rollout and rollback", "what could reach everybody at once, or nobody"),
         "6": ("Completeness", "what is missing before others can rely on the plan"),
+        "8": ("APIs", "what would leave clients without a version, a day or a place to go"),
         "7": ("Output", "what can go wrong between the plan and the disk"),
     }
 )
@@ -30,8 +31,10 @@ def all_codes() -> Mapping[str, Code]:
     """All codes by id, in the order of their ids; read-only. A code defined twice is a ValueError."""
     # Imported here because a command that reports nothing needs none of the prose.
     from migdsl.diagnostics.catalog import (
+        apis,
         carrying,
         completeness,
+        moving,
         names,
         operations,
         output,
@@ -44,7 +47,7 @@ def all_codes() -> Mapping[str, Code]:
     )
 
     table: dict[str, Code] = {}
-    families = (syntax, names, sql, tenancy, unsafe, operations, carrying, rollout, completeness, replacing, output)
+    families = (syntax, names, sql, tenancy, unsafe, operations, carrying, moving, rollout, completeness, replacing, output, apis)
     for code in (code for family in families for code in family.CODES):
         if code.id in table:
             raise ValueError(f"{code.id} is defined twice")

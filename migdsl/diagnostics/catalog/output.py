@@ -220,6 +220,21 @@ output { plan "plans/{ticket}.json" }""",
 output { plan "plans/{migration}.json" }""",
         fix="none",
     ),
+    Code(
+        id="MIG710",
+        severity=Severity.ERROR,
+        title="this is no plan",
+        why="""\
+`migdsl report` lays out a plan as `migdsl compile` has written it, by default to `plan/MIGRATION.plan.json`. This file is \
+something else, or a plan of another version of migdsl. Compile the source again and name the plan that comes of it.""",
+        bad="""\
+# migdsl report users.mig --html users.html
+migration users_email { ticket "MIG-77" }""",
+        good="""\
+# migdsl compile users.mig && migdsl report plan/users_email.plan.json --html users.html
+migration users_email { ticket "MIG-77" }""",
+        fix="none",
+    ),
     *DATABASE,
     *EXECUTING,
 )

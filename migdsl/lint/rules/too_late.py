@@ -6,12 +6,14 @@ from collections.abc import Iterator
 
 from migdsl.diagnostics import Diagnostic, Label, Severity
 from migdsl.semantics.model import PHASES, CheckedModule, Rollout
+from migdsl.semantics.replacement import soak_of
 
 _DAY = 86_400
 
 
 def check(module: CheckedModule) -> Iterator[Diagnostic]:
-    """Dates between which the pauses of the rollout, windows and soaks don't fit."""
+    """Dates between which the pauses of the rollout, windows and soaks don't fit, and those before an API's last day."""
+    yield from _of_apis(module)
     dues = [due for due in module.policy.dues if due.days is not None]
     if not dues or module.header is None:
         return
@@ -20,9 +22,11 @@ def check(module: CheckedModule) -> Iterator[Diagnostic]:
     from migdsl.ops.lower import lower
 
     plans = lower(module).tables
-    soak = max((p.soak_seconds for p in plans if p.soak_seconds is not None), default=0)
+    soaks = [p.soak_seconds for p in plans if p.soak_seconds is not None]
+    soak = max([*soaks, *(soak_of(each, module.policy.keep_seconds) for each in module.replacements)], default=0)
     window = WINDOW_SECONDS if any(p.fills for p in plans) else 0
-    waits = _waits(module.rollout if any(p.switched for p in plans) else None, window, soak)
+    ramps = bool(module.replacements) or any(p.switched for p in plans)
+    waits = _waits(module.rollout if ramps else None, window, soak)
     for due in dues:
         parts = [(what, s) for phase, what, s in waits if PHASES.index(phase) <= PHASES.index(due.phase) and s]
         needed = sum(seconds for _, seconds in parts)
@@ -40,6 +44,20 @@ def check(module: CheckedModule) -> Iterator[Diagnostic]:
                     else ""
                 ),
                 help="start earlier, promise a later day, or take shorter steps",
+            )
+
+
+def _of_apis(module: CheckedModule) -> Iterator[Diagnostic]:
+    """Contract takes the old version away, which answers until its last day."""
+    for due in (d for d in module.policy.dues if d.phase == "contract"):
+        for api in (a for a in module.apis if a.last_day > due.date):
+            yield Diagnostic(
+                "MIG510",
+                Severity.ERROR,
+                f"contract can't be over by {due.date}",
+                Label(due.span, f"`{api.name}` has an old version until {api.last_day}"),
+                (Label(api.span, "declared here"),),
+                help=f"due contract {api.last_day}, or later",
             )
 
 

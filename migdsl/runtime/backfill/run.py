@@ -10,6 +10,7 @@ from typing import TextIO
 
 import psycopg
 
+from migdsl.runtime import listing
 from migdsl.runtime.backfill import outlook
 from migdsl.runtime.backfill.control import Control, Verb
 from migdsl.runtime.backfill.crew import Crew, Lanes, in_turn
@@ -17,7 +18,7 @@ from migdsl.runtime.backfill.holds import Health
 from migdsl.runtime.backfill.lane import Worker
 from migdsl.runtime.backfill.program import Program
 from migdsl.runtime.backfill.slices import Cutter
-from migdsl.runtime.database import Database, Transaction, conninfo_of, misplaced, speak, tenants_of
+from migdsl.runtime.database import Database, Transaction, conninfo_of, misplaced, speak
 from migdsl.runtime.errors import DatabaseFailedError, StoppedError, safe_text
 from migdsl.runtime.jobs import BackfillJob, Pace
 from migdsl.runtime.ledger import Ledger, Part, Totals, begun, ledger_exists, record_event
@@ -29,7 +30,7 @@ from migdsl.runtime.telemetry.options import Telemetry, application_name
 @dataclass(frozen=True, slots=True)
 class BackfillOptions:
     """What the command line asked for: `tenants` None means all, `batch` fixes the size, `duty` and `workers` override the
-    job's."""
+    job's. `tenants_url` is of the database that has the list of tenants, where the job says that it is another one."""
 
     url: str
     tenants: tuple[str, ...] | None = None
@@ -38,6 +39,7 @@ class BackfillOptions:
     duty: float | None = None
     telemetry: Telemetry = field(default_factory=Telemetry)
     workers: int | None = None
+    tenants_url: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +71,8 @@ class Backfill:
         try:
             tenants = self._listed()
             self._record("started")
+            if self.options.tenants is None:
+                self.database.perform(lambda tx: listing.note(tx, self.job, self.job.backfill, tenants))
             self._plan(tenants)
             if not self.signals.requested:
                 self._work_off()
@@ -150,7 +154,7 @@ class Backfill:
         """Prints the SQL and the slices that it would plan. Writes nothing; PostgreSQL plans one batch, as a check."""
         self.database.open()
         try:
-            tenants = tenants_of(self.database, self.job.tenants, self.options.tenants)
+            tenants = self._tenants()
             slices = {tenant: self._cut(tenant) for tenant in tenants}
             outlook.explain(self.database, self.program, slices)
             health = self.database.perform(self.program.reason_to_wait, snapshot=True)
@@ -162,7 +166,10 @@ class Backfill:
 
     def _listed(self) -> tuple[str, ...]:
         self._require_ledger()
-        return tenants_of(self.database, self.job.tenants, self.options.tenants)
+        return self._tenants()
+
+    def _tenants(self) -> tuple[str, ...]:
+        return listing.tenants(self.database, self.job, self.options.tenants_url, self.options.tenants)
 
     def _require_ledger(self) -> None:
         if not self.database.perform(ledger_exists):

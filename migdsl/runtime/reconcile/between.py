@@ -16,6 +16,7 @@ from migdsl.runtime import jobs
 from migdsl.runtime.database import Database, Row, Transaction
 from migdsl.runtime.ledger import Key
 from migdsl.runtime.reconcile.look import Finding, Found, Range, Segment, Suspect, key_of
+from migdsl.runtime.reconcile.truth import Side
 from migdsl.runtime.sql import Statement, statement
 
 T = TypeVar("T")
@@ -86,11 +87,18 @@ class Between:
     pool: ThreadPoolExecutor = field(default_factory=partial(ThreadPoolExecutor, 1))
 
     @classmethod
-    def of(cls, job: jobs.ReconcileJob, database: Database, *, strict: bool) -> Between:
-        """Raises ValueError for a job of one table."""
-        if job.left is None or job.right is None:
+    def of(cls, job: jobs.ReconcileJob, database: Database, truth: Side, other: Database | None = None) -> Between:
+        """What is to be compared while `truth` is the side that is right; `other` is the new side's database, where it is
+        another one. Raises ValueError for a job of one table."""
+        here, there = database, other
+        left, right = job.left, job.right
+        strict = truth == "old"
+        if not strict and job.left_new is not None:
+            left, right, strict = job.left_new, job.right_new, True
+            here, there = other or database, database if other is not None else None
+        if left is None or right is None:
             raise ValueError("this job doesn't compare two tables")
-        return cls(Source.of(job.key, job.left), Source.of(job.key, job.right), database, strict=strict)
+        return cls(Source.of(job.key, left), Source.of(job.key, right), here, there, strict)
 
     def look(self, tenant: str, after: Key | None, size: int) -> Segment:
         """The next `size` rows of the left behind `after`, and what the right has among their keys."""

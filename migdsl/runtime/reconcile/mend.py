@@ -53,8 +53,8 @@ class Mender:
         old = truth == "old"
         texts: dict[Kind, str | None] = {
             "mismatched": job.repair_old if old else job.repair_new,
-            "missing": job.insert_missing if old else None,
-            "extra": job.delete_extra if old and delete else None,
+            "missing": job.insert_missing if old else job.insert_old,
+            "extra": (job.delete_extra if old else job.delete_old) if delete else None,
         }
         found: dict[Kind, Statement] = {kind: statement(sql) for kind, sql in texts.items() if sql is not None}
         return cls(brake.database, brake, job.key, tenant, truth, truth_of, found)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
-from migdsl.runtime.database import Transaction
+from migdsl.runtime.database import Database, Transaction
 from migdsl.runtime.jobs import ReconcileJob
 from migdsl.runtime.ledger import Key
 from migdsl.runtime.reconcile.between import Between
@@ -23,16 +23,20 @@ from migdsl.runtime.sql import statement
 _STAGES: Final = statement(
     "SELECT subject, value FROM migdsl.event WHERE migration = :migration AND kind = 'stage' ORDER BY id"
 )
+_SIDE: Final = statement(
+    "SELECT state FROM migdsl.side WHERE migration = :migration AND stream = :stream AND tenant = :tenant"
+)
 
 
 @dataclass(frozen=True, slots=True)
 class OneTenant:
-    """Compares tenants one at a time, on the brake's database."""
+    """Compares tenants one at a time, on the brake's database and, where there is one, the new side's `other`."""
 
     job: ReconcileJob
     options: ReconcileOptions
     brake: Brake
     mask: Mask
+    other: Database | None = None
 
     def compare(self, tenant: str) -> Comparison:
         """A tenant; mended first if that was asked for. Raises StoppedError, TimeIsUpError, UsageError, psycopg.Error."""
@@ -47,6 +51,10 @@ class OneTenant:
         return self._ruled(found)
 
     def _truth(self, tx: Transaction, tenant: str) -> Side:
+        if self.job.stream is not None:
+            # Between two databases the switch of a tenant's writes decides, whatever the flag says.
+            found = tx.rows(_SIDE, {"migration": self.job.migration, "stream": self.job.stream, "tenant": tenant})
+            return "new" if found == [("new",)] else "old"
         return Stages.of(tx.rows(_STAGES, {"migration": self.job.migration})).truth(tenant)
 
     def _mender(self, tenant: str, truth: Side) -> Mender:
@@ -64,7 +72,7 @@ class OneTenant:
     def _looker(self, truth: Side) -> Looker | None:
         """None where there is nothing to compare."""
         if self.job.left is not None:
-            return Between.of(self.job, self.brake.database, strict=truth == "old")
+            return Between.of(self.job, self.brake.database, truth, self.other)
         return Within.of(self.job, self.brake.database, truth) if self.job.compare_old is not None else None
 
     def _comparison(self, tenant: str, truth: Side, tally: Tally) -> Comparison:

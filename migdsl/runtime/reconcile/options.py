@@ -21,6 +21,8 @@ class ReconcileOptions:
 
     `tenants` None means all; `limit` caps the keys shown a tenant. `seconds` is how long the run may take, `duty` which
     share of the time it works, None as the job says. `secret` keys the hashes of private keys, None: one of this process.
+    `tenants_url` is of the database that has the list of tenants, where the job says that it is another one; so is
+    `other_url` of the new side's.
     """
 
     url: str
@@ -33,10 +35,18 @@ class ReconcileOptions:
     delete: bool = False
     duty: float | None = None
     secret: bytes | None = field(default=None, repr=False)
+    tenants_url: str | None = field(default=None, repr=False)
+    other_url: str | None = field(default=None, repr=False)
 
     @classmethod
     def of(
-        cls, asked: argparse.Namespace, url: str, tenants: tuple[str, ...] | None, telemetry: Telemetry
+        cls,
+        asked: argparse.Namespace,
+        url: str,
+        tenants: tuple[str, ...] | None,
+        telemetry: Telemetry,
+        tenants_url: str | None = None,
+        other_url: str | None = None,
     ) -> ReconcileOptions:
         """From the options of `add_options`, and the environment's secret."""
         secret = os.environ.get(SECRET)
@@ -51,6 +61,8 @@ class ReconcileOptions:
             delete=asked.delete,
             duty=asked.duty,
             secret=secret.encode() if secret else None,
+            tenants_url=tenants_url,
+            other_url=other_url,
         )
 
 

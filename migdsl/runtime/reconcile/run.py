@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Final, TextIO
 
 import psycopg
 
-from migdsl.runtime.database import Database, conninfo_of, tenants_of
-from migdsl.runtime.errors import DatabaseFailedError, StoppedError, error_class
+from migdsl.runtime import listing
+from migdsl.runtime.database import Database, conninfo_of
+from migdsl.runtime.errors import DatabaseFailedError, StoppedError, UsageError, error_class
 from migdsl.runtime.jobs import ReconcileJob
 from migdsl.runtime.ledger import ledger_exists, record_event
 from migdsl.runtime.reconcile.comparing import Brake, TimeIsUpError
@@ -28,6 +30,8 @@ from migdsl.runtime.telemetry.options import application_name
 __all__ = ["ReconcileOptions", "reconcile"]
 
 _TOLD_S: Final = 10.0  # how often it is said why the job waits
+
+_NOTHING: Final[Mapping[str, str]] = {}
 
 Log = Callable[..., None]
 
@@ -48,13 +52,24 @@ def reconcile(
     def retried(error: psycopg.Error, seconds: float) -> None:
         log("retry", "warning", error=error_class(error), pause_s=round(seconds, 2))
 
-    conninfo = conninfo_of(options.url, application_name(job.migration, job.entity, asked.run))
-    database = Database(conninfo, job.limits, job.retry, signals, retried)
+    def database_at(url: str) -> Database:
+        conninfo = conninfo_of(url, application_name(job.migration, job.entity, asked.run))
+        return Database(conninfo, job.limits, job.retry, signals, retried)
+
+    database, other = database_at(options.url), None
+    if job.other_env is not None:
+        if not options.other_url:
+            raise UsageError(f"no database for the new side: set {job.other_env}, or give --other-url")
+        other = database_at(options.other_url)
     database.open()
     try:
-        return _Reconciliation.of(job, options, database, log).run(on_progress)
+        if other is not None:
+            other.open()
+        return _Reconciliation.of(job, options, database, log, other).run(on_progress)
     finally:
         database.close()
+        if other is not None:
+            other.close()
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,18 +83,20 @@ class _Reconciliation:
     log: Log
 
     @classmethod
-    def of(cls, job: ReconcileJob, options: ReconcileOptions, database: Database, log: Log) -> _Reconciliation:
+    def of(
+        cls, job: ReconcileJob, options: ReconcileOptions, database: Database, log: Log, other: Database | None = None
+    ) -> _Reconciliation:
         pace = job.pace if options.duty is None else replace(job.pace, duty=options.duty)
         hold = statement(job.hold) if job.hold is not None else None
         brake = Brake(database, pace, hold, on_hold=_now_and_then(log))
-        one = OneTenant(job, options, brake, Mask(options.secret))
+        one = OneTenant(job, options, brake, Mask(options.secret), other)
         return cls(job, options, database, Runs(job.migration, job.entity), brake, one, log)
 
     def run(self, on_progress: Callable[[int, int], None]) -> Report:
         """All tenants that were asked for."""
         began = time.monotonic()
         self._require_ledger()
-        tenants = tenants_of(self.database, self.job.tenants, self.options.tenants)
+        tenants = self._tenants(self.options.tenants)
         run, before = self._begin(tenants)
         self._event("job", self.job.entity, "started")
         done = dict(before)
@@ -136,7 +153,7 @@ class _Reconciliation:
             self.job.migration,
             self.job.entity,
             tuple(done[tenant] for tenant in tenants if tenant in done),
-            self._reading("tenants_unlisted", self.job.unlisted) if whole else None,
+            self._reading("tenants_unlisted", self.job.unlisted, self._listed()) if whole else None,
             self._reading("old_writes", self.job.old_writes) if whole else None,
             whole,
             run or self.options.telemetry.run,
@@ -155,12 +172,23 @@ class _Reconciliation:
                 "there is no ledger in this database (schema migdsl): run `alembic upgrade head` first"
             )
 
-    def _reading(self, subject: str, sql: str | None) -> int | None:
+    def _tenants(self, asked: tuple[str, ...] | None) -> tuple[str, ...]:
+        return listing.tenants(self.database, self.job, self.options.tenants_url, asked)
+
+    def _listed(self) -> Mapping[str, str]:
+        """The list as it is now, where the rows can't be held against it in their own database."""
+        if self.job.tenants_env is None or self.job.unlisted is None:
+            return {}
+        found = self._tenants(None)
+        self.database.perform(lambda tx: listing.note(tx, self.job, self.job.entity, found))
+        return {"listed": json.dumps(found)}
+
+    def _reading(self, subject: str, sql: str | None, values: Mapping[str, str] = _NOTHING) -> int | None:
         """A number for the gates, recorded as an event; None when the job has no such statement."""
         if sql is None:
             return None
         question = statement(sql)
-        rows = self.database.perform(lambda tx: tx.rows(question), patient=True, snapshot=True)
+        rows = self.database.perform(lambda tx: tx.rows(question, values), patient=True, snapshot=True)
         value = int(rows[0][0] or 0)
         # A migration may change several entities, and each has its own reading.
         self._event("reading", f"{subject}:{self.job.entity}", str(value))

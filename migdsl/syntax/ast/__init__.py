@@ -6,6 +6,7 @@ interpreter's start.
 
 from __future__ import annotations
 
+from migdsl.syntax.ast.api import Api, ApiDate, ApiVersion
 from migdsl.syntax.ast.base import Allow, Name, Number, Setting, Sql, Text, Type, Word
 from migdsl.syntax.ast.change import (
     Add,
@@ -86,6 +87,9 @@ __all__ = [
     "After",
     "Alert",
     "Allow",
+    "Api",
+    "ApiDate",
+    "ApiVersion",
     "Back",
     "Backfill",
     "BooleanFlag",
@@ -204,6 +208,7 @@ Declaration = (
     | Output
     | Service
     | Replace
+    | Api
     | Move
     | Sync
 )

@@ -1,0 +1,314 @@
+"""`move` within one database: triggers carry writes both ways from expand to contract, where the old table goes.
+
+On the way back contract makes the old table again, and its rows come home from the new one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from migdsl.dialect.names import dollar_tag, literal, quote
+from migdsl.ops import attempts, constraints, memory, names, not_null, numbering, table_memory
+from migdsl.ops.add_column import EXPAND_TABLE
+from migdsl.ops.batches import Walk
+from migdsl.ops.both_ways import Ways
+from migdsl.ops.carried import Carried
+from migdsl.ops.context import Context
+from migdsl.ops.dependents import REFER
+from migdsl.ops.drop_column import REFILL
+from migdsl.ops.model import Cost, Group, Lock, Refill, Replay, Step
+from migdsl.ops.ranges import Keyed
+from migdsl.semantics.model import CreateTable, Table
+
+OBJECTS, LAST = (
+    1,
+    8,
+)  # ranks: what a trigger needs comes before it; the old table goes when nothing points at it any more
+
+
+def ways(context: Context, operation: CreateTable) -> Ways:
+    """A move's two sides."""
+    assert operation.move is not None
+    return Ways(Carried(context.migration, operation.table, operation.sources[0]), operation.move)
+
+
+def lower(context: Context, operation: CreateTable) -> Iterator[Step]:
+    """The steps of a move, but for the table that it makes."""
+    sides = ways(context, operation)
+    yield _plain(context, sides)
+    yield _objects(context, sides)
+    yield _triggers(context, sides)
+    for column in sides.of.late():
+        yield from not_null.steps(context, column, "enforce")
+    yield from _between_old(context, sides)
+    yield _drop(context, sides)
+    yield _refill(context, sides)
+
+
+def _plain(context: Context, sides: Ways) -> Step:
+    """What a new table would lack without a word, and rows would be seen by those who may not."""
+    source = sides.move.table
+    body = f"""
+BEGIN
+  IF (SELECT c.relrowsecurity FROM pg_class AS c WHERE c.oid = {literal(names.table(source))}::regclass) THEN
+    RAISE EXCEPTION 'row level security of % is not made again on the table that its rows move to', {literal(names.table(source))}
+      USING ERRCODE = '55000', HINT = 'move it with a revision of your own, which creates the policies too';
+  END IF;
+END"""
+    tag = dollar_tag(body, "plain")
+    title = f"Refuse where {source.name} has row level security, which {context.table.name} would lack"
+    return Step("expand", "check_table", title, source, rank=0, up=(Group((), (f"DO {tag}{body}\n{tag}",)),))
+
+
+def _objects(context: Context, sides: Ways) -> Step:
+    counter = names.counter(context.migration, context.table)
+    up = (
+        *_schema(context),
+        f"CREATE SEQUENCE IF NOT EXISTS {counter} AS bigint",
+        *numbering.functions(context, sides),
+        *_attempts(sides),
+    )
+    # The linter's rule guards sequences that give out keys; this one only counts, and is ours.
+    drop = f"-- squawk-ignore ban-drop-sequence\nDROP SEQUENCE IF EXISTS {counter}"
+    down = (*_drop_attempts(sides), *numbering.drops(context, sides), drop, memory.restore(context, _made(context)))
+    title = f"Create the counter of old code's writes that are carried over to {context.table.name}"
+    if sides.move.numbered:
+        title += ", and what gives its rows numbers from one sequence with the old ones"
+    return Step(
+        "expand", "create_function", title, context.table, rank=OBJECTS, up=(Group((), up),), down=(Group((), down),)
+    )
+
+
+def _made(context: Context) -> str:
+    """What the ledger calls the memory of a schema that wasn't there."""
+    return f"schema {context.table.schema}"
+
+
+def _schema(context: Context) -> tuple[str, ...]:
+    """The target's schema, where it isn't there; then it goes again on the way back, unless somebody else uses it by then."""
+    name = quote(context.table.schema)
+    missing = f"(VALUES (1)) AS one WHERE to_regnamespace({literal(name)}) IS NULL"
+    drop = f"BEGIN DROP SCHEMA IF EXISTS {name}; EXCEPTION WHEN dependent_objects_still_exist THEN NULL; END"
+    tag = dollar_tag(drop, "made")
+    forget = literal(f"DO {tag}{drop}{tag}")
+    # IF NOT EXISTS would ask for the right to create one even where it is there.
+    body = f"BEGIN IF to_regnamespace({literal(name)}) IS NULL THEN CREATE SCHEMA {name}; END IF; END"
+    tag = dollar_tag(body, "schema")
+    return memory.remember(context, _made(context), forget, missing), f"DO {tag}{body}{tag}"
+
+
+def _attempts(sides: Ways) -> tuple[str, ...]:
+    return attempts.functions(sides.of.migration, sides.move.table, sides.of.guarded())
+
+
+def _drop_attempts(sides: Ways) -> tuple[str, ...]:
+    return attempts.drops(sides.of.migration, sides.move.table, sides.of.guarded())
+
+
+def _functions(sides: Ways) -> tuple[str, ...]:
+    forth, back = sides.forth(), sides.back()
+    # Whoever may attach one to a table of their own could write any tenant's rows by it.
+    revoked = (f"REVOKE ALL ON FUNCTION {way.name}() FROM PUBLIC" for way in (forth, back))
+    return forth.function(back.name), back.function(forth.name), *revoked
+
+
+def _drop_functions(sides: Ways) -> tuple[str, ...]:
+    return tuple(f"DROP FUNCTION IF EXISTS {way.name}()" for way in (sides.forth(), sides.back()))
+
+
+def _create_triggers(sides: Ways) -> tuple[str, ...]:
+    found: list[str] = []
+    for way, suffix in ((sides.forth(), "forth"), (sides.back(), "back")):
+        on = names.table(way.here)
+        for name, when in (
+            (_trigger(sides, suffix), "AFTER INSERT OR UPDATE OR DELETE ON {} FOR EACH ROW"),
+            (_trigger(sides, f"{suffix}_all"), "AFTER TRUNCATE ON {} FOR EACH STATEMENT"),
+        ):
+            found += [
+                f"CREATE TRIGGER {name} {when.format(on)}\n  EXECUTE FUNCTION {way.name}()",
+                f"ALTER TABLE {on} ENABLE ALWAYS TRIGGER {name}",
+            ]
+    return tuple(found)
+
+
+def _trigger(sides: Ways, suffix: str) -> str:
+    return names.carry_trigger(sides.of.migration, sides.of.table, suffix)
+
+
+def _drop_triggers(sides: Ways, *tables: Table) -> tuple[str, ...]:
+    pairs = ((sides.move.table, "forth"), (sides.of.table, "back"))
+    return tuple(
+        f"DROP TRIGGER IF EXISTS {_trigger(sides, suffix + more)} ON {names.table(table)}"
+        for table, suffix in pairs
+        if table in tables
+        for more in ("", "_all")
+    )
+
+
+def _triggers(context: Context, sides: Ways) -> Step:
+    source, target = sides.move.table, sides.of.table
+    lock = ((names.table(source), Lock.ACCESS_EXCLUSIVE),)  # the target is as new as the triggers
+    drop = _drop_triggers(sides, source, target)
+    up = (*_functions(sides), *drop, sides.proof(), *_create_triggers(sides), _grants(context, sides))
+    return Step(
+        "expand",
+        "create_trigger",
+        f"Keep {source.name} and {target.name} equal from now on, whoever writes: what is written to one is carried over to "
+        "the other in the same statement",
+        source,
+        Lock.ACCESS_EXCLUSIVE,
+        rank=EXPAND_TABLE,
+        up=(Group(lock, up),),
+        down=(Group(lock, (*drop, *_drop_functions(sides))),),
+        precondition=f"code writes {source.name} or {target.name}, and not both: what it writes to one is on the other side "
+        f"already; a second write is an upsert (INSERT … ON CONFLICT DO UPDATE); {target.name} has the grants of {source.name}, "
+        "and none of its triggers",
+    )
+
+
+def _grants(context: Context, sides: Ways) -> str:
+    source, target = names.table(sides.move.table), names.table(sides.of.table)
+    own = f"migration = {literal(context.migration)} AND revision = {literal(_made(context))}"
+    body = f"""
+DECLARE
+  given record;
+BEGIN
+  FOR given IN SELECT g.privilege_type AS right,
+                      CASE WHEN g.grantee = 0 THEN 'PUBLIC' ELSE g.grantee::regrole::text END AS who,
+                      CASE WHEN g.is_grantable THEN ' WITH GRANT OPTION' ELSE '' END AS further
+                 FROM pg_class AS c, aclexplode(c.relacl) AS g
+                WHERE c.oid = {literal(source)}::regclass AND g.grantee <> c.relowner LOOP
+    EXECUTE format('GRANT %s ON %s TO %s%s', given.right, {literal(target)}, given.who, given.further);
+    -- A schema that was there has grants of its own.
+    IF EXISTS (SELECT FROM migdsl.snapshot WHERE {own}) THEN
+      EXECUTE format('GRANT USAGE ON SCHEMA %s TO %s', {literal(quote(context.table.schema))}, given.who);
+    END IF;
+  END LOOP;
+END"""
+    tag = dollar_tag(body, "grants")
+    return f"DO {tag}{body}\n{tag}"
+
+
+def _between_old(context: Context, sides: Ways) -> Iterator[Step]:
+    """Foreign keys from one old table to another, or to itself: on the way back rows come home in the order of their keys."""
+    source, moved = sides.move.table, {m.table.entity: m.table for m in context.module.moves}
+    parents = {names.table(moved[c.target.entity]) for c in source.constraints if c.target and c.target.entity in moved}
+    if not parents:
+        return
+    title = f"the foreign keys of {source.name} that point at tables which move too"
+    subject = f"refer {names.table(source)}"
+    locks = tuple((table, Lock.ACCESS_EXCLUSIVE) for table in sorted({names.table(source), *parents}))
+    up = (Group((), (_release(context.migration, subject, source, sorted(parents)),)),)
+    yield Step("contract", "drop_constraint", f"Drop {title}", source, Lock.ACCESS_EXCLUSIVE, rank=LAST - 1, up=up)
+    title = f"On the way back: make {title} again, while reads and writes go on"
+    down = (Replay(context.migration, subject, locks),)
+    yield Step("contract", "rebuild", title, source, cost=Cost.SCAN, rank=REFER, down=down)
+
+
+def _release(migration: str, subject: str, source: Table, parents: list[str]) -> str:
+    own = f"c.contype = 'f' AND c.conrelid = to_regclass({literal(names.table(source))})"
+    theirs = ", ".join(f"to_regclass({literal(parent)})" for parent in parents)
+    body = f"""
+DECLARE
+  given record;
+BEGIN
+  INSERT INTO migdsl.snapshot (migration, revision, seq, sql, before, undo)
+  SELECT {literal(migration)}, {literal(subject)}, row_number() OVER (ORDER BY c.conname),
+         CASE WHEN c.convalidated THEN format('ALTER TABLE %s VALIDATE CONSTRAINT %I', c.conrelid::regclass, c.conname)
+              ELSE k.adds END,
+         CASE WHEN c.convalidated THEN k.drops || '; ' || k.adds || ' NOT VALID' END,
+         CASE WHEN c.convalidated THEN k.drops END
+    FROM pg_constraint AS c
+   CROSS JOIN LATERAL (
+         SELECT format('ALTER TABLE %s ADD CONSTRAINT %I %s', c.conrelid::regclass, c.conname, pg_get_constraintdef(c.oid)) AS adds,
+                format('ALTER TABLE %s DROP CONSTRAINT IF EXISTS %I', c.conrelid::regclass, c.conname) AS drops) AS k
+   WHERE {own} AND c.confrelid IN ({theirs});
+  FOR given IN SELECT c.conname AS name FROM pg_constraint AS c WHERE {own} AND c.confrelid IN ({theirs}) LOOP
+    EXECUTE format('ALTER TABLE %s DROP CONSTRAINT %I', {literal(names.table(source))}, given.name);
+  END LOOP;
+END"""
+    tag = dollar_tag(body, "release")
+    return f"DO {tag}{body}\n{tag}"
+
+
+def _drop(context: Context, sides: Ways) -> Step:
+    source, target = sides.move.table, sides.of.table
+    subject = f"move {names.table(source)}"
+    moved = {m.table.entity for m in context.module.moves}
+    own = [c for c in source.constraints if c.kind == "reference" and c.target and c.target.entity not in moved]
+    parents = sorted({names.table(constraints.parent_of(context, c)[0]) for c in own})
+    # The old table may be gone already where a killed run is repeated: it can't be locked first.
+    locks = tuple((table, Lock.ACCESS_EXCLUSIVE) for table in dict.fromkeys([names.table(target), *parents]))
+    up = (
+        numbering.hand_over(sides),
+        table_memory.remember(context.migration, subject, names.table(source)),
+        *_drop_triggers(sides, target),
+        f"-- squawk-ignore ban-drop-table\nDROP TABLE IF EXISTS {names.table(source)}",
+        *_drop_functions(sides),
+        *_drop_attempts(sides),
+        *numbering.drops(context, sides),
+    )
+    down = (
+        memory.restore(context, subject),
+        *numbering.functions(context, sides),
+        numbering.hand_back(context, sides),
+        *_attempts(sides),
+        *_functions(sides),
+        *_drop_triggers(sides, source, target),
+        *_create_triggers(sides),
+    )
+    return Step(
+        "contract",
+        "drop_table",
+        f"Drop {source.name}, whose rows are in {target.name}, and what kept the two equal; refused while something else depends "
+        "on it",
+        source,
+        Lock.ACCESS_EXCLUSIVE,
+        rank=LAST,
+        up=(Group(locks, up),),
+        down=(Group(locks, down),),
+    )
+
+
+def _refill(context: Context, sides: Ways) -> Step:
+    source, target = sides.move.table, sides.of.table
+    title = f"On the way back: bring the rows of {target.name} home to {source.name}, in batches"
+    walk = Walk(target)
+    listing = context.tenants.listing.text if walk.tenant and context.tenants and context.tenants.listing else None
+    batch = homeward(sides, walk, walk.after(), walk.upto())
+    part = Refill(f"{source.name} from {target.name}", listing, walk.upper(), walk.bound(), batch, target.key)
+    return Step("contract", "refill", title, target, cost=Cost.BATCHES, rank=REFILL, down=(part,))
+
+
+def homeward(sides: Ways, walk: Walk, *conditions: str) -> str:
+    """Inserts into the source what the rows of the target give that meet the conditions, where it isn't there yet."""
+    source = sides.move.table
+    homes = sides.homes()
+    columns = [*(theirs for _, theirs in sides.of.identity()), *(c.name for c, _ in homes)]
+    given = [
+        *(_own(sides, ours, theirs) for ours, theirs in sides.of.identity()),
+        *(sides.home_written(column, expression, "t") for column, expression in homes),
+    ]
+    key = ", ".join(map(quote, source.key))
+    matched = " AND ".join(f"s.{quote(theirs)} = t.{quote(ours)}" for ours, theirs in sides.of.key_pairs())
+    confined = f" AND s.{quote(source.tenant)} = :tenant_id" if source.scope == "tenant" and source.tenant else ""
+    overriding = " OVERRIDING SYSTEM VALUE" if any(c.identity for c in source.columns) else ""
+    missing = f"NOT EXISTS (SELECT FROM {names.table(source)} AS s WHERE {matched}{confined})"
+    return f"""INSERT INTO {names.table(source)} ({", ".join(map(quote, columns))}){overriding}
+SELECT {", ".join(given)}
+  FROM {walk.source()}
+ {walk.confined(*conditions, missing)}
+   FOR SHARE
+    ON CONFLICT ({key}) DO NOTHING"""
+
+
+def _own(sides: Ways, ours: str, theirs: str) -> str:
+    """A column of the key; the tenant's is written as what the statement is confined to."""
+    if theirs == sides.move.table.tenant and sides.move.table.scope == "tenant":
+        return sides.of.confined_to(ours)
+    return f"t.{quote(ours)}"
+
+
+def of_one(sides: Ways) -> str:
+    """Brings the row of the target with one key home."""
+    return homeward(sides, Walk(sides.of.table), *Keyed(tuple(f"t.{quote(c)}" for c in sides.of.table.key)).equal())

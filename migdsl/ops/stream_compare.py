@@ -1,0 +1,89 @@
+"""A table's move to another database becomes the statements that compare both sides, each in its own database."""
+
+from __future__ import annotations
+
+from migdsl.dialect.names import quote
+from migdsl.ops.stream_model import Column, Moved, Place, Side
+from migdsl.values import Value
+
+
+class Compared(Value):
+    """One side's statements; parameters as in the runtime's `Side`."""
+
+    digest: str
+    next_bound: str
+    rows: str
+
+
+def compared(moved: Moved, truth: Side, *, portable: bool = False) -> tuple[Compared, Compared]:
+    """What should be there, by the side that is right, and what is on the other one: the first runs where the truth is.
+
+    Both are compared as the new side has them: what it has merged into one value, the old side keeps as it was.
+    `portable`: hashes that agree between major versions of PostgreSQL too, at ten times the cost.
+    """
+    given = [(column, column.value) for column in moved.new.columns]
+    held = [(column, f"t.{quote(column.name)}") for column in moved.new.columns]
+    old, new = _side(moved, moved.old, given, portable), _side(moved, moved.new, held, portable)
+    return (old, new) if truth == "old" else (new, old)
+
+
+def repaired(moved: Moved) -> str:
+    """What mends a row of the old side, whatever is wrong with it over there: its key goes through the outbox once more."""
+    place = moved.old
+    parameters = [":key"] if len(place.key) == 1 else [f":key_{n}" for n in range(1, len(place.key) + 1)]
+    keys = [f"CAST({name} AS {type_.sql})" for name, type_ in zip(parameters, moved.key_types, strict=True)]
+    tenant = f"CAST(CAST(:tenant_id AS {place.tenant_type}) AS text)" if place.tenant else "''"
+    return f"""INSERT INTO {moved.outbox("old")} (lane, {", ".join(moved.key_columns)}, tenant)
+SELECT {moved.lane(tuple(keys))}, {", ".join(keys)}, {tenant}
+  FROM {moved.fence}({tenant}, false) AS fence (passed)
+ WHERE fence.passed"""
+
+
+def _side(moved: Moved, place: Place, values: list[tuple[Column, str]], portable: bool) -> Compared:
+    names = moved.new.key
+    reads = place.reads or f"{place.table} AS t"
+    key = place.keyed("t")
+    pairs = [(column.name, _value(column, sql)) for column, sql in values if column.name not in names]
+    named = ", ".join(f"{sql} AS {quote(name)}" for sql, name in zip(key, names, strict=True))
+    where = f" WHERE {_within(place, key)}"
+    row = [*key, *(sql for _, sql in pairs)]
+    columns = ",\n       ".join(
+        [named, f"{_hash([*key], 1, portable)} AS migdsl_key"]
+        + [f"{_hash([sql], 1, portable)} AS {quote(name)}" for name, sql in pairs]
+    )
+    return Compared(
+        digest=f"SELECT count(*) AS rows,\n       sum({_hash(row, 1, portable)}) * 18446744073709551616\n"
+        f"         + sum({_hash(row, 2, portable)}) AS hash\n  FROM {reads}\n{where}",
+        next_bound=f"SELECT {named}\n  FROM {reads}\n{where}\n ORDER BY {', '.join(key)}\nOFFSET :skip\n LIMIT 1",
+        rows=f"SELECT {columns}\n  FROM {reads}\n{where}\n ORDER BY {', '.join(key)}",
+    )
+
+
+def _within(place: Place, key: tuple[str, ...]) -> str:
+    several = len(key) > 1
+    row = f"({', '.join(key)})" if several else key[0]
+
+    def bound(name: str) -> str:
+        return f"({', '.join(f':{name}_{n}' for n in range(1, len(key) + 1))})" if several else f":{name}"
+
+    first = "_1" if several else ""
+    lines = [place.confined] if place.tenant else []
+    lines += [
+        f"({row} > {bound('after')} OR :after{first} IS NULL)",
+        f"({row} <= {bound('upto')} OR :upto{first} IS NULL)",
+    ]
+    return "\n   AND ".join(lines)
+
+
+def _value(column: Column, sql: str) -> str:
+    """A value as the column holds it; an enum's hash is one database's own, and what has no equality has no hash."""
+    if column.own or not column.comparable:
+        return f"CAST({sql} AS text)"
+    return f"CAST({sql} AS {column.type.sql})"
+
+
+def _hash(values: list[str], seed: int, portable: bool) -> str:
+    row = f"ROW({', '.join(values)})"
+    if not portable:
+        return f"hash_record_extended({row}, {seed:d})"
+    return f"CAST(CAST('x' || substr(md5({row}::text), {1 if seed == 1 else 17}, 16) AS bit(64)) AS bigint)"

@@ -1,0 +1,297 @@
+"""A table's move to another database becomes the DDL of both sides: outbox, triggers, fence, lanes, and their way back.
+
+Each side has the same objects. Its trigger lets a tenant's writers pass while the side is the tenant's, and writes the keys of
+what they write; what the appliers write is let pass without a word, or changes would come back as an echo.
+"""
+
+from __future__ import annotations
+
+from migdsl.dialect.names import derived, dollar_tag, literal, quote
+from migdsl.ops.stream_model import Moved, Side
+
+# Made with the first stream in a database, and kept with the ledger.
+SHARED = (
+    """CREATE TABLE IF NOT EXISTS migdsl.side (
+    migration text        NOT NULL,
+    stream    text        NOT NULL,
+    tenant    text        NOT NULL,
+    state     text        NOT NULL DEFAULT 'old',
+    since     timestamptz NOT NULL DEFAULT clock_timestamp(),
+    PRIMARY KEY (migration, stream, tenant),
+    CONSTRAINT side_state CHECK (state IN ('old', 'moving', 'new'))
+)""",
+    """COMMENT ON TABLE migdsl.side IS
+    'Which side may write a tenant: each database has its own row, and refuses writers while it does not name that side.'""",
+    """CREATE TABLE IF NOT EXISTS migdsl.switch (
+    migration text        NOT NULL,
+    stream    text        NOT NULL,
+    tenant    text        NOT NULL,
+    attempt   text        NOT NULL,
+    at        timestamptz NOT NULL DEFAULT clock_timestamp(),
+    PRIMARY KEY (migration, stream, tenant)
+)""",
+    """COMMENT ON TABLE migdsl.switch IS
+    'Which attempt may move the row of a tenant in migdsl.side: apart from it, since writers hold that one locked.'""",
+    """CREATE TABLE IF NOT EXISTS migdsl.lane (
+    migration text    NOT NULL,
+    entity    text    NOT NULL,
+    lane      integer NOT NULL,
+    events    bigint  NOT NULL DEFAULT 0,
+    changed   bigint  NOT NULL DEFAULT 0,
+    at        timestamptz,
+    PRIMARY KEY (migration, entity, lane)
+) WITH (fillfactor = 50)""",
+    """COMMENT ON TABLE migdsl.lane IS
+    'Keys that hash alike: who applies them here holds the row locked, from before it reads the other side until it commits.'""",
+    """CREATE TABLE IF NOT EXISTS migdsl.dead_letter (
+    migration   text        NOT NULL,
+    entity      text        NOT NULL,
+    row_key     jsonb       NOT NULL,
+    tenant      text,
+    tenant_was  text,
+    error_class text        NOT NULL,
+    template    text        NOT NULL,
+    tries       integer     NOT NULL DEFAULT 1,
+    at          timestamptz NOT NULL DEFAULT clock_timestamp(),
+    PRIMARY KEY (migration, entity, row_key)
+)""",
+    """COMMENT ON TABLE migdsl.dead_letter IS
+    'Rows of this database that could not be applied on the other side: their key and the class of the error, never a value.'""",
+)
+
+
+def objects(moved: Moved, side: Side) -> tuple[str, ...]:
+    """What the triggers of a side need; they may be made again."""
+    return (*SHARED, *_outbox(moved, side), _fence(moved, side), *_functions(moved, side))
+
+
+def triggers(moved: Moved, side: Side) -> tuple[str, ...]:
+    """The triggers of a side's table; ALWAYS, or what a subscription applies there would be missed."""
+    table, row, whole = moved.at(side).table, trigger(moved), trigger(moved, "truncate")
+    call = f"EXECUTE FUNCTION {moved.named(side, 'stream')}()"
+    call_whole = f"EXECUTE FUNCTION {moved.named(side, 'truncated')}()"
+    return (
+        f"CREATE TRIGGER {row} AFTER INSERT OR UPDATE OR DELETE ON {table}\n  FOR EACH ROW {call}",
+        f"CREATE TRIGGER {whole} BEFORE TRUNCATE ON {table}\n  FOR EACH STATEMENT {call_whole}",
+        f"ALTER TABLE {table} ENABLE ALWAYS TRIGGER {row}, ENABLE ALWAYS TRIGGER {whole}",
+    )
+
+
+def drop_triggers(moved: Moved, side: Side) -> tuple[str, ...]:
+    """The way back of `triggers`."""
+    table = moved.at(side).table
+    return tuple(f"DROP TRIGGER IF EXISTS {trigger(moved, what)} ON {table}" for what in ("truncate", "stream"))
+
+
+def drop_objects(moved: Moved, side: Side) -> tuple[str, ...]:
+    """The way back of `objects`, without the tables of the ledger, of which only this table's rows go."""
+    own = f"migration = {literal(moved.migration)} AND entity = {literal(moved.entity)}"
+    return (
+        f"DROP FUNCTION IF EXISTS {moved.named(side, 'truncated')}()",
+        f"DROP FUNCTION IF EXISTS {moved.named(side, 'stream')}()",
+        f"DROP TABLE IF EXISTS {moved.outbox(side)}",
+        f"DELETE FROM migdsl.lane WHERE {own}",
+        f"DELETE FROM migdsl.dead_letter WHERE {own}",
+    )
+
+
+def drop_stream(moved: Moved) -> tuple[str, ...]:
+    """What goes after the objects of the stream's last table."""
+    own = f"migration = {literal(moved.migration)} AND stream = {literal(moved.stream)}"
+    return (
+        f"DROP FUNCTION IF EXISTS {moved.fence}(text, boolean)",
+        f"DELETE FROM migdsl.side WHERE {own}",
+        f"DELETE FROM migdsl.switch WHERE {own}",
+    )
+
+
+def gate(moved: Moved, state: Side, reason: str) -> str:
+    """A DO block that refuses to go on while a tenant isn't on that side: to undo expand, or to contract."""
+    body = f"""
+DECLARE
+  first text;
+BEGIN
+  SELECT side.tenant INTO first FROM migdsl.side
+   WHERE {moved.scope} AND side.state <> {literal(state)} ORDER BY side.tenant LIMIT 1;
+  IF FOUND THEN
+    RAISE EXCEPTION 'tenant % is not on the % side: %', first, {literal(state)}, {literal(reason)}
+      USING ERRCODE = '55000', HINT = {literal(f"run the sync job's `switch --to {state}` for every tenant first")};
+  END IF;
+END"""
+    tag = dollar_tag(body, "gate")
+    return f"DO {tag}{body}\n{tag}"
+
+
+def drained(moved: Moved, side: Side) -> str:
+    """A DO block that refuses to go on while something that was written on a side hasn't been carried over."""
+    own = f"migration = {literal(moved.migration)} AND entity = {literal(moved.entity)}"
+    body = f"""
+BEGIN
+  IF EXISTS (SELECT FROM {moved.outbox(side)}) OR EXISTS (SELECT FROM migdsl.dead_letter WHERE {own}) THEN
+    RAISE EXCEPTION 'what was written to % has not all been carried over', {literal(moved.at(side).table)}
+      USING ERRCODE = '55000', HINT = 'run the sync job''s `drain`, and look at its `dead-letters`';
+  END IF;
+END"""
+    tag = dollar_tag(body, "gate")
+    return f"DO {tag}{body}\n{tag}"
+
+
+def trigger(moved: Moved, what: str = "stream") -> str:
+    """A trigger's name, as SQL."""
+    return quote(derived("~migdsl", moved.migration, suffix=what))
+
+
+def _outbox(moved: Moved, side: Side) -> tuple[str, ...]:
+    name = moved.outbox(side)
+    keys = "".join(
+        f"    {column} {type_.sql} NOT NULL,\n"
+        for column, type_ in zip(moved.key_columns, moved.key_types, strict=True)
+    )
+    index = derived(moved.migration, *_owner(moved, side), suffix="outbox_tenant")
+    was = derived(moved.migration, *_owner(moved, side), suffix="outbox_was")
+    # A queue is all dead rows: vacuum by number, not by share.
+    table = f"""CREATE TABLE IF NOT EXISTS {name} (
+    lane       integer     NOT NULL,
+    id         bigint      GENERATED ALWAYS AS IDENTITY,
+{keys}    tenant     text,
+    tenant_was text,
+    at         timestamptz NOT NULL DEFAULT clock_timestamp(),
+    PRIMARY KEY (lane, id)
+) WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 2000,
+        autovacuum_vacuum_insert_scale_factor = 0, autovacuum_analyze_scale_factor = 0,
+        autovacuum_analyze_threshold = 10000)"""
+    lanes = f"""INSERT INTO migdsl.lane (migration, entity, lane)
+SELECT {literal(moved.migration)}, {literal(moved.entity)}, lane
+  FROM generate_series(0, {moved.lanes - 1:d}) AS lane
+    ON CONFLICT DO NOTHING"""
+    return (
+        table,
+        f"CREATE INDEX IF NOT EXISTS {quote(index)} ON {name} (tenant)",
+        f"CREATE INDEX IF NOT EXISTS {quote(was)} ON {name} (tenant_was) WHERE tenant_was IS NOT NULL",
+        f"COMMENT ON TABLE {name} IS\n    'Keys of rows to be carried over to the other database; never their values.'",
+        lanes,
+    )
+
+
+def _owner(moved: Moved, side: Side) -> tuple[str, ...]:
+    place = moved.at(side)
+    return (place.name,) if place.schema == "public" else (place.schema, place.name)
+
+
+def _fence(moved: Moved, side: Side) -> str:
+    """A row that isn't there yet is made: a snapshot from before the switch must meet it, and fail.
+
+    Not `strict`: false where the tenant is on the other side, and no error.
+    """
+    found = f"""SELECT side.state INTO found_state FROM migdsl.side AS side
+   WHERE {moved.scope} AND side.tenant = of_tenant FOR SHARE"""
+    body = f"""
+DECLARE
+  found_state text;
+BEGIN
+  IF of_tenant IS NULL THEN
+    RETURN true;  -- its owner has gone in the same transaction, and passed the fence then
+  END IF;
+  PERFORM pg_advisory_xact_lock_shared({advisory(moved, "of_tenant")});
+  {found};
+  IF NOT FOUND THEN
+    INSERT INTO migdsl.side (migration, stream, tenant)
+    VALUES ({literal(moved.migration)}, {literal(moved.stream)}, of_tenant) ON CONFLICT DO NOTHING;
+    {found};
+  END IF;
+  IF found_state = {literal(side)} THEN
+    RETURN true;
+  ELSIF NOT strict AND found_state <> 'moving' THEN
+    RETURN false;
+  ELSIF found_state = 'moving' THEN
+    RAISE EXCEPTION 'tenant % is being switched to the other database just now', of_tenant
+      USING ERRCODE = '40001', HINT = 'try the transaction again in a moment';
+  END IF;
+  RAISE EXCEPTION 'tenant % is not written in this database', of_tenant
+    USING ERRCODE = '55000', HINT = 'its writes belong to the {"new" if side == "old" else "old"} side';
+END"""
+    return _function(f"{moved.fence}(of_tenant text, strict boolean DEFAULT true) RETURNS boolean", body)
+
+
+def advisory(moved: Moved, tenant: str) -> str:
+    """The lock that a tenant's writers share, and the switch has for itself."""
+    return f"hashtextextended({literal(moved.marker + '/')} || {tenant}, 8)"
+
+
+def _functions(moved: Moved, side: Side) -> tuple[str, ...]:
+    made = (_row_function(moved, side), _truncate_function(moved, side))
+    named = (f"{moved.fence}(text, boolean)", *(f"{moved.named(side, what)}()" for what in ("stream", "truncated")))
+    return (*made, *(f"REVOKE ALL ON FUNCTION {name} FROM PUBLIC" for name in named))
+
+
+def _unmarked(moved: Moved) -> str:
+    return (
+        f"  IF current_setting('migdsl.applier', true) = {literal(moved.marker)} THEN\n"
+        "    RETURN NULL;  -- it was fenced and told on the other side\n  END IF;"
+    )
+
+
+def _row_function(moved: Moved, side: Side) -> str:
+    place, outbox = moved.at(side), moved.outbox(side)
+    columns = ", ".join(["lane", *moved.key_columns, "tenant", "tenant_was"])
+
+    def event(row: str, tenant: str, was: str) -> str:
+        key = place.keyed(row)
+        values = ", ".join([moved.lane(key), *key, tenant, f"nullif({was}, {tenant})"])
+        return f"    INSERT INTO {outbox} ({columns})\n    VALUES ({values});"
+
+    old, new = (f"ROW({', '.join(place.keyed(row))})" for row in ("OLD", "NEW"))
+    told = "TG_OP <> 'DELETE'"
+    if moved.captured and side == "old":
+        # The WAL doesn't say whose the row was before.
+        told = f"TG_OP = 'UPDATE' AND (its_tenant IS DISTINCT FROM was_tenant OR {old} IS DISTINCT FROM {new})"
+    body = f"""
+DECLARE
+  was_tenant text;
+  its_tenant text;
+BEGIN
+{_unmarked(moved)}
+  IF TG_OP <> 'INSERT' THEN
+    was_tenant := {place.tenant_of("OLD")};
+    PERFORM {moved.fence}(was_tenant);
+  END IF;
+  IF TG_OP <> 'DELETE' THEN
+    its_tenant := {place.tenant_of("NEW")};
+    IF TG_OP = 'INSERT' OR its_tenant IS DISTINCT FROM was_tenant THEN
+      PERFORM {moved.fence}(its_tenant);
+    END IF;
+  END IF;
+  IF TG_OP = 'DELETE' OR (TG_OP = 'UPDATE' AND {old} IS DISTINCT FROM {new}) THEN
+{event("OLD", "was_tenant", "its_tenant")}
+  END IF;
+  IF {told} THEN
+{event("NEW", "its_tenant", "was_tenant")}
+  END IF;
+  RETURN NULL;
+END"""
+    return _function(f"{moved.named(side, 'stream')}() RETURNS trigger", body)
+
+
+def _truncate_function(moved: Moved, side: Side) -> str:
+    place = moved.at(side)
+    columns = ", ".join(["lane", *moved.key_columns, "tenant"])
+    key = place.keyed("t")
+    body = f"""
+BEGIN
+{_unmarked(moved)}
+  PERFORM {moved.fence}(listed.tenant)
+     FROM (SELECT DISTINCT {place.tenant_of("t")} AS tenant FROM {place.table} AS t) AS listed;
+  INSERT INTO {moved.outbox(side)} ({columns})
+  SELECT {", ".join([moved.lane(key), *key, place.tenant_of("t")])} FROM {place.table} AS t;
+  RETURN NULL;
+END"""
+    return _function(f"{moved.named(side, 'truncated')}() RETURNS trigger", body)
+
+
+def _function(head: str, body: str) -> str:
+    # With its owner's rights: who writes the table has none on the ledger.
+    tag = dollar_tag(body, "stream")
+    return (
+        f"CREATE OR REPLACE FUNCTION {head}\n"
+        f"  LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS {tag}{body}\n{tag}"
+    )

@@ -1,0 +1,335 @@
+"""One request of old or new code becomes its statements on a connection, and, once acknowledged, a line in the journal."""
+
+from __future__ import annotations
+
+import random
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import psycopg
+
+from migdsl.rehearsal import making
+from migdsl.rehearsal.journal import Connection, Journal, Row
+from migdsl.rehearsal.rows import Maker
+from migdsl.rehearsal.shapes import Shape
+from migdsl.rehearsal.writing import Codes, Write
+from migdsl.runtime.routing import Router
+from migdsl.runtime.routing.repair import Failure
+from migdsl.runtime.routing.router import Migration
+
+Facts = dict[str, str | None]
+
+
+@dataclass(slots=True)
+class Rules:
+    """What code may count on by now. `stages`: the flag, by tenant; `bound`: rules to come bind by now, so that new code may
+    be refused; `filled`, `home` as of `View`; `given`: old code too gives columns a value that are to be required; `still`:
+    it leaves alone what only new code can compute from."""
+
+    stages: Mapping[str, str]
+    tenants: tuple[str, ...]
+    old: bool = True
+    new: bool = False
+    filled: bool = False
+    home: bool = False
+    bound: bool = False
+    labels: bool = False
+    given: bool = False
+    still: bool = False
+
+
+class Recorder:
+    """Counts second writes that failed: the router goes on, and the rehearsal tells."""
+
+    def __init__(self) -> None:
+        self.failures: list[Failure] = []
+
+    def record(self, failure: Failure, on: object | None) -> None:  # noqa: ARG002 - the router's protocol
+        self.failures.append(failure)
+
+
+class Flags:
+    """What the flag file says, by tenant."""
+
+    def __init__(self, rules: Rules) -> None:
+        self._rules = rules
+
+    def variant(self, flag: str, tenant: str) -> str:  # noqa: ARG002 - the router's protocol
+        return self._rules.stages[tenant]
+
+
+@dataclass(slots=True)
+class Wrong(Exception):  # noqa: N818 - it says what became of a read
+    """A read that didn't find what was acknowledged."""
+
+    what: str
+
+
+@dataclass(slots=True)
+class Client:
+    """One connection of old or new code."""
+
+    code: str
+    connection: Connection
+    shapes: tuple[Shape, ...]
+    codes: dict[str, Codes]
+    journals: Mapping[str, Journal]
+    maker: Maker
+    making: threading.Lock
+    rules: Rules
+    routed: Migration
+    chance: random.Random
+    said: str = ""
+    busy: threading.Lock = field(default_factory=threading.Lock)
+
+    def act(self) -> tuple[str, bool]:
+        """One request; what it was, and whether there was anything to do. Raises psycopg.Error, Wrong."""
+        shape = self.chance.choice([s for s in self.shapes if not (s.leaves and self.code == "new")] or [None])
+        tenants = self._tenants()
+        if shape is None or not tenants:
+            return "nothing", False
+        tenant = self.chance.choice(tenants) if shape.table.owned else ""
+        acts: list[Callable[[Shape, str], bool]] = [self._insert, self._update, self._update, self._read, self._read]
+        acts += [] if shape.referred else [self._delete]
+        chosen = self.chance.choice(acts)
+        return chosen.__name__.removeprefix("_"), chosen(shape, tenant)
+
+    def _tenants(self) -> list[str]:
+        """Old code is gone where a tenant reads the new side."""
+        if self.code == "new":
+            return list(self.rules.tenants)
+        return [t for t in self.rules.tenants if self.rules.stages[t] in ("off", "dualwrite", "shadow")]
+
+    # ------------------------------------------------------------------------------------------- acts
+
+    def _insert(self, shape: Shape, tenant: str) -> bool:
+        facts = self._draw(shape, tenant)
+        if self._stands_still(shape):
+            return False
+        if facts is None or (set(shape.key) & {n for r in shape.references for n in r.columns}):
+            return False
+        codes, keys = self.codes[shape.entity], []
+
+        def first(side: str) -> Callable[[Any], None]:
+            def run(_on: Any) -> None:
+                if not keys:
+                    keys.append(self._key(shape, self._run(codes.insert(side), facts)))
+                    facts.update(keys[0] if not shape.given_key else {})
+                    self._carry(shape, side, facts)
+                else:
+                    self._second(shape, side, facts, keys[0])
+
+            return run
+
+        last = self._write(shape, tenant, first)
+        row = Row(tenant, keys[0], facts, last, given=self._given(shape, last))
+        self.journals[shape.entity].add(row)
+        return True
+
+    def _update(self, shape: Shape, tenant: str) -> bool:
+        drawn = self._draw(shape, tenant)
+        with self.journals[shape.entity].one(tenant, self.chance) as row:
+            if row is None or drawn is None:
+                return False
+            fixed = {*shape.key, shape.table.tenant}
+            # What new code wrote last may have left old columns as the file says they follow, which a part would mix.
+            whole = row.last == "new" or self.code == "new" or self.chance.random() < 0.3
+            free = [c.name for c in shape.facts if c.name not in fixed]
+            if not free:
+                return False
+            if self._stands_still(shape):
+                free = [n for n in free if n not in shape.inputs]
+            if not free:
+                return False
+            chosen = free if whole else self.chance.sample(free, self.chance.randint(1, len(free)))
+            facts = {**row.facts, **{n: drawn[n] for n in chosen}}
+            facts |= {o.column.name: drawn.get(o.column.name) for o in shape.computed} if whole else {}
+            found: list[object] = []
+
+            def run(side: str) -> Callable[[Any], None]:
+                def write(_on: Any) -> None:
+                    codes = self.codes[shape.entity]
+                    columns = [n for n in codes.columns(side) if n not in fixed]
+                    if self.code == "old":
+                        columns = [n for n in columns if n in chosen]
+                    if columns:
+                        found.append(self._run(codes.update(side, columns), facts | _keyed(row.key)))
+                    self._carry(shape, side, facts)
+
+                return write
+
+            last = self._write(shape, tenant, run)
+            if any(each is None for each in found):
+                raise Wrong("an update by key didn't find the row")
+            self._acknowledged(shape, row, facts, last)
+            return True
+
+    def _delete(self, shape: Shape, tenant: str) -> bool:
+        if len(self.journals[shape.entity].of(tenant)) < 8:
+            return False
+        with self.journals[shape.entity].one(tenant, self.chance) as row:
+            if row is None:
+                return False
+            side = "old" if self.code == "old" else "new"
+            with self.connection.transaction():
+                for carried in shape.carried if self._writes(tenant) else ():
+                    self._execute(self.codes[shape.entity].uncarry(carried), row.facts)
+                done = self._run(self.codes[shape.entity].delete(side), row.facts | _keyed(row.key))
+            if done is None:
+                raise Wrong("a delete by key didn't find the row")
+            row.alive = False
+            return True
+
+    def _read(self, shape: Shape, tenant: str) -> bool:
+        """By key, or by what is unique: whether it is what was written last."""
+        with self.journals[shape.entity].one(tenant, self.chance) as row:
+            if row is None:
+                return False
+            side = self._reads(tenant)
+            columns = self._known(shape, row, side)
+            by = self._unique(shape, row, columns) if self.chance.random() < 0.3 else ()
+            done = self._run(self.codes[shape.entity].read(side, columns, by), row.facts | _keyed(row.key))
+            if done is None:
+                raise Wrong(f"a read by {', '.join(by) or 'key'} didn't find the row")
+            wrong = [name for name, same in zip(columns, done, strict=False) if same is not True]
+            if wrong:
+                raise Wrong(f"a read by {', '.join(by) or 'key'} found another {', '.join(wrong)} than was written last")
+            return True
+
+    # --------------------------------------------------------------------------------------- the parts
+
+    def _stands_still(self, shape: Shape) -> bool:
+        return self.code == "old" and self.rules.still and bool(shape.computed)
+
+    def _reads(self, tenant: str) -> str:
+        if self.code == "old":
+            return "old"
+        with self.routed.at(tenant) as at:
+            return at.choose(old="old", new="new")
+
+    def _writes(self, tenant: str) -> bool:
+        """Whether what is written is written to the new side too."""
+        if self.code == "old":
+            return False
+        with self.routed.at(tenant) as at:
+            return "new" in at.writes
+
+    def _known(self, shape: Shape, row: Row, side: str) -> list[str]:
+        """The columns of that side of which it is certain what they hold."""
+        plain = {o.column.name for o in (*shape.plain, *shape.computed)}
+        made = {o.column.name for o in shape.made}
+        columns = self.codes[shape.entity].columns(side)
+        known = [n for n in columns if n not in made or (n not in plain and self.rules.filled and not row.strayed)]
+        if row.last == "new" or self.rules.home:
+            known = [n for n in known if n not in shape.gone]
+        loose = {*shape.required, *shape.optional}
+        unequal = {c.name for c in shape.written if not c.type.comparable}
+        return [n for n in known if n not in unequal and not (n in loose and row.facts.get(n) is None)]
+
+    def _unique(self, shape: Shape, row: Row, columns: list[str]) -> tuple[str, ...]:
+        tenant = shape.table.tenant
+        sets = [c.columns for c in shape.table.constraints if c.kind == "unique"]
+        sets = [s for s in sets if set(s) <= {*columns, tenant} and all(row.facts.get(n) is not None for n in s)]
+        return self.chance.choice(sets) if sets else ()
+
+    def _write(self, shape: Shape, tenant: str, run: Callable[[str], Callable[[Any], None]]) -> str:
+        """The sides that the flag says, in its order, in one transaction; which those were."""
+        with self.connection.transaction():
+            if self.code == "old":
+                run("old")(self.connection)
+                return "old"
+            with self.routed.at(tenant, on=self.connection) as at:
+                sides = at.writes
+                if "new" in sides and self._trusting(shape):
+                    run("new")(self.connection)
+                    return "new"
+                at.write(old=run("old"), new=run("new"), key=shape.entity)
+        return "both" if len(sides) == 2 else sides[0]
+
+    def _trusting(self, shape: Shape) -> bool:
+        """Half of new code writes its own side alone: the trigger keeps the other one equal."""
+        return bool(shape.paired) and not shape.computed and self.chance.random() < 0.5
+
+    def _second(self, shape: Shape, side: str, facts: Facts, key: Mapping[str, str]) -> None:
+        """The columns that the other side's code alone writes."""
+        codes = self.codes[shape.entity]
+        other = codes.columns("new" if side == "old" else "old")
+        columns = [n for n in codes.columns(side) if n not in other]
+        if columns:
+            self._run(codes.update(side, columns), facts | _keyed(key))
+        self._carry(shape, side, facts)
+
+    def _carry(self, shape: Shape, side: str, facts: Facts) -> None:
+        if side == "new":
+            for carried in shape.carried:
+                self._execute(self.codes[shape.entity].carry(carried), facts)
+
+    def _acknowledged(self, shape: Shape, row: Row, facts: Facts, last: str) -> None:
+        backs = {back.column for o in shape.made for back in o.backs}
+        wayward = any(o.source.names() & shape.gone - backs for o in shape.paired if o.source is not None)
+        row.strayed = last == "old" and (row.strayed or (row.last != "old" and (bool(shape.carried) or wayward)))
+        row.given |= self._given(shape, last) | _overtaken(shape, row.facts, facts)
+        row.facts, row.last = facts, last
+
+    def _given(self, shape: Shape, last: str) -> frozenset[str]:
+        return frozenset(o.column.name for o in shape.plain) if last != "old" else frozenset()
+
+    def _draw(self, shape: Shape, tenant: str) -> Facts | None:
+        """Facts that no other row has, with tenant and references."""
+        with self.making:
+            pool = self.maker.pools.setdefault(shape.entity, [])
+            if not pool:
+                self.maker.stock(shape)
+            if not pool:
+                return None
+            facts = self.maker.owned(shape, tenant, pool.pop())
+        if facts is not None and (self.code == "new" or self.rules.given):
+            facts |= {n: facts[n] if facts[n] is not None else self._filled(shape, n) for n in shape.required}
+        if facts is not None and self.code == "new":
+            facts |= {n: self.chance.choice(labels) for n, labels in shape.labels.items() if self._labelled()}
+        return facts
+
+    def _filled(self, shape: Shape, name: str) -> str | None:
+        """New code gives a column that is to be required a value."""
+        pool = [row for row in self.maker.pools[shape.entity] if row[name] is not None]
+        if pool:
+            return pool[-1][name]
+        column = shape.table.column(name)
+        return None if column is None else making.usual(column.type, self.chance, tame=True)
+
+    def _labelled(self) -> bool:
+        return self.rules.labels and self.chance.random() < 0.3
+
+    def _run(self, write: Write, facts: Facts) -> tuple[object, ...] | None:
+        with self._execute(write, facts) as cursor:
+            return cursor.fetchone()
+
+    def _execute(self, write: Write, facts: Facts) -> psycopg.RawCursor[tuple[object, ...]]:
+        self.said = write.text
+        return psycopg.RawCursor(self.connection).execute(write.text.encode(), write.values(facts))
+
+    def _key(self, shape: Shape, row: tuple[object, ...] | None) -> dict[str, str]:
+        assert row is not None
+        return dict(zip(shape.key, map(str, row), strict=True))
+
+
+def _overtaken(shape: Shape, before: Facts, now: Facts) -> frozenset[str]:
+    """Columns left empty that may have been filled from what stood there before; journal.py reads it."""
+    return frozenset(
+        f"~{name}"
+        for name, o in shape.required.items()
+        if now[name] is None and o.source is not None and any(before.get(n) != now.get(n) for n in o.source.names())
+    )
+
+
+def _keyed(key: Mapping[str, str]) -> Facts:
+    return {f"={name}": value for name, value in key.items()}
+
+
+def routed(migration: str, rules: Rules, recorder: Recorder) -> Migration:
+    """New code's router, which goes by the flag and stands still for nothing."""
+    from migdsl.runtime.routing.standing import Pace  # beside its only use
+
+    return Router(Flags(rules), recorder, pace=Pace(ttl=0.0, settle=0.0)).migration(migration)

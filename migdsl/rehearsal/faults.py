@@ -1,0 +1,243 @@
+"""What goes wrong in production, on purpose: somebody's long transaction, a killed job, rows that differ, rows that offend."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import psycopg
+
+from migdsl.dialect.names import quote
+from migdsl.ops.model import TablePlan
+from migdsl.rehearsal.journal import Row
+from migdsl.rehearsal.model import Mark
+from migdsl.rehearsal.shapes import Shape
+from migdsl.rehearsal.troupe import Troupe
+from migdsl.rehearsal.writing import Codes
+
+_BUSY = """
+SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND application_name LIKE 'migdsl %'
+   AND pid <> pg_backend_pid() AND wait_event_type = 'Lock' AND pg_blocking_pids(pid) @> ARRAY[{}]"""
+_CONNECTED = """
+SELECT count(*) FROM pg_stat_activity
+ WHERE datname = current_database() AND application_name LIKE {} AND application_name <> {}"""
+_MOST_S = 60.0
+
+
+@contextmanager
+def held(troupe: Troupe) -> Iterator[None]:
+    """Somebody else's transaction, with a slow query and writes of its own, stands in front of what is done in the block."""
+    tables = [s.name for s in troupe.shapes if s.plan is not None]
+    began = threading.Event()
+
+    def stand() -> None:
+        with psycopg.connect(troupe.stage.url, application_name="rehearsal somebody") as connection:
+            for name in tables:
+                if connection.execute("SELECT to_regclass(%s) IS NULL", (name,)).fetchone() == (False,):
+                    connection.execute(f"LOCK TABLE {name} IN ROW EXCLUSIVE MODE".encode())
+            began.set()
+            connection.execute("SELECT pg_sleep(%s)", (troupe.settings.hold_s,))
+            connection.rollback()
+
+    thread = threading.Thread(target=_safely, args=(stand, began), name="rehearsal somebody", daemon=True)
+    start = troupe.log.now()
+    thread.start()
+    began.wait(_MOST_S)
+    try:
+        yield
+    finally:
+        thread.join()
+        troupe.log.marks.append(Mark("fault", "a long transaction of somebody else's", start, troupe.log.now()))
+
+
+def _safely(stand: object, began: threading.Event) -> None:
+    try:
+        stand()  # type: ignore[operator]
+    except psycopg.Error:
+        pass  # a table that has gone meanwhile
+    finally:
+        began.set()
+
+
+# ------------------------------------------------------------------------------------------- the backfill
+
+
+def killed(troupe: Troupe, plan: TablePlan) -> None:
+    """A backfill that is killed with SIGKILL in the middle of a tenant, behind a row that somebody holds."""
+    shape = _shape(troupe, plan)
+    rows = sorted(troupe.journals[shape.entity].of(troupe.tenants.quiet or ""), key=lambda row: list(row.key.values()))
+    if len(rows) < 3:
+        return
+    start = troupe.log.now()
+    path = troupe.project.planned.paths.backfill(plan.table)
+    words = ["--tenant", troupe.tenants.quiet] if troupe.tenants.quiet else []
+    with psycopg.connect(troupe.stage.url, application_name="rehearsal somebody") as holder:
+        where = " AND ".join(f"{quote(n)}::text = %s" for n in shape.key)
+        row = rows[len(rows) // 2]
+        holder.execute(f"SELECT FROM {shape.name} WHERE {where} FOR UPDATE".encode(), list(row.key.values()))
+        process = troupe.spawned(path, "--batch", "1", "--duty", "1", "--workers", "1", *words)
+        try:
+            waiting = _BUSY.format(holder.info.backend_pid)
+            _until(lambda: process.poll() is not None or troupe.desk.execute(waiting.encode()).fetchone() != (0,))
+        finally:
+            process.kill()
+            process.wait()
+        holder.rollback()
+    named = (_sql(f"migdsl {troupe.project.name}%"), _sql(_own_name(troupe)))
+    _until(lambda: troupe.desk.execute(_CONNECTED.format(*named).replace("%", "%%").encode(), ()).fetchone() == (0,))
+    troupe.log.marks.append(Mark("fault", f"backfill of {plan.table.entity} killed", start, troupe.log.now()))
+    done = troupe.desk.execute(_PROGRESS, (troupe.project.name, plan.table.entity)).fetchone()
+    assert done is not None
+    troupe.log.saw("backfill", f"{plan.table.entity} killed after {done[0]} of {done[1]} rows")
+
+
+_PROGRESS = b"""
+SELECT coalesce(sum(rows_scanned), 0)::text, coalesce(sum(rows_planned), 0)::text FROM migdsl.slice
+ WHERE migration = %s AND backfill LIKE %s || '%%'"""
+
+
+def _own_name(troupe: Troupe) -> str:
+    row = psycopg.conninfo.conninfo_to_dict(troupe.ledger.conninfo)
+    return str(row.get("application_name", ""))
+
+
+def _sql(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
+
+
+def _until(what: object) -> None:
+    until = time.monotonic() + _MOST_S
+    while time.monotonic() < until and not what():  # type: ignore[operator]
+        time.sleep(0.02)
+
+
+def resumed(troupe: Troupe, plan: TablePlan) -> None:
+    """After the job was run again: each row of the tenant that nobody writes was passed once, and none is left."""
+    quiet = troupe.tenants.quiet
+    if quiet is None:
+        return
+    row = troupe.desk.execute(_PASSED, (troupe.project.name, quiet, plan.table.entity)).fetchone()
+    assert row is not None
+    scanned, planned, open_ = row
+    if scanned != planned or open_:
+        what = f"backfill of {plan.table.entity}: {scanned} rows passed of {planned}, {open_} slices open"
+        way = "each batch must move the watermark in its own transaction, and cover (after, upto]"
+        troupe.log.against("backfill", what, troupe.project.planned.paths.backfill(plan.table), way)
+    else:
+        troupe.log.saw("backfill", f"{plan.table.entity} resumed: {scanned} of {planned} rows passed, each once")
+
+
+_PASSED = b"""
+SELECT coalesce(sum(rows_scanned), 0)::text, coalesce(sum(rows_planned), 0)::text,
+       count(*) FILTER (WHERE state <> 'succeeded')::int
+  FROM migdsl.slice WHERE migration = %s AND tenant = %s AND backfill LIKE %s || '%%'"""
+
+
+# ------------------------------------------------------------------------------------------- rows that differ
+
+
+def planted(troupe: Troupe, shape: Shape, tenant: str) -> Row | None:
+    """A row of the tenant whose new column holds another row's value, behind the trigger's back."""
+    made = next((o for o in shape.paired if o.column.type.comparable), None)
+    if made is None or shape.table.tenant is None:
+        return None
+    name, tenant_ = quote(made.column.name), quote(shape.table.tenant)
+    key = " AND ".join(f"{quote(n)}::text = %s" for n in shape.key)
+    other = f"SELECT o.{name} FROM {shape.name} AS o WHERE o.{tenant_}::text = %s AND o.{name} IS DISTINCT FROM t.{name} LIMIT 1"
+    statement = f"UPDATE {shape.name} AS t SET {name} = ({other}) WHERE {key} AND EXISTS ({other})"
+    for row in troupe.journals[shape.entity].of(tenant)[:5]:
+        values = [tenant, *row.key.values(), tenant]
+        with troupe.desk.transaction():
+            with _without_triggers(troupe, shape):
+                done = troupe.desk.execute(statement.encode(), values).rowcount
+        if done == 1:
+            return row
+    return None
+
+
+@contextmanager
+def _without_triggers(troupe: Troupe, shape: Shape) -> Iterator[None]:
+    """No trigger of a migration fires; each is as it was afterwards."""
+    query = "SELECT quote_ident(tgname), tgenabled::text FROM pg_trigger WHERE tgrelid = to_regclass(%s) AND tgname LIKE '~%%'"
+    found = troupe.desk.execute(query, (shape.name,)).fetchall()
+    for name, _ in found:
+        troupe.desk.execute(f"ALTER TABLE {shape.name} DISABLE TRIGGER {name}".encode())
+    yield
+    words = {"A": "ENABLE ALWAYS", "O": "ENABLE", "R": "ENABLE REPLICA"}
+    for name, state in found:
+        if state in words:
+            troupe.desk.execute(f"ALTER TABLE {shape.name} {words[str(state)]} TRIGGER {name}".encode())
+
+
+# ------------------------------------------------------------------------------------------- rows that offend
+
+
+def offended(troupe: Troupe) -> list[tuple[Shape, Row]]:
+    """Rows that break what is to be unique at the end, as old code may write them until then: to be mended later."""
+    found = []
+    tenant = troupe.tenants.quiet
+    for shape in (s for s in troupe.shapes if s.later and not s.leaves and tenant is not None and s.table.tenant):
+        pool = troupe.maker.pools.setdefault(shape.entity, [])
+        if not pool:
+            troupe.maker.stock(shape)
+        inputs = _inputs(shape)
+        kept = set(_unique_now(shape)) | set(shape.key)
+        like = next((r for r in troupe.journals[shape.entity].of(tenant or "") if all(r.facts[n] for n in inputs)), None)
+        if like is None or not pool or inputs <= kept:
+            continue
+        drawn = troupe.maker.owned(shape, tenant or "", pool.pop())
+        if drawn is None:
+            continue
+        facts = {**drawn, **{n: like.facts[n] for n in inputs - kept}}
+        write = Codes(shape).insert("old")
+        with psycopg.RawCursor(troupe.desk) as cursor:
+            row = cursor.execute(write.text.encode(), write.values(facts)).fetchone()
+        assert row is not None
+        added = Row(tenant or "", dict(zip(shape.key, map(str, row), strict=True)), facts)
+        troupe.journals[shape.entity].add(added)
+        found.append((shape, added))
+    return found
+
+
+def _inputs(shape: Shape) -> set[str]:
+    made = {o.column.name: o.source.names() for o in shape.paired if o.source is not None}
+    return {n for columns in shape.later for c in columns for n in made.get(c, frozenset([c]))} - {shape.table.tenant or ""}
+
+
+def _unique_now(shape: Shape) -> Iterator[str]:
+    yield from (c.name for c in shape.table.columns if c.unique)
+    for constraint in shape.table.constraints:
+        if constraint.kind in ("unique", "key") or constraint.unique_index:
+            yield from constraint.uses
+
+
+def mended(troupe: Troupe, offending: list[tuple[Shape, Row]]) -> None:
+    """Their owners take them away."""
+    for shape, row in offending:
+        facts = {**row.facts, **{f"={n}": v for n, v in row.key.items()}}
+        write = Codes(shape).delete("old")
+        with psycopg.RawCursor(troupe.desk) as cursor:
+            cursor.execute(write.text.encode(), write.values(facts))
+        row.alive = False
+
+
+def _shape(troupe: Troupe, plan: TablePlan) -> Shape:
+    """The table whose rows a backfill walks: for a new one that they come from."""
+    entity = plan.origin.table.entity if plan.origin is not None else plan.table.entity
+    return next(s for s in troupe.shapes if s.entity == entity)
+
+
+def content(troupe: Troupe, tenant: str) -> dict[str, str]:
+    """A digest of all that a tenant has, by table."""
+    found = {}
+    tables = [(s.name, s.table.tenant) for s in troupe.shapes]
+    tables += [(f"{quote(c.table.schema)}.{quote(c.table.name)}", c.table.tenant) for s in troupe.shapes for c in s.carried]
+    for name, column in tables:
+        there = troupe.desk.execute("SELECT to_regclass(%s) IS NOT NULL", (name,)).fetchone() == (True,)
+        if column is not None and there:
+            query = f"SELECT md5(coalesce(string_agg(t::text, ' ' ORDER BY t::text), '')) FROM {name} AS t"
+            row = troupe.desk.execute(f"{query} WHERE t.{quote(column)}::text = %s".encode(), (tenant,)).fetchone()
+            found[name] = str(row[0]) if row else ""
+    return found

@@ -1,0 +1,242 @@
+"""Every acknowledged write, by row; and the question to the database whether each of them is still there."""
+
+from __future__ import annotations
+
+import json
+import random
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+import psycopg
+
+from migdsl.dialect.names import quote
+from migdsl.rehearsal.shapes import Shape
+from migdsl.rehearsal.writing import over, typed
+from migdsl.semantics.model import Back
+
+Connection = psycopg.Connection[tuple[object, ...]]
+_TRIES = 12
+
+
+@dataclass(slots=True)
+class Row:
+    """A row and its last acknowledged facts. `last`: which age of code wrote it (both: new code wrote both sides).
+
+    `given`: new columns that new code gave a value of its own. `strayed`: new code wrote what only it knows, and old code
+    has written since, so that what the new side must hold nobody can tell. Who writes it holds the lock.
+    """
+
+    tenant: str
+    key: Mapping[str, str]
+    facts: dict[str, str | None]
+    last: str = "old"
+    alive: bool = True
+    given: frozenset[str] = frozenset()
+    strayed: bool = False
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+
+class Journal:
+    """The rows of one table."""
+
+    def __init__(self, shape: Shape) -> None:
+        self.shape = shape
+        self.rows: list[Row] = []
+        self._of: dict[str, list[Row]] = {}
+
+    def add(self, row: Row) -> None:
+        self.rows.append(row)
+        self._of.setdefault(row.tenant, []).append(row)
+
+    def tenants(self) -> Iterator[str]:
+        yield from self._of
+
+    def of(self, tenant: str) -> list[Row]:
+        return [row for row in self._of.get(tenant, ()) if row.alive]
+
+    def any_of(self, tenant: str, chance: random.Random) -> Row | None:
+        """A living row of a tenant."""
+        rows = self._of.get(tenant)
+        for _ in range(_TRIES if rows else 0):
+            row = chance.choice(rows or [])
+            if row.alive:
+                return row
+        return None
+
+    @contextmanager
+    def one(self, tenant: str, chance: random.Random) -> Iterator[Row | None]:
+        """A living row that nobody else is at, where one is found at once."""
+        for _ in range(_TRIES):
+            row = self.any_of(tenant, chance)
+            if row is not None and row.lock.acquire(blocking=False):
+                try:
+                    if row.alive:
+                        yield row
+                        return
+                finally:
+                    row.lock.release()
+        yield None
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """What may be expected by now. `filled`: the backfill is done. `swapped` as of `Codes`. `home`: contract was taken back,
+    so that old columns are computed. `columns`: those that the table has; `new_there`: the new table is there."""
+
+    filled: bool
+    swapped: frozenset[str]
+    home: bool
+    renamed: bool = False
+
+
+def apart(connection: Connection, journal: Journal, view: View) -> list[tuple[str, str]]:
+    """What isn't as it was acknowledged: (verdict, sentence), by key alone."""
+    shape = journal.shape
+    there = _columns(connection, shape)
+    if not there:
+        return []
+    conditions = [*_own(shape, view, there), *_both(shape, view, there)]
+    rows = [_record(number, row) for number, row in enumerate(journal.rows) if row.alive]
+    key = [f"CAST(r.{quote('=' + n)} AS {shape.table.type_of(n).sql}) AS {quote('=' + n)}" for n in shape.key]
+    fields = ["n integer", "last text", "given text[]", "strayed boolean"]
+    fields += [f"{quote(n)} text" for n in (*(c.name for c in shape.facts), *(f"={n}" for n in shape.key))]
+    picked = ", ".join(["r.n", "r.last", "r.given", "r.strayed", typed(shape.facts), *key])
+    joined = " AND ".join(f"t.{quote(n)} = j.{quote('=' + n)}" for n in shape.key)
+    said = ", ".join(f"{condition} AS c{number}" for number, (_, _, condition) in enumerate(conditions))
+    name = shape.name if _exists(connection, shape.name) else shape.new_name
+    query = f"""
+WITH j AS MATERIALIZED (
+  SELECT s.*{''.join(f', {over(o.source, "s")} AS {quote(o.column.name)}' for o in shape.paired if o.source)}
+    FROM (SELECT {picked} FROM jsonb_to_recordset($1::jsonb) AS r ({', '.join(fields)})) AS s)
+SELECT coalesce({', '.join(f"t.{quote(n)}::text || ' '" for n in shape.key)}, ''), j.n, t.{quote(shape.key[0])} IS NULL,
+       j.n IS NULL{', ' + said if said else ''}
+  FROM j FULL JOIN {name} AS t ON {joined}"""
+    found = []
+    with psycopg.RawCursor(connection) as cursor:
+        for key_, number, lost, extra, *wrong in cursor.execute(query.encode(), [json.dumps(rows)]).fetchall():
+            if lost:
+                row = journal.rows[int(str(number))]
+                found.append(("acknowledged_writes", f"{shape.entity} {_shown(row.key.values())} is lost"))
+            elif extra:
+                found.append(("acknowledged_writes", f"{shape.entity} {str(key_).strip()} should not be there"))
+            else:
+                bad = [conditions[at] for at, value in enumerate(wrong) if value]
+                last = journal.rows[int(str(number))].last
+                found += [
+                    (verdict, f"{shape.entity} {str(key_).strip()}: {what} (last written by {_AGE[last]})")
+                    for verdict, what, _ in bad
+                ]
+    return found
+
+
+_AGE = {"old": "old code", "new": "new code", "both": "new code, both sides"}
+Condition = tuple[str, str, str]
+
+
+def _own(shape: Shape, view: View, there: frozenset[str]) -> Iterator[Condition]:
+    """What code wrote is what it finds."""
+    for column in (c for c in shape.written if c.name in there):
+        name = quote(column.name)
+        wanted = over(shape.retyped[column.name].source, "j") if column.name in view.swapped else f"j.{name}"
+        differs = f"{_text(column.type.comparable, f't.{name}')} IS DISTINCT FROM {_text(column.type.comparable, wanted)}"
+        if column.name in shape.gone:
+            differs = _gone(shape, view, column.name, differs, there)
+        elif (required := shape.required.get(column.name)) is not None:
+            given = over(required.source, "j") if required.source is not None else f"t.{name}"
+            # Filled from what stood there then, or from what stands there now.
+            filled = f"t.{name} IS NOT DISTINCT FROM {given} OR {_literal('~' + column.name)} = ANY (j.given)"
+            differs += f" AND NOT (j.{name} IS NULL AND ({filled}))"
+        elif (optional := shape.optional.get(column.name)) is not None and optional.back is not None:
+            differs += f" AND NOT (j.{name} IS NULL AND t.{name} IS NOT DISTINCT FROM {over(optional.back.expression, 'j')})"
+        yield "acknowledged_writes", f"{column.name} isn't what was written", differs
+    for made in (o.column for o in shape.plain if o.column.name in there):
+        name = quote(made.name)
+        differs = f"t.{name} IS DISTINCT FROM j.{name} AND {_literal(made.name)} = ANY (j.given)"
+        yield "acknowledged_writes", f"{made.name} isn't what was written", differs
+
+
+def _gone(shape: Shape, view: View, name: str, differs: str, there: frozenset[str]) -> str:
+    """Of a column that new code doesn't know: as old code wrote it, or as the file says it comes back."""
+    backs = [back for back in _backs(shape) if back.column == name]
+    after = "TRUE" if view.home else "j.last = 'new'"
+    if not backs:
+        return f"{differs} AND NOT ({after})"
+    ways = [f"t.{quote(name)} IS NOT DISTINCT FROM {over(back.expression, 'j')}" for back in backs]
+    ways += [
+        f"t.{quote(o.column.name)} IS NOT DISTINCT FROM {over(o.source, 't')}"
+        for o in shape.paired
+        if o.source is not None and name in o.source.names() and {o.column.name, *o.source.names()} <= there
+    ]
+    return f"{differs} AND NOT ({after} AND ({' OR '.join(ways)}))"
+
+
+def _backs(shape: Shape) -> Iterator[Back]:
+    for made in shape.made:
+        yield from made.backs
+
+
+def _both(shape: Shape, view: View, there: frozenset[str]) -> Iterator[Condition]:
+    """The new columns hold what the facts give, whoever wrote them."""
+    for made in (o for o in shape.paired if o.column.name in there):
+        name = quote(made.column.name)
+        differs = f"{_text(made.column.type.comparable, f't.{name}')} IS DISTINCT FROM " + _text(
+            made.column.type.comparable, f"j.{name}"
+        )
+        if not view.filled:
+            differs += f" AND NOT (t.{name} IS NULL AND j.last = 'old')"
+        yield "both_sides", f"{made.column.name} isn't what its `from` gives", f"{differs} AND NOT j.strayed"
+
+
+def _text(comparable: bool, sql: str) -> str:
+    return sql if comparable else f"({sql})::text"
+
+
+def _record(number: int, row: Row) -> dict[str, object]:
+    keys = {f"={name}": value for name, value in row.key.items()}
+    return {**row.facts, **keys, "n": number, "last": row.last, "given": sorted(row.given), "strayed": row.strayed}
+
+
+def _columns(connection: Connection, shape: Shape) -> frozenset[str]:
+    query = "SELECT attname FROM pg_attribute WHERE attrelid = coalesce(to_regclass(%s), to_regclass(%s)) AND attnum > 0"
+    found = connection.execute(f"{query} AND NOT attisdropped", (shape.name, shape.new_name)).fetchall()
+    return frozenset(str(name) for (name,) in found)
+
+
+def _exists(connection: Connection, name: str) -> bool:
+    row = connection.execute("SELECT to_regclass(%s) IS NOT NULL", (name,)).fetchone()
+    return row is not None and row[0] is True
+
+
+def _literal(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
+
+
+def _shown(values: object) -> str:
+    return " ".join(map(str, values))  # type: ignore[call-overload]
+
+
+def carried_apart(connection: Connection, journal: Journal) -> list[tuple[str, str]]:
+    """Rows of new tables that aren't what their origin gives."""
+    found: list[tuple[str, str]] = []
+    for carried in journal.shape.carried:
+        table = f"{quote(carried.table.schema)}.{quote(carried.table.name)}"
+        if not _exists(connection, table):
+            continue
+        rows = [_record(n, row) for n, row in enumerate(journal.rows) if row.alive and not row.strayed]
+        fields = ", ".join(["n integer", *(f"{quote(c.name)} text" for c in journal.shape.facts)])
+        values = dict(carried.source.values)
+        key = " AND ".join(f"t.{quote(n)} = {over(values[n], 'j')}" for n in carried.table.key)
+        wrong = " OR ".join(f"t.{quote(n)} IS DISTINCT FROM {over(e, 'j')}" for n, e in values.items())
+        where = over(carried.source.where, "j") if carried.source.where is not None else "TRUE"
+        query = f"""
+SELECT {" || ' ' || ".join(f"{over(values[n], 'j')}::text" for n in carried.table.key)}, t.{quote(carried.table.key[0])} IS NULL
+  FROM (SELECT {typed(journal.shape.facts)} FROM jsonb_to_recordset($1::jsonb) AS r ({fields})) AS j
+  LEFT JOIN {table} AS t ON {key}
+ WHERE {where} AND (t.{quote(carried.table.key[0])} IS NULL OR {wrong})"""
+        with psycopg.RawCursor(connection) as cursor:
+            for key_, missing in cursor.execute(query.encode(), [json.dumps(rows)]).fetchall():
+                what = "isn't there" if missing else "isn't what its origin gives"
+                found.append(("both_sides", f"{carried.table.entity} {key_}: {what}"))
+    return found

@@ -1,0 +1,131 @@
+"""Jobs are put to the test: on one tenant alone, on a row that was made to differ, and their metrics on the alert rules."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+from migdsl.ops.model import TablePlan
+from migdsl.rehearsal import alerts, faults
+from migdsl.rehearsal.journal import Row
+from migdsl.rehearsal.model import Mark
+from migdsl.rehearsal.shapes import Shape
+from migdsl.rehearsal.troupe import Troupe
+
+_DRIFT, _VIOLATED = "MigdslDrift", "MigdslConstraintViolations"
+
+
+def isolated(troupe: Troupe, plan: TablePlan) -> None:
+    """The backfill of the canary alone leaves a tenant as it is whose rows nobody writes."""
+    canary, outside = troupe.tenants.canary, troupe.tenants.quiet
+    if canary is None or outside is None:
+        return
+    path = troupe.project.planned.paths.backfill(plan.table)
+    before = faults.content(troupe, outside)
+    troupe.job(path, "--tenant", canary, "--duty", "1")
+    _untouched(troupe, before, outside, path)
+
+
+def _untouched(troupe: Troupe, before: dict[str, str], outside: str, path: str) -> None:
+    after = faults.content(troupe, outside)
+    changed = [name for name in before if before[name] != after.get(name)]
+    for name in changed:
+        what = f"a job for one tenant alone changed rows of another in {name}"
+        troupe.log.against("isolation", what, path, "each statement of it must be confined to :tenant_id")
+    if not changed:
+        troupe.log.saw("isolation", f"{path} for one tenant left another's {len(before)} tables as they were")
+
+
+def planted(troupe: Troupe) -> None:
+    """A row of each of two tenants is made to differ: the reconciliation finds both, and mends one tenant's alone."""
+    canary, outside = troupe.tenants.canary, troupe.tenants.quiet
+    if canary is None or outside is None:
+        return
+    for shape in (s for s in troupe.shapes if s.plan is not None and s.paired and s.plan.comparisons):
+        assert shape.plan is not None
+        path = troupe.project.planned.paths.reconcile(shape.plan.table)
+        with troupe.traffic.resting():
+            _alone(troupe, shape, path, canary, outside)
+
+
+def _alone(troupe: Troupe, shape: Shape, path: str, canary: str, outside: str) -> None:
+    clean, metrics = _reconciled(troupe, path)
+    if clean:
+        troupe.log.against("reconciliation", f"{shape.entity} isn't clean: {_said(metrics)}", path, _SEE)
+        return
+    _fire(troupe, metrics, frozenset(), f"{shape.entity}, clean")
+    start = troupe.log.now()
+    rows = [row for tenant in (canary, outside) if (row := faults.planted(troupe, shape, tenant)) is not None]
+    troupe.log.marks.append(Mark("fault", f"rows of {shape.entity} made to differ", start, troupe.log.now()))
+    if len(rows) < 2:
+        return
+    code, metrics = _reconciled(troupe, path)
+    shown = ", ".join(" ".join(row.key.values()) for row in rows)
+    if not code:
+        what = f"rows of {shape.entity} that were made to differ were not found: {shown}"
+        troupe.log.against("reconciliation", what, path, "its comparison must see every new column, in every range")
+    else:
+        _fire(troupe, metrics, frozenset([_DRIFT]), f"{shape.entity}, two rows that differ", frozenset([_VIOLATED]))
+    _mended(troupe, shape, path, canary, outside, rows)
+
+
+def _mended(troupe: Troupe, shape: Shape, path: str, canary: str, outside: str, rows: list[Row]) -> None:
+    before = faults.content(troupe, outside)
+    troupe.job(path, "--repair", "--tenant", canary)
+    _untouched(troupe, before, outside, path)
+    troupe.job(path, "--repair")
+    code, metrics = _reconciled(troupe, path)
+    if code:
+        what = f"{shape.entity} isn't clean after --repair: {_said(metrics)}"
+        troupe.log.against("reconciliation", what, path, "what it compares and what it repairs must be the same")
+    else:
+        troupe.log.saw("reconciliation", f"{shape.entity}: {len(rows)} rows that were made to differ were found and mended")
+
+
+_SEE = "the keys of the rows that differ: run the job; old and new columns must agree before anybody is live"
+
+
+def _reconciled(troupe: Troupe, path: str) -> tuple[int, str]:
+    """The job's exit code, and the metrics that it leaves."""
+    with tempfile.TemporaryDirectory(prefix="migdsl-metrics-") as folder:
+        file = Path(folder, "migdsl.prom")
+        code, _ = troupe.job(path, "--metrics", str(file))
+        return code, file.read_text(encoding="utf-8") if file.exists() else ""
+
+
+def _said(metrics: str) -> str:
+    """What isn't 0 of the readings."""
+    names = ("rows_mismatched", "rows_missing", "rows_extra", "violations", "tenants_unlisted")
+    found = [line for line in metrics.splitlines() if any(n in line for n in names) and not line.endswith((" 0", " 0.0"))]
+    return "; ".join(line.split("{")[0] + " " + line.rsplit(" ", 1)[-1] for line in found if not line.startswith("#"))
+
+
+def offenders_fire(troupe: Troupe) -> None:
+    """Rows that break a rule to come are counted, and the alert on them fires."""
+    for plan in troupe.project.planned.lowered.tables:
+        path = troupe.project.planned.paths.reconcile(plan.table)
+        if path in troupe.project.texts and plan.violations:
+            code, metrics = _reconciled(troupe, path)
+            if code:
+                _fire(troupe, metrics, frozenset([_VIOLATED]), f"{plan.table.entity}, rows that break a rule to come")
+
+
+def _fire(
+    troupe: Troupe, metrics: str, wanted: frozenset[str], when: str, permitted: frozenset[str] = frozenset()
+) -> None:
+    """These alerts, and no other that isn't permitted, have something to say of the metrics."""
+    tool = alerts.promtool()
+    text = next((t for p, t in troupe.project.texts.items() if p.endswith(".rules.json")), None)
+    if tool is None or text is None or not metrics:
+        return
+    rules = alerts.expressions(text)
+    try:
+        found = alerts.firing(tool, rules, metrics)
+    except ValueError as error:
+        troupe.log.against("alerts", f"promtool can't evaluate the rules: {error}", "", "see the rules file")
+        return
+    for name in sorted(wanted & rules.keys() - found):
+        troupe.log.against("alerts", f"{name} stays silent: {when}", rules[name], "its expression must see what the job measures")
+    for name in sorted(found - wanted - permitted):
+        troupe.log.against("alerts", f"{name} fires for nothing: {when}", rules[name], "its expression must hold only then")
+    troupe.log.saw("alerts", f"{when}: {', '.join(sorted(found)) or 'no alert'}")

@@ -1,0 +1,236 @@
+"""A checked change becomes the two ages of code that work on its table: what each writes, and what the other must see."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from migdsl.ops import names
+from migdsl.ops.model import Lowered, TablePlan
+from migdsl.semantics.model import (
+    AddColumn,
+    AddConstraint,
+    Change,
+    CheckedModule,
+    Column,
+    Constraint,
+    DropColumn,
+    DropTable,
+    ExtendEnum,
+    Operation,
+    OptionalColumn,
+    RenameTable,
+    RequireColumn,
+    RetypeColumn,
+    Source,
+    Table,
+)
+from migdsl.values import Value
+
+
+class Reference(Value):
+    """Columns that hold the key of a row of another entity."""
+
+    columns: tuple[str, ...]
+    entity: str
+    targets: tuple[str, ...]
+
+
+class Carried(Value):
+    """A new table whose rows come from this one's."""
+
+    table: Table
+    source: Source
+
+
+class Shape(Value):
+    """A table as old and as new code know it.
+
+    `gone`: columns that new code doesn't know; `made`: those that old code doesn't. `fresh`: columns whose value no other
+    row may have. `later`: sets of columns that are to be unique at the end. `plan`: what is done to the table, None where
+    nothing is. `name`, `new_name`: what old and new code call it, as SQL. `referred`: others point at it.
+    """
+
+    table: Table
+    written: tuple[Column, ...]
+    gone: frozenset[str]
+    made: tuple[AddColumn, ...]
+    required: Mapping[str, RequireColumn]
+    optional: Mapping[str, OptionalColumn]
+    retyped: Mapping[str, RetypeColumn]
+    labels: Mapping[str, tuple[str, ...]]
+    fresh: frozenset[str]
+    later: tuple[tuple[str, ...], ...]
+    references: tuple[Reference, ...]
+    carried: tuple[Carried, ...]
+    plan: TablePlan | None
+    name: str
+    new_name: str
+    referred: bool
+    leaves: bool
+    done: tuple[Operation, ...] = ()
+
+    @property
+    def entity(self) -> str:
+        return self.table.entity
+
+    @property
+    def key(self) -> tuple[str, ...]:
+        return self.table.key
+
+    @property
+    def given_key(self) -> bool:
+        """Whether the application gives the key, and not the database."""
+        return not any(c.identity for c in self.table.columns if c.name in self.key)
+
+    @property
+    def plain(self) -> tuple[AddColumn, ...]:
+        """New columns that are computed from nothing."""
+        return tuple(o for o in self.made if o.source is None and o.python is None)
+
+    @property
+    def paired(self) -> tuple[AddColumn, ...]:
+        """New columns that an expression computes."""
+        return tuple(o for o in self.made if o.source is not None)
+
+    @property
+    def computed(self) -> tuple[AddColumn, ...]:
+        """New columns that a Python function computes."""
+        return tuple(o for o in self.made if o.python is not None)
+
+    @property
+    def inputs(self) -> frozenset[str]:
+        """Old columns that any new one is computed from."""
+        found = {name for o in self.paired if o.source is not None for name in o.source.names()}
+        return frozenset(found | {name for o in self.computed if o.python for name in o.python.inputs})
+
+    @property
+    def facts(self) -> tuple[Column, ...]:
+        """The columns that a row's facts speak of: what old code writes, and what only new code knows of itself."""
+        return (*self.written, *(o.column for o in self.plain))
+
+
+def shapes(module: CheckedModule, lowered: Lowered) -> tuple[Shape, ...]:
+    """All declared tables, parents before those that point at them."""
+    changes = {change.table.entity: change for change in module.changes}
+    plans = {plan.table.entity: plan for plan in lowered.tables}
+    found = [_shape(module, t, changes.get(t.entity), plans.get(t.entity)) for t in module.tables]
+    return tuple(_parents_first(found))
+
+
+def _shape(module: CheckedModule, table: Table, change: Change | None, plan: TablePlan | None) -> Shape:
+    done: tuple[Operation, ...] = change.operations if change is not None else ()
+    renamed = next((o.to for o in done if isinstance(o, RenameTable)), None)
+    made = tuple(o for o in done if isinstance(o, AddColumn))
+    written = tuple(c for c in table.columns if c.generated is None and c.identity is None)
+    name = names.table(table)
+    return Shape(
+        table=table,
+        written=written,
+        gone=_gone(module, table, done),
+        made=made,
+        required={o.column.name: o for o in done if isinstance(o, RequireColumn)},
+        optional={o.column.name: o for o in done if isinstance(o, OptionalColumn)},
+        retyped={o.column.name: o for o in done if isinstance(o, RetypeColumn)},
+        labels=_labels(table, done),
+        fresh=_fresh(table, done, made),
+        later=tuple(_later(table, done)),
+        references=tuple(_references(module, table, done)),
+        carried=tuple(
+            Carried(o.table, source)
+            for o in module.created
+            for source in o.sources
+            if source.table.entity == table.entity
+        ),
+        plan=plan,
+        name=name,
+        new_name=name if renamed is None else names.table(_called(table, renamed)),
+        referred=any(
+            c.target is not None and c.target.entity == table.entity
+            for constraints in _all_constraints(module)
+            for c in constraints
+        ),
+        leaves=any(isinstance(o, DropTable) for o in done),
+        done=done,
+    )
+
+
+def _gone(module: CheckedModule, table: Table, done: tuple[Operation, ...]) -> frozenset[str]:
+    """What goes away, and what moves to another table: new code writes it there."""
+    found = {o.column.name for o in done if isinstance(o, DropColumn)}
+    for source in (s for o in module.created for s in o.sources if s.table.entity == table.entity):
+        read = {name for _, expression in source.values for name in expression.names()}
+        read |= source.where.names() if source.where is not None else set()
+        found |= {c.name for c in table.columns if c.name in read and c.nullable and not c.key and not c.tenant}
+    return frozenset(found)
+
+
+def _called(table: Table, name: str) -> Table:
+    from migdsl.values import replace  # one rename in a hundred files
+
+    return replace(table, name=name)
+
+
+def _labels(table: Table, done: tuple[Operation, ...]) -> Mapping[str, tuple[str, ...]]:
+    """The labels that only new code knows, by column."""
+    found: dict[str, tuple[str, ...]] = {}
+    for operation in (o for o in done if isinstance(o, ExtendEnum)):
+        for column in (c for c in table.columns if c.type.base == operation.type):
+            found[column.name] = (*found.get(column.name, ()), operation.label)
+    return found
+
+
+def _all_constraints(module: CheckedModule) -> Iterator[tuple[Constraint, ...]]:
+    yield from (table.constraints for table in module.tables)
+    for change in module.changes:
+        yield tuple(o.constraint for o in change.operations if isinstance(o, AddConstraint))
+
+
+def _uniques(table: Table) -> Iterator[tuple[str, ...]]:
+    yield table.key
+    yield from ((c.name,) for c in table.columns if c.unique)
+    yield from (c.columns for c in table.constraints if c.kind in ("unique", "key"))
+    yield from (tuple(sorted(c.uses)) for c in table.constraints if c.unique_index or c.kind == "exclude")
+
+
+def _later(table: Table, done: tuple[Operation, ...]) -> Iterator[tuple[str, ...]]:
+    for operation in done:
+        if isinstance(operation, AddColumn):
+            yield from (each.columns for each in operation.uniques)
+            if operation.column.unique:
+                yield (operation.column.name,)
+        elif isinstance(operation, AddConstraint) and (
+            operation.constraint.kind in ("unique", "key", "exclude") or operation.constraint.unique_index
+        ):
+            yield operation.constraint.columns or tuple(sorted(operation.constraint.uses))
+
+
+def _fresh(table: Table, done: tuple[Operation, ...], made: tuple[AddColumn, ...]) -> frozenset[str]:
+    """All that any unique set stands on; of a new column that is computed, what it is computed from."""
+    sources = {o.column.name: o.source.names() for o in made if o.source is not None}
+    sources |= {o.column.name: frozenset(o.python.inputs) for o in made if o.python is not None}
+    pointing = {name for c in table.constraints if c.kind == "reference" for name in c.columns}
+    found: set[str] = set()
+    for columns in (*_uniques(table), *_later(table, done)):
+        for name in columns:
+            found |= sources.get(name, frozenset([name]))
+    return frozenset(found - pointing - {table.tenant or ""})
+
+
+def _references(module: CheckedModule, table: Table, done: tuple[Operation, ...]) -> Iterator[Reference]:
+    """Those that are there, and those to come: code keeps them already."""
+    entities = {t.entity: t for t in module.tables}
+    coming = tuple(o.constraint for o in done if isinstance(o, AddConstraint))
+    for found in (*table.constraints, *coming):
+        if found.target is not None and found.target.entity in entities:
+            parent = entities[found.target.entity]
+            yield Reference(found.columns, parent.entity, found.target.columns or parent.key)
+
+
+def _parents_first(found: list[Shape]) -> Iterator[Shape]:
+    left, done = list(found), set[str]()
+    while left:
+        ready = [s for s in left if all(r.entity in done or r.entity == s.entity for r in s.references)]
+        for shape in ready or left[:1]:
+            yield shape
+            done.add(shape.entity)
+            left.remove(shape)

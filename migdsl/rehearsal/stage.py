@@ -1,0 +1,150 @@
+"""A PostgreSQL of our own, or a scratch database of somebody's, becomes the stage of a rehearsal: made, looked at, cleared."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import psycopg
+
+from migdsl.dialect.names import literal, quote
+from migdsl.rehearsal.journal import Connection
+from migdsl.rehearsal.model import Settings, Undoable
+from migdsl.rehearsal.server import Server, ServerError, find_binaries, start_server
+from migdsl.runtime.errors import safe_text
+from migdsl.values import Value
+
+MARK = "migdsl rehearsal scratch: everything in this database may be dropped"
+# A rehearsal is thrown away: what a crash of the machine loses is no loss.
+_SETTINGS = {"fsync": "off", "full_page_writes": "off", "max_connections": "60", "synchronous_commit": "off"}
+_WITHOUT = ("-s", "-N", "migdsl", "-T", "public.alembic_version")
+_EMPTY = """
+SELECT count(*) FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
+ WHERE n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname NOT LIKE 'pg\\_toast%'"""
+_LEFT = """
+SELECT nspname FROM pg_catalog.pg_namespace
+ WHERE nspname <> 'information_schema' AND nspname NOT LIKE 'pg\\_%'"""
+
+
+class Stage(Value):
+    """A database to rehearse in, and where its server's programs are."""
+
+    url: str
+    bin: Path
+    told: str
+
+    def connect(self, name: str = "rehearsal desk") -> Connection:
+        """A connection of the rehearsal's own."""
+        return psycopg.connect(self.url, autocommit=True, prepare_threshold=None, application_name=name)
+
+    def dump(self) -> tuple[str, ...]:
+        """What pg_dump shows of the schema, part by part in alphabetical order: a column comes back as the last one."""
+        argv = [str(self.bin / "pg_dump"), *_WITHOUT, self.url]
+        done = subprocess.run(argv, capture_output=True, text=True, check=False)
+        if done.returncode:
+            said = done.stderr.strip().splitlines()
+            raise Undoable(f"pg_dump failed: {said[-1] if said else done.returncode}", "is it as new as the server?")
+        text = re.sub(r"^\\(?:un)?restrict .*$", "", done.stdout, flags=re.MULTILINE)
+        return tuple(sorted(map(_ordered, re.split(r"\n{2,}|\n(?=ALTER TABLE ONLY )", text))))
+
+
+def _ordered(part: str) -> str:
+    if part.startswith("CREATE TYPE") and " AS ENUM (" in part:
+        return part.split("\n", maxsplit=1)[0]  # PostgreSQL can't take a label away
+    if not part.startswith("CREATE TABLE"):
+        return part
+    head, *columns, tail = part.split("\n")
+    return "\n".join([head, *sorted(line.rstrip(",") for line in columns), tail])
+
+
+@contextmanager
+def embedded(settings: Settings, version: int) -> Iterator[Stage]:
+    """A server of our own, of the declared version or the next one there is; gone at the end, unless it is to be kept."""
+    folder = Path(tempfile.mkdtemp(prefix="migdsl-rehearsal-"))
+    kept = False
+    try:
+        with start_server(folder, version=_fitting(version), settings=_SETTINGS) as server:
+            yield Stage(server.create_database("rehearsal"), server.bin, f"PostgreSQL {_fitting(version)}, embedded")
+            kept = settings.keep and _told(server, folder)
+    except ServerError as error:
+        raise Undoable(str(error), "pip install 'migdsl[rehearse]', or name a scratch database: --url URL") from None
+    finally:
+        if not kept:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _told(_server: Server, folder: Path) -> bool:
+    """Whether the data outlives the server: it stands in the folder, unless that user can't reach it."""
+    return (folder / "data" / "PG_VERSION").exists()
+
+
+def _fitting(version: int) -> int | None:
+    """The oldest of the embedded ones that is as new as what the file says."""
+    for each in (16, 18):
+        if each >= version:
+            with suppress(ServerError):
+                find_binaries(each)
+                return each
+    return None
+
+
+@contextmanager
+def scratch(settings: Settings) -> Iterator[Stage]:
+    """A database of somebody's, which must be empty, or marked by an earlier rehearsal; cleared before and after."""
+    assert settings.url is not None
+    try:
+        with psycopg.connect(settings.url, autocommit=True, application_name="rehearsal desk") as connection:
+            _claim(connection)
+        yield Stage(settings.url, find_binaries() / "bin", "the scratch database of --url")
+        if not settings.keep:
+            with psycopg.connect(settings.url, autocommit=True, application_name="rehearsal desk") as connection:
+                _clear(connection)
+    except psycopg.OperationalError as error:
+        raise Undoable(f"the scratch database can't be reached: {safe_text(error)}", "is it running, and may you?") from None
+
+
+def _claim(connection: psycopg.Connection[tuple[object, ...]]) -> None:
+    row = connection.execute(
+        "SELECT shobj_description(d.oid, 'pg_database') FROM pg_database AS d WHERE d.datname = current_database()"
+    ).fetchone()
+    if row is not None and row[0] == MARK:
+        _clear(connection)
+        return
+    found = connection.execute(_EMPTY.encode()).fetchone()
+    if found != (0,):
+        name = connection.info.dbname
+        way = f"an empty database, or one that you give away: COMMENT ON DATABASE {quote(name)} IS {literal(MARK)}"
+        raise Undoable(f"the database {name} isn't empty, and isn't marked as scratch", way)
+    connection.execute(f"COMMENT ON DATABASE {quote(connection.info.dbname)} IS {literal(MARK)}".encode())
+
+
+def _clear(connection: psycopg.Connection[tuple[object, ...]]) -> None:
+    for (name,) in connection.execute(_LEFT.encode()).fetchall():
+        connection.execute(f"DROP SCHEMA {quote(str(name))} CASCADE".encode())
+    connection.execute("CREATE SCHEMA public")
+
+
+def load(stage: Stage, path: str) -> None:
+    """The DDL of a dump, by psql. Raises Undoable with the first error."""
+    argv = [str(stage.bin / "psql"), "-X", "-q", "-v", "ON_ERROR_STOP=1", "-v", "VERBOSITY=terse", "-d", stage.url, "-f", path]
+    done = subprocess.run(argv, capture_output=True, text=True, check=False)
+    if done.returncode:
+        said = done.stderr.strip().splitlines()
+        raise Undoable(f"{path} can't be loaded: {said[0] if said else done.returncode}", "pg_dump -s makes such a file")
+
+
+def pass_time(connection: Connection, interval: str) -> None:
+    """All that the ledger has seen is that much older."""
+    with connection.transaction():
+        for table in ("event", "reconciliation"):
+            name = f"migdsl.{table}"
+            if connection.execute("SELECT to_regclass(%s)", (name,)).fetchone() == (None,):
+                return
+            connection.execute(f"ALTER TABLE {name} DISABLE TRIGGER append_only".encode())
+            connection.execute(f"UPDATE {name} SET at = at - interval {literal(interval)}".encode())
+            connection.execute(f"ALTER TABLE {name} ENABLE TRIGGER append_only".encode())

@@ -1,0 +1,169 @@
+"""Clients of both ages of code become traffic at a set rate, whatever the database does, and a list of requests."""
+
+from __future__ import annotations
+
+import queue
+import random
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+
+import psycopg
+
+from migdsl.rehearsal.clients import Client, Recorder, Rules, Wrong, routed
+from migdsl.rehearsal.journal import Journal
+from migdsl.rehearsal.model import Log
+from migdsl.rehearsal.rows import Maker
+from migdsl.rehearsal.shapes import Shape
+from migdsl.rehearsal.watch import Request, statement
+from migdsl.rehearsal.writing import Codes
+from migdsl.runtime.errors import safe_text
+
+_CLIENTS = ("old", "new", "old", "new")
+# A statement that takes longer was stalled, and is an error.
+_OPTIONS = "-c statement_timeout=20s -c timezone=UTC -c datestyle=ISO,YMD -c intervalstyle=postgres"
+_MANY = 5  # of one kind of error; the rest is counted
+
+
+@dataclass(slots=True)
+class Traffic:
+    """Old and new code at work. `rate`: requests a second, half of them of each age."""
+
+    url: str
+    migration: str
+    shapes: tuple[Shape, ...]
+    journals: Mapping[str, Journal]
+    maker: Maker
+    rules: Rules
+    log: Log
+    rate: float
+    seed: int
+    recorder: Recorder = field(default_factory=Recorder)
+    requests: list[Request] = field(default_factory=list)
+    errors: Counter[str] = field(default_factory=Counter)
+    refused: int = 0
+    clients: list[Client] = field(default_factory=list)
+    over: threading.Event = field(default_factory=threading.Event)
+    _queues: dict[str, queue.SimpleQueue[float]] = field(default_factory=dict)
+    _rested: float = 0.0
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        """Traffic until the block ends."""
+        making = threading.Lock()
+        router = routed(self.migration, self.rules, self.recorder)
+        codes = {shape.entity: Codes(shape) for shape in self.shapes}
+        self._queues = {code: queue.SimpleQueue() for code in set(_CLIENTS)}
+        with ExitStack() as stack:
+            for number, code in enumerate(_CLIENTS):
+                name = f"rehearsal code {code} {number}"
+                connection = stack.enter_context(
+                    psycopg.connect(
+                        self.url, autocommit=True, prepare_threshold=None, application_name=name, options=_OPTIONS
+                    )
+                )
+                chance = random.Random(f"{self.seed} {number}")  # noqa: S311 (nothing here is secret)
+                client = Client(
+                    code, connection, self.shapes, codes, self.journals, self.maker, making, self.rules, router, chance
+                )
+                self.clients.append(client)
+            threads = [threading.Thread(target=self._work, args=(c,), name=c.code, daemon=True) for c in self.clients]
+            threads.append(threading.Thread(target=self._pace, name="rehearsal pace", daemon=True))
+            for thread in threads:
+                thread.start()
+            try:
+                yield
+            finally:
+                self.over.set()
+                router.router.close()
+                for each in self._queues.values():
+                    for _ in _CLIENTS:
+                        each.put(-1.0)
+                for thread in threads:
+                    thread.join()
+
+    def swap(self, swapped: frozenset[str]) -> None:
+        """These columns are of their new type (or of their old one again, where they are left out)."""
+        for client in self.clients:
+            for shape in self.shapes:
+                client.codes[shape.entity] = Codes(shape, swapped & shape.retyped.keys())
+
+    @contextmanager
+    def resting(self) -> Iterator[None]:
+        """Nobody writes in this block, and no write is under way."""
+        for client in self.clients:
+            client.busy.acquire()
+        try:
+            yield
+        finally:
+            # What became due meanwhile was kept waiting by us, and not by the migration.
+            self._rested = time.monotonic()
+            for client in self.clients:
+                client.busy.release()
+
+    def work(self, count: int = 25, most_s: float = 30.0) -> None:
+        """Waits until so many more requests of each age that may work have ended."""
+        ages = [code for code, on in (("old", self.rules.old), ("new", self.rules.new)) if on and self._may(code)]
+        before = Counter(r.code for r in self.requests)
+        until = time.monotonic() + most_s
+        while time.monotonic() < until and not self.over.is_set():
+            now = Counter(r.code for r in self.requests)
+            if all(now[code] - before[code] >= count for code in ages):
+                return
+            time.sleep(0.01)
+
+    def _may(self, code: str) -> bool:
+        if code == "new":
+            return not all(shape.leaves for shape in self.shapes)
+        return any(self.rules.stages[t] in ("off", "dualwrite", "shadow") for t in self.rules.tenants)
+
+    def _pace(self) -> None:
+        """One request after the other becomes due, whether or not those before it have ended."""
+        pause, turn = 1 / self.rate, 0
+        due = time.monotonic()
+        while not self.over.is_set():
+            due = max(due + pause, time.monotonic() - 5)
+            time.sleep(max(0.0, due - time.monotonic()))
+            code = ("old", "new")[turn % 2]
+            turn += 1
+            if (self.rules.old if code == "old" else self.rules.new) and self._queues[code].qsize() < 500:
+                self._queues[code].put(due)
+
+    def _work(self, client: Client) -> None:
+        due = self._queues[client.code].get()
+        while due >= 0 and not self.over.is_set():
+            with client.busy:
+                if due > self._rested:
+                    self._once(client, due)
+            due = self._queues[client.code].get()
+
+    def _once(self, client: Client, due: float) -> None:
+        ok, act = True, "nothing"
+        try:
+            act, done = client.act()
+            if not done:
+                return
+        except Wrong as wrong:
+            ok = False
+            self._against(client, "acknowledged_writes", wrong.what, "")
+        except psycopg.Error as error:
+            ok = self.rules.bound and client.code == "new" and (error.sqlstate or "")[:2] == "23"
+            self.refused += ok
+            if not ok:
+                self._against(client, "traffic", f"{type(error).__name__} {error.sqlstate}: {safe_text(error)}", _WAY)
+        except Exception as error:  # noqa: BLE001 (a client that dies silently would prove nothing)
+            ok = False
+            self._against(client, "traffic", f"{type(error).__name__}: {error}", "")
+        now = time.monotonic()
+        self.requests.append(Request(due - self.log.began, now - due, client.code, act, ok))
+
+    def _against(self, client: Client, verdict: str, what: str, way_out: str) -> None:
+        self.errors[f"{verdict} {client.code} {what}"] += 1
+        if self.errors[f"{verdict} {client.code} {what}"] <= _MANY:
+            self.log.against(verdict, f"{client.code} code: {what}", statement(client.said), way_out)
+
+
+_WAY = "code that is deployed while the migration runs must go on working: see what this phase's revision changes"

@@ -1,0 +1,160 @@
+"""A checked file becomes all that a rehearsal is played with: its project, files, flag by stage, tables, rows and traffic."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from migdsl.executor.apply import Walk
+from migdsl.executor.chain import Chain
+from migdsl.executor.ledger import Ledger
+from migdsl.executor.model import Answer, Outcome, Project, Wishes
+from migdsl.executor.rollback import Return
+from migdsl.executor.sites import Sites
+from migdsl.planning.release import stage_rows
+from migdsl.rehearsal.clients import Rules
+from migdsl.rehearsal.journal import Connection, Journal
+from migdsl.rehearsal.flag import Flag, skipping
+from migdsl.rehearsal.model import Log, Mark, Settings
+from migdsl.rehearsal.rows import Maker, Tenancy
+from migdsl.rehearsal.shapes import Shape
+from migdsl.rehearsal.stage import Stage
+from migdsl.rehearsal.traffic import Traffic
+from migdsl.rehearsal.watch import Watch
+from migdsl.runtime import BackfillJob, ReconcileJob, main
+from migdsl.runtime.stop import Signals
+from migdsl.semantics.model import CheckedModule, StageLine
+from migdsl.values import replace
+
+_STOPPED = 130
+
+
+class Desk:
+    """Hears what the executor does, and says yes to what only people know."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def say(self, line: str) -> None:
+        self.lines.append(line)
+
+    def confirm(self, answer: Answer) -> bool:  # noqa: ARG002 - the executor's protocol
+        return True
+
+
+@dataclass(slots=True)
+class Troupe:
+    """All that takes part. `folder` holds the files that are rehearsed, `home` the user's own modules."""
+
+    project: Project
+    files: Mapping[str, str]
+    main: str
+    home: Path
+    stage: Stage
+    settings: Settings
+    log: Log
+    desk: Connection
+    shapes: tuple[Shape, ...]
+    journals: Mapping[str, Journal]
+    tenants: Tenancy
+    rules: Rules
+    maker: Maker
+    traffic: Traffic
+    watch: Watch
+    sites: Sites
+    hears: Desk = field(default_factory=Desk)
+    stood: dict[str, str] = field(default_factory=dict)
+    spoken: str = ""
+
+    @property
+    def module(self) -> CheckedModule:
+        return self.project.planned.module
+
+    @property
+    def phases(self) -> tuple[str, ...]:
+        return self.project.phases
+
+    @property
+    def ledger(self) -> Ledger:
+        return self.sites.all[0].ledger
+
+    @property
+    def chain(self) -> Chain:
+        return self.sites.all[0].chain
+
+    def forward(self, phase: str) -> Outcome:
+        """`migdsl apply --to PHASE`. Raises Failed, psycopg.Error."""
+        with quiet() as said:
+            found = Walk(self.sites, self.hears, Wishes()).to(phase)
+        self.spoken = said.getvalue()
+        return _going_on(found)
+
+    def backward(self, phase: str) -> Outcome:
+        """`migdsl rollback --to PHASE --lose`. Raises Refused, Failed, psycopg.Error."""
+        with quiet() as said:
+            found = Return(self.sites, self.hears, Wishes(lose=True)).to(phase)
+        self.spoken = said.getvalue()
+        return _going_on(found)
+
+    def job(self, path: str, *words: str) -> tuple[int, str]:
+        """A generated job, run in this process; its exit code, and what it said."""
+        space: dict[str, object] = {"__name__": "migdsl_job"}
+        exec(compile(self.project.texts[path], path, "exec"), space)  # noqa: S102 - the file that is rehearsed
+        job = space["JOB"]
+        assert isinstance(job, BackfillJob | ReconcileJob)
+        with quiet() as said:
+            code = main(job, ["--url", self.ledger.conninfo, *words])
+        if code == _STOPPED:
+            raise KeyboardInterrupt
+        return code, said.getvalue()
+
+    def spawned(self, path: str, *words: str) -> subprocess.Popen[bytes]:
+        """A generated job in a process of its own."""
+        paths = os.pathsep.join([str(self.home), *filter(None, sys.path)])
+        return subprocess.Popen(
+            [sys.executable, str(Path(self.project.folder, path)), "--url", self.ledger.conninfo, *words],
+            env={**os.environ, "PYTHONPATH": paths},
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+
+    # ------------------------------------------------------------------------------------------- the flag
+
+    def move(self, stage: str, who: str = "all") -> None:
+        """The flag as it stands once the file says so and is deployed: for everybody, or for one tenant more."""
+        if who == "all":
+            self.stood = {"all": stage}
+        else:
+            self.stood[who] = stage
+        everybody = StageLine("all", self.stood.get("all", "off"), None, ())
+        rest = tuple(StageLine("tenants", at, None, (name,)) for name, at in self.stood.items() if name != "all")
+        module = replace(self.module, stages=(everybody, *rest))
+        said = {tenant: self.stood.get(tenant, everybody.stage) for tenant in self.tenants.ids}
+        before, self.rules.stages = self.rules.stages, Flag(self.project, self.log).resolved(module, said)
+        skipping(self.log, before, self.rules.stages)
+        if self.ledger.there:
+            self.ledger.record_all(("stage", subject, at) for subject, at in stage_rows(module))
+        name = f"{stage} for {'all' if who == 'all' else 'the canary'}"
+        self.log.marks.append(Mark("stage", name, self.log.now(), self.log.now()))
+
+
+def _going_on(found: Outcome) -> Outcome:
+    """Ctrl-C reaches whatever runs in this process, which then ends in order: so do we."""
+    if found.exit == _STOPPED:
+        raise KeyboardInterrupt
+    return found
+
+
+@contextmanager
+def quiet() -> Iterator[io.StringIO]:
+    """What jobs and Alembic print is kept."""
+    said = io.StringIO()
+    with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
+        yield said

@@ -1,0 +1,88 @@
+"""Turns waiting events into applied ones, lane by lane, at a size that keeps batches short; bad ones are found by halving."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from random import Random
+from typing import Final
+
+import psycopg
+
+from migdsl.runtime.backfill.pace import BatchSize, Search, pause_after
+from migdsl.runtime.errors import Remedy, remedy
+from migdsl.runtime.stream.apply import Applied, Way
+from migdsl.runtime.stream.pair import Pair
+
+# How long one lane is worked on while others wait.
+_TURN_S: Final = 1.0
+
+
+@dataclass(slots=True)
+class Applier:
+    """One worker. `on_batch` hears of each batch and its seconds, `on_letter` of each event that became a dead letter."""
+
+    pair: Pair
+    on_batch: Callable[[Way, Applied, float], None] = lambda _way, _applied, _seconds: None
+    on_letter: Callable[[Way, Applied], None] = lambda _way, _applied: None
+    _size: BatchSize = field(init=False)
+    _random: Random = field(default_factory=Random)
+
+    def __post_init__(self) -> None:
+        self._size = BatchSize(self.pair.stream.pace.first)
+
+    def sweep(self) -> tuple[int, bool]:
+        """Every lane once; how many events were applied, and whether nothing was waiting. Raises psycopg.Error."""
+        events, idle = 0, True
+        for way, queue in zip(self.pair.ways, self.pair.queues, strict=True):
+            lanes = list(way.origin.perform(queue.lanes))
+            # Workers that go in one order would stand in each other's way.
+            self._random.shuffle(lanes)
+            for lane in lanes:
+                if way.origin.stop.requested:
+                    return events, False
+                idle = False
+                events += self._lane(way, lane)
+        return events, idle
+
+    def drain(self, way: Way, tenant: str) -> int:
+        """A tenant's events, until none is left; how many. Raises psycopg.Error, also where one can't be applied."""
+        events = 0
+        while not way.origin.stop.requested:
+            done = way.apply_tenant(tenant, self._size.rows)
+            if not done:
+                break
+            events += done
+        return events
+
+    def _lane(self, way: Way, lane: int) -> int:
+        search, until, events = Search(), time.monotonic() + _TURN_S, 0
+        while not way.origin.stop.requested:
+            size, began = search.size(self._size.rows), time.monotonic()
+            try:
+                done = way.apply(lane, size, alone=search.alone)
+            except psycopg.Error as error:
+                if remedy(error) is Remedy.SHRINK:
+                    self._size = self._size.cut(self.pair.stream.pace)
+                if remedy(error) is not Remedy.HALVE or search.alone:
+                    raise
+                search.failed(size)
+                continue
+            if done is None:
+                break
+            events += done.events
+            self._note(way, done, time.monotonic() - began, searching=search.suspects > 0)
+            search.passed(done.events, done.fault is not None)
+            if not search.suspects and (done.events < size or time.monotonic() >= until):
+                break
+        return events
+
+    def _note(self, way: Way, done: Applied, seconds: float, *, searching: bool) -> None:
+        if done.fault is not None:
+            self.on_letter(way, done)
+        if done.events:
+            self.on_batch(way, done, seconds)
+        if not searching:
+            self._size = self._size.after(self.pair.stream.pace, done.events, seconds)
+        way.origin.stop.sleep(pause_after(self.pair.stream.pace, seconds, done.events))

@@ -1,0 +1,233 @@
+"""Turns events of one lane into rows on the other side: keys taken, rows read again, put in place, and only then forgotten.
+
+Who applies a lane holds its row locked on the side that is written, from before the other side is read until the commit. So a
+lane has one applier at a time whoever runs, nothing older can come after something newer, and no lease can end too early: the
+lock ends with the transaction, behind a pooler too. What was applied and not forgotten is applied again, and changes nothing.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Final
+
+import psycopg
+
+from migdsl.runtime.backfill.quarantine import Fault, fault_of
+from migdsl.runtime.backfill.transform import array
+from migdsl.runtime.database import Database, Row, Transaction
+from migdsl.runtime.errors import Remedy, remedy
+from migdsl.runtime.sql import Statement, statement
+from migdsl.runtime.stream.jobs import Carry, Move, Side, Stream, other
+
+_MARK: Final = statement("SELECT set_config('migdsl.applier', :marker, true)")
+# So that the slot, which sees no setting, leaves the transaction out.
+_MESSAGE: Final = statement("SELECT pg_logical_emit_message(true, 'migdsl.applier', :marker::text)")
+_KEYS: Final = statement("SELECT set_config(:name, :values, true)")
+_OWN: Final = "migration = :migration AND entity = :entity"
+_TRY_LANE: Final = statement(
+    f"SELECT lane FROM migdsl.lane WHERE {_OWN} AND lane = :lane::integer FOR UPDATE SKIP LOCKED"
+)
+_LANES: Final = statement(
+    f"SELECT lane FROM migdsl.lane WHERE {_OWN} AND lane = ANY(:lanes::integer[]) ORDER BY lane FOR UPDATE"
+)
+_COUNT: Final = statement(f"""
+UPDATE migdsl.lane SET events = events + :events::bigint, changed = changed + :changed::bigint, at = clock_timestamp()
+ WHERE {_OWN} AND lane = :lane::integer""")
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """A key that was written. `tenant` is the row's, `was` the one that it was taken from; None: nobody knows any more."""
+
+    lane: int
+    id: int
+    tenant: str | None
+    was: str | None
+    key: tuple[str, ...]
+
+    @classmethod
+    def of(cls, row: Row) -> Event:
+        """From `take`'s row."""
+        return cls(int(row[0] or 0), int(row[1] or 0), row[2], row[3], tuple(value or "" for value in row[4:]))
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """What one batch did: events forgotten, rows written or deleted, and why an event became a dead letter."""
+
+    events: int
+    changed: int
+    fault: Fault | None = None
+
+
+@dataclass(slots=True)
+class Way:
+    """One direction of one table, on a pair of connections: `origin` is read, `target` written.
+
+    Sides are named from where the rows come: the way of "old" goes from old to new.
+    """
+
+    stream: Stream
+    move: Move
+    side: Side
+    origin: Database
+    target: Database
+    carry: Carry = field(init=False)
+    _take: Statement = field(init=False)
+    _of_tenant: Statement = field(init=False)
+    _gone: Statement = field(init=False)
+    _upsert: Statement = field(init=False)
+    _forget: Statement = field(init=False)
+    _bury: Statement = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.carry = self.move.forward if self.side == "old" else self.move.back
+        self._take = statement(self.carry.take)
+        self._of_tenant = statement(_of_tenant(self.carry.outbox, len(self.move.key)))
+        self._gone = statement(self.carry.gone)
+        self._upsert = statement(self.carry.upsert)
+        self._forget = statement(_forget(self.carry.outbox))
+        self._bury = statement(_bury(self.carry.outbox))
+
+    @property
+    def name(self) -> str:
+        """For logs and metrics."""
+        return f"{self.side}_to_{other(self.side)}"
+
+    def apply(self, lane: int, most: int, *, alone: bool = False) -> Applied | None:
+        """Applies a lane's oldest events, `most` at most; None while another applier has the lane.
+
+        With `alone`, an event that can't be applied becomes a dead letter. Raises psycopg.Error.
+        """
+        with self._there() as there:
+            if not there.rows(_TRY_LANE, self._own(lane=str(lane))):
+                return None
+            taken = self._taken({"lane": str(lane), "events": str(most)}, self._take)
+            if not taken:
+                return Applied(0, 0)
+            changed, fault = self._put(there, taken, alone=alone)
+            if fault is None:
+                there.run(_COUNT, self._own(lane=str(lane), events=str(len(taken)), changed=str(changed)))
+            else:
+                # While the lane is still ours: another applier may be about to succeed.
+                self.bury(taken[0], fault)
+        if fault is None:
+            self.forget(taken)
+        return Applied(len(taken), changed, fault)
+
+    def apply_tenant(self, tenant: str, most: int) -> int:
+        """Applies a tenant's events in whatever lanes they are, waiting for appliers at work; how many. 0: none is left."""
+        asked = {"tenant": tenant, "events": str(most), "lanes": None}
+        waiting = self._taken(asked, self._of_tenant)
+        if not waiting:
+            return 0
+        lanes = "{" + ",".join(map(str, sorted({event.lane for event in waiting}))) + "}"
+        with self._there() as there:
+            there.rows(_LANES, self._own(lanes=lanes))
+            # What others had in hand is done by now.
+            taken = self._taken({**asked, "lanes": lanes}, self._of_tenant)
+            if taken:
+                self._put(there, taken, alone=False)
+        self.forget(taken)
+        return len(waiting)
+
+    def forget(self, taken: Sequence[Event]) -> None:
+        """Deletes exactly these events, and the dead letters of their keys."""
+        if not taken:
+            return
+        values = self._own(
+            keys=json.dumps([list(event.key) for event in taken], ensure_ascii=False),
+            lanes=array([str(event.lane) for event in taken]),
+            ids=array([str(event.id) for event in taken]),
+        )
+        self.origin.perform(lambda tx: tx.run(self._forget, values))
+
+    def bury(self, event: Event, fault: Fault) -> None:
+        """Makes an event a dead letter, unless it has been applied meanwhile."""
+        values = self._own(
+            lane=str(event.lane),
+            id=str(event.id),
+            key=json.dumps(list(event.key), ensure_ascii=False),
+            error=fault.error_class,
+            template=fault.template,
+        )
+        self.origin.perform(lambda tx: tx.run(self._bury, values))
+
+    @contextmanager
+    def _there(self) -> Iterator[Transaction]:
+        """A transaction over there that neither the fence nor the outbox sees."""
+        with self.target.transaction() as tx:
+            tx.rows(_MARK, {"marker": self.stream.marker})
+            if self.stream.slot is not None and self.side == "new":
+                tx.rows(_MESSAGE, {"marker": self.stream.marker})
+            yield tx
+
+    def _taken(self, values: Mapping[str, str | None], sql: Statement) -> list[Event]:
+        with self.origin.transaction() as here:
+            return [Event.of(row) for row in here.rows(sql, values)]
+
+    def _put(self, there: Transaction, taken: Sequence[Event], *, alone: bool) -> tuple[int, Fault | None]:
+        if not alone:
+            return self._carried(there, taken), None
+        try:
+            with there.savepoint():
+                return self._carried(there, taken), None
+        except psycopg.Error as error:
+            if remedy(error) is not Remedy.HALVE:
+                raise
+            return 0, fault_of(error)
+
+    def _carried(self, there: Transaction, taken: Sequence[Event]) -> int:
+        """Reads the rows of the keys where they are the truth, and makes the other side the same; rows written there."""
+        columns = list(zip(*dict.fromkeys(event.key for event in taken), strict=True))
+        keys = {f"key_{number}": array(column) for number, column in enumerate(columns, 1)}
+        there.cursor.execute(self.carry.stage.encode())
+        with self.origin.transaction(snapshot=True) as here:
+            for name, values in keys.items():
+                here.rows(_KEYS, {"name": f"migdsl.{name}", "values": values})
+            with (
+                here.cursor.copy(f"COPY ({self.carry.read}) TO STDOUT (FORMAT binary)".encode()) as rows,
+                there.cursor.copy(self.carry.copy.encode()) as stage,
+            ):
+                for data in rows:
+                    stage.write(data)
+        return there.run(self._gone, keys) + there.run(self._upsert)
+
+    def _own(self, **more: str | None) -> dict[str, str | None]:
+        return {"migration": self.stream.migration, "entity": self.move.entity, **more}
+
+
+def _of_tenant(outbox: str, width: int) -> str:
+    """A tenant's events; those whose tenant nobody knows may be anybody's."""
+    keys = ", ".join(f"o.key_{number}" for number in range(1, width + 1))
+    return f"""
+SELECT o.lane, o.id, o.tenant, o.tenant_was, {keys}
+  FROM {outbox} AS o
+ WHERE (o.tenant = :tenant OR o.tenant_was = :tenant OR o.tenant IS NULL)
+   AND (:lanes::integer[] IS NULL OR o.lane = ANY(:lanes::integer[]))
+ ORDER BY o.id LIMIT :events"""
+
+
+def _forget(outbox: str) -> str:
+    return f"""
+WITH risen AS (
+    DELETE FROM migdsl.dead_letter WHERE {_OWN} AND row_key IN (SELECT jsonb_array_elements(:keys::jsonb))
+)
+DELETE FROM {outbox} AS o USING unnest(:lanes::integer[], :ids::bigint[]) AS done (lane, id)
+ WHERE o.lane = done.lane AND o.id = done.id"""
+
+
+def _bury(outbox: str) -> str:
+    return f"""
+WITH dead AS (
+    DELETE FROM {outbox} WHERE lane = :lane::integer AND id = :id::bigint RETURNING tenant, tenant_was
+)
+INSERT INTO migdsl.dead_letter (migration, entity, row_key, tenant, tenant_was, error_class, template)
+SELECT :migration, :entity, :key::jsonb, dead.tenant, dead.tenant_was, :error, :template FROM dead
+ON CONFLICT (migration, entity, row_key) DO UPDATE
+   SET tenant = excluded.tenant, tenant_was = coalesce(excluded.tenant_was, dead_letter.tenant_was),
+       error_class = excluded.error_class, template = excluded.template, tries = dead_letter.tries + 1,
+       at = clock_timestamp()"""

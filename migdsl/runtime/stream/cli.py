@@ -1,0 +1,278 @@
+"""Turns a sync job's command line into its appliers, the switch of a tenant, or an answer, and an exit code."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import TYPE_CHECKING, Final
+
+from migdsl.runtime.stream.jobs import Stream
+from migdsl.runtime.telemetry.options import add_options, chosen
+
+if TYPE_CHECKING:
+    from migdsl.runtime.stop import Signals
+    from migdsl.runtime.stream.pair import Urls
+    from migdsl.runtime.stream.relay import Relay
+
+# psycopg costs 200 ms, and --help and usage errors don't need it: modules that do are imported where they are used.
+_LOCK_MS: Final = 200
+
+
+def parser(stream: Stream) -> argparse.ArgumentParser:
+    """The command line of a sync job."""
+    tables = ", ".join(move.entity for move in stream.moves)
+    made = argparse.ArgumentParser(
+        description=f"Keep {tables} equal in two databases, and switch its writes over, for migration {stream.migration}."
+    )
+    made.add_argument("--old-url", help=f"the old side's database, instead of the environment's {stream.old_env}")
+    made.add_argument("--new-url", help=f"the new side's database, instead of the environment's {stream.new_env}")
+    add_options(made)
+    verbs = made.add_subparsers(dest="verb", required=True, metavar="COMMAND")
+    run = verbs.add_parser("run", help="carry over what is written, both ways, until SIGTERM")
+    run.add_argument("--workers", type=_positive, default=stream.workers, metavar="N", help="appliers in this process")
+    verbs.add_parser("once", help="carry over what waits, and stop when nothing does")
+    switch = verbs.add_parser("switch", help="turn a tenant's writes over to a side, or finish what a kill interrupted")
+    switch.add_argument("--tenant", action="append", metavar="ID", help="this tenant (repeatable)")
+    switch.add_argument("--all", action="store_true", help="every tenant that is listed, one after another")
+    switch.add_argument("--to", choices=("old", "new"), required=True)
+    status = verbs.add_parser("status", help="show what waits, which side each tenant writes, what can't be applied")
+    status.add_argument("--json", action="store_true")
+    drain = verbs.add_parser("drain", help="wait until nothing waits any more")
+    drain.add_argument("--seconds", type=float, default=600.0, metavar="S", help="at most so long (default 600)")
+    letters = verbs.add_parser("dead-letters", help="show the rows that can't be applied, by key")
+    letters.add_argument("--tenant", metavar="ID", help="of this tenant")
+    letters.add_argument("--limit", type=_positive, default=50, metavar="N", help="at most so many (default 50)")
+    letters.add_argument("--retry", action="store_true", help="put them into the outbox once more")
+    if stream.slot is not None:
+        slot = verbs.add_parser("slot", help="show the replication slot that writes are read from")
+        which = slot.add_mutually_exclusive_group()
+        which.add_argument("--create", action="store_true", help="make it; before the backfills that enqueue")
+        which.add_argument("--drop", action="store_true", help="drop it, when the move is over or given up")
+    sequences = verbs.add_parser("sequences", help="keep the keys that both sides give out apart")
+    sequences.add_argument("--release", action="store_true", help="give the old side its whole range back")
+    return made
+
+
+def main(stream: Stream, argv: Sequence[str] | None = None) -> int:
+    """Runs a generated sync job; returns the exit code.
+
+    0 fine (after SIGTERM too), 1 something can't be applied, waits still, or a switch was refused, 2 usage, 3 a database
+    failed, 130 interrupted.
+    """
+    try:
+        options = parser(stream).parse_args(argv)
+    except SystemExit as stop:
+        return int(stop.code or 0)
+    # Needs psycopg; see above.
+    from migdsl.runtime.cli import guarded
+
+    return guarded(lambda signals: _run(stream, options, signals))
+
+
+def _run(stream: Stream, options: argparse.Namespace, signals: Signals) -> int:
+    # psycopg: see above.
+    from migdsl.runtime.stream.pair import Urls
+
+    urls = Urls.of(stream, options.old_url, options.new_url)
+    return _VERBS[options.verb](_Asked(stream, urls, options, signals))
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    stream: Stream
+    urls: Urls
+    options: argparse.Namespace
+    signals: Signals
+
+    def log(self, event: str, *, level: str = "info", **fields: object) -> None:
+        """One structured line on stderr."""
+        # Not needed by --help.
+        from migdsl.runtime.telemetry.logline import write_line
+
+        asked = chosen(self.options)
+        head = {"event": event, "level": level, "migration": self.stream.migration, "stream": self.stream.stream}
+        write_line(sys.stderr, {**head, "run": self.options.correlation_id or "", **fields}, asked.log_format)
+
+    def relay(self, stream: Stream | None = None) -> Relay:
+        """The appliers, or what else has connections to both sides."""
+        # psycopg: see above.
+        from migdsl.runtime.stop import Halt
+        from migdsl.runtime.stream.relay import Relay
+
+        run = chosen(self.options).run
+        return Relay(stream or self.stream, self.urls, run, Halt(self.signals), self.log)
+
+
+def _work(asked: _Asked) -> int:
+    # psycopg: see above.
+    from migdsl.runtime.stream.measured import exporter
+
+    relay = asked.relay()
+    with exporter(relay, chosen(asked.options), asked.signals):
+        relay.run(asked.options.workers)
+    asked.log("stopped", events=sum(relay.meters.events.values()))
+    return asked.signals.exit_code
+
+
+def _once(asked: _Asked) -> int:
+    relay = asked.relay()
+    events = relay.once()
+    print(f"{asked.stream.marker}: {events:,} events applied")
+    return _left(asked, relay)
+
+
+def _left(asked: _Asked, relay: Relay) -> int:
+    pair = relay.pair()
+    pair.open()
+    try:
+        found = pair.waiting()
+    finally:
+        pair.close()
+    dead = sum(each.letters for each in found)
+    if dead:
+        print(f"  {dead:,} rows can't be applied: see `dead-letters`")
+    return asked.signals.exit_code or (1 if dead or any(each.events for each in found) else 0)
+
+
+def _drain(asked: _Asked) -> int:
+    relay, until = asked.relay(), time.monotonic() + asked.options.seconds
+    pair = relay.pair()
+    pair.open()
+    try:
+        while not asked.signals.requested:
+            left = sum(each.events for each in pair.waiting())
+            if not left or time.monotonic() > until:
+                break
+            relay.once()
+    finally:
+        pair.close()
+    print(f"{asked.stream.marker}: nothing waits" if not left else f"{asked.stream.marker}: {left:,} events still wait")
+    return _left(asked, relay)
+
+
+def _switch(asked: _Asked) -> int:
+    # psycopg: see above.
+    from migdsl.runtime.errors import UsageError
+    from migdsl.runtime.stream.switch import Switch, SwitchRefusedError
+
+    options, stream = asked.options, asked.stream
+    if stream.tenants is not None and bool(options.tenant) == options.all:
+        raise UsageError("say which tenants: --tenant ID, or --all")
+    limits = replace(stream.limits, lock_ms=_LOCK_MS)
+    pair = asked.relay(replace(stream, limits=limits)).pair()
+    pair.open()
+    refused = 0
+    try:
+        for tenant in pair.tenants(None if options.all or stream.tenants is None else tuple(options.tenant)):
+            if asked.signals.requested:
+                return asked.signals.exit_code or 1
+            try:
+                done = Switch(pair, tenant, options.to).run()
+            except SwitchRefusedError as error:
+                print(f"refused: {error}", file=sys.stderr)
+                refused += 1
+                continue
+            how = "was there" if done.pause_ms is None else f"writers waited for {done.pause_ms:.0f} ms"
+            print(
+                f"{tenant or stream.stream}: {done.to} ({'an interrupted switch, finished' if done.finished else how})"
+            )
+    finally:
+        pair.close()
+    return 1 if refused else 0
+
+
+def _status(asked: _Asked) -> int:
+    # psycopg: see above.
+    from migdsl.runtime.stream.status import status
+
+    pair = asked.relay().pair()
+    pair.open()
+    try:
+        found = status(pair)
+    finally:
+        pair.close()
+    print(found.to_json() if asked.options.json else found.to_text())
+    return 1 if found.letters else 0
+
+
+def _letters(asked: _Asked) -> int:
+    options, pair = asked.options, asked.relay().pair()
+    pair.open()
+    try:
+        found = 0
+        for queue in pair.queues:
+            database = pair.at(queue.side)
+            if options.retry:
+                revived = database.perform(partial(queue.revive, due=False, tenant=options.tenant))
+                print(f"{queue.move.entity}, written on the {queue.side} side: {revived:,} tried again")
+                continue
+            for each in database.perform(partial(queue.letters, tenant=options.tenant, limit=options.limit)):
+                found += 1
+                key = ", ".join(each.key)
+                print(
+                    f"{queue.move.entity} ({key}) of tenant {each.tenant}, written on the {queue.side} side: {each.error_class}: "
+                    f"{each.template}, {each.tries} tries, last {each.at}"
+                )
+    finally:
+        pair.close()
+    if not found and not options.retry:
+        print("no dead letters")
+    return 1 if found else 0
+
+
+def _sequences(asked: _Asked) -> int:
+    # psycopg: see above.
+    from migdsl.runtime.stream.sequences import apart, disjoint, ranges, together
+
+    pair = asked.relay().pair()
+    pair.open()
+    try:
+        if asked.options.release:
+            together(pair)
+        else:
+            apart(pair)
+        for each, old, new in ranges(pair):
+            said = "apart" if disjoint(old, new) else "NOT apart"
+            print(f"{each.old} up to {old.most:,}, {each.new} from {new.least:,}: {said}")
+    finally:
+        pair.close()
+    return 0
+
+
+def _slot(asked: _Asked) -> int:
+    pair = asked.relay().pair()
+    pair.open()
+    tap = pair.tap
+    assert tap is not None
+    try:
+        if asked.options.drop:
+            print(f"{tap.slot.name}: {'dropped' if tap.drop() else 'there was none'}")
+            return 0
+        made = asked.options.create and tap.create()
+        print(f"{tap.slot.name}: {'made, ' if made else ''}{tap.behind():,} bytes of WAL not looked at yet")
+    finally:
+        pair.close()
+    return 0
+
+
+_VERBS: Final[dict[str, Callable[[_Asked], int]]] = {
+    "run": _work,
+    "once": _once,
+    "switch": _switch,
+    "status": _status,
+    "drain": _drain,
+    "dead-letters": _letters,
+    "sequences": _sequences,
+    "slot": _slot,
+}
+
+
+def _positive(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError("must be 1 or more")
+    return value

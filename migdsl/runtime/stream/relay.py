@@ -1,0 +1,214 @@
+"""Turns a stream into running appliers, a thread and a pair of connections each, watched by one that tells how far they are."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Final, TypeVar
+
+import psycopg
+
+from migdsl.runtime.database import Transaction
+from migdsl.runtime.errors import StoppedError, safe_text
+from migdsl.runtime.ledger import record_event
+from migdsl.runtime.stop import Halt
+from migdsl.runtime.stream.applier import Applier
+from migdsl.runtime.stream.apply import Applied, Way
+from migdsl.runtime.stream.jobs import Stream
+from migdsl.runtime.stream.pair import Pair, Urls
+from migdsl.runtime.stream.waiting import Waiting, lag_of
+
+# How long a worker that found nothing sleeps: short at first, since work comes in bursts.
+_SHORTEST_S: Final = 0.02
+_LONGEST_S: Final = 0.25
+_LOOK_S: Final = 2.0
+# What conditions look at: a reading a minute.
+_READING_S: Final = 60.0
+# A database that restarts is waited for, for as long as it takes.
+_LOUDEST: Final = 8
+
+Log = Callable[..., None]
+T = TypeVar("T")
+
+
+@dataclass(slots=True)
+class Meters:
+    """What this process has done, from any thread: events and rows by direction and table, dead letters, seconds of work."""
+
+    events: Counter[tuple[str, str]] = field(default_factory=Counter)
+    changed: Counter[tuple[str, str]] = field(default_factory=Counter)
+    letters: Counter[tuple[str, str]] = field(default_factory=Counter)
+    batches: Counter[tuple[str, str]] = field(default_factory=Counter)
+    seconds: dict[tuple[str, str], float] = field(default_factory=dict)
+    waiting: tuple[Waiting, ...] = ()
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def batch(self, way: Way, done: Applied, seconds: float) -> None:
+        """One batch."""
+        name = (way.move.entity, way.name)
+        with self._lock:
+            self.events[name] += done.events
+            self.changed[name] += done.changed
+            self.batches[name] += 1
+            self.seconds[name] = self.seconds.get(name, 0.0) + seconds
+
+    def letter(self, way: Way) -> None:
+        """One event that became a dead letter."""
+        with self._lock:
+            self.letters[(way.move.entity, way.name)] += 1
+
+
+@dataclass(slots=True)
+class Relay:
+    """The appliers of one process."""
+
+    stream: Stream
+    urls: Urls
+    run_id: str
+    halt: Halt
+    log: Log
+    meters: Meters = field(default_factory=Meters)
+    errors: list[BaseException] = field(default_factory=list)
+
+    def run(self, workers: int) -> None:
+        """Works until a stop is asked for. Raises what ended a worker that nothing helps."""
+        first = self.pair()
+        first.open()
+        first.close()
+        threads = [
+            threading.Thread(target=self._guarded, args=(work,), name=f"migdsl-{number}", daemon=True)
+            for number, work in enumerate([*self._once_each(), *[self._work] * workers])
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            while thread.is_alive():
+                thread.join(0.2)
+        if self.errors:
+            raise self.errors[0]
+
+    def _once_each(self) -> list[Callable[[], None]]:
+        return [self._watch] if self.stream.slot is None else [self._watch, self._tap]
+
+    def once(self) -> int:
+        """Applies until nothing waits, in this thread; how many events. Raises psycopg.Error, StoppedError."""
+        pair, events = self.pair(), 0
+        pair.open()
+        try:
+            applier = self._applier(pair)
+            if pair.tap is not None:
+                self._patiently(pair, pair.tap.catch_up)
+            while not self.halt.requested:
+                done, idle = self._swept(pair, applier)
+                events += done
+                if idle:
+                    break
+                if not done:
+                    # Others have the lanes.
+                    self.halt.sleep(_SHORTEST_S)
+        finally:
+            pair.close()
+        return events
+
+    def pair(self) -> Pair:
+        """Connections of their own for one thread."""
+        return Pair.of(self.stream, self.urls, self.run_id, self.halt, self._retried)
+
+    def _retried(self, error: psycopg.Error, seconds: float) -> None:
+        self.log("retry", level="warning", error=safe_text(error), pause_s=round(seconds, 2))
+
+    def _applier(self, pair: Pair) -> Applier:
+        return Applier(pair, self.meters.batch, self._letter)
+
+    def _letter(self, way: Way, done: Applied) -> None:
+        self.meters.letter(way)
+        fault = done.fault
+        said = f"{fault.error_class}: {fault.template}" if fault is not None else ""
+        self.log("dead_letter", level="warning", entity=way.move.entity, direction=way.name, error=said)
+
+    def _guarded(self, work: Callable[[], None]) -> None:
+        try:
+            work()
+        except StoppedError:
+            pass
+        except BaseException as error:  # noqa: BLE001 - raised again in the main thread
+            self.errors.append(error)
+            self.halt.ended = True
+
+    def _work(self) -> None:
+        pair, pause = self.pair(), _SHORTEST_S
+        applier = self._applier(pair)
+        try:
+            while not self.halt.requested:
+                done, _ = self._swept(pair, applier)
+                pause = _SHORTEST_S if done else min(_LONGEST_S, pause * 2)
+                if not done:
+                    self.halt.sleep(pause)
+        finally:
+            pair.close()
+
+    def _tap(self) -> None:
+        """What the slot sees goes into the outbox."""
+        pair, pause = self.pair(), _SHORTEST_S
+        assert pair.tap is not None
+        try:
+            while not self.halt.requested:
+                found, done = self._patiently(pair, pair.tap.pump)
+                pause = _SHORTEST_S if found else min(_LONGEST_S, pause * 2)
+                if done:
+                    self.halt.sleep(pause)
+        finally:
+            pair.close()
+
+    def _swept(self, pair: Pair, applier: Applier) -> tuple[int, bool]:
+        """One sweep, tried until both databases are there."""
+        return self._patiently(pair, applier.sweep)
+
+    def _watch(self) -> None:
+        """Looks how far all is, now and then, and puts dead letters that another row may have cured back."""
+        pair, told = self.pair(), -_READING_S
+        try:
+            while not self.halt.requested:
+                self.meters.waiting = self._patiently(pair, pair.waiting)
+                self._revive(pair)
+                if time.monotonic() - told >= _READING_S:
+                    told = time.monotonic()
+                    self._patiently(pair, lambda: self._reading(pair))
+                self.halt.sleep(_LOOK_S)
+        finally:
+            pair.close()
+
+    def _revive(self, pair: Pair) -> None:
+        for queue, waiting in zip(pair.queues, self.meters.waiting, strict=True):
+            if waiting.letters:
+                self._patiently(pair, partial(pair.at(queue.side).perform, partial(queue.revive, due=True)))
+
+    def _reading(self, pair: Pair) -> None:
+        """What gates and conditions look at, in both ledgers."""
+        found = self.meters.waiting
+        for move in self.stream.moves:
+            own = [each for each in found if each.entity == move.entity]
+            lag, letters = lag_of(own), sum(each.letters for each in own)
+
+            def write(tx: Transaction, entity: str = move.entity, lag: float = lag, letters: int = letters) -> None:
+                record_event(tx, self.stream.migration, "reading", f"sync_lag:{entity}", f"{lag:.3f}")
+                record_event(tx, self.stream.migration, "reading", f"dead_letters:{entity}", str(letters))
+
+            pair.old.perform(write)
+            pair.new.perform(write)
+        self.log("progress", lag_s=round(lag_of(found), 1), waiting=sum(each.events for each in found))
+
+    def _patiently(self, pair: Pair, work: Callable[[], T]) -> T:
+        """The result of `work`, tried again for as long as the databases are to be waited for."""
+        attempt = 0
+        while True:
+            try:
+                return work()
+            except psycopg.Error as error:
+                attempt = min(attempt + 1, _LOUDEST)
+                if not pair.recover(error, attempt):
+                    raise

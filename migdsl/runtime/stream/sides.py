@@ -1,0 +1,85 @@
+"""Reads and moves the rows of `migdsl.side`: which side may write a tenant, as each database has it for itself."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from migdsl.runtime.database import Transaction
+from migdsl.runtime.sql import statement
+from migdsl.runtime.stream.jobs import Stream
+
+State = Literal["old", "moving", "new"]
+
+_OWN: Final = "migration = :migration AND stream = :stream"
+_ONE: Final = f"{_OWN} AND tenant = :tenant"
+_SEED: Final = statement("""
+INSERT INTO migdsl.side (migration, stream, tenant)
+SELECT :migration, :stream, jsonb_array_elements_text(:tenants::jsonb) ON CONFLICT DO NOTHING""")
+# In a table of its own: the writers of a busy tenant hold its row of `side` all the time.
+_CLAIM: Final = statement("""
+INSERT INTO migdsl.switch (migration, stream, tenant, attempt) VALUES (:migration, :stream, :tenant, :attempt)
+ON CONFLICT (migration, stream, tenant) DO UPDATE SET attempt = excluded.attempt, at = clock_timestamp()""")
+_STATE: Final = statement(f"SELECT state FROM migdsl.side WHERE {_ONE}")
+_OURS: Final = statement(f"SELECT attempt FROM migdsl.switch WHERE {_ONE} AND attempt = :attempt FOR UPDATE")
+# The same lock as the fence's: writers share it, and are gone when this has it for itself.
+_ALONE: Final = statement("SELECT pg_advisory_xact_lock(hashtextextended(:lock, 8))")
+_MOVE: Final = statement(f"""
+UPDATE migdsl.side SET state = :after, since = clock_timestamp()
+ WHERE {_ONE} AND state = :before""")
+_STATES: Final = statement(f"SELECT tenant, state FROM migdsl.side WHERE {_OWN} ORDER BY tenant")
+_EXISTS: Final = statement("SELECT to_regclass('migdsl.side') IS NOT NULL AND to_regclass('migdsl.lane') IS NOT NULL")
+
+
+@dataclass(frozen=True, slots=True)
+class Sides:
+    """One database's rows of a stream. Each method runs in the transaction that it is given."""
+
+    stream: Stream
+
+    def seed(self, tx: Transaction, tenants: Iterable[str]) -> None:
+        """Gives every tenant a row that has none: it is the old side's."""
+        tx.run(_SEED, self._values(tenants=json.dumps(sorted(tenants), ensure_ascii=False)))
+
+    def claim(self, tx: Transaction, tenant: str, attempt: str) -> State:
+        """From now on only this attempt moves the tenant's row here; where the row stands."""
+        own = self._values(tenant=tenant)
+        tx.run(_CLAIM, {**own, "attempt": attempt})
+        # A move of the attempt before was waited for.
+        return _state(tx.rows(_STATE, own)[0][0])
+
+    def move(self, tx: Transaction, tenant: str, attempt: str, before: State, after: State) -> bool:
+        """Moves the row once the tenant's writers are gone; False where another attempt has claimed it."""
+        own = self._values(tenant=tenant)
+        if not tx.rows(_OURS, {**own, "attempt": attempt}):
+            return False
+        tx.rows(_ALONE, {"lock": f"{self.stream.marker}/{tenant}"})
+        return tx.run(_MOVE, {**own, "before": before, "after": after}) == 1
+
+    def states(self, tx: Transaction) -> dict[str, State]:
+        """Every tenant that has a row."""
+        return {tenant or "": _state(state) for tenant, state in tx.rows(_STATES, self._values())}
+
+    def _values(self, **more: str | None) -> dict[str, str | None]:
+        return {"migration": self.stream.migration, "stream": self.stream.stream, **more}
+
+
+def together(old: State, new: State) -> str:
+    """What the two databases say of a tenant, in a word: `old`, `new`, or that a switch is under way."""
+    if old == new and old != "moving":
+        return old
+    # Whichever way it was going: run again, or turn back.
+    return "switching"
+
+
+def stream_exists(tx: Transaction) -> bool:
+    """Whether the expand revision has made this side's part."""
+    return tx.rows(_EXISTS) == [("t",)]
+
+
+def _state(text: str | None) -> State:
+    if text == "old":
+        return "old"
+    return "moving" if text == "moving" else "new"

@@ -1,0 +1,152 @@
+"""Turns what a replication slot of the old side's database has seen into keys in the outbox, where the appliers take them.
+
+Only the keys come this way; the rows are read again like all others. A key is in the outbox before the slot lets go of it, so
+that a kill in between brings it twice, and never loses it. What appliers write back carries a message, and is left out.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import Final
+
+import psycopg
+
+from migdsl.runtime.backfill.transform import array
+from migdsl.runtime.database import Database, Transaction
+from migdsl.runtime.errors import DatabaseFailedError
+from migdsl.runtime.ledger import record_event
+from migdsl.runtime.sql import statement
+from migdsl.runtime.stream.jobs import Move, Slot, Stream
+from migdsl.runtime.stream.pgoutput import Decoder, Written
+
+PREFIX: Final = "migdsl.applier"
+_MOST: Final = 5_000
+_ACTIVE_S: Final = 0.005
+_FLUSHED: Final = statement("SELECT pg_current_wal_flush_lsn()")
+_PEEK: Final = statement("""
+SELECT data FROM pg_logical_slot_peek_binary_changes(
+    :slot::text::name, :upto::pg_lsn, :most::integer,
+    'proto_version', '1', 'publication_names', quote_ident(:publication), 'messages', 'true')""")
+_ADVANCE: Final = statement("""
+SELECT pg_replication_slot_advance(slot_name, :upto::pg_lsn) FROM pg_replication_slots
+ WHERE slot_name = :slot AND confirmed_flush_lsn < :upto::pg_lsn""")
+_FOUND: Final = statement("""
+SELECT plugin, coalesce(wal_status, ''), pg_wal_lsn_diff(pg_current_wal_lsn(), confirmed_flush_lsn)
+  FROM pg_replication_slots WHERE slot_name = :slot AND database = current_database()""")
+_CREATE: Final = statement("SELECT lsn FROM pg_create_logical_replication_slot(:slot::text::name, 'pgoutput')")
+_DROP: Final = statement("""
+SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots
+ WHERE slot_name = :slot AND database = current_database()""")
+_LEVEL: Final = statement("SELECT current_setting('wal_level')")
+_WAS: Final = statement(
+    """
+SELECT value FROM migdsl.event WHERE migration = :migration AND kind = 'slot' AND subject = :slot ORDER BY id DESC LIMIT 1"""
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Tap:
+    """The slot of a stream, on a connection to the old side."""
+
+    stream: Stream
+    slot: Slot
+    database: Database
+
+    def create(self) -> bool:
+        """Makes the slot; False where it is there. Raises DatabaseFailedError for one that was lost, with a way out."""
+        if self._there():
+            return False
+        if self.database.perform(lambda tx: tx.rows(_LEVEL)) != [("logical",)]:
+            raise DatabaseFailedError(
+                "the old side's server needs wal_level = logical, which takes effect with a restart"
+            )
+        if self._was() == "created":
+            raise DatabaseFailedError(
+                f"the slot {self.slot.name} is gone, and what was written since is lost to it: `slot --drop`, then `slot "
+                "--create`, and run the backfills that enqueue once more with --again"
+            )
+        self.database.perform(lambda tx: tx.rows(_CREATE, {"slot": self.slot.name}))
+        self._tell("created")
+        return True
+
+    def drop(self) -> bool:
+        """Drops the slot, which else keeps all WAL from then on; False where there is none."""
+        there = bool(self.database.perform(lambda tx: tx.rows(_DROP, {"slot": self.slot.name})))
+        self._tell("dropped")
+        return there
+
+    def behind(self) -> int:
+        """How many bytes of WAL haven't been looked at. Raises DatabaseFailedError without a slot, or with a lost one."""
+        found = self.database.perform(lambda tx: tx.rows(_FOUND, {"slot": self.slot.name}))
+        if not found:
+            raise DatabaseFailedError(
+                f"there is no slot {self.slot.name} in the old side's database: `slot --create` first"
+            )
+        if found[0][1] == "lost":
+            raise DatabaseFailedError(f"the slot {self.slot.name} fell too far behind, and PostgreSQL has given it up")
+        return int(found[0][2] or 0)
+
+    def pump(self) -> tuple[int, bool]:
+        """Puts the keys of what was written into the outbox: how many, and whether it has come as far as the WAL had when
+        it began. Raises psycopg.Error, DatabaseFailedError."""
+        while True:
+            try:
+                return self._pump()
+            except psycopg.errors.ObjectInUse:
+                # Another process reads the slot, which takes it a moment.
+                if self.database.stop.requested:
+                    return 0, False
+                time.sleep(_ACTIVE_S)
+            except psycopg.errors.UndefinedObject:
+                self.behind()
+                raise
+
+    def catch_up(self) -> int:
+        """Until everything that was committed before is in the outbox; how many keys."""
+        keys = 0
+        while not self.database.stop.requested:
+            found, done = self.pump()
+            keys += found
+            if done:
+                break
+        return keys
+
+    def _pump(self) -> tuple[int, bool]:
+        decoder = Decoder(PREFIX, self.stream.marker)
+        with self.database.transaction() as tx:
+            upto = tx.rows(_FLUSHED)[0][0]
+            asked = {"slot": self.slot.name, "upto": upto, "most": str(_MOST), "publication": self.slot.publication}
+            messages = [bytes.fromhex((row[0] or "")[2:]) for row in tx.rows(_PEEK, asked)]
+            decoder.read(messages)
+            for move in self.stream.moves:
+                self._enqueue(tx, move, decoder.written)
+        done = len(messages) < _MOST
+        until = upto if done else decoder.end
+        self.database.perform(lambda tx: tx.rows(_ADVANCE, {"slot": self.slot.name, "upto": until}))
+        return len(decoder.written), done
+
+    def _enqueue(self, tx: Transaction, move: Move, written: list[Written]) -> None:
+        capture = move.capture
+        if capture is None:
+            return
+        # A row that was written several times is read once.
+        rows = {tuple(w.columns[name] for name in capture.key): w for w in written if w.table == capture.table}
+        if not rows:
+            return
+        keys = {f"key_{n}": array([key[n - 1] for key in rows]) for n in range(1, len(capture.key) + 1)}
+        tenants = [w.columns.get(capture.tenant) if capture.tenant else "" for w in rows.values()]
+        tx.run(
+            statement(capture.enqueue), {**keys, "tenants": array(tenants), "ats": array([w.at for w in rows.values()])}
+        )
+
+    def _there(self) -> bool:
+        return bool(self.database.perform(lambda tx: tx.rows(_FOUND, {"slot": self.slot.name})))
+
+    def _was(self) -> str | None:
+        own = {"migration": self.stream.migration, "slot": self.slot.name}
+        rows = self.database.perform(lambda tx: tx.rows(_WAS, own))
+        return rows[0][0] if rows else None
+
+    def _tell(self, value: str) -> None:
+        self.database.perform(lambda tx: record_event(tx, self.stream.migration, "slot", self.slot.name, value))

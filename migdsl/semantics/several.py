@@ -1,0 +1,97 @@
+"""What speaks of one database of several is held to say which, and their revisions to stay apart."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from migdsl.semantics.header import again
+from migdsl.semantics.model import AddConstraint, CheckedModule, Database, Follows, Table
+from migdsl.semantics.outputs import DEFAULTS, OF_SEVERAL, Where, fill
+from migdsl.semantics.problems import Problems
+
+
+def check(problems: Problems, module: CheckedModule) -> None:
+    """Report what could mean more databases than one."""
+    databases = module.migrated
+    _followed(problems, module, databases)
+    _references(problems, module)
+    if len(databases) < 2:
+        return
+    _listed(problems, module, databases)
+    _apart(problems, module, databases)
+
+
+def versions(module: CheckedModule, database: Database, *, several: bool) -> str:
+    """The folder of a database's revisions: what `output` says, else the database itself, else the default."""
+    said = dict(module.policy.paths).get("migrations") or database.versions_path
+    return said or (OF_SEVERAL if several else DEFAULTS["migrations"])
+
+
+def folder(module: CheckedModule, database: Database, *, several: bool) -> str:
+    """The same with its placeholders filled."""
+    name = module.header.name if module.header else "migration"
+    values = Where(name, database.name, (), (), ()).values()
+    return fill(versions(module, database, several=several), values)
+
+
+def _followed(problems: Problems, module: CheckedModule, databases: tuple[str, ...]) -> None:
+    """Revisions of other people are each of one database, and that one changes."""
+    seen: dict[tuple[str, str], Follows] = {}
+    for each in module.phase_after:
+        if each.database is None and len(databases) > 1:
+            title = f"the revision {each.revision} is in one database, and this migration changes {len(databases)}"
+            help_ = f'phase {each.phase} {{ after "{each.revision}" in {databases[0]} }}'
+            problems.error("MIG112", each.span, title, "in which?", help=help_)
+        elif each.database is not None and databases and each.database not in databases:
+            title = f"nothing changes in `{each.database}`: no revision of ours could follow another there"
+            problems.error("MIG511", each.span, title, "has no revision", help=f"there is: {', '.join(databases)}")
+        elif databases:
+            place = (each.phase, each.database or databases[0])
+            if place in seen:
+                again(problems, each.span, seen[place].span, "after", f"phase {each.phase}")
+            seen.setdefault(place, each)
+
+
+def _references(problems: Problems, module: CheckedModule) -> None:
+    """PostgreSQL has no foreign key that leads to another database."""
+    tables = {table.entity: table for table in reversed(module.every)}
+    added = [(c.table, o.constraint) for c in module.changes for o in c.operations if isinstance(o, AddConstraint)]
+    for table, found in (*((t, c) for t in module.every for c in t.constraints), *added):
+        # What moves is told of its foreign keys itself: they may go along.
+        target = None if found.target is None or found.target.moved else found.target
+        parent = tables.get(target.entity) if target is not None else None
+        if parent is not None and table.database and parent.database and parent.database != table.database:
+            title = f"`{table.entity}` is in `{table.database}`, and `{parent.entity}` in `{parent.database}`"
+            more = [(parent.span, f"in `{parent.database}`")]
+            help_ = "declare a plain column; what keeps the two in step is code, or a reconciliation of its own"
+            problems.error("MIG452", found.span, title, "can't point there", more=more, help=help_)
+
+
+def _listed(problems: Problems, module: CheckedModule, databases: tuple[str, ...]) -> None:
+    tenants = module.tenants
+    if tenants is None or tenants.listing is None or tenants.database is not None or tenants.list_span is None:
+        return
+    if any(table.owned for table in _changed(module)):
+        title = f"the list of tenants is in one database, and this migration changes {len(databases)}"
+        body = "Jobs on the others read the list from there, and compare their rows with it."
+        help_ = f"list in {databases[0]} `{' '.join(tenants.listing.text.split())}`"
+        problems.error("MIG112", tenants.list_span, title, "in which?", body=body, help=help_)
+
+
+def _changed(module: CheckedModule) -> Iterator[Table]:
+    yield from (change.table for change in module.changes if change.operations)
+
+
+def _apart(problems: Problems, module: CheckedModule, databases: tuple[str, ...]) -> None:
+    """Two chains in one folder would be two heads of one project."""
+    seen: Mapping[str, Database] = {}
+    for name in databases:
+        database = module.database(name)
+        where = folder(module, database, several=True).lower()
+        if where in seen:
+            title = f"the revisions of `{seen[where].name}` and `{name}` would be in one folder, `{where}`"
+            body = "Each database has a chain of its own: in one folder Alembic would find two."
+            more = [(seen[where].span, "here too")]
+            help_ = f'migrations "{OF_SEVERAL}"'
+            problems.error("MIG703", database.span, title, "the same folder", more=more, body=body, help=help_)
+        seen = {**seen, where: database}

@@ -1,0 +1,108 @@
+"""`sync` becomes what carries writes between the two sides of a move, where that fits how far apart they are."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from migdsl.semantics.header import bad_number, once
+from migdsl.semantics.model import Table
+from migdsl.semantics.move_model import CARRIERS, CONFLICTS, VARIANTS, Sync
+from migdsl.semantics.problems import Problems
+from migdsl.syntax import ast, lexis
+
+if TYPE_CHECKING:
+    from migdsl.semantics.moving import Draft
+
+DEFAULT_LAG = 30.0
+
+
+def without_a_move(
+    problems: Problems, nodes: list[ast.Sync], moved: Mapping[str, object], entities: Mapping[str, Table]
+) -> None:
+    """Report what has nothing to keep equal."""
+    for node in nodes:
+        if node.entity.text not in entities:
+            problems.unknown("MIG101", "entity", node.entity.text, node.entity.span, entities)
+        elif node.entity.text not in moved:
+            title = f"`{node.entity.text}` doesn't move, so there is nothing to keep equal"
+            help_ = f"say where its rows go: move {node.entity.text} to … {{ … }}; columns of one table are kept equal anyway"
+            problems.error("MIG453", node.entity.span, title, "has one side only", help=help_)
+
+
+def sync(problems: Problems, nodes: list[ast.Sync], draft: Draft) -> Sync:
+    """What keeps a move's sides equal: as the file says, or a trigger in one database and an outbox across two."""
+    settings = tuple(s for node in nodes for s in node.settings)
+    once(problems, settings, "sync")
+    said = {s.key: s for s in settings}
+    span = nodes[0].span if nodes else draft.node.span
+    default = "outbox" if draft.across else "trigger"
+    carrier = _carrier(problems, said.get("by"), draft, default)
+    if carrier is None:
+        return Sync(draft.table.entity, default, None, None, "truth", span)
+    by, variant = carrier
+    lag = _lag(problems, said.get("lag"), by, draft)
+    return Sync(draft.table.entity, by, variant, lag, _conflict(problems, said.get("conflict"), by), span)
+
+
+def _carrier(
+    problems: Problems, setting: ast.Setting | None, draft: Draft, default: str
+) -> tuple[str, str | None] | None:
+    """What the file says, or else the default; None where it doesn't fit (and that was reported)."""
+    if setting is None:
+        return default, None
+    word, *more = setting.words
+    if word.text not in CARRIERS:
+        problems.unknown("MIG106", "way to keep both sides equal", word.text, word.span, CARRIERS)
+        return None
+    if word.text == "trigger" and draft.across:
+        title = "a trigger can't write into another database"
+        help_ = "by outbox: the trigger leaves word, and an applier carries it over; or by cdc, or by application"
+        problems.error("MIG453", word.span, title, "the two are in different databases", help=help_)
+        return None
+    if word.text != "trigger" and not draft.across:
+        title = "both tables are in one database, where a trigger keeps them equal in the same transaction"
+        help_ = "by trigger, or leave `sync` out: nothing is ever behind, and nobody has to run anything"
+        problems.error("MIG453", word.span, title, "would only be slower", help=help_)
+        return None
+    return word.text, _variant(problems, word, more)
+
+
+def _variant(problems: Problems, word: ast.Word, more: list[ast.Word]) -> str | None:
+    if more and word.text != "cdc":
+        title = f"`{word.text}` is of one kind only"
+        problems.error("MIG453", more[0].span, title, "says nothing", help=f"by {word.text}")
+    elif more and more[0].text not in VARIANTS:
+        problems.unknown("MIG106", "kind of cdc", more[0].text, more[0].span, VARIANTS)
+    elif more:
+        return more[0].text
+    return "logical" if word.text == "cdc" else None
+
+
+def _lag(problems: Problems, setting: ast.Setting | None, by: str, draft: Draft) -> float | None:
+    streams = by in ("outbox", "cdc")
+    if setting is None:
+        return DEFAULT_LAG if streams else None
+    found = lexis.seconds(setting.numbers[0].raw)
+    if found is None:
+        bad_number(problems, setting.numbers[0], "duration", "30s")
+    elif not streams:
+        title = "nothing is behind here: what is written is on both sides at once"
+        how = "a trigger carries it in the same transaction" if not draft.across else "the application writes both"
+        problems.error("MIG453", setting.span, title, how, help="leave the line out")
+    return found if streams else None
+
+
+def _conflict(problems: Problems, setting: ast.Setting | None, by: str) -> str:
+    if setting is None:
+        return "truth"
+    word = setting.words[0]
+    if word.text not in CONFLICTS:
+        problems.unknown("MIG106", "way to settle", word.text, word.span, CONFLICTS)
+    elif word.text == "newest" and by != "application":
+        title = f"`{by}` carries one side's writes at a time: there is nothing to settle by age"
+        help_ = "conflict truth, or leave the line out; `newest` is for `by application`"
+        problems.error("MIG453", setting.span, title, "fits only where the application writes both", help=help_)
+    else:
+        return word.text
+    return "truth"

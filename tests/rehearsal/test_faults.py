@@ -1,0 +1,144 @@
+"""Small edits of generated files that make a migration unsafe: each is caught, by the verdict that is about it.
+
+Some are part of every run; `MIGDSL_ALL_FAULTS=1` tries them all.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, replace
+
+import pytest
+
+from migdsl.rehearsal.model import Settings
+from tests.rehearsal.conftest import SHORT, Edit, Rehearse
+
+EXPAND, ENFORCE, CONTRACT = "email_expand.py", "email_enforce.py", "email_contract.py"
+BACKFILL, RECONCILE = "backfills/users_email/user.py", "reconcile/users_email/user.py"
+RULES, FLAGS = ".rules.json", ".flagd.json"
+FROM = "coalesce(NEW.email, NEW.username || '@example.com')"
+ADD = "ALTER TABLE public.users ADD COLUMN IF NOT EXISTS contact_email text\n"
+HELD = replace(SHORT, hold_s=2.5)
+BACK = replace(SHORT, back=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """What is wrong, the phase that shows it, and the verdict that must say so."""
+
+    verdict: str
+    to: str
+    edits: tuple[Edit, ...]
+    settings: Settings = SHORT
+    name: str = "users"
+    always: bool = False
+
+
+FAULTS = {
+    "a trigger on INSERT alone": Fault(
+        "both_sides", "backfill", ((EXPAND, "BEFORE INSERT OR UPDATE ON public.users", "BEFORE INSERT ON public.users"),), always=True
+    ),
+    "a trigger on UPDATE alone": Fault(
+        "both_sides", "backfill", ((EXPAND, "BEFORE INSERT OR UPDATE ON public.users", "BEFORE UPDATE ON public.users"),)
+    ),
+    "a `from` that is wrong in the trigger": Fault(
+        "both_sides", "expand", ((EXPAND, f"NEW.contact_email := {FROM}", f"NEW.contact_email := lower({FROM})"),)
+    ),
+    "a `back` that is wrong in the trigger": Fault(
+        "acknowledged_writes",
+        "backfill",
+        ((EXPAND, "NEW.email := NEW.contact_email;", "NEW.email := upper(NEW.contact_email);"),),
+        always=True,
+    ),
+    "a `from` that is wrong in the backfill": Fault(
+        "acknowledged_writes",
+        "backfill",
+        ((BACKFILL, "SET contact_email = coalesce(t.email, t.username || '@example.com')", "SET contact_email = t.username || '!'"),),
+    ),
+    "a batch that isn't confined to the tenant": Fault(
+        "isolation",
+        "backfill",
+        (
+            (
+                BACKFILL,
+                " WHERE t.tenant_id = :tenant_id\n   AND (t.id > :after OR :after IS NULL)\n   AND t.id <= :upto\n   AND t.contact_email IS NULL",
+                " WHERE t.contact_email IS NULL",
+            ),
+        ),
+        always=True,
+    ),
+    "a batch that leaves out its upper bound": Fault(
+        "backfill",
+        "backfill",
+        ((BACKFILL, "AND t.id <= :upto\n   AND t.contact_email IS NULL", "AND t.id < :upto\n   AND t.contact_email IS NULL"),),
+    ),
+    "NOT NULL before the backfill": Fault(
+        "revisions", "expand", ((EXPAND, ADD, ADD.replace(" text\n", " text NOT NULL\n")),)
+    ),
+    "a default on the new column": Fault(
+        "both_sides", "backfill", ((EXPAND, ADD, ADD.replace(" text\n", " text DEFAULT 'nobody'\n")),)
+    ),
+    "a check that binds old code": Fault(
+        "traffic", "expand", ((EXPAND, ADD, ADD.replace("\n", ", ADD CHECK (email IS NOT NULL) NOT VALID\n")),)
+    ),
+    "a unique constraint before its time": Fault(
+        "backfill", "backfill", ((EXPAND, ADD, ADD.replace(" text\n", " text UNIQUE\n")),)
+    ),
+    "a column that goes while old code reads it": Fault(
+        "traffic", "expand", ((EXPAND, '"""\nDROP TRIGGER IF EXISTS', '"""\nALTER TABLE public.users RENAME email TO email_\n""",\n            """\nDROP TRIGGER IF EXISTS'),)
+    ),
+    "a lock without a timeout": Fault(
+        "blocked", "expand", ((EXPAND, "SET LOCAL lock_timeout = '100ms';", "SET LOCAL lock_timeout = '0';"),), HELD, always=True
+    ),
+    "an index without CONCURRENTLY": Fault(
+        "blocked", "expand", (("index_expand.py", "CREATE INDEX CONCURRENTLY", "CREATE INDEX"),), HELD, "09_index_only/events_index"
+    ),
+    "a downgrade that forgets a column": Fault(
+        "catalog_back", "expand", ((EXPAND, "ALTER TABLE public.users DROP COLUMN IF EXISTS contact_email", "SELECT 1"),), BACK, always=True
+    ),
+    "a flag that skips stages": Fault("flag", "prepare", ((FLAGS, '"defaultVariant": "off"', '"defaultVariant": "live"'),)),
+    "a reconciliation that is blind": Fault(
+        "reconciliation",
+        "validate",
+        ((RECONCILE, "count(*) FILTER (WHERE t.contact_email IS DISTINCT FROM (coalesce(t.email, t.username || '@example.com'))) AS mismatched", "count(*) FILTER (WHERE false) AS mismatched"),
+         (RECONCILE, "hash_record_extended(ROW(t.id, (coalesce(t.email, t.username || '@example.com')))", "hash_record_extended(ROW(t.id, t.contact_email)")),
+    ),
+    "violations that nobody counts": Fault(
+        "gates", "validate", ((RECONCILE, "AND t.contact_email IS NOT NULL AND t.migdsl_alike_1 > 1", "AND t.contact_email IS NOT NULL AND t.migdsl_alike_1 > 9"),)
+    ),
+    "an alert that stays silent": Fault(
+        "alerts",
+        "validate",
+        ((RULES, 'rows_mismatched{migration=\\"users_email\\"} > 0', 'rows_mismatched{migration=\\"users_email\\"} > 1000000'),),
+    ),
+    "an alert that fires for nothing": Fault(
+        "alerts",
+        "validate",
+        ((RULES, 'rows_mismatched{migration=\\"users_email\\"} > 0', 'rows_mismatched{migration=\\"users_email\\"} >= 0'),),
+    ),
+    "an enforce without its gates": Fault(
+        "gates", "enforce", ((ENFORCE, "        require(\n", "        (lambda *unasked: None)(\n"),)
+    ),
+    "a contract that drops too much": Fault(
+        "catalog_target", "contract", ((CONTRACT, "DROP COLUMN IF EXISTS email", "DROP COLUMN IF EXISTS email CASCADE, ALTER COLUMN contact_email DROP NOT NULL"),)
+    ),
+}
+ALL = os.environ.get("MIGDSL_ALL_FAULTS") == "1"
+
+
+@pytest.mark.parametrize("what", [name for name, fault in FAULTS.items() if fault.always or ALL])
+def test_a_fault_is_caught_by_its_verdict(rehearse: Rehearse, what: str) -> None:
+    fault = FAULTS[what]
+    report = rehearse(fault.name, replace(fault.settings, to=fault.to), *fault.edits)
+    failed = {v.id: v for v in report.verdicts if v.state == "failed"}
+    assert fault.verdict in failed, [(v.id, v.findings) for v in failed.values()]
+    for finding in failed[fault.verdict].findings:
+        assert finding.step
+        assert finding.what
+
+
+def test_the_same_files_as_they_are_pass(rehearse: Rehearse) -> None:
+    """What the faults are edits of: nobody is accused."""
+    report = rehearse("users", replace(SHORT, to="validate", back=True))
+    assert [(v.id, v.findings) for v in report.verdicts if v.state == "failed"] == []
+    assert {v.id for v in report.verdicts if v.state == "passed"} >= {"acknowledged_writes", "both_sides", "isolation", "gates"}

@@ -1,0 +1,68 @@
+"""Two databases become a world with a move between them, and the job is run in this process."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from migdsl.rehearsal.server import Server
+from migdsl.runtime.cli import main as jobs
+from migdsl.runtime.stop import Halt, Signals
+from migdsl.runtime.stream.cli import main
+from migdsl.runtime.stream.pair import Pair, Urls
+from tests.runtime.stream.world import World, backfill, make, moved, reconciliation, stream
+
+Job = Callable[..., str]
+
+
+@pytest.fixture
+def other_database(pg: Server) -> Iterator[str]:
+    """The URL of a second empty database."""
+    name = f"migdsl_test_{uuid.uuid4().hex}"
+    try:
+        yield pg.create_database(name)
+    finally:
+        pg.drop_database(name)
+
+
+@pytest.fixture
+def world(database: str, other_database: str, tmp_path: Path) -> World:
+    """60 orders of three tenants."""
+    return make(database, other_database, tmp_path, 3, 60)
+
+
+@pytest.fixture
+def job(world: World, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Job:
+    """Runs a command of the sync job (or `enqueue`); what it printed. `code`: its exit code."""
+    monkeypatch.setenv("MONOLITH_URL", world.old)
+    monkeypatch.setenv("ORDERS_URL", world.new)
+
+    def run(*args: str, code: int = 0) -> str:
+        capsys.readouterr()
+        if args[0] == "enqueue":
+            done = jobs(backfill(moved()), args[1:])
+        elif args[0] == "reconcile":
+            done = jobs(
+                reconciliation(moved(), portable="--portable" in args), [a for a in args[1:] if a != "--portable"]
+            )
+        else:
+            done = main(stream(moved()), args)
+        said = capsys.readouterr()
+        assert done == code, said
+        return said.out + said.err
+
+    return run
+
+
+@pytest.fixture
+def pair(world: World) -> Iterator[Pair]:
+    """Connections to both sides."""
+    made = Pair.of(stream(moved()), Urls(world.old, world.new), "test", Halt(Signals()), lambda _error, _seconds: None)
+    made.open()
+    try:
+        yield made
+    finally:
+        made.close()

@@ -1,0 +1,159 @@
+"""Keys go through the outbox: what is written on a side is on the other, and nothing comes back."""
+
+from __future__ import annotations
+
+import json
+
+import psycopg
+import pytest
+from psycopg import errors
+
+from tests.runtime.stream.conftest import Job
+from tests.runtime.stream.world import World, moved
+
+NOWHERE = "00000000-0000-0000-0000-00000000dead"
+
+
+def test_what_was_there_before_comes_through_the_outbox_too(world: World, job: Job):
+    job("enqueue")
+    assert world.waiting("old") == 60
+    assert world.one("new", "SELECT count(*) FROM orders") == 0
+    assert "60 events applied" in job("once")
+    assert world.difference() == (set(), set())
+    assert (world.waiting("old"), world.waiting("new")) == (0, 0)
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "INSERT INTO orders (tenant_id, total_cents) SELECT tenant_id, 999 FROM orders LIMIT 1",
+        "UPDATE orders SET total_cents = total_cents + 1, note = NULL",
+        "DELETE FROM orders WHERE id % 2 = 0",
+        "UPDATE orders SET id = id + 1000 WHERE id < 20",
+        "UPDATE orders SET tenant_id = (SELECT max(id::text)::uuid FROM tenants)",
+        "TRUNCATE orders",
+    ],
+)
+def test_every_kind_of_write_gets_across(world: World, job: Job, statement: str):
+    job("enqueue")
+    job("once")
+    assert world.run("old", statement) != 0
+    job("once")
+    assert world.difference() == (set(), set())
+    assert world.waiting("new") == 0
+
+
+def test_a_row_that_is_applied_again_is_not_written_again(world: World, job: Job):
+    job("enqueue")
+    job("once")
+    before = world.all("new", "SELECT id, xmin::text FROM orders ORDER BY id")
+    job("enqueue", "--again")
+    assert world.waiting("old") == 60
+    job("once")
+    assert world.all("new", "SELECT id, xmin::text FROM orders ORDER BY id") == before
+
+
+def test_columns_that_the_other_side_does_not_know_are_left_alone(world: World, job: Job):
+    job("enqueue")
+    job("once")
+    tenant = world.tenants[0]
+    refs = world.all("old", "SELECT id, legacy_ref FROM orders ORDER BY id")
+    job("switch", "--tenant", tenant, "--to", "new")
+    world.run("new", "UPDATE orders SET state = 'refunded', total = 5 WHERE tenant_id = %s", tenant)
+    job("once")
+    assert world.difference() == (set(), set())
+    assert world.all("old", "SELECT id, legacy_ref FROM orders ORDER BY id") == refs
+
+
+def test_a_side_refuses_writers_of_tenants_that_are_on_the_other(world: World, job: Job):
+    job("enqueue")
+    job("once")
+    here, there = world.tenants[:2]
+    job("switch", "--tenant", there, "--to", "new")
+    refused = [
+        ("old", "UPDATE orders SET total_cents = 1 WHERE tenant_id = %s", (there,)),
+        ("old", "UPDATE orders SET tenant_id = %s WHERE tenant_id = %s", (there, here)),
+        ("old", "DELETE FROM orders WHERE tenant_id = %s", (there,)),
+        ("old", "TRUNCATE orders", ()),
+        ("new", "INSERT INTO orders (tenant_id, total) VALUES (%s, 1)", (here,)),
+        ("new", "INSERT INTO orders (tenant_id, total) VALUES (%s, 1)", (NOWHERE,)),
+    ]
+    for side, statement, values in refused:
+        with pytest.raises(errors.ObjectNotInPrerequisiteState, match="is not written in this database"):
+            world.run(side, statement, *values)
+    assert world.run("old", "UPDATE orders SET total_cents = 1 WHERE tenant_id = %s", here) == 20
+    assert world.run("new", "UPDATE orders SET total = 1 WHERE tenant_id = %s", there) == 20
+    assert (world.waiting("old"), world.waiting("new")) == (20, 20)
+
+
+def test_an_enqueueing_that_comes_late_overwrites_nothing(world: World, job: Job):
+    job("enqueue")
+    job("once")
+    tenant = world.tenants[0]
+    # What a worker that slept through the switch would still bring: the key of a row that has changed on the new side.
+    job("switch", "--tenant", tenant, "--to", "new")
+    world.run("new", "UPDATE orders SET total = 77 WHERE tenant_id = %s", tenant)
+    with psycopg.connect(world.old, autocommit=True) as connection:
+        connection.execute(
+            f"INSERT INTO {moved().outbox('old')} (lane, key_1, tenant) SELECT 1, id, tenant_id FROM orders WHERE tenant_id = %s",
+            (tenant,),
+        )
+    job("once")
+    assert world.all("new", "SELECT DISTINCT total::int FROM orders WHERE tenant_id = %s", tenant) == [(77,)]
+    assert world.difference() == (set(), set())
+    job("enqueue", "--again", "--tenant", tenant)
+    assert world.waiting("old") == 0
+
+
+def test_a_row_that_cannot_be_applied_is_set_aside_and_blocks_the_switch(world: World, job: Job):
+    job("enqueue")
+    bad = "a note of more than twenty characters, and private"
+    tenant = world.one("old", "SELECT tenant_id::text FROM orders WHERE id = 7")
+    world.run("old", "UPDATE orders SET note = %s WHERE id IN (7, 8)", bad)
+    said = job("once", code=1)
+    assert "59 events applied" not in said
+    assert world.one("new", "SELECT count(*) FROM orders") == 58
+    shown = job("dead-letters", code=1)
+    assert "Order (7)" in shown
+    assert "StringDataRightTruncation 22001" in shown
+    assert bad not in shown + said
+    assert bad not in str(world.all("old", "SELECT * FROM migdsl.dead_letter"))
+    assert "rows of Order can't be applied" in job("switch", "--tenant", tenant, "--to", "new", code=1)
+    assert world.sides()[tenant] == ("old", "old")
+    world.run("old", "UPDATE orders SET note = 'short' WHERE id = 7")
+    job("once", code=1)
+    assert "Order (7)" not in job("dead-letters", code=1)
+    # One that is mended over there is tried again on demand.
+    world.run("new", "ALTER TABLE orders ALTER COLUMN note TYPE varchar(60)")
+    assert "1 tried again" in job("dead-letters", "--retry")
+    job("once")
+    assert "no dead letters" in job("dead-letters")
+    assert world.difference() == (set(), set())
+
+
+def test_the_sequences_of_both_sides_never_meet(world: World, job: Job):
+    job("enqueue")
+    job("once")
+    world.run("old", "ALTER SEQUENCE orders_id_seq CYCLE")
+    job("switch", "--tenant", world.tenants[0], "--to", "new")
+    most = world.one("old", "SELECT seqmax FROM pg_sequence WHERE seqrelid = 'orders_id_seq'::regclass")
+    least = world.one("new", "INSERT INTO orders (tenant_id, total) VALUES (%s, 1) RETURNING id", world.tenants[0])
+    assert least == most + 1 > 10**12
+    assert "apart" in job("sequences")
+    assert "has given out keys" in job("sequences", "--release", code=2)
+
+
+def test_a_switch_waits_for_what_was_there_before(world: World, job: Job):
+    assert "haven't all been enqueued" in job("switch", "--tenant", world.tenants[0], "--to", "new", code=1)
+
+
+def test_status_says_where_everybody_is(world: World, job: Job):
+    job("enqueue")
+    job("once")
+    job("switch", "--tenant", world.tenants[1], "--to", "new")
+    world.run("old", "UPDATE orders SET total_cents = 3 WHERE tenant_id = %s", world.tenants[0])
+    found = json.loads(job("status", "--json"))
+    assert found["tenants"] == dict(zip(world.tenants, ["old", "new", "old"], strict=True))
+    assert [(each["from"], each["events"]) for each in found["waiting"]] == [("old", 20), ("new", 0)]
+    assert found["waiting"][0]["lag_seconds"] > 0
+    assert "2 tenants old" in job("status")
