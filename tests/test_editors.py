@@ -120,6 +120,14 @@ def test_the_version_of_the_extension_is_the_compilers():
     assert json.loads((CODE / "package.json").read_text())["version"] == __version__
 
 
+def test_a_folder_that_nobody_trusts_has_colours_and_starts_no_program():
+    said = json.loads((CODE / "package.json").read_text())["capabilities"]["untrustedWorkspaces"]
+    assert (said["supported"], said["restrictedConfigurations"]) == ("limited", ["migdsl.command"])
+    source = (CODE / "src/extension.js").read_text()
+    assert "if (!vscode.workspace.isTrusted) return;\n  client = new LanguageClient(" in source
+    assert "onDidGrantWorkspaceTrust(start)" in source
+
+
 def test_snippets_are_what_the_language_reads():
     made = snippets()
     assert {"entity", "change", "add", "drop", "cutover"} <= set(made)

@@ -16,7 +16,8 @@ ROOT = Path(__file__).resolve().parent.parent
 LAYERS = (
     ("cli",),
     ("lsp",),
-    ("executor", "introspect", "rehearsal"),
+    ("rehearsal",),
+    ("executor", "introspect"),
     ("runtime",),
     ("workspace",),
     ("emit", "lint", "formatting", "folding", "report"),

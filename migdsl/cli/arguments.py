@@ -29,8 +29,7 @@ _COMMANDS = {
     "plan": (("--json",), (*_BESIDE, "--through", "--root"), (1, 1)),
     "rehearse": (
         ("--keep",),
-        ("--files", "--json", "--junit", "--markdown", "--rate", "--root", "--rows", "--schema", "--seed")
-        + ("--tenants", "--to", "--url"),
+        tuple("--files --html --json --junit --markdown --rate --root --rows --schema --seed --tenants --to --url".split()),
         (1, 1),
     ),
     "report": (("--force",), ("--html",), (1, 1)),
@@ -84,10 +83,8 @@ class Options:
         "if_changed",
         "into",
         "json",
-        "keep",
         "lose",
         "name",
-        "out",
         "prometheus",
         "record",
         "rehearsal",
@@ -103,7 +100,6 @@ class Options:
         "ticket",
         "to",
         "unsafe_fixes",
-        "url",
         "urls",
         "wait",
         "watch",
@@ -115,7 +111,6 @@ class Options:
         self.command = command
         self.words = words  # files, or the code to explain
         self.folder = values.get("--out")  # None: not said
-        self.out = values.get("--out", ".")
         self.name = values.get("--name")
         self.ticket = values.get("--ticket")
         self.attached, self.said_attached = _attached(values) if command != "new" else ({}, "")
@@ -136,12 +131,11 @@ class Options:
         self.html = values.get("--html")
         self.strict = "--strict" in flags
         self.json = "--json" in flags
-        self.keep = "--keep" in flags
-        self.rehearsal = values if command == "rehearse" else {}  # its options have values that are its alone
+        # The options of `rehearse` have values that are its alone.
+        self.rehearsal = {**dict.fromkeys(flags, ""), **values} if command == "rehearse" else {}
         self.sql = "--sql" in flags
         self.to = values.get("--to")
         self.urls = _several(values, "--url")
-        self.url = self.urls[0] if self.urls else None
         self.stage = values.get("--stage")
         self.audience = values.get("--for")
         self.alembic_configs = _several(values, "--alembic-config")
@@ -155,6 +149,16 @@ class Options:
         self.lose = "--lose" in flags
         self.if_changed = "--if-changed" in flags
         self.taken_back = False  # no word says it: a database that was asked hasn't run what is released no more
+
+    @property
+    def out(self) -> str:
+        """The folder or file to write to."""
+        return self.folder if self.folder is not None else "."
+
+    @property
+    def url(self) -> str | None:
+        """The first database that was said."""
+        return self.urls[0] if self.urls else None
 
 
 def parse(words: list[str]) -> Options | str:

@@ -14,7 +14,7 @@ from migdsl.planning.release import stage_of_all, stage_rows
 from migdsl.semantics.model import STAGES
 
 _REACHED = (("complete", "contract"), ("live", "cutover"), ("shadow", "validate"))
-NOBODY = "no database takes part: people know"
+NOBODY = "only a person knows"
 
 
 def report(project: Project, now: float | None = None) -> dict[str, Any]:
@@ -95,13 +95,14 @@ def _condition(project: Project, phase: str, each: ExitCondition, today: date) -
 
 
 def _next(project: Project, phase: str, conditions: list[dict[str, Any]]) -> dict[str, Any]:
-    """The next move of the flag, and what is to be true before it."""
-    waits = [f"{c['id']}: {c['text']}" for c in conditions if c["phase"] == phase and not c["met"]]
+    """The next move of the flag, and all that is to be true before it."""
     move = next_move(project.planned.module, pairs=False, ramps=True)
+    ids = list(project.phases)
+    target = {"live": "cutover", "complete": "contract"}.get(move[0] if move is not None else "", "")
+    before = ids[: ids.index(target)] if target in ids else ids
+    # Steps within the ramp wait for their pauses alone: what ends the phase comes after the last.
+    waits = [f"{c['id']}: {c['text']}" for c in conditions if c["phase"] in before and not c["met"]]
     if move is None:
         return {"phase": None, "command": f"migdsl finish {project.file}", "waits_for": waits}
     command = f"migdsl rollout {project.file} --stage {move[0]} --for {move[1]}"
-    if move[0] == "live" and phase == "cutover":
-        # Steps within the ramp wait for their pauses alone; what ends the phase comes after the last.
-        waits = []
     return {"phase": phase, "command": command, "waits_for": waits}

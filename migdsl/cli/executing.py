@@ -102,7 +102,7 @@ def _announced(found: Project, sites: Sites, at: int, to: str) -> Iterator[str]:
     ours = {revision.id for revision in found.planned.revisions}
     standing = {site.name: site.chain.standing() for site in sites.all}
     for phase in found.phases[at + 1 : found.phases.index(to) + 1]:
-        for work in (w for w in works(found.planned, phase) if w.kind != "look"):
+        for work in (w for w in works(found.planned, phase) if w.kind not in ("look", "told")):
             yield f"  {phase}: {work.command or work.subject}"
             if work.kind == "upgrade" and work.path in found.texts:
                 waiting = sites.site(work.database).chain.waiting(work.subject, standing[work.database])

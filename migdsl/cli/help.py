@@ -208,15 +208,16 @@ transaction, rows that differ. Says with evidence whether it is safe (docs/rehea
   --rows N             rows a table (default 400)
   --tenants N          tenants, of very unequal size (default 6)
   --seed N             the same rows and requests again (default 1)
-  --rate N             requests a second, half of old and half of new code (default 100)
+  --rate N             requests a second, half of old and half of new code (default 60)
   --to PHASE           only as far as that phase
   --files DIR          the files in DIR as they are, instead of what the file compiles to
   --schema FILE        the tables of a dump (pg_dump -s) instead of those that the entities declare
   --url URL            a scratch database instead of a server of our own: empty, or marked as scratch
-  --keep               leave the database for a look
+  --keep               leave the database of --url for a look
   --json FILE          all that was measured, for programs
   --junit FILE         a test case a verdict
   --markdown FILE      for a pull request
+  --html FILE          a page with plots, for people; it needs no network
   --root DIR           as in compile
 
 Exit code 1 where a verdict failed, 3 where no rehearsal could be held.

@@ -48,6 +48,8 @@ def _misused(options: Options) -> str:
         said = options.rehearsal.get(f"--{name}")
         if said is not None and not (said.isdecimal() and said.isascii() and least <= int(said) <= most):
             return f"--{name} is a whole number from {least} to {most}, and not {output.shown(said)!r}"
+    if "--keep" in options.rehearsal and options.url is None:
+        return "--keep needs --url: a server of our own goes with the rehearsal"
     files, schema = options.rehearsal.get("--files"), options.rehearsal.get("--schema")
     if files is not None and not os.path.isdir(files):
         return f"there is no folder {output.shown(files)}"
@@ -62,14 +64,16 @@ def _guarded(options: Options, compiled: Compilation, main: str, path: str) -> i
 
         from migdsl.rehearsal.model import Undoable  # needs it, and Alembic
     except ModuleNotFoundError as error:
-        output.complain(f"error: {(error.name or '').split('.')[0]} is not installed here: pip install 'migdsl[rehearse]'\n")
+        output.complain(
+            f"error: {(error.name or '').split('.')[0]} is not installed here: pip install 'migdsl[rehearse]'\n"
+        )
         return _UNDOABLE
     from migdsl.runtime.errors import JobError, safe_text  # see above
 
     try:
         return _held(options, compiled, main, path)
     except Undoable as error:
-        complain((Diagnostic("MIG740", Severity.ERROR, error.why, None, help=error.way_out or None),), {})
+        complain((Diagnostic("MIG740", Severity.ERROR, error.why, None, help=error.way_out),), {})
     except JobError as error:
         complain((Diagnostic("MIG740", Severity.ERROR, str(error), None),), {})
     except psycopg.Error as error:
@@ -79,7 +83,7 @@ def _guarded(options: Options, compiled: Compilation, main: str, path: str) -> i
 
 def _held(options: Options, compiled: Compilation, main: str, path: str) -> int:
     from migdsl.planning.build import build  # after the file is known to be sound
-    from migdsl.rehearsal.run import rehearse
+    from migdsl.rehearsal.run import Piece, rehearse
     from migdsl.workspace import source_digest
 
     assert compiled.module is not None
@@ -92,7 +96,7 @@ def _held(options: Options, compiled: Compilation, main: str, path: str) -> int:
     home = Path(path).resolve().parent
     with tempfile.TemporaryDirectory(prefix="migdsl-rehearsal-") as folder:
         project = _project(planned, compiled, options, folder, main)
-        report = rehearse(project, sources, main, home, _settings(options), _say)
+        report = rehearse(Piece(project, sources, main, home, _settings(options)), _say)
     return _told(report, options)
 
 
@@ -103,7 +107,9 @@ def _project(planned: Planned, compiled: Compilation, options: Options, folder: 
     texts, files = {}, options.rehearsal.get("--files")
     for artifact in compiled.artifacts:
         there = Path(files, artifact.path) if files is not None else None
-        texts[artifact.path] = there.read_text(encoding="utf-8") if there is not None and there.exists() else artifact.text
+        texts[artifact.path] = (
+            there.read_text(encoding="utf-8") if there is not None and there.exists() else artifact.text
+        )
         target = Path(folder, artifact.path)
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_text(texts[artifact.path], encoding="utf-8")
@@ -120,7 +126,7 @@ def _settings(options: Options):  # type: ignore[no-untyped-def]
         seed=int(said.get("--seed", default.seed)),
         rate=float(said.get("--rate", default.rate)),
         to=options.to,
-        keep=options.keep,
+        keep="--keep" in said,
         schema=said.get("--schema"),
         url=_url(options),
     )
@@ -145,10 +151,10 @@ def _say(line: str) -> None:
 
 
 def _told(report, options: Options) -> int:  # type: ignore[no-untyped-def]
-    from migdsl.rehearsal import tell  # see above
+    from migdsl.rehearsal import page, tell  # see above
 
     output.say("".join(f"{output.shown(line)}\n" for line in tell.text(report)))
-    wanted = {"--json": tell.as_json, "--junit": tell.junit, "--markdown": tell.markdown}
+    wanted = {"--json": tell.as_json, "--junit": tell.junit, "--markdown": tell.markdown, "--html": page.html}
     for path, make in ((options.rehearsal.get(name), make) for name, make in wanted.items()):
         if path is None:
             continue

@@ -45,6 +45,8 @@ def _phases(report: Mapping[str, Any]) -> Iterator[Row]:
         later = "" if phase["released"] else " (written once the flag permits it)"
         look = {"done": "good", "now": "good"}.get(phase["state"], "plain")
         yield Row(f"[{_MARKS[phase['state']]}] {phase['id']}", f"{phase['name']}{later}", look)
+    if "dates" in report:
+        yield Row("", "there is no database to ask: the flag in the file, the calendar and people know how far it is")
 
 
 def _databases(report: Mapping[str, Any]) -> Iterator[Row]:

@@ -21,13 +21,10 @@ _BODIES = ("POST", "PUT", "PATCH")
 
 
 def emit(context: EmitContext) -> Iterator[Artifact]:
-    """Both files, where the migration has an API."""
+    """Both files of a migration that has an API."""
     apis, paths = context.planned.module.apis, context.planned.paths
-    if not apis:
-        return
     yield Artifact(paths.api, _description(context, apis), "api")
-    views = [_guide(api, first=n == 0) for n, api in enumerate(apis)]
-    text = render("api/guide.md.j2", {"marker": context.marker, "apis": views})
+    text = render("api/guide.md.j2", {"marker": context.marker, "apis": [_guide(api) for api in apis]})
     yield Artifact(paths.api_guide, re.sub(r"\n{3,}", "\n\n", text).strip() + "\n", "api_guide")
 
 
@@ -97,7 +94,7 @@ def _sunset(api: Api, version: Version) -> str:
 # ------------------------------------------------------------------------------------------- the guide
 
 
-def _guide(api: Api, *, first: bool) -> dict[str, object]:
+def _guide(api: Api) -> dict[str, object]:
     old = [v for v in api.versions if v is not api.newest]
     return {
         "title": f"{api.name}: from {listed([v.name for v in old])} to {api.newest.name}",
@@ -112,7 +109,6 @@ def _guide(api: Api, *, first: bool) -> dict[str, object]:
         "successor": api.strategy != "header",
         "watch": _watch(api, old[0]),
         "problem": _problem(api, old[0]),
-        "first": first,
     }
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Callable, Iterator
 
-from migdsl.emit import alembic, api, backfill, characterization, observability, proof, reconcile, replacing, runbook
+from migdsl.emit import alembic, backfill, characterization, observability, proof, reconcile, replacing, runbook
 from migdsl.emit.artifact import Artifact
 from migdsl.emit.context import EmitContext
 from migdsl.plan.base import canonical
@@ -18,6 +18,13 @@ def _plan(context: EmitContext) -> Iterator[Artifact]:
     yield Artifact(context.planned.paths.plan, canonical(context.planned.plan), "plan")
 
 
+def _apis(context: EmitContext) -> Iterator[Artifact]:
+    if context.planned.module.apis:
+        from migdsl.emit import api  # most migrations have none
+
+        yield from api.emit(context)
+
+
 EMITTERS: tuple[Emitter, ...] = (
     _plan,
     runbook.emit,
@@ -28,7 +35,7 @@ EMITTERS: tuple[Emitter, ...] = (
     replacing.emit,
     observability.emit_flags,
     observability.emit_alerts,
-    api.emit,
+    _apis,
 )
 
 

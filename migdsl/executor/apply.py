@@ -62,6 +62,9 @@ class Walk:
 
     def _done(self, phase: str, found: list[Work] | tuple[Work, ...]) -> Outcome:
         for work in found:
+            if work.kind == "told":
+                self._desk.say(f"{phase}: {work.subject}: {work.command}")
+                continue
             stopped = self._by_hand(phase, work) if work.kind == "manual" else self._do(phase, work)
             if stopped is not None:
                 return stopped

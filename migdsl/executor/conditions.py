@@ -16,9 +16,11 @@ from migdsl.ops.model import Gate, TablePlan
 from migdsl.ops.pins import pinned_tables
 from migdsl.plan.phases import ExitCondition, Phase
 from migdsl.planning import demands
+from migdsl.planning.apis import QUIET
 from migdsl.planning.facts import Facts
 from migdsl.planning.model import Planned
 from migdsl.semantics import policy
+from migdsl.semantics.conditions import SERVED
 from migdsl.semantics.model import PHASES
 from migdsl.semantics.policy import spoken
 from migdsl.values import replace
@@ -86,6 +88,9 @@ def _of(whole: Facts, facts: Facts, planned: Planned, phase: Phase) -> Iterator[
             continue  # asked as the file has it; and a phase of the user's own is its steps, asked one by one
         if each.id in others or (_named(whole, each) and not _named(facts, each)):
             continue  # another database knows
+        if each.metric == SERVED and each.kind == "metric":
+            yield from _said(facts, phase.id, each.id, QUIET)
+            continue
         question = asked[each.id].unmet if each.id in asked else _measured(facts, each)
         kind = "ledger" if question else "manual"
         yield Condition(each.id, phase.id, each.text, kind, question, each.window_seconds or 0)

@@ -72,7 +72,10 @@ def _of_declaration(line: Line) -> tuple[Name, ...]:
 def entity_of(line: Line) -> str:
     """The entity that a line's columns belong to, or the API of its versions: that of the declaration around it, else empty."""
     top = list(line.upward())[-1]
-    if top.rule() not in ("entity", "create", "change", "move", "sync", "backfill", "validate", "api") or len(top.pieces) < 2:
+    if (
+        top.rule() not in ("entity", "create", "change", "move", "sync", "backfill", "validate", "api")
+        or len(top.pieces) < 2
+    ):
         return ""
     return _text("entity", top.pieces[1])
 

@@ -34,6 +34,7 @@ ROLES: dict[tuple[str, int], Role] = {
     ("schema", 1): _ref("schema"),
     ("tenant_key", 1): _ref("tenant key"),
     ("tenant_list", 1): _ref("database"),
+    ("phase_after", 2): _ref("database"),
     ("entity", 1): _def("entity"),
     ("create", 1): _def("entity"),
     ("table", 0): _ref("database"),

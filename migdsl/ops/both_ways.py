@@ -44,7 +44,7 @@ class Ways(Value):
         return compared(over(self.of.table, expression, row), column.type)
 
     def restored(self, column: Column, expression: Expression) -> str | None:
-        """`from` over what the row `t` of the target gives back: its column as it would be again; None where nothing leads back."""
+        """`from` over what the row `t` of the target gives back: its column as it would be again. None: nothing leads back."""
         source = self.of.source.table
         backs = {theirs: f"t.{column_name(ours)}" for ours, theirs in self.of.identity()}
         backs |= {c.name: self.home_held(c, e, "t") for c, e in self.homes()}
@@ -164,6 +164,7 @@ class Way(Value):
             f"  stands {here};  -- the row as it is now: another trigger may have written it again",
             f"  was {there};",
             f"  gives {there};",
+            "  differs boolean;",
             f"  before text := coalesce(current_setting('{_MARK}', TRUE), '');",
             "BEGIN",
             f"  IF before = {literal(f'{other} ')} || (pg_trigger_depth() - 1) THEN",
@@ -264,27 +265,22 @@ class Way(Value):
     def _carried(self) -> list[str]:
         there, own = names.table(self.there), self._of_there("stands")
         wanted = [self._wanted(c) for c, _ in self.gives]
-        any_ = "\n        OR ".join(wanted) or "FALSE"
-        missing = f"NOT EXISTS (SELECT FROM {there} AS n WHERE {own})"
-        if self.counter is None:
-            refused = [
-                f"  IF TG_OP = 'INSERT' AND EXISTS (SELECT FROM {there} AS n WHERE {own}\n   AND ({any_})) THEN",
-                "    RAISE EXCEPTION 'a row with this key is in % already, and has not been carried over yet',",
-                f"      {literal(there)} USING ERRCODE = '23505';",
-                "  END IF;",
-            ]
-            return [
-                *refused,
-                *self._update(any_, wanted),
-                f"  IF {missing} THEN",
-                f"    {self._insert('gives', '')}",
-                "  END IF;",
-            ]
+        any_ = "\n      OR ".join(wanted) or "FALSE"
+        refuse = [
+            "IF TG_OP = 'INSERT' THEN",
+            "  RAISE EXCEPTION 'a row with this key is in % already, and has not been carried over yet',",
+            f"    {literal(there)} USING ERRCODE = '23505';",
+            "END IF;",
+        ]
+        counted = self.counter is not None
         return [
-            *self._update(any_, wanted),
-            f"  IF {missing} THEN",
-            f"    {self._insert('gives', self._conflict())}",
-            *_deep(self._count(), 4),
+            f"  SELECT {any_}\n    INTO differs FROM {there} AS n WHERE {own};",
+            "  IF NOT FOUND THEN",
+            f"    {self._insert('gives', self._conflict() if counted else '')}",
+            *_deep(self._count() if counted else [], 4),
+            "  ELSIF differs THEN",
+            *_deep([] if counted else refuse, 4),
+            *_deep(self._update(any_, wanted), 4),
             "  END IF;",
         ]
 
@@ -295,9 +291,10 @@ class Way(Value):
             f"{quote(c.name)} = CASE WHEN {when} THEN gives.{column_name(c.name)} ELSE n.{column_name(c.name)} END"
             for (c, _), when in zip(self.gives, wanted, strict=True)
         )
+        where = f"{self._of_there('stands')}\n     AND ({any_})"
         return [
-            f"  UPDATE {names.table(self.there)} AS n\n     SET {sets}\n   WHERE {self._of_there('stands')}\n     AND ({any_});",
-            *(["  IF FOUND THEN", *_deep(self._count(), 4), "  END IF;"] if self.counter is not None else []),
+            f"UPDATE {names.table(self.there)} AS n\n     SET {sets}\n   WHERE {where};",
+            *(["IF FOUND THEN", *_deep(self._count(), 2), "END IF;"] if self.counter is not None else []),
         ]
 
     def _conflict(self) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from migdsl.ops import conditions
+from migdsl.ops.gates import refusal
 from migdsl.ops.model import Gate, Step, TablePlan
 from migdsl.semantics.model import PHASES, CheckedModule
 from migdsl.semantics.policy import Condition, PhaseNote, Policy
@@ -17,8 +18,7 @@ def backfill_name(plan: TablePlan) -> str:
 
 def step(phase: str, gates: tuple[Gate, ...]) -> Step:
     """The step that refuses while a gate is unmet."""
-    title = f"Refuse {phase} while a condition is unmet: {', '.join(gate.name for gate in gates)}"
-    return Step(phase, "gate", title, None, rank=-1, up=gates)
+    return Step(phase, "gate", refusal(phase, gates), None, rank=-1, up=gates)
 
 
 def gates(module: CheckedModule, plans: tuple[TablePlan, ...], used: frozenset[str]) -> Mapping[str, tuple[Gate, ...]]:

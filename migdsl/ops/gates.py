@@ -9,6 +9,13 @@ WINDOW_SECONDS = 86_400
 _REACHED = {"live": "('live', 'rampdown', 'complete')", "complete": "('complete')"}
 
 
+def refusal(phase: str, asked: tuple[Gate, ...]) -> str:
+    """The step that asks, as a title: the last two are the most specific, and the exit criteria have all of them."""
+    names = [gate.name.replace("_", " ") for gate in reversed(asked)]
+    more = f" and {len(names) - 2} more" if len(names) > 2 else ""
+    return f"Refuse {phase} while a condition is unmet: {', '.join(names[:2])}{more}"
+
+
 def stage(migration: str, least: str) -> Gate:
     """Every tenant's deployed stage is at least `least` (live or complete)."""
     reached = _REACHED[least]

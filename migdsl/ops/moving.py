@@ -220,7 +220,8 @@ BEGIN
          CASE WHEN c.convalidated THEN k.drops END
     FROM pg_constraint AS c
    CROSS JOIN LATERAL (
-         SELECT format('ALTER TABLE %s ADD CONSTRAINT %I %s', c.conrelid::regclass, c.conname, pg_get_constraintdef(c.oid)) AS adds,
+         SELECT format('ALTER TABLE %s ADD CONSTRAINT %I ', c.conrelid::regclass, c.conname)
+                  || pg_get_constraintdef(c.oid) AS adds,
                 format('ALTER TABLE %s DROP CONSTRAINT IF EXISTS %I', c.conrelid::regclass, c.conname) AS drops) AS k
    WHERE {own} AND c.confrelid IN ({theirs});
   FOR given IN SELECT c.conname AS name FROM pg_constraint AS c WHERE {own} AND c.confrelid IN ({theirs}) LOOP

@@ -36,7 +36,7 @@ def _of(each: Replacement) -> Iterator[Step]:
         yield _step("expand", f"router_{each.name}", title)
     else:
         title = (
-            f"Let processes of {each.old} and {each.new} count their requests by side; migdsl_replace_requests_total"
+            f"Have each request counted by whether {each.old} or {each.new} served it; migdsl_replace_requests_total"
         )
         yield _step("expand", f"count_{each.name}", title)
     for verify in each.verifies:

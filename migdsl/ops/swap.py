@@ -83,8 +83,7 @@ def _ready(migration: str, swapped: tuple[Swapped, ...], phase: str) -> Step:
             found.append(gates.listed(migration, table.entity, listing.elsewhere(each.context.module, table)))
         if phase == "cutover":
             found.append(gates.agreed(migration, table.entity))
-    title = f"Refuse {phase} while a condition is unmet: {', '.join(gate.name for gate in found)}"
-    return Step(phase, "gate", title, None, rank=-1, up=tuple(found))
+    return Step(phase, "gate", gates.refusal(phase, tuple(found)), None, rank=-1, up=tuple(found))
 
 
 def _again(twins: tuple[Twin, ...]) -> Step:

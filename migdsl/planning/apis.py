@@ -13,10 +13,13 @@ from migdsl.planning.beside import Beside, Manual, Way
 from migdsl.planning.paths import Paths
 from migdsl.planning.words import listed
 from migdsl.semantics.api_model import Api, Route
+from migdsl.semantics.conditions import BUILT_IN, SERVED
 from migdsl.semantics.model import STAGES, CheckedModule
+from migdsl.semantics.policy import Comparison, Held, Metric
 from migdsl.values import Value
 
-QUIET_SECONDS = 7 * 86_400
+# What must hold before an old version leaves the code.
+QUIET = Held(Comparison(Metric(SERVED, BUILT_IN[SERVED], None), "=", "0", "0"), 7 * 86_400, "7d")
 _LIVE = STAGES.index("live")
 
 
@@ -153,13 +156,12 @@ def _constraints(about: _About) -> Iterator[str]:
 
 
 def _manual(about: _About) -> Iterator[Manual]:
-    yield Manual(
-        "expand", f"Ask all versions of {about.name}: each answers, and the old ones say that they go", about.probe
-    )
-    yield Manual(
-        "validate", f"Ask all versions of {about.name} with real ids: same status, same way of answering", about.probe
-    )
-    yield Manual("cutover", f"After each step: all versions of {about.name} answer as the day wants it", about.probe)
+    found = {
+        "expand": f"Ask all versions of {about.name}: each answers, and the old ones say that they go",
+        "validate": f"Ask all versions of {about.name} with real ids: same status, same kind of answer",
+        "cutover": f"After each step: all versions of {about.name} answer as the day wants it",
+    }
+    yield from (Manual(phase, text, about.probe, asked=False) for phase, text in found.items())
 
 
 def _exits(about: _About) -> Iterator[tuple[str, ExitCondition]]:
@@ -180,9 +182,9 @@ def _exits(about: _About) -> Iterator[tuple[str, ExitCondition]]:
             id=f"quiet_{name}",
             text=f"0 requests of {about.old} of {name} were answered in the last 7 days (migdsl_api_deprecated_requests_total)",
             kind="metric",
-            metric="deprecated_requests",
+            metric=SERVED,
             threshold="= 0",
-            window_seconds=QUIET_SECONDS,
+            window_seconds=int(QUIET.seconds),
         ),
     )
     yield "contract", _person(
@@ -234,7 +236,8 @@ def _stages(about: _About) -> str:
     alike = f"At dualwrite and shadow they still call {oldest}, at rampdown {about.new}: an API skips these."
     return (
         f"What the stages mean for {about.name}: at off your own clients call {oldest}, at live {about.new}, at complete they "
-        f"no longer ask, which is possible from {about.api.last_day} on. {alike} What others call is theirs; for them the dates hold."
+        f"no longer ask, which is possible from {about.api.last_day} on. {alike} What others call "
+        "is theirs; for them the dates hold."
     )
 
 

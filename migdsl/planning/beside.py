@@ -19,11 +19,16 @@ COMPLEXITIES: tuple[Complexity, ...] = ("easy", "moderate", "hard")
 
 
 class Manual(Value):
-    """What people do in a phase, and the command that does it, empty where none does; it stands in runbook and `apply`."""
+    """What people do in a phase, and the command that does it, empty where none does.
+
+    It stands in the runbook, and `apply` asks whether it is done; where it isn't `asked`, since an exit condition asks for what
+    comes of it, `apply` says it.
+    """
 
     phase: str
     text: str
     command: str = ""
+    asked: bool = True
 
 
 class Way(Value):

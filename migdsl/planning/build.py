@@ -97,6 +97,6 @@ def _constraints(facts: Facts) -> tuple[str, ...]:
     if versions:
         found.append(f"PostgreSQL {listed([str(v) for v in versions])} or later")
     if facts.soak_seconds is not None:
-        found.append(f"{first_upper(taken_away(facts))} stays for {duration(facts.soak_seconds)} after the last switch")
+        found.append(f"{first_upper(taken_away(facts))}: kept for {duration(facts.soak_seconds)} after the last switch")
     found += each(facts.beside, lambda b: b.constraints)
     return (*found, *demands.constraints(facts), *header.assumptions, *documents.constraints(facts))

@@ -52,7 +52,8 @@ def modernization_gates(facts: Facts) -> Iterator[ModernizationGate]:
             path = next(facts.paths.reconcile(p.table) for p in facts.tables if p.table.entity == invariant.entity)
             met_by = f"{path} asks each tenant's rows"
             check = f"{invariant.entity}.invariant.{number}"
-            yield ModernizationGate(id=f"invariant.{invariant.entity}.{number}", text=invariant.text, met_by=met_by, checks=(check,))
+            id_ = f"invariant.{invariant.entity}.{number}"
+            yield ModernizationGate(id=id_, text=invariant.text, met_by=met_by, checks=(check,))
 
 
 def _late(facts: Facts) -> str:

@@ -25,6 +25,8 @@ from migdsl.semantics.model import (
     AddColumn,
     DropColumn,
     DropConstraint,
+    DropTable,
+    ExtendEnum,
     Operation,
     OptionalColumn,
     RequireColumn,
@@ -77,8 +79,13 @@ def strategy(facts: Facts) -> Iterator[str]:
     """How it is done."""
     for plan in facts.tables:
         table, change = plan.table, facts.change(plan)
-        deploys = f"in {len(facts.phases)} deploys of DDL"
-        yield f"Change {table.entity} ({summary(change)}) by expanding first and contracting last, {deploys}."
+        count = len(facts.phases)
+        how = (
+            f"by expanding first and contracting last, in {count} deploys of DDL"
+            if count > 1
+            else "in one deploy of DDL"
+        )
+        yield f"Change {table.entity} ({summary(change)}) {how}."
         if plan.swapped:
             yield (
                 f"A trigger fills a shadow of {listed(plan.swapped)} until one swap exchanges the two, and the old column "
@@ -121,7 +128,7 @@ def strategy(facts: Facts) -> Iterator[str]:
         soak = duration(facts.soak_seconds)
         counted = any(p.counter for p in facts.tables)
         proof = ", once a counter shows that no old code writes any more" if counted else ""
-        yield f"{first_upper(taken_away(facts))} goes after a soak of {soak}{proof}."
+        yield f"{first_upper(taken_away(facts))}: gone after a soak of {soak}{proof}."
     yield from each_of(facts.beside, lambda b: b.strategy)
     yield from documents.strategy(facts)
 
@@ -137,7 +144,11 @@ def _truth(facts: Facts) -> str:
         follows = "the other follows it by a trigger, before the swap and after it"
         return f"{listed(facts.swaps)}: whichever column has the name; {follows}."
     if not pairs:
-        return f"{listed([p.table.entity for p in facts.tables])} stays the only copy of its data throughout."
+        goes = [p.table.entity for p in facts.tables if p.leaves]
+        stays = [p.table.entity for p in facts.tables if not p.leaves]
+        said = [f"{listed(goes)} is the only copy of its data until contract drops it."] if goes else []
+        said += [f"{listed(stays)} stays the only copy of its data throughout."] if stays else []
+        return " ".join(said)
     old = listed([old_side(p, facts.change(p)) for p in pairs])
     return f"{old} through stage shadow, {listed([new_side(p) for p in pairs])} from live on, per tenant."
 
@@ -202,6 +213,10 @@ def _risk_of(entity: str, operation: Operation) -> Iterator[str]:
             f"Old code that changes {inputs} takes the value of {name} out, so that new code may read a NULL until enforce; "
             f"so does new code whose UPDATE doesn't name {operation.column.name}, as an ORM's may not where the value stays."
         )
+    if isinstance(operation, DropTable):
+        yield f"A reader of {operation.table.name} that nobody knows of fails in enforce; the counter sees writers only."
+    if isinstance(operation, ExtendEnum):
+        yield f"Old code that reads {entity} may meet the label '{operation.label}' as soon as new code writes one."
     if isinstance(operation, OptionalColumn):
         yield f"Old code that reads {entity}.{operation.column.name} may meet a NULL as soon as new code writes one."
 
@@ -271,6 +286,11 @@ def _breaking(facts: Facts) -> Iterator[str]:
             )
             if required:
                 yield f"{name} must not be NULL from enforce on"
+        for other in facts.change(plan).operations:
+            if isinstance(other, DropTable):
+                yield f"The table {plan.table.name} is gone from enforce on: whoever reads or writes it fails"
+            if isinstance(other, ExtendEnum):
+                yield f"{other.type} may be '{other.label}' from expand on: who reads it must know that label"
 
 
 def guardrails(facts: Facts) -> Guardrails:
@@ -299,7 +319,8 @@ def _rules(facts: Facts) -> Iterator[str]:
     owned = [f"{t.schema}.{t.name}" for t in facts.touched if t.owned]
     if owned:
         yield f"Every query on {listed(owned)} is confined to one tenant, proven by parsing it"
-    last = "before contract" if "contract" in facts.phases else "there is"
+    first = "enforce" if any(p.leaves for p in facts.tables) else "contract"
+    last = f"before {first}" if first in facts.phases else "there is"
     if facts.tables:
         yield f"Old and new code of {listed([p.table.entity for p in facts.tables])} both work in every phase {last}"
     yield from each_of(facts.beside, lambda b: b.rules)
@@ -320,12 +341,14 @@ def quoted(violations: tuple[Violation, ...], last: str) -> str:
 
 def _exemptions(facts: Facts) -> Iterator[Exemption]:
     tenants = facts.module.tenants
-    if tenants is not None and tenants.listing is not None and any(p.table.owned for p in facts.tables):
-        whose = listed([f"{t.schema}.{t.name}" for t in facts.touched if t.owned])
+    gone = {p.table.entity for p in facts.tables if p.leaves}
+    read = [t for t in facts.touched if t.entity not in gone]
+    if tenants is not None and tenants.listing is not None and any(t.owned for t in read):
+        whose = listed([f"{t.schema}.{t.name}" for t in read if t.owned])
         yield Exemption(
             subject=f"list: {' '.join(tenants.listing.text.split())}", reason=f"it says whose rows {whose} may have"
         )
-    for each in facts.touched:
+    for each in read:
         table = f"{each.schema}.{each.name}"
         if each.scope == "global":
             yield Exemption(subject=table, reason=each.scope_reason or "")

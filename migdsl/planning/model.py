@@ -43,7 +43,9 @@ class Planned(Value):
         """The database that a file of one is about, the first one of others; empty where none takes part."""
         found = {revision.path: revision.database for revision in self.revisions}
         for plan in self.lowered.tables:
-            found |= dict.fromkeys((self.paths.backfill(plan.table), self.paths.reconcile(plan.table)), plan.table.database)
+            found |= dict.fromkeys(
+                (self.paths.backfill(plan.table), self.paths.reconcile(plan.table)), plan.table.database
+            )
         return found.get(path, next(iter(self.lowered.databases), ""))
 
 

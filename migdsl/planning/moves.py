@@ -18,9 +18,7 @@ def cutover(facts: Facts) -> Cutover:
     """The cutover section."""
     steps = rollout(facts)
     sentences = [
-        f"{_who(s)}: {facts.migration} at stage live, "
-        f"then watch for {duration(s.wait_seconds)}"
-        for s in steps
+        f"{_who(s)}: {facts.migration} at stage live, then watch for {duration(s.wait_seconds)}" for s in steps
     ]
     return Cutover(
         approach=" ".join([*([_approach(facts, len(steps))] if facts.tables else []), *_of_beside(facts)]),
@@ -112,7 +110,9 @@ def aborts(facts: Facts) -> Iterator[str]:
     """When to stop and go back."""
     for plan in facts.tables:
         if plan.switched:
-            whose = "switched tenant" if plan.origin is None or plan.move is not None else "tenant that is not switched yet"
+            whose = (
+                "switched tenant" if plan.origin is None or plan.move is not None else "tenant that is not switched yet"
+            )
             yield f"Reconciliation of {plan.table.entity} finds a row of a {whose} that differs"
         if plan.swapped:
             yield f"A client of {listed(plan.swapped)} fails after the swap, or meets a value that it can't hold"
@@ -127,7 +127,7 @@ def validation(facts: Facts) -> Validation:
     checks += each_of(facts.beside, lambda b: b.checks)
     metrics = ["migdsl_reconcile_rows_mismatched", "migdsl_reconcile_violations"] if facts.tables else []
     metrics += ["migdsl_backfill_progress_ratio", "migdsl_backfill_remaining_rows"] if facts.fills else []
-    metrics += ["migdsl_tenants_unlisted"] if any(p.table.owned for p in facts.tables) else []
+    metrics += ["migdsl_tenants_unlisted"] if any(p.table.owned and not p.leaves for p in facts.tables) else []
     metrics += ["migdsl_old_writes_total"] if any(p.counter for p in facts.tables) else []
     metrics += each_of(facts.beside, lambda b: b.metrics)
     return Validation(
@@ -141,7 +141,10 @@ def validation(facts: Facts) -> Validation:
 def _sampling(facts: Facts, plan: TablePlan) -> str:
     """Every row is compared, so that whatever sample is asked for is among them."""
     entity, said = plan.table.entity, facts.module.policy.validation(plan.table.entity)
-    every = f"{entity}: every row{' of every tenant' if plan.table.owned else ''} is compared"
+    if plan.leaves:
+        return f"{entity}: no row is compared, since {plan.table.name} goes as a whole"
+    looked = "compared" if plan.comparisons or plan.swapped else "counted"
+    every = f"{entity}: every row{' of every tenant' if plan.table.owned else ''} is {looked}"
     sample = said.sample if said else None
     if sample is None:
         return f"{every}; none is sampled"
@@ -157,9 +160,13 @@ def _checks(facts: Facts, plan: TablePlan) -> Iterator[Check]:
     def check(kind: str, name: str, text: str) -> Check:
         return Check(id=f"{entity}.{name}", kind=kind, entity=entity, text=text, artifact=path, threshold="= 0")
 
-    yield check(
-        "counts", "counts", f"Every row of {entity}{each} is counted, and compared where old and new stand side by side"
-    )
+    if plan.leaves:
+        yield check(
+            "counts", "writes", f"The counter of whoever writes {plan.table.name} is read; it stands still in the soak"
+        )
+        return
+    beside = ", and compared where old and new stand side by side" if plan.comparisons or plan.swapped else ""
+    yield check("counts", "counts", f"Every row of {entity}{each} is counted{beside}")
     if plan.swapped:
         names = listed(plan.swapped)
         text = f"An order-independent hash over {names}{each} equals the one over the other type's values, converted"

@@ -5,16 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from migdsl.ops.gates import WINDOW_SECONDS
-from migdsl.ops.model import Cost, Gate, Step
+from migdsl.ops.model import Cost, Gate, Step, TablePlan
 from migdsl.ops.pins import pinned, pinned_tables
 from migdsl.plan.phases import ExitCondition, Phase, PhaseId, StageName, Truth, TypedStep
 from migdsl.planning import demands, documents, estimates, moves
 from migdsl.planning.beside import artifact
-from migdsl.planning.facts import Facts, new_side, old_side, sides
+from migdsl.planning.facts import Facts, new_side, old_side, sides, summary
 from migdsl.planning.habits import taken_away, unlearnt
 from migdsl.planning.model import Revision
 from migdsl.planning.release import passed
 from migdsl.planning.words import duration, listed
+from migdsl.semantics.model import AddColumn
 
 _AT_MOST: dict[PhaseId, StageName] = {
     "prepare": "off",
@@ -58,11 +59,7 @@ def _steps(facts: Facts, phase: PhaseId, revisions: tuple[Revision, ...]) -> lis
 def _phase(facts: Facts, phase: PhaseId, typed: tuple[TypedStep, ...], conditions: tuple[ExitCondition, ...]) -> Phase:
     return Phase(
         id=phase,
-        name=(
-            "Cutover: swap, for everybody at once"
-            if phase == "cutover" and facts.swaps and not facts.pairs
-            else _NAMES[phase]
-        ),
+        name=_name(facts, phase),
         flag_stage=_AT_MOST[phase],
         steps=tuple(t.title for t in typed),
         typed_steps=typed,
@@ -75,6 +72,16 @@ def _phase(facts: Facts, phase: PhaseId, typed: tuple[TypedStep, ...], condition
         released=phase in facts.released or not facts.tables,
         passed=phase in facts.released and phase in passed(facts.module),
     )
+
+
+def _name(facts: Facts, phase: PhaseId) -> str:
+    if phase == "cutover" and facts.tables and not facts.pairs:
+        return (
+            "Cutover: swap, for everybody at once" if facts.swaps else "Cutover: let go of the old, everybody at once"
+        )
+    if phase == "enforce" and facts.tables and all(plan.leaves for plan in facts.tables):
+        return "Enforce: set aside what goes"
+    return _NAMES[phase]
 
 
 def _numbered(phase: PhaseId, steps: list[TypedStep]) -> Iterator[TypedStep]:
@@ -160,12 +167,23 @@ def _backfill(facts: Facts) -> Iterator[TypedStep]:
 def _validate(facts: Facts) -> Iterator[TypedStep]:
     for plan in facts.tables:
         what = listed([c.column for c in plan.comparisons]) or "the rows"
-        title = f"Reconcile {plan.table.entity}: compare {what} with what the other side gives, and look for violations"
+        title = f"Reconcile {plan.table.entity}: {_looked_at(plan)}"
         if plan.origin is not None:
             came, goes = sides(plan)
             title = f"Reconcile {goes} with {came}: rows missing, too many, or other in {what}"
         table = f"{plan.table.schema}.{plan.table.name}"
         yield _step("reconcile", title, facts.paths.reconcile(plan.table), table, "scan")
+
+
+def _looked_at(plan: TablePlan) -> str:
+    """What the reconciliation of a table that is no copy looks at."""
+    if plan.leaves:
+        return f"count who still writes {plan.table.name}"
+    if not (plan.comparisons or plan.swapped):
+        counted = "count its rows, and those whose tenant the list leaves out" if plan.table.owned else "count its rows"
+        return f"{counted}; look for violations" if plan.violations else counted
+    what = listed([c.column for c in plan.comparisons]) or "the rows"
+    return f"compare {what} with what the other side gives, and look for violations"
 
 
 def _cutover(facts: Facts) -> Iterator[TypedStep]:
@@ -254,7 +272,10 @@ def _early(facts: Facts, phase: str) -> Iterator[ExitCondition]:
             yield ExitCondition(id=f"pinned_{table.entity}", text=text, kind="manual")
         return
     for plan in facts.tables:
-        text = f"Old code writes {plan.table.entity} without a new error, with the new columns there"
+        added = [o.column.name for o in facts.column_operations(plan) if isinstance(o, AddColumn)]
+        there = f"with {listed(added)} there" if added else f"once expand has run ({summary(facts.change(plan))})"
+        there = "while those who write it are counted" if plan.leaves else there
+        text = f"Old code writes {plan.table.entity} without a new error, {there}"
         if plan.origin is not None:
             text = f"Old code writes {sides(plan)[0]} without a new error, with the trigger there"
         yield ExitCondition(id=f"old_code_{plan.table.entity}", text=text, kind="manual")

@@ -13,7 +13,7 @@ from migdsl.planning.facts import Facts, new_side, old_side, sides
 from migdsl.planning.model import Revision
 from migdsl.planning.moves import aborts
 from migdsl.planning.words import listed
-from migdsl.semantics.model import AddColumn, ColumnOperation, DropColumn, OptionalColumn, RequireColumn
+from migdsl.semantics.model import AddColumn, ColumnOperation, DropColumn, ExtendEnum, OptionalColumn, RequireColumn
 from migdsl.semantics.policy import spoken
 
 
@@ -118,26 +118,39 @@ def below(revision: Revision) -> str:
 
 
 def _keeps(facts: Facts, phase: str) -> str:
-    rules = {"contract": _after_contract, "expand": _after_expand}
+    rules = {"contract": _after_contract, "expand": _after_expand, "cutover": _before_the_switch, "enforce": _unbound}
     if phase in rules:
         return rules[phase](facts)
-    if phase == "cutover" and facts.swaps:
+    if phase == "backfill":
+        return f"All data; {_filled(facts) or f'what was filled of {_carried(facts)} stays filled and does no harm'}"
+    return f"All data of {_tables(facts)}: {phase} has changed nothing of it"
+
+
+def _unbound(facts: Facts) -> str:
+    """What the way back out of enforce keeps."""
+    aside = [p.table.name for p in facts.tables if p.leaves]
+    bound = listed([p.table.entity for p in facts.tables if not p.leaves])
+    parts = [f"All data: {listed(aside)} has its name back, with all its rows"] if aside else []
+    parts += [f"All data of {bound}; only the constraints that enforce made go"] if bound else []
+    return "; ".join(parts)
+
+
+def _before_the_switch(facts: Facts) -> str:
+    """What the way back out of cutover keeps."""
+    if facts.swaps:
         return (
             f"All data: the old columns of {listed(facts.swaps)} have followed, what stood on them is built again first, and it "
             "stops, changing nothing, while there is a value that an old type can't hold"
         )
-    if phase == "cutover" and any(p.origin is not None and p.move is None for p in facts.tables):
+    if any(p.origin is not None and p.move is None for p in facts.tables):
         return _after_cutover(facts)
     moved = [p for p in facts.tables if p.move is not None]
-    if phase == "cutover" and moved:
+    if moved:
         every = "All data: the triggers have carried each write to {1} home to {0}"
         return "; ".join([*(every.format(*sides(p)) for p in moved), *_others(facts)])
-    filled = _filled(facts)
-    return {
-        "enforce": f"All data of {_tables(facts)}; only the constraints that enforce made go",
-        "cutover": f"All data: the trigger has kept the old columns of {_tables(facts)} in step",
-        "backfill": f"All data; {filled or f'what was filled of {_carried(facts)} stays filled and does no harm'}",
-    }.get(phase, f"All data of {_tables(facts)}: {phase} has changed nothing of it")
+    if not any(p.switched for p in facts.tables):
+        return f"All data of {_tables(facts)}: cutover has moved nothing but the flag"
+    return f"All data: the trigger has kept the old columns of {_tables(facts)} in step"
 
 
 def _carried(facts: Facts) -> str:
@@ -171,12 +184,14 @@ def _after_contract(facts: Facts) -> str:
             empty = [o.column for o in plan.move.omitted if o.target is None]
             parts.append(f"{came} comes back with all that stood on it, and with the rows of {goes}, in batches")
             parts += [f"{listed(empty)} of {came} comes back empty: nothing in {goes} holds it"] if empty else []
+    tables = [s.table.name for s in facts.lowered.phase("contract") if s.operation == "drop_table" and s.table]
+    parts += [f"{listed(tables)} comes back empty: its rows are lost, as the file says"] if tables else []
     again = [_bare(s.title) for s in facts.lowered.phase("contract") if s.operation == "rebuild"]
     if again:
         parts.append(
             f"{'; '.join(again)}: it stops, and names which, where rows have come since that it would not have let in"
         )
-    return "; ".join(parts) or "All data"
+    return "; ".join(parts) or f"All data of {_tables(facts)}"
 
 
 def _bare(title: str) -> str:
@@ -226,6 +241,9 @@ def _after_expand(facts: Facts) -> str:
                 parts.append(f"NULLs of {name} become what `back` gives")
             elif isinstance(operation, OptionalColumn) or _left_out(operation):
                 parts.append(f"It stops, and changes nothing of {name}, while a row holds a NULL there")
+    for plan in facts.tables:
+        labels = [o for o in facts.change(plan).operations if isinstance(o, ExtendEnum)]
+        parts += [f"All data of {plan.table.entity}; the label '{o.label}' of {o.type} stays" for o in labels]
     if lost:
         parts.append(f"What was written to {listed(lost)} is lost with the column")
-    return "; ".join(parts) or "All data"
+    return "; ".join(parts) or f"All data of {_tables(facts)}"

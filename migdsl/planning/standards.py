@@ -30,7 +30,10 @@ def _of_table(facts: Facts, plan: TablePlan) -> Iterator[ModernizationGate]:
     else:
         text, met = f"{entity} is shared by all, for a reason", table.scope_reason or ""
     yield ModernizationGate(
-        id=f"tenancy.{entity}", text=text, met_by=met, checks=(f"{entity}.tenants",) if table.owned else ()
+        id=f"tenancy.{entity}",
+        text=text,
+        met_by=met,
+        checks=(f"{entity}.tenants",) if table.owned and not plan.leaves else (),
     )
     if plan.fills:
         path = facts.paths.backfill(table)

@@ -43,7 +43,7 @@ def _tasks(facts: Facts, revisions: tuple[Revision, ...]) -> Iterator[Task]:
         yield _revision(paths, revision)
     for plan in facts.tables:
         if plan.fills:
-            again = ", again before enforce" if plan.origin is None else ""
+            again = ", again before enforce" if plan.origin is None and "enforce" in facts.phases else ""
             text = f"Run the backfill of {plan.table.entity} after expand{again}"
             yield _task(text, "job", "backfill", "backfill", paths.backfill(plan.table))
         text = f"Run the reconciliation of {plan.table.entity} daily from backfill to contract"

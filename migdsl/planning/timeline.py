@@ -64,7 +64,7 @@ def _last_waits(facts: Facts, phases: tuple[Phase, ...], pauses: list[int]) -> I
     soak = next((p.soak_seconds for p in phases if p.soak_seconds), None)
     if soak:
         old = taken_away(facts) if facts.tables else f"what {facts.migration} takes away"
-        text = f"{first_upper(old)} stays for {duration(soak)} after everybody has switched"
+        text = f"{first_upper(old)}: kept for {duration(soak)} after everybody has switched"
         yield Wait(phase="contract", text=text, seconds=soak)
     late = next((p.id for p in phases if p.id in _LATE), None)
     window = max((c.window_seconds or 0 for p in phases for c in p.exit_conditions), default=0)

@@ -8,6 +8,7 @@ from migdsl.diagnostics import Diagnostic, Label, Severity
 from migdsl.plan.diff import StepChange
 from migdsl.planning.compare import Compared
 from migdsl.planning.model import Planned
+from migdsl.planning.promised import broken
 from migdsl.planning.stage_moves import Move
 from migdsl.planning.words import listed
 from migdsl.semantics.model import STAGES, Table
@@ -19,7 +20,7 @@ _DONE = {"added": "would be new", "removed": "would be gone", "changed": "would 
 
 def problems(old: Planned, new: Planned, compared: Compared) -> tuple[Diagnostic, ...]:
     """All of them; none where the newer version may follow the older one."""
-    found = [*_rewritten(new, compared), *_moved(old, new, compared), *_refused_moves(new, compared)]
+    found = [*_rewritten(new, compared), *_moved(old, new, compared), *_refused_moves(new, compared), *broken(old, new)]
     return tuple(sorted(found, key=Diagnostic.sort_key))
 
 

@@ -12,7 +12,8 @@ from migdsl.values import Value
 
 
 class Work(Value):
-    """One thing to run. `kind` is again, reconcile, upgrade, look, backfill, pin, or manual (what people do).
+    """One thing to run. `kind` is again, reconcile, upgrade, look, backfill, pin, manual (what people do), or told
+    (what they are shown and nobody asks about).
 
     `subject` is the entity, the revision, or the step's text; `path` the artifact that does it; `command` how a person
     runs it, empty where no command does it. `database` is where it happens; empty where none takes part.
@@ -75,6 +76,6 @@ def _reconciles(planned: Planned) -> Iterator[Work]:
 
 def _manual(planned: Planned, phase: str) -> Iterator[Work]:
     for each in (m for part in planned.beside for m in part.manual if m.phase == phase):
-        yield Work("manual", each.text, None, each.command)
+        yield Work("manual" if each.asked else "told", each.text, None, each.command)
     for note in (n for n in planned.module.policy.notes if n.name == phase):
         yield from (Work("manual", sentence(step), None, step.run or "") for step in note.steps)

@@ -110,7 +110,8 @@ class Client:
             return False
         if facts is None or (set(shape.key) & {n for r in shape.references for n in r.columns}):
             return False
-        codes, keys = self.codes[shape.entity], []
+        codes = self.codes[shape.entity]
+        keys: list[dict[str, str]] = []
 
         def first(side: str) -> Callable[[Any], None]:
             def run(_on: Any) -> None:
@@ -195,7 +196,9 @@ class Client:
                 raise Wrong(f"a read by {', '.join(by) or 'key'} didn't find the row")
             wrong = [name for name, same in zip(columns, done, strict=False) if same is not True]
             if wrong:
-                raise Wrong(f"a read by {', '.join(by) or 'key'} found another {', '.join(wrong)} than was written last")
+                raise Wrong(
+                    f"a read by {', '.join(by) or 'key'} found another {', '.join(wrong)} than was written last"
+                )
             return True
 
     # --------------------------------------------------------------------------------------- the parts

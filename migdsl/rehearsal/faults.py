@@ -23,7 +23,11 @@ SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND app
 _CONNECTED = """
 SELECT count(*) FROM pg_stat_activity
  WHERE datname = current_database() AND application_name LIKE {} AND application_name <> {}"""
+_QUEUED = b"""
+SELECT count(*) FROM pg_locks AS l JOIN pg_stat_activity AS a ON a.pid = l.pid
+ WHERE NOT l.granted AND a.datname = current_database() AND a.application_name LIKE 'migdsl %'"""
 _MOST_S = 60.0
+_LONGEST_S = 20.0
 
 
 @contextmanager
@@ -38,7 +42,7 @@ def held(troupe: Troupe) -> Iterator[None]:
                 if connection.execute("SELECT to_regclass(%s) IS NULL", (name,)).fetchone() == (False,):
                     connection.execute(f"LOCK TABLE {name} IN ROW EXCLUSIVE MODE".encode())
             began.set()
-            connection.execute("SELECT pg_sleep(%s)", (troupe.settings.hold_s,))
+            _slowly(troupe, connection)
             connection.rollback()
 
     thread = threading.Thread(target=_safely, args=(stand, began), name="rehearsal somebody", daemon=True)
@@ -50,6 +54,19 @@ def held(troupe: Troupe) -> Iterator[None]:
     finally:
         thread.join()
         troupe.log.marks.append(Mark("fault", "a long transaction of somebody else's", start, troupe.log.now()))
+
+
+def _slowly(troupe: Troupe, connection: psycopg.Connection[tuple[object, ...]]) -> None:
+    """Slower than what traffic may wait for, on a machine that is as busy as this one, from when the migration waits on."""
+    start = time.monotonic()
+    until, seen = start + troupe.settings.hold_s, 0.0
+    while time.monotonic() < min(until, start + _LONGEST_S):
+        connection.execute("SELECT pg_sleep(0.1), pg_stat_clear_snapshot()")
+        if not seen and connection.execute(_QUEUED).fetchone() != (0,):
+            seen = time.monotonic()
+        if seen:
+            limit = troupe.watch.limit(troupe.settings.limit_s, troupe.log.step)
+            until = max(start + troupe.settings.hold_s, seen + 1.5 * limit)
 
 
 def _safely(stand: object, began: threading.Event) -> None:
@@ -72,12 +89,11 @@ def killed(troupe: Troupe, plan: TablePlan) -> None:
         return
     start = troupe.log.now()
     path = troupe.project.planned.paths.backfill(plan.table)
-    words = ["--tenant", troupe.tenants.quiet] if troupe.tenants.quiet else []
     with psycopg.connect(troupe.stage.url, application_name="rehearsal somebody") as holder:
         where = " AND ".join(f"{quote(n)}::text = %s" for n in shape.key)
         row = rows[len(rows) // 2]
         holder.execute(f"SELECT FROM {shape.name} WHERE {where} FOR UPDATE".encode(), list(row.key.values()))
-        process = troupe.spawned(path, "--batch", "1", "--duty", "1", "--workers", "1", *words)
+        process = troupe.spawned(path, "--batch", "1", "--duty", "1", "--workers", "1")
         try:
             waiting = _BUSY.format(holder.info.backend_pid)
             _until(lambda: process.poll() is not None or troupe.desk.execute(waiting.encode()).fetchone() != (0,))
@@ -149,9 +165,8 @@ def planted(troupe: Troupe, shape: Shape, tenant: str) -> Row | None:
     statement = f"UPDATE {shape.name} AS t SET {name} = ({other}) WHERE {key} AND EXISTS ({other})"
     for row in troupe.journals[shape.entity].of(tenant)[:5]:
         values = [tenant, *row.key.values(), tenant]
-        with troupe.desk.transaction():
-            with _without_triggers(troupe, shape):
-                done = troupe.desk.execute(statement.encode(), values).rowcount
+        with troupe.desk.transaction(), _without_triggers(troupe, shape):
+            done = troupe.desk.execute(statement.encode(), values).rowcount
         if done == 1:
             return row
     return None
@@ -184,7 +199,9 @@ def offended(troupe: Troupe) -> list[tuple[Shape, Row]]:
             troupe.maker.stock(shape)
         inputs = _inputs(shape)
         kept = set(_unique_now(shape)) | set(shape.key)
-        like = next((r for r in troupe.journals[shape.entity].of(tenant or "") if all(r.facts[n] for n in inputs)), None)
+        like = next(
+            (r for r in troupe.journals[shape.entity].of(tenant or "") if all(r.facts[n] for n in inputs)), None
+        )
         if like is None or not pool or inputs <= kept:
             continue
         drawn = troupe.maker.owned(shape, tenant or "", pool.pop())
@@ -203,7 +220,9 @@ def offended(troupe: Troupe) -> list[tuple[Shape, Row]]:
 
 def _inputs(shape: Shape) -> set[str]:
     made = {o.column.name: o.source.names() for o in shape.paired if o.source is not None}
-    return {n for columns in shape.later for c in columns for n in made.get(c, frozenset([c]))} - {shape.table.tenant or ""}
+    return {n for columns in shape.later for c in columns for n in made.get(c, frozenset([c]))} - {
+        shape.table.tenant or ""
+    }
 
 
 def _unique_now(shape: Shape) -> Iterator[str]:
@@ -233,7 +252,9 @@ def content(troupe: Troupe, tenant: str) -> dict[str, str]:
     """A digest of all that a tenant has, by table."""
     found = {}
     tables = [(s.name, s.table.tenant) for s in troupe.shapes]
-    tables += [(f"{quote(c.table.schema)}.{quote(c.table.name)}", c.table.tenant) for s in troupe.shapes for c in s.carried]
+    tables += [
+        (f"{quote(c.table.schema)}.{quote(c.table.name)}", c.table.tenant) for s in troupe.shapes for c in s.carried
+    ]
     for name, column in tables:
         there = troupe.desk.execute("SELECT to_regclass(%s) IS NOT NULL", (name,)).fetchone() == (True,)
         if column is not None and there:

@@ -140,7 +140,9 @@ def _own(shape: Shape, view: View, there: frozenset[str]) -> Iterator[Condition]
     for column in (c for c in shape.written if c.name in there):
         name = quote(column.name)
         wanted = over(shape.retyped[column.name].source, "j") if column.name in view.swapped else f"j.{name}"
-        differs = f"{_text(column.type.comparable, f't.{name}')} IS DISTINCT FROM {_text(column.type.comparable, wanted)}"
+        differs = (
+            f"{_text(column.type.comparable, f't.{name}')} IS DISTINCT FROM {_text(column.type.comparable, wanted)}"
+        )
         if column.name in shape.gone:
             differs = _gone(shape, view, column.name, differs, there)
         elif (required := shape.required.get(column.name)) is not None:
@@ -149,7 +151,9 @@ def _own(shape: Shape, view: View, there: frozenset[str]) -> Iterator[Condition]
             filled = f"t.{name} IS NOT DISTINCT FROM {given} OR {_literal('~' + column.name)} = ANY (j.given)"
             differs += f" AND NOT (j.{name} IS NULL AND ({filled}))"
         elif (optional := shape.optional.get(column.name)) is not None and optional.back is not None:
-            differs += f" AND NOT (j.{name} IS NULL AND t.{name} IS NOT DISTINCT FROM {over(optional.back.expression, 'j')})"
+            differs += (
+                f" AND NOT (j.{name} IS NULL AND t.{name} IS NOT DISTINCT FROM {over(optional.back.expression, 'j')})"
+            )
         yield "acknowledged_writes", f"{column.name} isn't what was written", differs
     for made in (o.column for o in shape.plain if o.column.name in there):
         name = quote(made.name)
@@ -199,7 +203,9 @@ def _record(number: int, row: Row) -> dict[str, object]:
 
 
 def _columns(connection: Connection, shape: Shape) -> frozenset[str]:
-    query = "SELECT attname FROM pg_attribute WHERE attrelid = coalesce(to_regclass(%s), to_regclass(%s)) AND attnum > 0"
+    query = (
+        "SELECT attname FROM pg_attribute WHERE attrelid = coalesce(to_regclass(%s), to_regclass(%s)) AND attnum > 0"
+    )
     found = connection.execute(f"{query} AND NOT attisdropped", (shape.name, shape.new_name)).fetchall()
     return frozenset(str(name) for (name,) in found)
 

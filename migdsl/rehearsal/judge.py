@@ -71,7 +71,9 @@ def _computed(connection: Connection, journal: Journal) -> list[tuple[str, str]]
         for row, value in zip(living, wanted, strict=True):
             key = tuple(row.key[n] for n in shape.key)
             if held.get(key) is not None and held[key] != value:
-                found.append(("both_sides", f"{shape.entity} {' '.join(key)}: {name} isn't what {_function(made)} gives"))
+                found.append(
+                    ("both_sides", f"{shape.entity} {' '.join(key)}: {name} isn't what {_function(made)} gives")
+                )
     return found
 
 
@@ -126,7 +128,9 @@ def target(stage: Stage, project: Project, files: Mapping[str, str], main: str, 
         log.against("catalog_target", error.why, "", error.help)
         return
     for each in [d for d in differing if d.severity is Severity.ERROR and d.code != "MIG736"][:_MANY]:
-        log.against("catalog_target", f"{each.code}: {each.title}", "", "the last revisions don't lead to what the file says")
+        log.against(
+            "catalog_target", f"{each.code}: {each.title}", "", "the last revisions don't lead to what the file says"
+        )
     log.saw("catalog_target", f"{len(found.module.tables)} tables")
 
 

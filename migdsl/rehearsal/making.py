@@ -7,7 +7,7 @@ import random
 import re
 import uuid
 from collections.abc import Callable, Mapping
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from types import MappingProxyType
 from typing import Final
 
@@ -80,6 +80,10 @@ def _whole(most: int) -> Callable[[int], str]:
     return lambda number: str(number % most)
 
 
+def _minute(number: int) -> str:
+    return (datetime(2001, 1, 1, tzinfo=UTC) + timedelta(minutes=number)).replace(tzinfo=None).isoformat(" ")
+
+
 def _decimal(chance: random.Random) -> str:
     return str(chance.choice((0, 1, 7, 42)) + chance.choice((0, 0.25, 0.5)))
 
@@ -90,9 +94,8 @@ _FRESH: Final[Mapping[str, Callable[[int], str]]] = MappingProxyType(
         "numeric": str,
         "uuid": lambda number: str(uuid.uuid5(_SPACE, str(number))),
         "date": lambda number: (_DAY_ZERO + timedelta(days=number % 20_000)).isoformat(),
-        "timestamp": lambda number: (datetime(2001, 1, 1) + timedelta(minutes=number)).isoformat(" "),  # noqa: DTZ001
-        "timestamp with time zone": lambda number: (datetime(2001, 1, 1) + timedelta(minutes=number)).isoformat(" ")  # noqa: DTZ001
-        + "+00",
+        "timestamp": _minute,
+        "timestamp with time zone": lambda number: f"{_minute(number)}+00",
     }
 )
 _USUAL: Final[Mapping[str, Callable[[random.Random], str]]] = MappingProxyType(

@@ -33,7 +33,7 @@ class Settings:
     rows: int = 400
     tenants: int = 6
     seed: int = 1
-    rate: float = 100.0
+    rate: float = 60.0
     to: str | None = None
     back: bool = True
     hold_s: float = 2.5
@@ -84,6 +84,10 @@ class Undoable(Exception):  # noqa: N818 - it says what became of the rehearsal
         super().__init__(why)
         self.why = why
         self.way_out = way_out
+
+
+class Stuck(Exception):  # noqa: N818 - it says what became of the play
+    """The play can't go on; what keeps it is a finding already."""
 
 
 @dataclass(slots=True)

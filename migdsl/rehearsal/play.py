@@ -14,20 +14,16 @@ from migdsl.ops.model import Gate
 from migdsl.planning.model import Revision
 from migdsl.rehearsal import faults, judge, scrutiny
 from migdsl.rehearsal.journal import Row, View
-from migdsl.rehearsal.model import Mark
+from migdsl.rehearsal.model import Mark, Stuck
 from migdsl.rehearsal.shapes import Shape
 from migdsl.rehearsal.stage import pass_time
-from migdsl.rehearsal.troupe import Troupe, quiet
+from migdsl.rehearsal.troupe import UNLOADABLE, Troupe, quiet
 from migdsl.runtime.errors import safe_text
 from migdsl.semantics.model import STAGES
 
 _GATED = "its gates stand at the beginning of `upgrade`, and ask the ledger"
 _AGAIN = 6  # how often a gate that waits for time is asked
 Say = Callable[[str], None]
-
-
-class Stuck(Exception):  # noqa: N818 - it says what became of the play
-    """It can't go on; what keeps it is a finding already."""
 
 
 @dataclass(slots=True)
@@ -85,6 +81,8 @@ class Play:
         for plan in plans:
             scrutiny.isolated(troupe, plan)
             faults.killed(troupe, plan)
+            # All tenants: a job that was run for some of them counts as done where no slice of theirs is open.
+            troupe.job(troupe.project.planned.paths.backfill(plan.table), "--duty", "1")
         self._reach("backfill")
         for plan in plans:
             faults.resumed(troupe, plan)
@@ -111,7 +109,9 @@ class Play:
             with troupe.traffic.resting():
                 troupe.rules.still = True
             names = ", ".join(f"{s.entity}.{o.column.name}" for s in computed for o in s.computed)
-            troupe.log.notes.append(f"from backfill on old code leaves alone what {names} is computed from: no trigger follows")
+            troupe.log.notes.append(
+                f"from backfill on old code leaves alone what {names} is computed from: no trigger follows"
+            )
 
     def _given(self) -> None:
         """Old code that still leaves a column empty that is to be required would keep validate from being reached."""
@@ -121,7 +121,9 @@ class Play:
             with troupe.traffic.resting():
                 troupe.rules.given = True
             names = ", ".join(f"{s.entity}.{n}" for s in troupe.shapes for n in s.required)
-            troupe.log.notes.append(f"from validate on old code too gives {names} a value: until then it may leave it empty")
+            troupe.log.notes.append(
+                f"from validate on old code too gives {names} a value: until then it may leave it empty"
+            )
         for plan in plans:
             troupe.job(troupe.project.planned.paths.backfill(plan.table), "--again", "--duty", "1")
 
@@ -205,6 +207,9 @@ class Play:
         first = troupe.phases[max(0, troupe.phases.index("expand") - 1)]
         with self.step(f"back from {phase} to the start"):
             troupe.rules.bound = False
+            if phase == "enforce" and "cutover" in troupe.phases:
+                # What binds old code goes before old code comes back.
+                self._tried(lambda: troupe.backward("cutover"), "the way back from enforce", phase)
             self._lower("expand")
             self._tried(lambda: troupe.backward("expand"), f"the way back from {phase} to expand", phase)
             self._settle("expand")
@@ -261,7 +266,9 @@ class Play:
             said = "; ".join(outcome.reasons) or outcome.code
             verdict = "reconciliation" if "reconcile/" in said else "backfill" if "backfills/" in said else "revisions"
             verdict = "gates" if outcome.code == "waiting" else verdict
-            troupe.log.against(verdict, f"{phase} is {outcome.code}: {said}{_heard(troupe.spoken)}", "", outcome.way_out)
+            troupe.log.against(
+                verdict, f"{phase} is {outcome.code}: {said}{_heard(troupe.spoken)}", "", outcome.way_out
+            )
             raise Stuck
         troupe.log.saw("revisions", phase)
         if phase == "validate" and troupe.project.planned.lowered.tables:
@@ -284,6 +291,8 @@ class Play:
             self.troupe.log.against("revisions", f"{what} is refused: {refused.why}", path, refused.help)
         except psycopg.Error as error:
             self.troupe.log.against("revisions", f"{what} failed: {safe_text(error)}", path)
+        except UNLOADABLE as error:
+            self.troupe.log.against("revisions", f"{what} failed: {type(error).__name__}: {error}", path)
         raise Stuck
 
     def _settle(self, phase: str) -> None:
@@ -313,7 +322,9 @@ class Play:
                 return
             troupe.log.against("gates", f"{phase} failed before its gates held: {failure.why}", revision.path, _GATED)
             return
-        troupe.log.against("gates", f"{phase} ran at {troupe.stood['all']}, before its gates held", revision.path, _GATED)
+        troupe.log.against(
+            "gates", f"{phase} ran at {troupe.stood['all']}, before its gates held", revision.path, _GATED
+        )
         raise Stuck
 
     def _refused_for_offenders(self) -> None:

@@ -23,7 +23,7 @@ from migdsl.semantics.model import AddConstraint, CheckedModule, Column
 
 _NOBODY = ""  # the tenant of tables that have none
 _POOL = 250
-_LATER = 100_000  # numbers that rows from before don't have
+_LATER = 10_000_000  # numbers that rows from before don't have
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,12 +116,22 @@ class Maker:
         facts: dict[str, str | None] = {}
         for column in shape.facts:
             if column.name in shape.fresh and making.freshable(column.type):
-                own = number if self._scoped(shape, column.name) or number >= _LATER else number + place * 10_000
+                # Keys of tenants are interleaved, as in a table that grew over years.
+                own = number if self._scoped(shape, column.name) or number >= _LATER else number * 100 + place
+                if self._empty(shape, column):
+                    facts[column.name] = None
+                    continue
                 hint = making.usual(column.type, self.chance, tame=tame) or ""
                 facts[column.name] = making.fresh(column.type, own, hint[:40] if column.name not in shape.key else "")
             else:
                 facts[column.name] = self._usual(column, tame=tame)
         return facts
+
+    def _empty(self, shape: Shape, column: Column) -> bool:
+        """A column that may be empty now and then is, unless what is computed from it alone is to be unique."""
+        sources = [o.source.names() for o in shape.paired if o.source is not None and column.name in o.source.names()]
+        alone = any(len(names & shape.fresh) < 2 for names in sources)
+        return column.nullable and not alone and self.chance.random() < 0.2
 
     def _usual(self, column: Column, *, tame: bool) -> str | None:
         if column.nullable and self.chance.random() < 0.25:

@@ -15,9 +15,9 @@ from migdsl.executor.model import Project
 from migdsl.executor.sites import Sites
 from migdsl.rehearsal import baseline
 from migdsl.rehearsal.clients import Rules
-from migdsl.rehearsal.journal import Journal
-from migdsl.rehearsal.model import Log, Settings, Undoable, Verdict
-from migdsl.rehearsal.play import Play, Say, Stuck
+from migdsl.rehearsal.journal import Connection, Journal
+from migdsl.rehearsal.model import Log, Settings, Stuck, Undoable, Verdict
+from migdsl.rehearsal.play import Play, Say
 from migdsl.rehearsal.rows import Maker, tenancy
 from migdsl.rehearsal.shapes import shapes
 from migdsl.rehearsal.stage import Stage, embedded, load, scratch
@@ -40,7 +40,7 @@ class Report:
     seconds: float
     verdicts: tuple[Verdict, ...]
     requests: tuple[Request, ...]
-    waits: Mapping[str, Wait]
+    waits: tuple[Wait, ...]
     noise: float
     log: Log
 
@@ -49,19 +49,30 @@ class Report:
         return all(v.state != "failed" for v in self.verdicts)
 
 
-def rehearse(
-    project: Project, files: Mapping[str, str], main: str, home: Path, settings: Settings, say: Say
-) -> Report:
-    """Hold a rehearsal. `files` are the sources by name; `home` is where the user's own modules are. Raises Undoable."""
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """What is rehearsed: a project with its files in a folder, the sources by name with the main one's, and where the
+    user's own modules are."""
+
+    project: Project
+    files: Mapping[str, str]
+    main: str
+    home: Path
+    settings: Settings
+
+
+def rehearse(piece: Piece, say: Say) -> Report:
+    """Hold a rehearsal, on a server of its own or in a scratch database. Raises Undoable, JobError, psycopg.Error."""
+    project, settings = piece.project, piece.settings
     databases = project.planned.lowered.databases
     if len(databases) != 1:
         why = f"{project.name} changes {len(databases) or 'no'} databases, and a rehearsal has one so far"
         raise Undoable(why, "rehearse what happens in one of them in a file of its own")
     declared = max(base.version for base in project.planned.module.databases)
-    place = embedded(settings, declared) if settings.url is None else scratch(settings)
-    with place as stage, _modules(home):
+    place = embedded(declared) if settings.url is None else scratch(settings.url, keep=settings.keep)
+    with place as stage:
         say(f"{project.name} on {stage.told}, seed {settings.seed}")
-        return on(stage, project, files, main, home, settings, say)
+        return on(stage, piece, say)
 
 
 @contextmanager
@@ -75,53 +86,63 @@ def _modules(home: Path) -> Iterator[None]:
             sys.path.remove(str(home))
 
 
-def on(
-    stage: Stage, project: Project, files: Mapping[str, str], main: str, home: Path, settings: Settings, say: Say
-) -> Report:
+def on(stage: Stage, piece: Piece, say: Say) -> Report:
     """The same on a stage that is there already: an empty database."""
-    log = Log()
-    sites = Sites.of(project, {name: stage.url for name in project.planned.lowered.databases}, {}, Signals())
+    project, log = piece.project, Log()
+    sites = Sites.of(project, dict.fromkeys(project.planned.lowered.databases, stage.url), {}, Signals())
     sites.open()
     try:
-        with stage.connect() as desk, stage.connect("rehearsal maker") as writing:
-            troupe = _troupe(stage, project, files, main, home, settings, log, sites, desk, writing)
+        with stage.connect() as desk, stage.connect("rehearsal maker") as writing, _modules(piece.home):
+            troupe = _troupe(stage, piece, log, sites, desk, writing)
             count = _filled(troupe)
             say(f"{count} rows of {len(troupe.tenants.ids)} tenants in {len(troupe.shapes)} tables")
             _played(troupe, say)
     finally:
         sites.close()
     _counted(troupe)
-    watch = troupe.watch
-    verdicts = log.verdicts()
-    requests = tuple(troupe.traffic.requests)
+    waits = tuple(sorted(troupe.watch.waits.values(), key=lambda w: (-w.seconds, w.statement)))
     return Report(
-        project.name, settings, stage.told, count, log.now(), verdicts, requests, watch.waits, watch.noise, log
+        project.name,
+        piece.settings,
+        stage.told,
+        count,
+        log.now(),
+        log.verdicts(),
+        tuple(troupe.traffic.requests),
+        waits,
+        troupe.watch.noise,
+        log,
     )
 
 
-def _troupe(  # noqa: PLR0913 - it puts together what it is given
-    stage: Stage,
-    project: Project,
-    files: Mapping[str, str],
-    main: str,
-    home: Path,
-    settings: Settings,
-    log: Log,
-    sites: Sites,
-    desk: psycopg.Connection[tuple[object, ...]],
-    writing: psycopg.Connection[tuple[object, ...]],
-) -> Troupe:
+def _troupe(stage: Stage, piece: Piece, log: Log, sites: Sites, desk: Connection, writing: Connection) -> Troupe:
+    project, settings = piece.project, piece.settings
     module = project.planned.module
     tables = shapes(module, project.planned.lowered)
     journals = {shape.entity: Journal(shape) for shape in tables}
     tenants = tenancy(module, settings)
-    rules = Rules({tenant: "off" for tenant in tenants.ids}, tenants.busy)
+    rules = Rules(dict.fromkeys(tenants.ids, "off"), tenants.busy)
     chance = random.Random(f"{settings.seed} rows")  # noqa: S311 (nothing here is secret)
     maker = Maker(module, tables, journals, writing, chance, log)
     traffic = Traffic(stage.url, project.name, tables, journals, maker, rules, log, settings.rate, settings.seed)
     watch = Watch(stage.url, log)
     return Troupe(
-        project, files, main, home, stage, settings, log, desk, tables, journals, tenants, rules, maker, traffic, watch, sites
+        project,
+        piece.files,
+        piece.main,
+        piece.home,
+        stage,
+        settings,
+        log,
+        desk,
+        tables,
+        journals,
+        tenants,
+        rules,
+        maker,
+        traffic,
+        watch,
+        sites,
     )
 
 
@@ -136,7 +157,9 @@ def _filled(troupe: Troupe) -> int:
             except psycopg.Error as error:
                 first = statement.strip().split("\n")[0]
                 way = "give the tables as they are: --schema FILE, which pg_dump -s makes"
-                raise Undoable(f"the tables can't be made from the file alone: {first}: {safe_text(error)}", way) from None
+                raise Undoable(
+                    f"the tables can't be made from the file alone: {first}: {safe_text(error)}", way
+                ) from None
     count = troupe.maker.fill(troupe.tenants)
     troupe.desk.execute("ANALYZE")
     troupe.log.saw("baseline", f"{count} rows of {len(troupe.tenants.ids)} tenants in {len(troupe.shapes)} tables")
@@ -146,9 +169,8 @@ def _filled(troupe: Troupe) -> int:
 def _played(troupe: Troupe, say: Say) -> None:
     troupe.watch.start()
     try:
-        with troupe.traffic.running():
-            with suppress(Stuck):
-                Play(troupe, say).whole()
+        with troupe.traffic.running(), suppress(Stuck):
+            Play(troupe, say).whole()
     finally:
         troupe.watch.over.set()
         troupe.watch.join()
@@ -157,19 +179,18 @@ def _played(troupe: Troupe, say: Say) -> None:
 def _counted(troupe: Troupe) -> None:
     """What is judged by all that was seen: waits, errors, second writes that failed."""
     log, watch, traffic = troupe.log, troupe.watch, troupe.traffic
-    # What kept us from looking kept others from working too: a loaded machine accuses nobody.
-    limit = troupe.settings.limit_s + 3 * watch.noise
-    for what, wait in sorted(watch.waits.items()):
-        if wait.seconds > limit:
+    for (what, _), wait in sorted(watch.waits.items()):
+        if wait.seconds > watch.limit(troupe.settings.limit_s, wait.step):
             told = f"traffic waited {wait.seconds:.1f} s for one statement of the migration"
             log.against("blocked", told, what, _WAY, wait.step)
-    longest = max(watch.waits.items(), key=lambda each: each[1].seconds, default=None)
+    longest = max(watch.waits.values(), key=lambda each: each.seconds, default=None)
     if watch.failed is not None:
         log.against("blocked", f"the locks could not be watched: {watch.failed}")
     elif longest is None:
-        log.saw("blocked", f"no request waited for a statement of the migration (limit {limit:.1f} s)")
+        log.saw("blocked", "no request waited for a statement of the migration")
     else:
-        log.saw("blocked", f"at most {longest[1].seconds * 1000:.0f} ms, in {longest[1].step} (limit {limit:.1f} s)")
+        limit = watch.limit(troupe.settings.limit_s, longest.step)
+        log.saw("blocked", f"at most {longest.seconds * 1000:.0f} ms, in {longest.step} (limit {limit:.1f} s)")
     for failure in traffic.recorder.failures[:3]:
         log.against("traffic", f"a second write failed at {failure.stage}, on the {failure.side} side: {failure.error}")
     if traffic.requests:

@@ -79,7 +79,9 @@ def _mended(troupe: Troupe, shape: Shape, path: str, canary: str, outside: str, 
         what = f"{shape.entity} isn't clean after --repair: {_said(metrics)}"
         troupe.log.against("reconciliation", what, path, "what it compares and what it repairs must be the same")
     else:
-        troupe.log.saw("reconciliation", f"{shape.entity}: {len(rows)} rows that were made to differ were found and mended")
+        troupe.log.saw(
+            "reconciliation", f"{shape.entity}: {len(rows)} rows that were made to differ were found and mended"
+        )
 
 
 _SEE = "the keys of the rows that differ: run the job; old and new columns must agree before anybody is live"
@@ -96,7 +98,9 @@ def _reconciled(troupe: Troupe, path: str) -> tuple[int, str]:
 def _said(metrics: str) -> str:
     """What isn't 0 of the readings."""
     names = ("rows_mismatched", "rows_missing", "rows_extra", "violations", "tenants_unlisted")
-    found = [line for line in metrics.splitlines() if any(n in line for n in names) and not line.endswith((" 0", " 0.0"))]
+    found = [
+        line for line in metrics.splitlines() if any(n in line for n in names) and not line.endswith((" 0", " 0.0"))
+    ]
     return "; ".join(line.split("{")[0] + " " + line.rsplit(" ", 1)[-1] for line in found if not line.startswith("#"))
 
 
@@ -125,7 +129,11 @@ def _fire(
         troupe.log.against("alerts", f"promtool can't evaluate the rules: {error}", "", "see the rules file")
         return
     for name in sorted(wanted & rules.keys() - found):
-        troupe.log.against("alerts", f"{name} stays silent: {when}", rules[name], "its expression must see what the job measures")
+        troupe.log.against(
+            "alerts", f"{name} stays silent: {when}", rules[name], "its expression must see what the job measures"
+        )
     for name in sorted(found - wanted - permitted):
-        troupe.log.against("alerts", f"{name} fires for nothing: {when}", rules[name], "its expression must hold only then")
+        troupe.log.against(
+            "alerts", f"{name} fires for nothing: {when}", rules[name], "its expression must hold only then"
+        )
     troupe.log.saw("alerts", f"{when}: {', '.join(sorted(found)) or 'no alert'}")

@@ -133,7 +133,7 @@ def _shape(module: CheckedModule, table: Table, change: Change | None, plan: Tab
         retyped={o.column.name: o for o in done if isinstance(o, RetypeColumn)},
         labels=_labels(table, done),
         fresh=_fresh(table, done, made),
-        later=tuple(_later(table, done)),
+        later=tuple(_later(done)),
         references=tuple(_references(module, table, done)),
         carried=tuple(
             Carried(o.table, source)
@@ -192,7 +192,7 @@ def _uniques(table: Table) -> Iterator[tuple[str, ...]]:
     yield from (tuple(sorted(c.uses)) for c in table.constraints if c.unique_index or c.kind == "exclude")
 
 
-def _later(table: Table, done: tuple[Operation, ...]) -> Iterator[tuple[str, ...]]:
+def _later(done: tuple[Operation, ...]) -> Iterator[tuple[str, ...]]:
     for operation in done:
         if isinstance(operation, AddColumn):
             yield from (each.columns for each in operation.uniques)
@@ -210,7 +210,7 @@ def _fresh(table: Table, done: tuple[Operation, ...], made: tuple[AddColumn, ...
     sources |= {o.column.name: frozenset(o.python.inputs) for o in made if o.python is not None}
     pointing = {name for c in table.constraints if c.kind == "reference" for name in c.columns}
     found: set[str] = set()
-    for columns in (*_uniques(table), *_later(table, done)):
+    for columns in (*_uniques(table), *_later(done)):
         for name in columns:
             found |= sources.get(name, frozenset([name]))
     return frozenset(found - pointing - {table.tenant or ""})

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import re
-import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import psycopg
 
 from migdsl.dialect.names import literal, quote
 from migdsl.rehearsal.journal import Connection
-from migdsl.rehearsal.model import Settings, Undoable
-from migdsl.rehearsal.server import Server, ServerError, find_binaries, start_server
+from migdsl.rehearsal.model import Undoable
+from migdsl.rehearsal.server import ServerError, find_binaries, start_server
 from migdsl.runtime.errors import safe_text
 from migdsl.values import Value
 
@@ -63,24 +62,20 @@ def _ordered(part: str) -> str:
 
 
 @contextmanager
-def embedded(settings: Settings, version: int) -> Iterator[Stage]:
-    """A server of our own, of the declared version or the next one there is; gone at the end, unless it is to be kept."""
-    folder = Path(tempfile.mkdtemp(prefix="migdsl-rehearsal-"))
-    kept = False
-    try:
-        with start_server(folder, version=_fitting(version), settings=_SETTINGS) as server:
-            yield Stage(server.create_database("rehearsal"), server.bin, f"PostgreSQL {_fitting(version)}, embedded")
-            kept = settings.keep and _told(server, folder)
-    except ServerError as error:
-        raise Undoable(str(error), "pip install 'migdsl[rehearse]', or name a scratch database: --url URL") from None
-    finally:
-        if not kept:
-            shutil.rmtree(folder, ignore_errors=True)
-
-
-def _told(_server: Server, folder: Path) -> bool:
-    """Whether the data outlives the server: it stands in the folder, unless that user can't reach it."""
-    return (folder / "data" / "PG_VERSION").exists()
+def embedded(version: int) -> Iterator[Stage]:
+    """A server of our own, of the declared version or the next one there is; gone at the end. Raises Undoable."""
+    with (
+        tempfile.TemporaryDirectory(prefix="migdsl-rehearsal-", ignore_cleanup_errors=True) as folder,
+        ExitStack() as stack,
+    ):
+        fitting = _fitting(version)
+        try:
+            server = stack.enter_context(start_server(Path(folder), version=fitting, settings=_SETTINGS))
+            url = server.create_database("rehearsal")
+        except ServerError as error:
+            way = "pip install 'migdsl[rehearse]', or name a scratch database: --url URL"
+            raise Undoable(str(error), way) from None
+        yield Stage(url, server.bin, f"PostgreSQL {fitting or ''}, embedded".replace(" ,", ","))
 
 
 def _fitting(version: int) -> int | None:
@@ -94,18 +89,28 @@ def _fitting(version: int) -> int | None:
 
 
 @contextmanager
-def scratch(settings: Settings) -> Iterator[Stage]:
-    """A database of somebody's, which must be empty, or marked by an earlier rehearsal; cleared before and after."""
-    assert settings.url is not None
+def scratch(url: str, *, keep: bool) -> Iterator[Stage]:
+    """A database of somebody's, which must be empty, or marked as scratch; cleared before and after. Raises Undoable."""
     try:
-        with psycopg.connect(settings.url, autocommit=True, application_name="rehearsal desk") as connection:
+        with _desk(url) as connection:
             _claim(connection)
-        yield Stage(settings.url, find_binaries() / "bin", "the scratch database of --url")
-        if not settings.keep:
-            with psycopg.connect(settings.url, autocommit=True, application_name="rehearsal desk") as connection:
-                _clear(connection)
+        programs = find_binaries() / "bin"
     except psycopg.OperationalError as error:
-        raise Undoable(f"the scratch database can't be reached: {safe_text(error)}", "is it running, and may you?") from None
+        raise Undoable(
+            f"the scratch database can't be reached: {safe_text(error)}", "is it running, and may you?"
+        ) from None
+    except ServerError as error:
+        raise Undoable(str(error), "pg_dump is needed beside the server") from None
+    try:
+        yield Stage(url, programs, "the scratch database of --url")
+    finally:
+        if not keep:
+            with _desk(url) as connection:
+                _clear(connection)
+
+
+def _desk(url: str) -> Connection:
+    return psycopg.connect(url, autocommit=True, application_name="rehearsal desk")
 
 
 def _claim(connection: psycopg.Connection[tuple[object, ...]]) -> None:
@@ -131,11 +136,25 @@ def _clear(connection: psycopg.Connection[tuple[object, ...]]) -> None:
 
 def load(stage: Stage, path: str) -> None:
     """The DDL of a dump, by psql. Raises Undoable with the first error."""
-    argv = [str(stage.bin / "psql"), "-X", "-q", "-v", "ON_ERROR_STOP=1", "-v", "VERBOSITY=terse", "-d", stage.url, "-f", path]
+    argv = [
+        str(stage.bin / "psql"),
+        "-X",
+        "-q",
+        "-v",
+        "ON_ERROR_STOP=1",
+        "-v",
+        "VERBOSITY=terse",
+        "-d",
+        stage.url,
+        "-f",
+        path,
+    ]
     done = subprocess.run(argv, capture_output=True, text=True, check=False)
     if done.returncode:
         said = done.stderr.strip().splitlines()
-        raise Undoable(f"{path} can't be loaded: {said[0] if said else done.returncode}", "pg_dump -s makes such a file")
+        raise Undoable(
+            f"{path} can't be loaded: {said[0] if said else done.returncode}", "pg_dump -s makes such a file"
+        )
 
 
 def pass_time(connection: Connection, interval: str) -> None:

@@ -23,7 +23,9 @@ def text(report: Report) -> Iterator[str]:
     width = max(len(v.says) for v in report.verdicts)
     for verdict in report.verdicts:
         last = verdict.evidence[-1] if verdict.evidence else "nothing to look at"
-        yield f"{_SIGNS[verdict.state]:>6}  {verdict.says:{width}}" + (f"  ({last[:90]})" if verdict.state != FAILED else "")
+        yield f"{_SIGNS[verdict.state]:>6}  {verdict.says:{width}}" + (
+            f"  ({last[:90]})" if verdict.state != FAILED else ""
+        )
         for finding in verdict.findings:
             yield from _finding(finding)
     for code, found in percentiles(report.requests).items():
@@ -63,11 +65,12 @@ def as_json(report: Report) -> str:
         "noise_seconds": round(report.noise, 3),
         "verdicts": [_verdict(v) for v in report.verdicts],
         "marks": [
-            {"kind": m.kind, "name": m.name, "start": round(m.start, 3), "end": round(m.end, 3)} for m in report.log.marks
+            {"kind": m.kind, "name": m.name, "start": round(m.start, 3), "end": round(m.end, 3)}
+            for m in report.log.marks
         ],
         "waits": [
-            {"statement": what, "seconds": round(w.seconds, 3), "step": w.step, "at": round(w.at, 3)}
-            for what, w in sorted(report.waits.items())
+            {"statement": w.statement, "seconds": round(w.seconds, 3), "step": w.step, "at": round(w.at, 3)}
+            for w in report.waits
         ],
         "traffic": [{"step": step, **row} for step, row in by_step(report)],
         "timeline": timeline(report),
@@ -107,7 +110,10 @@ def timeline(report: Report) -> list[dict[str, float]]:
     for second, requests in sorted(seconds.items()):
         times = sorted(r.seconds * 1000 for r in requests)
         row = {"at": second, "requests": len(times), "errors": sum(not r.ok for r in requests)}
-        spread = {"p50": round(times[len(times) // 2], 2), "p99": round(times[min(len(times) - 1, int(0.99 * len(times)))], 2)}
+        spread = {
+            "p50": round(times[len(times) // 2], 2),
+            "p99": round(times[min(len(times) - 1, int(0.99 * len(times)))], 2),
+        }
         found.append({**row, **spread})
     return found
 
@@ -116,8 +122,9 @@ def junit(report: Report) -> str:
     """One test case a verdict."""
     failed = sum(v.state == FAILED for v in report.verdicts)
     skipped = sum(v.state == SKIPPED for v in report.verdicts)
-    counts = {"tests": str(len(report.verdicts)), "failures": str(failed), "skipped": str(skipped), "errors": "0"}
-    suite = ET.Element("testsuite", name=f"migdsl rehearse {report.migration}", time=f"{report.seconds:.3f}", **counts)
+    about = {"name": f"migdsl rehearse {report.migration}", "time": f"{report.seconds:.3f}", "errors": "0"}
+    counts = {"tests": str(len(report.verdicts)), "failures": str(failed), "skipped": str(skipped)}
+    suite = ET.Element("testsuite", {**about, **counts})
     for verdict in report.verdicts:
         case = ET.SubElement(suite, "testcase", classname=report.migration, name=verdict.id)
         if verdict.state == SKIPPED:
@@ -145,14 +152,25 @@ def markdown(report: Report) -> str:
     )
     lines = ["## Rehearsal", "", f"{title}.", "", "| | verdict | evidence |", "| --- | --- | --- |"]
     for verdict in report.verdicts:
-        shown = verdict.findings[0].what if verdict.findings else verdict.evidence[-1] if verdict.evidence else "nothing to look at"
+        shown = (
+            verdict.findings[0].what
+            if verdict.findings
+            else verdict.evidence[-1] if verdict.evidence else "nothing to look at"
+        )
         first = shown.splitlines()[0]
         lines.append(f"| {_SIGNS[verdict.state]} | {_plain(verdict.says)} | {_plain(first[:160])} |")
     for finding in (f for v in bad for f in v.findings):
-        lines += ["", f"- **{finding.verdict}** in {_plain(finding.step)}, at {finding.at:.1f} s: {_plain(finding.what)}"]
+        lines += [
+            "",
+            f"- **{finding.verdict}** in {_plain(finding.step)}, at {finding.at:.1f} s: {_plain(finding.what)}",
+        ]
         lines += [f"  - `{finding.statement.replace('`', '')}`"] if finding.statement else []
         lines += [f"  - {_plain(finding.way_out)}"] if finding.way_out else []
-    lines += ["", f"{report.rows} rows, {len(report.requests)} requests, {report.seconds:.0f} s, seed {report.settings.seed}.", ""]
+    lines += [
+        "",
+        f"{report.rows} rows, {len(report.requests)} requests, {report.seconds:.0f} s, seed {report.settings.seed}.",
+        "",
+    ]
     return "\n".join(lines)
 
 

@@ -129,7 +129,7 @@ class Traffic:
             time.sleep(max(0.0, due - time.monotonic()))
             code = ("old", "new")[turn % 2]
             turn += 1
-            if (self.rules.old if code == "old" else self.rules.new) and self._queues[code].qsize() < 500:
+            if (self.rules.old if code == "old" else self.rules.new) and self._queues[code].qsize() < 60:
                 self._queues[code].put(due)
 
     def _work(self, client: Client) -> None:

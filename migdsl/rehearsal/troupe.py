@@ -20,20 +20,21 @@ from migdsl.executor.rollback import Return
 from migdsl.executor.sites import Sites
 from migdsl.planning.release import stage_rows
 from migdsl.rehearsal.clients import Rules
-from migdsl.rehearsal.journal import Connection, Journal
 from migdsl.rehearsal.flag import Flag, skipping
-from migdsl.rehearsal.model import Log, Mark, Settings
+from migdsl.rehearsal.journal import Connection, Journal
+from migdsl.rehearsal.model import Log, Mark, Settings, Stuck
 from migdsl.rehearsal.rows import Maker, Tenancy
 from migdsl.rehearsal.shapes import Shape
 from migdsl.rehearsal.stage import Stage
 from migdsl.rehearsal.traffic import Traffic
 from migdsl.rehearsal.watch import Watch
 from migdsl.runtime import BackfillJob, ReconcileJob, main
-from migdsl.runtime.stop import Signals
 from migdsl.semantics.model import CheckedModule, StageLine
 from migdsl.values import replace
 
 _STOPPED = 130
+# What a generated file may raise that somebody has edited.
+UNLOADABLE = (ValueError, TypeError, NameError, SyntaxError, ImportError, AssertionError)
 
 
 class Desk:
@@ -106,7 +107,12 @@ class Troupe:
     def job(self, path: str, *words: str) -> tuple[int, str]:
         """A generated job, run in this process; its exit code, and what it said."""
         space: dict[str, object] = {"__name__": "migdsl_job"}
-        exec(compile(self.project.texts[path], path, "exec"), space)  # noqa: S102 - the file that is rehearsed
+        try:
+            exec(compile(self.project.texts[path], path, "exec"), space)  # noqa: S102 - the file that is rehearsed
+        except UNLOADABLE as error:
+            verdict = "backfill" if path == self._is_backfill(path) else "reconciliation"
+            self.log.against(verdict, f"it can't be loaded: {error}", path, "compile again")
+            raise Stuck from None
         job = space["JOB"]
         assert isinstance(job, BackfillJob | ReconcileJob)
         with quiet() as said:
@@ -114,6 +120,10 @@ class Troupe:
         if code == _STOPPED:
             raise KeyboardInterrupt
         return code, said.getvalue()
+
+    def _is_backfill(self, path: str) -> str | None:
+        planned = self.project.planned
+        return next((p for plan in planned.lowered.tables if (p := planned.paths.backfill(plan.table)) == path), None)
 
     def spawned(self, path: str, *words: str) -> subprocess.Popen[bytes]:
         """A generated job in a process of its own."""

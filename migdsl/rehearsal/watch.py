@@ -23,7 +23,9 @@ SELECT extract(epoch FROM clock_timestamp() - l.waitstart)::float8, b.query, b.a
   JOIN pg_catalog.pg_stat_activity AS b ON b.pid = p.pid
  WHERE NOT l.granted AND l.waitstart IS NOT NULL AND w.datname = current_database()
    AND w.application_name LIKE 'rehearsal code%' AND b.application_name LIKE 'migdsl %'"""
-_LOCK = re.compile(r"^(?:LOCK TABLE|CREATE|ALTER|DROP|UPDATE|INSERT|DELETE|REINDEX|COMMENT|WITH|SELECT)\b[^\n;]*", re.MULTILINE)
+_LOCK = re.compile(
+    r"^(?:LOCK TABLE|CREATE|ALTER|DROP|UPDATE|INSERT|DELETE|REINDEX|COMMENT|WITH|SELECT)\b[^\n;]*", re.MULTILINE
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,21 +41,23 @@ class Request:
 
 @dataclass(slots=True)
 class Wait:
-    """How long traffic waited at most for a statement, and when."""
+    """How long traffic waited at most for a statement in a step, and when."""
 
+    statement: str
     seconds: float
     step: str
     at: float
 
 
 class Watch(threading.Thread):
-    """Looks at the locks forty times a second. `noise` is the longest time between two looks: what the machine adds."""
+    """Looks at the locks forty times a second. `noises` are the longest times between two looks, by step: what
+    the machine adds."""
 
     def __init__(self, url: str, log: Log) -> None:
         super().__init__(name="rehearsal watch", daemon=True)
         self.url, self.log = url, log
-        self.waits: dict[str, Wait] = {}
-        self.noise = 0.0
+        self.waits: dict[tuple[str, str], Wait] = {}
+        self.noises: dict[str, float] = {}
         self.over = threading.Event()
         self.failed: str | None = None
 
@@ -65,15 +69,26 @@ class Watch(threading.Thread):
                     for seconds, query, name in connection.execute(_WAITS.encode()).fetchall():
                         self._seen(float(seconds), f"{statement(str(query))} ({name})")
                     now = time.monotonic()
-                    self.noise = max(self.noise, now - last - _EVERY_S)
+                    step = self.log.step
+                    self.noises[step] = max(self.noises.get(step, 0.0), now - last - _EVERY_S)
                     last = now
         except psycopg.Error as error:
             self.failed = f"{type(error).__name__} {error.sqlstate}"
 
     def _seen(self, seconds: float, what: str) -> None:
-        known = self.waits.get(what)
+        step = self.log.step
+        known = self.waits.get((what, step))
         if known is None or known.seconds < seconds:
-            self.waits[what] = Wait(seconds, self.log.step, self.log.now())
+            self.waits[what, step] = Wait(what, seconds, step, self.log.now())
+
+    @property
+    def noise(self) -> float:
+        """The longest of all."""
+        return max(self.noises.values(), default=0.0)
+
+    def limit(self, seconds: float, step: str) -> float:
+        """What kept us from looking kept others from working too: a loaded machine accuses nobody."""
+        return seconds + 3 * self.noises.get(step, 0.0)
 
 
 def statement(text: str) -> str:

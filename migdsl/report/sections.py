@@ -22,7 +22,9 @@ _STAGES = {
 
 def stages(plan: DataMigrationPlan) -> Grid | None:
     """Who is authoritative at each stage, and the phases in which tenants may stand there; None where nobody ever changes."""
-    said: dict[tuple[str, str], str] = {(t.stage, t.entity): t.system for phase in plan.phases for t in phase.source_of_truth}
+    said: dict[tuple[str, str], str] = {
+        (t.stage, t.entity): t.system for phase in plan.phases for t in phase.source_of_truth
+    }
     entities = tuple(dict.fromkeys(entity for _, entity in said))
     if not entities:
         return None

@@ -113,19 +113,22 @@ def _holding(plan: DataMigrationPlan, entity: str, table: str) -> Holding:
     if len(sides) != 2:
         return Holding(Side(entity, table, (), "", tuple(_notes(plan, table))))
     left, right = _side(sides[0], entity, table, "old"), _side(sides[1], entity, table, "new")
-    mine = [step for step in _steps(plan) if _about(step, entity, {left.table, right.table, table})]
+    names, tables = {entity, left.name, right.name}, {left.table, right.table, table}
+    mine = [step for step in _steps(plan) if _about(step, names, tables)]
     return Holding(_placed(left, table, mine), _placed(right, table, mine), tuple(_feeds(plan, mine)))
 
 
 def _placed(side: Side, other: str, steps: list[TypedStep]) -> Side:
     """A side with its table, where a step says which of another table than that one it works on."""
-    named = re.compile(rf"\b{re.escape(side.name)}\b")
-    found = (
-        s.table
-        for s in steps
-        if s.operation == "create_trigger" and s.table and s.table != other and named.search(s.title)
-    )
-    return side if side.table else replace(side, table=next(found, ""))
+    if side.table:
+        return side
+    triggers = (step for step in steps if step.operation == "create_trigger" and _says(step, side.name))
+    return replace(side, table=next((step.table for step in triggers if step.table and step.table != other), ""))
+
+
+def _says(step: TypedStep, name: str) -> bool:
+    """Whether a step speaks of something by that name."""
+    return re.search(rf"\b{re.escape(name)}\b", step.title) is not None
 
 
 def _side(system: str, entity: str, table: str, tone: str) -> Side:
@@ -134,15 +137,16 @@ def _side(system: str, entity: str, table: str, tone: str) -> Side:
     if match is None:
         return Side(system, "", (), tone)
     columns = tuple(each.strip() for each in (match["several"] or match["one"]).split(","))
-    return Side(match["owner"], table if match["owner"] == entity else "", columns, tone)
+    own = match["owner"] in (entity, table.rpartition(".")[2])  # a table that moves has two names, its entity one
+    return Side(match["owner"], table if own else "", columns, tone)
 
 
 def _steps(plan: DataMigrationPlan) -> list[TypedStep]:
     return [step for phase in plan.phases for step in phase.typed_steps]
 
 
-def _about(step: TypedStep, entity: str, tables: set[str]) -> bool:
-    return step.table in tables - {""} or re.search(rf"\b{re.escape(entity)}\b", step.title) is not None
+def _about(step: TypedStep, names: set[str], tables: set[str]) -> bool:
+    return step.table in tables - {""} or any(_says(step, name) for name in names)
 
 
 def _feeds(plan: DataMigrationPlan, steps: list[TypedStep]) -> Iterator[Feed]:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 _ASSIGNS = re.compile(r"[A-Za-z_][A-Za-z0-9_]*=")
 _SHELL = frozenset("();<>|&*?$`")
 _IN_DOUBLE_QUOTES = frozenset("$`")
+_AT_THE_BEGINNING = frozenset("~#")
 _ASK = "write run \"sh -c '…'\" where a shell is meant to read it"
 
 
@@ -23,8 +24,8 @@ def words(command: str) -> tuple[str, ...]:
     """The words of a command. Raises CommandError, also for what only a shell would understand."""
     if not command.strip() or not command.isprintable():
         raise CommandError("a command is one line of text", 'run "make test"')
-    for char, quote in _characters(command):
-        if char in (_IN_DOUBLE_QUOTES if quote == '"' else () if quote else _SHELL):
+    for char, quote, begins in _characters(command):
+        if char in _special(quote, begins=begins):
             raise CommandError(f"`{char}` is for a shell, and no shell reads this", _ASK)
     import shlex  # files that declare no command do without
 
@@ -39,12 +40,22 @@ def words(command: str) -> tuple[str, ...]:
     return found
 
 
-def _characters(command: str) -> Iterator[tuple[str, str]]:
-    """Each character that is no quote and not escaped, with the quotes that it stands in."""
-    quote, escaped = "", False
+def _special(quote: str, *, begins: bool) -> frozenset[str]:
+    """What a shell would not take as it is, by the quotes around it and whether a word begins with it."""
+    if quote:
+        return _IN_DOUBLE_QUOTES if quote == '"' else frozenset()
+    return _SHELL | _AT_THE_BEGINNING if begins else _SHELL
+
+
+def _characters(command: str) -> Iterator[tuple[str, str, bool]]:
+    """Each character that is no quote and not escaped, with the quotes that it stands in, and whether a word begins with it."""
+    quote, escaped, before = "", False, " "
     for char in command:
+        begins, before = before == " ", char
         if escaped:
             escaped = False
+            if quote and char in _IN_DOUBLE_QUOTES:  # there a shell takes the backslash away, and shlex leaves it
+                yield char, quote, begins
         elif char == "\\" and quote != "'":
             escaped = True
         elif char == quote:
@@ -52,4 +63,4 @@ def _characters(command: str) -> Iterator[tuple[str, str]]:
         elif char in "'\"" and not quote:
             quote = char
         else:
-            yield char, quote
+            yield char, quote, begins

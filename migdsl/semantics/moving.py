@@ -65,7 +65,11 @@ def moved(problems: Problems, nodes: list[ast.Move], syncs: list[ast.Sync], arou
             drafts[table.entity] = _draft(problems, node, table, around)
     _one_place(problems, drafts, around)
     syncing.without_a_move(problems, syncs, drafts, around.entities)
-    return tuple(_change(problems, draft, drafts, syncs, around) for draft in drafts.values())
+    found = tuple(_change(problems, draft, drafts, syncs, around) for draft in drafts.values())
+    for draft in drafts.values():
+        if draft.across and not problems.found:  # what is wrong comes first
+            _not_yet(problems, draft)
+    return found
 
 
 def _alone(problems: Problems, node: ast.Move, table: Table, drafts: Mapping[str, Draft], around: Surroundings) -> bool:
@@ -312,8 +316,6 @@ def _change(
     problems: Problems, draft: Draft, drafts: Mapping[str, Draft], syncs: list[ast.Sync], around: Surroundings
 ) -> Change:
     table, node = draft.table, draft.node
-    if draft.across and draft.target.database:
-        _not_yet(problems, draft)
     standing = Standing.of(problems, draft, drafts, around.entities)
     target = replace(draft.target, constraints=(*standing.kept, *standing.own))
     sources = {ours: table.column(theirs) for theirs, ours in draft.copied.items()}

@@ -81,10 +81,10 @@ def _switches(problems: Problems, nodes: list[ast.Cutover], module: CheckedModul
             words = [w.text for w in setting.words]
             if setting.key == "reads":
                 _reads(problems, setting, words, module)
-            elif words[0] == "after":
+            elif words[0] == "after" and not any(move.across for move in module.moves):
                 title = "on one table reads and writes are switched at once, in this release"
                 problems.error("MIG007", setting.span, title, "not supported yet", help="writes with reads")
-            elif words[0] != "with":
+            elif words[0] not in ("with", "after"):
                 problems.unknown("MIG106", "order", words[0], setting.words[0].span, ("with", "after"))
 
 

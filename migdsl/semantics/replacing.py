@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from migdsl.diagnostics import fixes
 from migdsl.diagnostics.suggest import did_you_mean
+from migdsl.semantics import watch
 from migdsl.semantics.commands import CommandError, words
 from migdsl.semantics.header import again, bad_number, once
 from migdsl.semantics.model import Tenants
@@ -130,6 +131,7 @@ def _type(problems: Problems, headers: list[ast.Migration], every: tuple[Replace
 
 
 def _replacement(problems: Problems, node: ast.Replace, known: tuple[Service, ...]) -> Replacement:
+    watch.named(problems, node.name, "replacement")
     once(problems, node.settings, "replacement")
     settings = {s.key: s for s in reversed(node.settings)}
     _complete(problems, node, settings)

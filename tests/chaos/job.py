@@ -76,10 +76,10 @@ def break_checkpoint() -> None:
     from migdsl.runtime.backfill import lane
     from migdsl.runtime.ledger import Ledger
 
-    late: dict[int, list[Callable[[Transaction], None]]] = {}
+    late: dict[int, list[Callable[[Transaction], object]]] = {}
     advance, succeed, try_batch = Ledger.advance, Ledger.succeed, lane.Worker._try_batch
 
-    def later(write: Callable[..., None]) -> Callable[..., None]:
+    def later(write: Callable[..., object]) -> Callable[..., None]:
         def noted(self: Ledger, _tx: Transaction, *given: object) -> None:
             late.setdefault(get_ident(), []).append(lambda tx: write(self, tx, *given))
 

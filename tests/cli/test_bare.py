@@ -50,6 +50,11 @@ def test_status_reads_the_dates_and_says_who_knows_the_rest() -> None:
     assert reasons["day_orders_http"] == "today is 2026-12-14"
     assert reasons["told_orders_http"] == bare.NOBODY
     assert told["next"]["command"] == "migdsl rollout orders_v2.mig --stage live --for canary"
+    assert [text.split(":")[0] for text in told["next"]["waits_for"]] == [
+        "told_orders_http",
+        "beside_orders_http_v1",
+        "alike_orders_http",
+    ]
     assert bare.code(told) == 4
 
 
@@ -72,7 +77,7 @@ def test_from_compile_to_finish(orders: Path, run: Run) -> None:
     shown = run("status", "orders_v2.mig")
     assert shown.code == 4
     assert "v1 of orders_http answers 410" in shown.out
-    assert "no database takes part" in shown.out
+    assert "there is no database to ask" in shown.out
     STATUS.validate(json.loads(run("status", "orders_v2.mig", "--json").out))
     for words in (("apply", "--to", "expand"), ("rollback", "--to", "prepare"), ("rollout", "--record")):
         refused = run(words[0], "orders_v2.mig", *words[1:])

@@ -8,6 +8,7 @@ from collections.abc import Callable
 import psycopg
 import pytest
 
+from migdsl.workspace import compile_files
 from tests.ops.conftest import emptied
 from tests.ops.moves import DDL, TEXT, new, old
 from tests.ops.support import T1, Migration, all_rows
@@ -161,3 +162,18 @@ def test_a_snapshot_from_before_a_batch_is_told_to_try_again(shop: Migration, wr
         with pytest.raises(psycopg.errors.SerializationFailure):
             client.execute(write.encode())
     assert both(shop) == ([(1, 1, 100)], [(1, "paid", 1.0)])
+
+
+def test_the_plan_says_what_is_true_of_it():
+    found = compile_files({"m.mig": TEXT}, "m.mig", through="contract")
+    texts = {a.kind: " ".join(a.text.split()) for a in found.artifacts}
+    plan = texts["plan"]
+    assert "Triggers carry what is written to orders over to purchases and back, in the same statement" in plan
+    assert "with two-way triggers" in plan
+    assert "purchases is dropped, and all that was written there stands in orders too" in plan
+    assert "legacy_ref of orders comes back empty" in plan
+    assert "let foreign key (order_id) follow Order" in plan
+    assert "orders is gone from contract on" in plan
+    assert "would come back" not in texts["backfill"]  # a row that new code has deleted is gone on both sides
+    names = sorted(a.path for a in found.artifacts if a.kind in ("backfill", "reconcile"))
+    assert names == ["backfills/m/order.py", "reconcile/m/line.py", "reconcile/m/order.py"]

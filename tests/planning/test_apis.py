@@ -10,18 +10,22 @@ from typing import Any
 
 import pytest
 
+from migdsl.executor.conditions import conditions
 from migdsl.folding.stages import Audience, moved
 from migdsl.plan import DataMigrationPlan
 from migdsl.planning.build import build
 from migdsl.planning.compare import compare
 from migdsl.planning.model import Planned
 from migdsl.planning.next_move import next_move
+from migdsl.planning.verdict import problems
+from migdsl.planning.works import works
 from migdsl.source import SourceFile
 from migdsl.workspace import Compilation, check, compile_files
 from tests.cli.conftest import ROOT
 
 ORDERS = (ROOT / "examples/11_api_retirement/orders_v2.mig").read_text(encoding="utf-8")
 USERS = (ROOT / "examples/users.mig").read_text(encoding="utf-8")
+GRACED = "7f1f9a52-53f0-4d0e-9f0a-0d8f4a1f3c11"
 API = re.search(r"^api .*?^}", ORDERS, re.MULTILINE | re.DOTALL)
 assert API is not None
 BOTH = f"{USERS}\n{API[0]}\n"
@@ -114,6 +118,21 @@ def test_beside_a_table_both_are_done() -> None:
     assert "api/users_email.py probe" in runbook
 
 
+def test_what_is_only_shown_is_in_the_runbook_and_nobody_asks_for_it() -> None:
+    for phase in ("expand", "validate", "cutover"):
+        found = [work for work in works(planned(BOTH), phase) if "probe" in work.command]
+        assert [work.kind for work in found] == ["told"], phase
+
+
+def test_the_silence_before_contract_is_asked_of_monitoring_once() -> None:
+    asked = conditions(planned(ORDERS))["cutover"]
+    assert [(each.id, each.kind) for each in asked] == [
+        ("day_orders_http", "manual"),
+        ("quiet_orders_http", "monitored"),
+    ]
+    assert "migdsl_api_deprecated_requests_total" in asked[1].question  # the gate of the file asks the same
+
+
 def walk(text: str) -> list[str]:
     found = []
     while (move := next_move(planned(text).module, pairs=False, ramps=True)) is not None:
@@ -138,6 +157,27 @@ def test_a_moved_day_is_a_difference_that_is_allowed() -> None:
         ("apis", "orders_http sunset v1", "2027-03-01", "2027-03-15")
     ]
     assert not found.steps
+
+
+@pytest.mark.parametrize(
+    ("edits", "refused"),
+    [
+        ((("v1 on 2027-03-01", "v1 on 2027-02-01"),), ["clients of `v1` of `orders_http` were told 2027-03-01"]),
+        ((("until 2027-04-01", "until 2027-03-20"),), [f"tenant {GRACED} of `orders_http` were told 2027-04-01"]),
+        (((f'  grace "{GRACED}" until 2027-04-01\n', ""),), [f"tenant {GRACED} of `orders_http` were told 2027-04-01"]),
+        ((("v1 on 2027-03-01", "v1 on 2027-03-15"),), []),
+        ((("v1 on 2027-03-01", "v1 on 2027-02-01"), ("announce  2026-12-01", "announce  2026-12-02")), []),
+    ],
+)
+def test_a_day_that_was_told_does_not_come_earlier(edits: tuple[tuple[str, str], ...], refused: list[str]) -> None:
+    text = ORDERS
+    for before, after in edits:
+        assert before in text
+        text = text.replace(before, after)
+    old, new = planned(ORDERS), planned(text)
+    found = problems(old, new, compare(old, new))
+    assert [d.title.partition(",")[0] for d in found] == refused
+    assert {d.code for d in found} <= {"MIG809"}
 
 
 def test_risk_has_its_reasons() -> None:

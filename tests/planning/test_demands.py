@@ -128,9 +128,9 @@ def test_impact_is_raised_and_keeps_what_was_derived(everything: DataMigrationPl
     impact, derived = everything.impact, plan_of(EXAMPLE).impact
     assert (derived.risk, impact.risk) == ("medium", "high")
     assert impact.reasons == (*derived.reasons, "the file says high")
-    assert impact.affected_systems == (*derived.affected_systems, "checkout", "the newsletter")
+    assert impact.affected_systems == (*derived.affected_systems, "service checkout", "the newsletter")
     assert impact.breaking_changes == (*derived.breaking_changes, "exports name the column contact_email")
-    assert impact.stakeholders == ("marketing", "support")
+    assert impact.stakeholders == ("checkout-team", "marketing", "support")
     raised = plan_of(EXAMPLE.replace("downtime none", "downtime window 5m") + "impact { downtime 90s }")
     assert raised.impact.downtime_minutes == 1.5
 

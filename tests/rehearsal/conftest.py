@@ -11,7 +11,7 @@ import pytest
 from migdsl.executor.model import Project
 from migdsl.planning.build import build
 from migdsl.rehearsal.model import Settings
-from migdsl.rehearsal.run import Report, on
+from migdsl.rehearsal.run import Piece, Report, on
 from migdsl.rehearsal.server import Server
 from migdsl.rehearsal.stage import Stage
 from migdsl.workspace import Compilation, compile_files, source_digest
@@ -57,8 +57,8 @@ def rehearse(database: str, pg: Server, tmp_path: Path) -> Rehearse:
             target.write_text(text, encoding="utf-8")
         planned = build(found.module, source_digest(found.sources), "contract")
         project = Project(planned, main, str(tmp_path), texts)
-        sources = {main: found.sources[main].text}
         home = (ROOT / "examples" / f"{name}.mig").parent
-        return on(Stage(database, pg.bin, "test"), project, sources, main, home, settings, lambda _: None)
+        piece = Piece(project, {main: found.sources[main].text}, main, home, settings)
+        return on(Stage(database, pg.bin, "test"), piece, lambda _: None)
 
     return play

@@ -18,6 +18,8 @@ BACKFILL, RECONCILE = "backfills/users_email/user.py", "reconcile/users_email/us
 RULES, FLAGS = ".rules.json", ".flagd.json"
 FROM = "coalesce(NEW.email, NEW.username || '@example.com')"
 ADD = "ALTER TABLE public.users ADD COLUMN IF NOT EXISTS contact_email text\n"
+ALWAYS = '"""\nALTER TABLE public.users ENABLE ALWAYS TRIGGER "~migdsl_users_email"\n"""'
+RANGE = "   AND (t.id > :after OR :after IS NULL)\n   AND t.id <= :upto\n"
 HELD = replace(SHORT, hold_s=2.5)
 BACK = replace(SHORT, back=True)
 
@@ -36,24 +38,36 @@ class Fault:
 
 FAULTS = {
     "a trigger on INSERT alone": Fault(
-        "both_sides", "backfill", ((EXPAND, "BEFORE INSERT OR UPDATE ON public.users", "BEFORE INSERT ON public.users"),), always=True
+        "both_sides",
+        "backfill",
+        ((EXPAND, "BEFORE INSERT OR UPDATE ON public.users", "BEFORE INSERT ON public.users"),),
     ),
     "a trigger on UPDATE alone": Fault(
-        "both_sides", "backfill", ((EXPAND, "BEFORE INSERT OR UPDATE ON public.users", "BEFORE UPDATE ON public.users"),)
+        "both_sides",
+        "backfill",
+        ((EXPAND, "BEFORE INSERT OR UPDATE ON public.users", "BEFORE UPDATE ON public.users"),),
     ),
     "a `from` that is wrong in the trigger": Fault(
-        "both_sides", "expand", ((EXPAND, f"NEW.contact_email := {FROM}", f"NEW.contact_email := lower({FROM})"),)
+        "both_sides",
+        "expand",
+        ((EXPAND, f"NEW.contact_email := {FROM}", f"NEW.contact_email := lower({FROM})"),),
+        always=True,
     ),
     "a `back` that is wrong in the trigger": Fault(
         "acknowledged_writes",
         "backfill",
         ((EXPAND, "NEW.email := NEW.contact_email;", "NEW.email := upper(NEW.contact_email);"),),
-        always=True,
     ),
     "a `from` that is wrong in the backfill": Fault(
         "acknowledged_writes",
         "backfill",
-        ((BACKFILL, "SET contact_email = coalesce(t.email, t.username || '@example.com')", "SET contact_email = t.username || '!'"),),
+        (
+            (
+                BACKFILL,
+                "SET contact_email = coalesce(t.email, t.username || '@example.com')",
+                "SET contact_email = t.username || '!'",
+            ),
+        ),
     ),
     "a batch that isn't confined to the tenant": Fault(
         "isolation",
@@ -61,16 +75,22 @@ FAULTS = {
         (
             (
                 BACKFILL,
-                " WHERE t.tenant_id = :tenant_id\n   AND (t.id > :after OR :after IS NULL)\n   AND t.id <= :upto\n   AND t.contact_email IS NULL",
-                " WHERE t.contact_email IS NULL",
+                f" WHERE t.tenant_id = :tenant_id\n{RANGE}   AND t.contact_email IS NULL",
+                f" WHERE :tenant_id::text IS NOT NULL\n{RANGE}   AND t.contact_email IS NULL",
             ),
         ),
         always=True,
     ),
     "a batch that leaves out its upper bound": Fault(
+        "both_sides",
         "backfill",
-        "backfill",
-        ((BACKFILL, "AND t.id <= :upto\n   AND t.contact_email IS NULL", "AND t.id < :upto\n   AND t.contact_email IS NULL"),),
+        (
+            (
+                BACKFILL,
+                "AND t.id <= :upto\n   AND t.contact_email IS NULL",
+                "AND t.id < :upto\n   AND t.contact_email IS NULL",
+            ),
+        ),
     ),
     "NOT NULL before the backfill": Fault(
         "revisions", "expand", ((EXPAND, ADD, ADD.replace(" text\n", " text NOT NULL\n")),)
@@ -85,42 +105,102 @@ FAULTS = {
         "backfill", "backfill", ((EXPAND, ADD, ADD.replace(" text\n", " text UNIQUE\n")),)
     ),
     "a column that goes while old code reads it": Fault(
-        "traffic", "expand", ((EXPAND, '"""\nDROP TRIGGER IF EXISTS', '"""\nALTER TABLE public.users RENAME email TO email_\n""",\n            """\nDROP TRIGGER IF EXISTS'),)
+        "traffic",
+        "expand",
+        ((EXPAND, ALWAYS, f'{ALWAYS},\n            """\nALTER TABLE public.users RENAME email TO email_gone\n"""'),),
     ),
     "a lock without a timeout": Fault(
-        "blocked", "expand", ((EXPAND, "SET LOCAL lock_timeout = '100ms';", "SET LOCAL lock_timeout = '0';"),), HELD, always=True
+        "blocked",
+        "expand",
+        ((EXPAND, "SET LOCAL lock_timeout = '100ms';", "SET LOCAL lock_timeout = '0';"),),
+        HELD,
+        always=True,
     ),
     "an index without CONCURRENTLY": Fault(
-        "blocked", "expand", (("index_expand.py", "CREATE INDEX CONCURRENTLY", "CREATE INDEX"),), HELD, "09_index_only/events_index"
+        "blocked",
+        "expand",
+        (("index_expand.py", "CREATE INDEX CONCURRENTLY", "CREATE INDEX"),),
+        HELD,
+        "09_index_only/events_index",
     ),
     "a downgrade that forgets a column": Fault(
-        "catalog_back", "expand", ((EXPAND, "ALTER TABLE public.users DROP COLUMN IF EXISTS contact_email", "SELECT 1"),), BACK, always=True
+        "catalog_back",
+        "expand",
+        (
+            (
+                EXPAND,
+                "ALTER TABLE public.users DROP COLUMN IF EXISTS contact_email",
+                "COMMENT ON TABLE public.users IS NULL",
+            ),
+        ),
+        BACK,
+        always=True,
     ),
-    "a flag that skips stages": Fault("flag", "prepare", ((FLAGS, '"defaultVariant": "off"', '"defaultVariant": "live"'),)),
+    "a flag that skips stages": Fault(
+        "flag", "prepare", ((FLAGS, '"defaultVariant": "off"', '"defaultVariant": "live"'),), always=True
+    ),
     "a reconciliation that is blind": Fault(
         "reconciliation",
         "validate",
-        ((RECONCILE, "count(*) FILTER (WHERE t.contact_email IS DISTINCT FROM (coalesce(t.email, t.username || '@example.com'))) AS mismatched", "count(*) FILTER (WHERE false) AS mismatched"),
-         (RECONCILE, "hash_record_extended(ROW(t.id, (coalesce(t.email, t.username || '@example.com')))", "hash_record_extended(ROW(t.id, t.contact_email)")),
+        (
+            (
+                RECONCILE,
+                "FILTER (WHERE t.contact_email IS DISTINCT FROM (coalesce(t.email, t.username || '@example.com'))) AS mismatched",
+                "FILTER (WHERE false) AS mismatched",
+            ),
+            (
+                RECONCILE,
+                "hash_record_extended(ROW(t.id, (coalesce(t.email, t.username || '@example.com')))",
+                "hash_record_extended(ROW(t.id, t.contact_email)",
+            ),
+        ),
     ),
     "violations that nobody counts": Fault(
-        "gates", "validate", ((RECONCILE, "AND t.contact_email IS NOT NULL AND t.migdsl_alike_1 > 1", "AND t.contact_email IS NOT NULL AND t.migdsl_alike_1 > 9"),)
+        "gates",
+        "validate",
+        (
+            (
+                RECONCILE,
+                "AND t.contact_email IS NOT NULL AND t.migdsl_alike_1 > 1",
+                "AND t.contact_email IS NOT NULL AND t.migdsl_alike_1 > 9",
+            ),
+        ),
     ),
     "an alert that stays silent": Fault(
         "alerts",
         "validate",
-        ((RULES, 'rows_mismatched{migration=\\"users_email\\"} > 0', 'rows_mismatched{migration=\\"users_email\\"} > 1000000'),),
+        (
+            (
+                RULES,
+                'rows_mismatched{migration=\\"users_email\\"} > 0',
+                'rows_mismatched{migration=\\"users_email\\"} > 1000000',
+            ),
+        ),
     ),
     "an alert that fires for nothing": Fault(
         "alerts",
         "validate",
-        ((RULES, 'rows_mismatched{migration=\\"users_email\\"} > 0', 'rows_mismatched{migration=\\"users_email\\"} >= 0'),),
+        (
+            (
+                RULES,
+                'rows_mismatched{migration=\\"users_email\\"} > 0',
+                'rows_mismatched{migration=\\"users_email\\"} >= 0',
+            ),
+        ),
     ),
     "an enforce without its gates": Fault(
         "gates", "enforce", ((ENFORCE, "        require(\n", "        (lambda *unasked: None)(\n"),)
     ),
     "a contract that drops too much": Fault(
-        "catalog_target", "contract", ((CONTRACT, "DROP COLUMN IF EXISTS email", "DROP COLUMN IF EXISTS email CASCADE, ALTER COLUMN contact_email DROP NOT NULL"),)
+        "catalog_target",
+        "contract",
+        (
+            (
+                CONTRACT,
+                "DROP COLUMN IF EXISTS email",
+                "DROP COLUMN IF EXISTS email CASCADE, ALTER COLUMN contact_email DROP NOT NULL",
+            ),
+        ),
     ),
 }
 ALL = os.environ.get("MIGDSL_ALL_FAULTS") == "1"
@@ -141,4 +221,9 @@ def test_the_same_files_as_they_are_pass(rehearse: Rehearse) -> None:
     """What the faults are edits of: nobody is accused."""
     report = rehearse("users", replace(SHORT, to="validate", back=True))
     assert [(v.id, v.findings) for v in report.verdicts if v.state == "failed"] == []
-    assert {v.id for v in report.verdicts if v.state == "passed"} >= {"acknowledged_writes", "both_sides", "isolation", "gates"}
+    assert {v.id for v in report.verdicts if v.state == "passed"} >= {
+        "acknowledged_writes",
+        "both_sides",
+        "isolation",
+        "gates",
+    }

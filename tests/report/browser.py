@@ -31,6 +31,10 @@ _OPTIONS = (
     "--disable-component-update",
     "--no-first-run",
     "--hide-scrollbars",
+    "--in-process-gpu",
+    "--disable-software-rasterizer",
+    "--renderer-process-limit=1",
+    "--disable-features=IsolateOrigins,site-per-process,Translate,MediaRouter,OptimizationHints",
     "--remote-debugging-pipe",
 )
 
@@ -41,6 +45,7 @@ class Browser:
     def __init__(self, process: subprocess.Popen[bytes], commands: int, answers: int) -> None:
         self._process, self._commands, self._answers = process, commands, answers
         self._rest, self._number = b"", 0
+        self._tab: str | None = None
         self.events: list[dict[str, Any]] = []
 
     def call(self, method: str, session: str | None = None, **parameters: Any) -> dict[str, Any]:
@@ -74,22 +79,26 @@ class Browser:
 
     @contextmanager
     def page(self, path: Path, *, width: int = 1280, theme: str = "light", scripts: bool = True) -> Iterator[Page]:
-        """A file in a tab of its own, loaded."""
+        """A file, loaded, in the one tab that there is: a new one would cost a process."""
+        if self._tab is None:
+            self._tab = self._opened()
+        page = Page(self, self._tab)
+        page.call("Page.navigate", url="about:blank")
+        page.call("Emulation.setScriptExecutionDisabled", value=not scripts)
+        page.media(theme)
+        page.wide(width)
+        self.events = []
+        frame = page.call("Page.navigate", url=path.as_uri())
+        assert "errorText" not in frame, frame
+        self.wait_for("Page.loadEventFired", self._tab)
+        yield page
+
+    def _opened(self) -> str:
         target = self.call("Target.createTarget", url="about:blank")["targetId"]
-        session = self.call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
-        page = Page(self, session)
-        try:
-            for domain in ("Page", "Runtime", "Log", "Network"):
-                page.call(f"{domain}.enable")
-            page.call("Emulation.setScriptExecutionDisabled", value=not scripts)
-            page.media(theme)
-            page.wide(width)
-            page.call("Page.navigate", url=path.as_uri())
-            self.wait_for("Page.loadEventFired", session)
-            yield page
-        finally:
-            self.call("Target.closeTarget", targetId=target)
-            self.events = [e for e in self.events if e.get("sessionId") != session]
+        session: str = self.call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
+        for domain in ("Page", "Runtime", "Log", "Network"):
+            self.call(f"{domain}.enable", session)
+        return session
 
 
 class Page:

@@ -62,6 +62,8 @@ def test_a_soak_takes_its_share_of_the_calendar():
     assert soak.kind == "wait"
     assert soak.width == pytest.approx(100 * 30 / 34, abs=0.1)
     assert rows["contract"].value == "30 d of waiting"
+    # It works when the soak is over; the cutover works first, and then waits.
+    assert [rows[name].marks[0].at for name in ("contract", "cutover")] == [100, pytest.approx(0, abs=0.01)]
 
 
 def test_a_rollout_is_a_staircase():
@@ -88,6 +90,26 @@ def test_two_sides_and_what_runs_between_them():
     ]
     address = systems(plan_of("addresses_table")).databases[0].holdings[0]
     assert (address.left.name, address.feeds[0].both) == ("Customer", False)
+
+
+def test_a_table_that_moves_has_two_places():
+    holding = systems(plan_of("purchases")).databases[0].holdings[0]
+    assert holding.right is not None
+    assert (holding.left.table, holding.right.table) == ("public.orders", "sales.purchases")
+    assert [feed.text.partition(",")[0] for feed in holding.feeds] == ["trigger", "backfill", "reconciliation compares"]
+
+
+def test_what_is_no_table_has_two_sides_too():
+    seen = systems(plan_of("orders_v2"))
+    (versions,) = seen.databases
+    assert versions.holdings[0].right is not None
+    assert (versions.name, versions.holdings[0].left.name, versions.holdings[0].right.name) == (
+        "",
+        "orders_http v1",
+        "orders_http v2",
+    )
+    assert [name for name, *_ in seen.code] == ["Callers"]
+    assert seen.others == ("service web_shop", "the partners' order import")
 
 
 def test_one_side_says_what_becomes_of_it():

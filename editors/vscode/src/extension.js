@@ -12,6 +12,7 @@ class Plans {
   }
 
   provideTextDocumentContent(uri) {
+    if (!client) return "The language server isn't running: it starts once the folder is trusted.";
     return client.sendRequest("workspace/executeCommand", { command: "migdsl.plan", arguments: [uri.query] });
   }
 }
@@ -24,6 +25,8 @@ function server() {
 }
 
 async function start() {
+  // It is a program, found by a setting or on the PATH: in a folder that nobody trusts, colours have to do.
+  if (!vscode.workspace.isTrusted) return;
   client = new LanguageClient("migdsl", "migdsl", server(), {
     documentSelector: [{ language: "mig" }],
     synchronize: { fileEvents: vscode.workspace.createFileSystemWatcher("**/*.mig") },
@@ -41,7 +44,7 @@ async function start() {
     await client.start();
   } catch (error) {
     const again = "Try again";
-    const said = `migdsl lsp could not be started (${error.message}). Install it with: pip install 'migdsl[lsp]'`;
+    const said = `migdsl lsp could not be started (${error?.message ?? error}). Install it with: pip install 'migdsl[lsp]'`;
     if ((await vscode.window.showWarningMessage(said, again)) === again) await start();
   }
 }
@@ -66,6 +69,7 @@ exports.activate = async (context) => {
       await start();
     }),
   );
+  if (!vscode.workspace.isTrusted) context.subscriptions.push(vscode.workspace.onDidGrantWorkspaceTrust(start));
   await start();
 };
 

@@ -112,4 +112,21 @@ in between would change nothing for anybody, and look as if it did.""",
         good=f"{_HEAD}\n{_api(_V1, _V2, *_DAYS, _GUIDE)}\nflag orders_v2 {{\n  stage live for all\n}}",
         fix="none",
     ),
+    Code(
+        id="MIG809",
+        severity=Severity.ERROR,
+        title="a day that clients were told would come earlier",
+        why="""\
+`migdsl diff` compares two versions of a file. In the newer one a version of an API would be gone, or a grace be over, \
+before the day that the older one says, and that stands in headers, in the guide and in people's plans. A later day \
+breaks nobody. Where it has to be earlier all the same, tell everybody anew and say so: with another `announce` it is \
+another promise. Nobody but you knows whether the first one has gone out.""",
+        bad="\n".join(
+            ["# it was: sunset v1 on 2027-03-01", _api(_V1, _V2, _DAYS[0], "sunset v1 on 2027-02-01", _GUIDE)]
+        ),
+        good="\n".join(
+            ["# it was: sunset v1 on 2027-03-01", _api(_V1, _V2, _DAYS[0], "sunset v1 on 2027-04-01", _GUIDE)]
+        ),
+        fix="none",
+    ),
 )

@@ -27,7 +27,8 @@ def check(module: CheckedModule) -> Iterator[Diagnostic]:
 
 def _source(module: CheckedModule, operation: CreateTable, source: Source) -> Iterator[Diagnostic]:
     table = operation.table
-    found = next(_apart(table, source), None)
+    # A move is told where it may go when its columns are looked at.
+    found = next(_apart(table, source), None) if operation.move is None else None
     if found is not None:
         yield found
         return

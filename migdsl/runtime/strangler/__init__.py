@@ -5,6 +5,7 @@ from __future__ import annotations
 from migdsl.runtime.strangler.model import Replacement
 from migdsl.runtime.strangler.outcomes import Counted, Outcomes
 from migdsl.runtime.strangler.router import Strangler
+from migdsl.runtime.strangler.sides import Sides
 from migdsl.runtime.strangler.subjects import Cookie, header
 
-__all__ = ["Cookie", "Counted", "Outcomes", "Replacement", "Strangler", "header"]
+__all__ = ["Cookie", "Counted", "Outcomes", "Replacement", "Sides", "Strangler", "header"]

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from random import Random
 from typing import Final
@@ -20,12 +22,37 @@ _TURN_S: Final = 1.0
 
 
 @dataclass(slots=True)
+class Held:
+    """The lanes that the workers of one process have in hand: between the commit and the forgetting of its keys a lane is
+    free for others, who would do the same once more, which is harmless and idle."""
+
+    _lanes: set[tuple[str, str, int]] = field(default_factory=set)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    @contextmanager
+    def lane(self, way: Way, lane: int) -> Iterator[bool]:
+        """Whether nobody else here has the lane; it is the caller's while this lasts."""
+        name = (way.move.entity, way.side, lane)
+        with self._lock:
+            free = name not in self._lanes
+            self._lanes.add(name)
+        try:
+            yield free
+        finally:
+            if free:
+                with self._lock:
+                    self._lanes.discard(name)
+
+
+@dataclass(slots=True)
 class Applier:
-    """One worker. `on_batch` hears of each batch and its seconds, `on_letter` of each event that became a dead letter."""
+    """One worker. `on_batch` hears of each batch and its seconds, `on_letter` of each event that became a dead letter.
+    `held` is what all workers of the process share."""
 
     pair: Pair
     on_batch: Callable[[Way, Applied, float], None] = lambda _way, _applied, _seconds: None
     on_letter: Callable[[Way, Applied], None] = lambda _way, _applied: None
+    held: Held = field(default_factory=Held)
     _size: BatchSize = field(init=False)
     _random: Random = field(default_factory=Random)
 
@@ -43,18 +70,9 @@ class Applier:
                 if way.origin.stop.requested:
                     return events, False
                 idle = False
-                events += self._lane(way, lane)
+                with self.held.lane(way, lane) as free:
+                    events += self._lane(way, lane) if free else 0
         return events, idle
-
-    def drain(self, way: Way, tenant: str) -> int:
-        """A tenant's events, until none is left; how many. Raises psycopg.Error, also where one can't be applied."""
-        events = 0
-        while not way.origin.stop.requested:
-            done = way.apply_tenant(tenant, self._size.rows)
-            if not done:
-                break
-            events += done
-        return events
 
     def _lane(self, way: Way, lane: int) -> int:
         search, until, events = Search(), time.monotonic() + _TURN_S, 0

@@ -21,6 +21,7 @@ from migdsl.runtime.database import Database, Row, Transaction
 from migdsl.runtime.errors import Remedy, remedy
 from migdsl.runtime.sql import Statement, statement
 from migdsl.runtime.stream.jobs import Carry, Move, Side, Stream, other
+from migdsl.runtime.stream.sides import DURABLE
 
 _MARK: Final = statement("SELECT set_config('migdsl.applier', :marker, true)")
 # So that the slot, which sees no setting, leaves the transaction out.
@@ -160,6 +161,7 @@ class Way:
     def _there(self) -> Iterator[Transaction]:
         """A transaction over there that neither the fence nor the outbox sees."""
         with self.target.transaction() as tx:
+            tx.rows(DURABLE)
             tx.rows(_MARK, {"marker": self.stream.marker})
             if self.stream.slot is not None and self.side == "new":
                 tx.rows(_MESSAGE, {"marker": self.stream.marker})

@@ -109,7 +109,7 @@ class _Asked:
 
 def _work(asked: _Asked) -> int:
     # psycopg: see above.
-    from migdsl.runtime.stream.measured import exporter
+    from migdsl.runtime.stream.meters import exporter
 
     relay = asked.relay()
     with exporter(relay, chosen(asked.options), asked.signals):

@@ -107,8 +107,11 @@ class Stream:
     lag_s: float = 30.0
     pause_s: float = 5.0
     workers: int = 2
-    # Nobody waits for a batch but the switch, which waits for the one at hand: so batches are short, and follow each other.
-    pace: Pace = field(default_factory=lambda: Pace(target_ms=20.0, duty=1.0, first=200, ceiling=5_000))
+    # Nobody waits for a batch but the switch, which waits for the one at hand. Most of a small one is round trips: on a busy
+    # machine batches that shrink below the floor would take as long, and carry nothing.
+    pace: Pace = field(
+        default_factory=lambda: Pace(target_ms=50.0, duty=1.0, first=500, floor=250, ceiling=5_000, growth=1.5)
+    )
     retry: Retry = field(default_factory=lambda: Retry(attempts=8, first_s=0.05, longest_s=5.0))
     limits: Limits = field(default_factory=Limits)
     slot: Slot | None = None

@@ -16,7 +16,7 @@ from migdsl.runtime.database import Transaction
 from migdsl.runtime.errors import StoppedError, safe_text
 from migdsl.runtime.ledger import record_event
 from migdsl.runtime.stop import Halt
-from migdsl.runtime.stream.applier import Applier
+from migdsl.runtime.stream.applier import Applier, Held
 from migdsl.runtime.stream.apply import Applied, Way
 from migdsl.runtime.stream.jobs import Stream
 from migdsl.runtime.stream.pair import Pair, Urls
@@ -73,6 +73,7 @@ class Relay:
     log: Log
     meters: Meters = field(default_factory=Meters)
     errors: list[BaseException] = field(default_factory=list)
+    held: Held = field(default_factory=Held)
 
     def run(self, workers: int) -> None:
         """Works until a stop is asked for. Raises what ended a worker that nothing helps."""
@@ -122,7 +123,7 @@ class Relay:
         self.log("retry", level="warning", error=safe_text(error), pause_s=round(seconds, 2))
 
     def _applier(self, pair: Pair) -> Applier:
-        return Applier(pair, self.meters.batch, self._letter)
+        return Applier(pair, self.meters.batch, self._letter, self.held)
 
     def _letter(self, way: Way, done: Applied) -> None:
         self.meters.letter(way)

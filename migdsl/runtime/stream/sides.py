@@ -13,6 +13,9 @@ from migdsl.runtime.stream.jobs import Stream
 
 State = Literal["old", "moving", "new"]
 
+# What is forgotten on one side must be on the other's disk, whatever the role's setting is.
+DURABLE: Final = statement("""
+SELECT CASE WHEN current_setting('synchronous_commit') = 'off' THEN set_config('synchronous_commit', 'on', true) END""")
 _OWN: Final = "migration = :migration AND stream = :stream"
 _ONE: Final = f"{_OWN} AND tenant = :tenant"
 _SEED: Final = statement("""
@@ -53,6 +56,7 @@ class Sides:
     def move(self, tx: Transaction, tenant: str, attempt: str, before: State, after: State) -> bool:
         """Moves the row once the tenant's writers are gone; False where another attempt has claimed it."""
         own = self._values(tenant=tenant)
+        tx.rows(DURABLE)
         if not tx.rows(_OURS, {**own, "attempt": attempt}):
             return False
         tx.rows(_ALONE, {"lock": f"{self.stream.marker}/{tenant}"})

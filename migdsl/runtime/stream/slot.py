@@ -19,10 +19,13 @@ from migdsl.runtime.ledger import record_event
 from migdsl.runtime.sql import statement
 from migdsl.runtime.stream.jobs import Move, Slot, Stream
 from migdsl.runtime.stream.pgoutput import Decoder, Written
+from migdsl.runtime.stream.sides import DURABLE
 
 PREFIX: Final = "migdsl.applier"
 _MOST: Final = 5_000
 _ACTIVE_S: Final = 0.005
+# Until what one has peeked at is in the outbox nobody else peeks: a key that came late could meet a tenant's new side.
+_ALONE: Final = statement("SELECT pg_advisory_xact_lock(hashtextextended(:slot::text, 9))")
 _FLUSHED: Final = statement("SELECT pg_current_wal_flush_lsn()")
 _PEEK: Final = statement("""
 SELECT data FROM pg_logical_slot_peek_binary_changes(
@@ -115,6 +118,8 @@ class Tap:
     def _pump(self) -> tuple[int, bool]:
         decoder = Decoder(PREFIX, self.stream.marker)
         with self.database.transaction() as tx:
+            tx.rows(DURABLE)
+            tx.rows(_ALONE, {"slot": self.slot.name})
             upto = tx.rows(_FLUSHED)[0][0]
             asked = {"slot": self.slot.name, "upto": upto, "most": str(_MOST), "publication": self.slot.publication}
             messages = [bytes.fromhex((row[0] or "")[2:]) for row in tx.rows(_PEEK, asked)]

@@ -13,7 +13,7 @@ from typing import Final
 from urllib.error import HTTPError, URLError
 
 from migdsl.runtime.errors import UsageError
-from migdsl.runtime.telemetry.metrics import Sample, render
+from migdsl.runtime.telemetry.metrics import METRICS, MetricSpec, Sample, render
 from migdsl.runtime.telemetry.options import Telemetry
 from migdsl.runtime.telemetry.sinks import MetricsServer, push, replace_file
 
@@ -27,7 +27,8 @@ class Exporter:
 
     `samples` is asked from other threads; `grouping` are the Pushgateway's labels after `job`; `log` hears of what
     fails. `refresh` runs before each time, and hears whether it is the last. `live`: file and gateway are written all
-    the time, and not at the end alone, which is for jobs whose numbers mean something only then. Entering raises
+    the time, and not at the end alone, which is for jobs whose numbers mean something only then. `families` are the
+    metrics that there may be. Entering raises
     UsageError where the port can't be had or the file can't be written: whoever mistyped them is told at once. From
     then on failures are logged.
     """
@@ -40,6 +41,7 @@ class Exporter:
     stopped: Callable[[], bool] = lambda: False
     live: bool = True
     every_s: float = _EVERY_S
+    families: tuple[MetricSpec, ...] = METRICS
     _server: MetricsServer | None = None
     _thread: threading.Thread | None = None
     _ended: threading.Event = field(default_factory=threading.Event)
@@ -101,7 +103,7 @@ class Exporter:
                 return
 
     def _text(self) -> str:
-        return render(self.samples())
+        return render(self.samples(), self.families)
 
     def _publish(self) -> None:
         text = self._text()

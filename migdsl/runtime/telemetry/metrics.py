@@ -23,7 +23,6 @@ class MetricSpec:
 
 _BACKFILL: Final = ("migration", "backfill")
 _ENTITY: Final = ("migration", "entity")
-_DIRECTION: Final = ("migration", "entity", "direction")
 
 BACKFILL_ROWS: Final = MetricSpec(
     "migdsl_backfill_rows_total",
@@ -127,28 +126,6 @@ OLD_WRITES: Final = MetricSpec(
     _ENTITY,
     "Rows that old code wrote and a trigger carried over, since the trigger was made.",
 )
-SYNC_LAG: Final = MetricSpec(
-    "migdsl_sync_lag_seconds",
-    "gauge",
-    _DIRECTION,
-    "How long the oldest key that waits to be carried to the other database has waited.",
-)
-SYNC_WAITING: Final = MetricSpec(
-    "migdsl_sync_events_waiting", "gauge", _DIRECTION, "Keys that wait to be carried over, counted up to 100000."
-)
-SYNC_LETTERS: Final = MetricSpec(
-    "migdsl_sync_dead_letters", "gauge", _DIRECTION, "Rows that can't be applied on the other side."
-)
-SYNC_EVENTS: Final = MetricSpec(
-    "migdsl_sync_events_total", "counter", _DIRECTION, "Keys that this process has carried over."
-)
-SYNC_ROWS: Final = MetricSpec(
-    "migdsl_sync_rows_changed_total", "counter", _DIRECTION, "Rows that this process has written or deleted thereby."
-)
-SYNC_BATCH_SECONDS: Final = MetricSpec(
-    "migdsl_sync_batch_duration_seconds", "summary", _DIRECTION, "Duration of the appliers' batches, in seconds."
-)
-
 METRICS: Final[tuple[MetricSpec, ...]] = (
     BACKFILL_ROWS,
     BACKFILL_BATCHES,
@@ -171,12 +148,6 @@ METRICS: Final[tuple[MetricSpec, ...]] = (
     RECONCILE_LAST_RUN,
     TENANTS_UNLISTED,
     OLD_WRITES,
-    SYNC_LAG,
-    SYNC_WAITING,
-    SYNC_LETTERS,
-    SYNC_EVENTS,
-    SYNC_ROWS,
-    SYNC_BATCH_SECONDS,
 )
 
 

@@ -125,7 +125,15 @@ def test_a_successor_is_linked_where_a_link_can_say_it() -> None:
 def test_clients_are_few_and_no_persons() -> None:
     clients = Clients(2)
     assert [clients.name(each) for each in ("a", "b", "c", "a")] == ["a", "b", OTHER, "a"]
-    for private in ("jane@example.com", "10.0.0.1", "2001:db8::1", "sk-0123456789abcdef", "x" * 41, "a b", "tel-0301234567"):
+    for private in (
+        "jane@example.com",
+        "10.0.0.1",
+        "2001:db8::1",
+        "sk-0123456789abcdef",
+        "x" * 41,
+        "a b",
+        "tel-0301234567",
+    ):
         assert Clients(9).name(private) == OTHER, private
     assert Clients(9).name(None) == Clients(9).name("") == UNKNOWN
     assert Clients(9).name("orders-sdk") == "orders-sdk"

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
+from migdsl.ops.stream_model import Moved
 from migdsl.rehearsal.server import Server
 from migdsl.runtime.cli import main as jobs
 from migdsl.runtime.stop import Halt, Signals
@@ -18,20 +20,33 @@ from tests.runtime.stream.world import World, backfill, make, moved, reconciliat
 Job = Callable[..., str]
 
 
-@pytest.fixture
-def other_database(pg: Server) -> Iterator[str]:
-    """The URL of a second empty database."""
-    name = f"migdsl_test_{uuid.uuid4().hex}"
+@contextmanager
+def databases(server: Server) -> Iterator[tuple[str, str]]:
+    """The URLs of two empty databases."""
+    names = [f"migdsl_{side}_{uuid.uuid4().hex}" for side in ("old", "new")]
     try:
-        yield pg.create_database(name)
+        yield server.create_database(names[0]), server.create_database(names[1])
     finally:
-        pg.drop_database(name)
+        for name in names:
+            server.drop_database(name)
+
+
+@contextmanager
+def opened(world: World, of: Moved) -> Iterator[Pair]:
+    """Connections to both sides."""
+    made = Pair.of(stream(of), Urls(world.old, world.new), "test", Halt(Signals()), lambda _error, _seconds: None)
+    made.open()
+    try:
+        yield made
+    finally:
+        made.close()
 
 
 @pytest.fixture
-def world(database: str, other_database: str, tmp_path: Path) -> World:
+def world(pg: Server, tmp_path: Path) -> Iterator[World]:
     """60 orders of three tenants."""
-    return make(database, other_database, tmp_path, 3, 60)
+    with databases(pg) as (old, new):
+        yield make(old, new, tmp_path, 3, 60)
 
 
 @pytest.fixture
@@ -60,9 +75,5 @@ def job(world: World, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFix
 @pytest.fixture
 def pair(world: World) -> Iterator[Pair]:
     """Connections to both sides."""
-    made = Pair.of(stream(moved()), Urls(world.old, world.new), "test", Halt(Signals()), lambda _error, _seconds: None)
-    made.open()
-    try:
+    with opened(world, moved()) as made:
         yield made
-    finally:
-        made.close()

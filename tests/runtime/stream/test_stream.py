@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import time
+from pathlib import Path
 
 import psycopg
 import pytest
@@ -14,55 +16,34 @@ from tests.runtime.stream.world import World, moved
 NOWHERE = "00000000-0000-0000-0000-00000000dead"
 
 
-def test_what_was_there_before_comes_through_the_outbox_too(world: World, job: Job):
+def test_every_kind_of_write_gets_across(world: World, job: Job):
     job("enqueue")
-    assert world.waiting("old") == 60
-    assert world.one("new", "SELECT count(*) FROM orders") == 0
-    assert "60 events applied" in job("once")
-    assert world.difference() == (set(), set())
-    assert (world.waiting("old"), world.waiting("new")) == (0, 0)
-
-
-@pytest.mark.parametrize(
-    "statement",
-    [
+    job("once")
+    for statement in (
         "INSERT INTO orders (tenant_id, total_cents) SELECT tenant_id, 999 FROM orders LIMIT 1",
         "UPDATE orders SET total_cents = total_cents + 1, note = NULL",
         "DELETE FROM orders WHERE id % 2 = 0",
         "UPDATE orders SET id = id + 1000 WHERE id < 20",
         "UPDATE orders SET tenant_id = (SELECT max(id::text)::uuid FROM tenants)",
         "TRUNCATE orders",
-    ],
-)
-def test_every_kind_of_write_gets_across(world: World, job: Job, statement: str):
-    job("enqueue")
-    job("once")
-    assert world.run("old", statement) != 0
-    job("once")
-    assert world.difference() == (set(), set())
-    assert world.waiting("new") == 0
+    ):
+        assert world.run("old", statement) != 0
+        job("once")
+        assert world.difference() == (set(), set())
+        assert world.waiting("new") == 0
 
 
 def test_a_row_that_is_applied_again_is_not_written_again(world: World, job: Job):
     job("enqueue")
-    job("once")
+    assert (world.waiting("old"), world.one("new", "SELECT count(*) FROM orders")) == (60, 0)
+    assert "60 events applied" in job("once")
+    assert world.difference() == (set(), set())
+    assert (world.waiting("old"), world.waiting("new")) == (0, 0)
     before = world.all("new", "SELECT id, xmin::text FROM orders ORDER BY id")
     job("enqueue", "--again")
     assert world.waiting("old") == 60
     job("once")
     assert world.all("new", "SELECT id, xmin::text FROM orders ORDER BY id") == before
-
-
-def test_columns_that_the_other_side_does_not_know_are_left_alone(world: World, job: Job):
-    job("enqueue")
-    job("once")
-    tenant = world.tenants[0]
-    refs = world.all("old", "SELECT id, legacy_ref FROM orders ORDER BY id")
-    job("switch", "--tenant", tenant, "--to", "new")
-    world.run("new", "UPDATE orders SET state = 'refunded', total = 5 WHERE tenant_id = %s", tenant)
-    job("once")
-    assert world.difference() == (set(), set())
-    assert world.all("old", "SELECT id, legacy_ref FROM orders ORDER BY id") == refs
 
 
 def test_a_side_refuses_writers_of_tenants_that_are_on_the_other(world: World, job: Job):
@@ -83,7 +64,16 @@ def test_a_side_refuses_writers_of_tenants_that_are_on_the_other(world: World, j
             world.run(side, statement, *values)
     assert world.run("old", "UPDATE orders SET total_cents = 1 WHERE tenant_id = %s", here) == 20
     assert world.run("new", "UPDATE orders SET total = 1 WHERE tenant_id = %s", there) == 20
-    assert (world.waiting("old"), world.waiting("new")) == (20, 20)
+    found = json.loads(job("status", "--json"))
+    assert found["tenants"] == dict(zip(world.tenants, ["old", "new", "old"], strict=True))
+    assert [(each["from"], each["events"]) for each in found["waiting"]] == [("old", 20), ("new", 20)]
+    assert found["waiting"][0]["lag_seconds"] > 0
+    assert "2 tenants old" in job("status")
+    # Columns that the other side doesn't know are left alone.
+    refs = world.all("old", "SELECT id, legacy_ref FROM orders ORDER BY id")
+    job("once")
+    assert world.difference() == (set(), set())
+    assert world.all("old", "SELECT id, legacy_ref FROM orders ORDER BY id") == refs
 
 
 def test_an_enqueueing_that_comes_late_overwrites_nothing(world: World, job: Job):
@@ -131,29 +121,35 @@ def test_a_row_that_cannot_be_applied_is_set_aside_and_blocks_the_switch(world: 
     assert world.difference() == (set(), set())
 
 
-def test_the_sequences_of_both_sides_never_meet(world: World, job: Job):
+def test_the_first_switch_sets_the_sequences_apart_and_waits_for_what_was_there_before(world: World, job: Job):
+    tenant = world.tenants[0]
+    assert "haven't all been enqueued" in job("switch", "--tenant", tenant, "--to", "new", code=1)
     job("enqueue")
     job("once")
-    world.run("old", "ALTER SEQUENCE orders_id_seq CYCLE")
-    job("switch", "--tenant", world.tenants[0], "--to", "new")
+    job("switch", "--tenant", tenant, "--to", "new")
     most = world.one("old", "SELECT seqmax FROM pg_sequence WHERE seqrelid = 'orders_id_seq'::regclass")
-    least = world.one("new", "INSERT INTO orders (tenant_id, total) VALUES (%s, 1) RETURNING id", world.tenants[0])
+    least = world.one("new", "INSERT INTO orders (tenant_id, total) VALUES (%s, 1) RETURNING id", tenant)
     assert least == most + 1 > 10**12
     assert "apart" in job("sequences")
     assert "has given out keys" in job("sequences", "--release", code=2)
 
 
-def test_a_switch_waits_for_what_was_there_before(world: World, job: Job):
-    assert "haven't all been enqueued" in job("switch", "--tenant", world.tenants[0], "--to", "new", code=1)
-
-
-def test_status_says_where_everybody_is(world: World, job: Job):
+def test_the_relay_runs_until_it_is_told_to_stop_and_says_how_far_it_is(world: World, job: Job, tmp_path: Path):
     job("enqueue")
-    job("once")
-    job("switch", "--tenant", world.tenants[1], "--to", "new")
-    world.run("old", "UPDATE orders SET total_cents = 3 WHERE tenant_id = %s", world.tenants[0])
-    found = json.loads(job("status", "--json"))
-    assert found["tenants"] == dict(zip(world.tenants, ["old", "new", "old"], strict=True))
-    assert [(each["from"], each["events"]) for each in found["waiting"]] == [("old", 20), ("new", 0)]
-    assert found["waiting"][0]["lag_seconds"] > 0
-    assert "2 tenants old" in job("status")
+    metrics = tmp_path / "sync.prom"
+    relay = world.start("--metrics", str(metrics), "run")
+    try:
+        while world.waiting("old") or not metrics.exists() or "new_to_old" not in metrics.read_text(encoding="utf-8"):
+            assert relay.poll() is None
+            time.sleep(0.02)
+    finally:
+        relay.terminate()
+        code = relay.wait()
+    assert code == 0
+    assert world.difference() == (set(), set())
+    labels = 'migration="extraction",entity="Order",direction="old_to_new"'
+    said = metrics.read_text(encoding="utf-8")
+    assert int(said.partition(f"migdsl_sync_events_total{{{labels}}} ")[2].split()[0]) >= 60
+    assert f"migdsl_sync_dead_letters{{{labels}}} 0" in said
+    lag = "SELECT count(*) FROM migdsl.event WHERE kind = 'reading' AND subject = 'sync_lag:Order'"
+    assert world.one("old", lag) == world.one("new", lag) > 0

@@ -4,19 +4,26 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import psycopg
 import pytest
 from psycopg import errors
 
+from migdsl.rehearsal.server import Server
+from migdsl.runtime.cli import main as jobs
 from migdsl.runtime.errors import JobError
+from migdsl.runtime.stream.cli import main
 from migdsl.runtime.stream.jobs import Side, other
 from migdsl.runtime.stream.pair import Pair
 from migdsl.runtime.stream.sides import Sides
+from migdsl.runtime.stream.status import status
 from migdsl.runtime.stream.switch import Switch, SwitchRefusedError
-from tests.runtime.stream.conftest import Job
-from tests.runtime.stream.world import World, moved
+from tests.runtime.stream.conftest import databases
+from tests.runtime.stream.world import World, backfill, make, moved, stream
+
+SIDES: tuple[Side, Side] = ("old", "new")
+USED: set[str] = set()
 
 
 def wait_until(happened: Callable[[], object]) -> None:
@@ -36,11 +43,26 @@ def kill_at(step: str):
     return at
 
 
+@pytest.fixture(scope="module")
+def world(pg: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    """A tenant for each test, and what was there before carried over."""
+    with databases(pg) as (old, new):
+        made = make(old, new, tmp_path_factory.mktemp("switch"), 8, 80)
+        assert jobs(backfill(moved()), ["--url", old]) == 0
+        carried(made)
+        yield made
+
+
 @pytest.fixture
-def tenant(world: World, job: Job) -> str:
-    job("enqueue")
-    job("once")
-    return world.tenants[0]
+def tenant(world: World) -> str:
+    """One that no test has had."""
+    fresh = next(tenant for tenant in world.tenants if tenant not in USED)
+    USED.add(fresh)
+    return fresh
+
+
+def carried(world: World) -> None:
+    assert main(stream(moved()), ["--old-url", world.old, "--new-url", world.new, "once"]) == 0
 
 
 def writable(world: World, tenant: str) -> list[str]:
@@ -55,29 +77,22 @@ def writable(world: World, tenant: str) -> list[str]:
     return found
 
 
-@pytest.mark.parametrize("to", ["new", "old"])
-@pytest.mark.parametrize(("step", "open_then"), [("moving", 0), ("drained", 0), ("opened", 1)])
-def test_a_killed_switch_is_finished_or_turned_back(
-    world: World, pair: Pair, job: Job, tenant: str, to: Side, step: str, open_then: int
-):
-    start = other(to)
-    if to == "old":
-        Switch(pair, tenant, "new").run()
-    for answer in (to, start):
-        world.run(
-            start, f"UPDATE orders SET {'total_cents' if start == 'old' else 'total'} = 4 WHERE tenant_id = %s", tenant
-        )
-        with pytest.raises(Killed):
-            Switch(pair, tenant, to, kill_at(step)).run()
-        assert len(writable(world, tenant)) == open_then
-        assert "is between the sides" in job("status")
-        Switch(pair, tenant, answer).run()
-        assert writable(world, tenant) == [answer]
-        job("once")
-        assert world.difference() == (set(), set())
-        Switch(pair, tenant, start).run()
-        assert world.sides()[tenant] == (start, start)
-    assert writable(world, tenant) == [start]
+def test_a_killed_switch_is_finished_or_turned_back(world: World, pair: Pair, tenant: str):
+    for start in SIDES:
+        to, total = other(start), "total_cents" if start == "old" else "total"
+        for step, let_pass, answer in (("moving", 0, start), ("drained", 0, to), ("opened", 1, start)):
+            world.run(start, f"UPDATE orders SET {total} = 4 WHERE tenant_id = %s", tenant)
+            with pytest.raises(Killed):
+                Switch(pair, tenant, to, kill_at(step)).run()
+            assert len(writable(world, tenant)) == let_pass
+            assert status(pair).tenants[tenant] == "switching"
+            Switch(pair, tenant, answer).run()
+            assert writable(world, tenant) == [answer]
+            carried(world)
+            assert world.difference() == (set(), set())
+            Switch(pair, tenant, start).run()
+            assert world.sides()[tenant] == (start, start)
+        Switch(pair, tenant, to).run()
 
 
 def test_a_writer_at_work_is_waited_for_and_its_write_comes_along(world: World, pair: Pair, tenant: str):
@@ -87,7 +102,9 @@ def test_a_writer_at_work_is_waited_for_and_its_write_comes_along(world: World, 
         thread = threading.Thread(target=lambda: done.append(Switch(pair, tenant, "new").run()))
         thread.start()
         # The switch waits for the lock that the writer shares.
-        wait_until(lambda: world.all("old", "SELECT FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"))
+        queued = "SELECT FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
+        wait_until(lambda: not thread.is_alive() or world.all("old", queued))
+        assert thread.is_alive()
         assert world.sides()[tenant] == ("old", "old")
         writer.commit()
         thread.join()
@@ -116,7 +133,7 @@ def test_a_rival_that_turned_back_is_not_overtaken(world: World, pair: Pair, ten
 
 
 def test_two_databases_that_contradict_each_other_are_left_alone(world: World, pair: Pair, tenant: str):
-    world.run("new", "UPDATE migdsl.side SET state = 'new' WHERE tenant = %s", tenant)
+    world.run("new", "INSERT INTO migdsl.side VALUES ('extraction', 'Order', %s, 'new')", tenant)
     for to in ("old", "new"):
         with pytest.raises(SwitchRefusedError, match="contradict each other"):
             Switch(pair, tenant, to).run()

@@ -11,6 +11,7 @@ import signal
 import statistics
 import subprocess
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -24,6 +25,7 @@ from migdsl.runtime.stream.jobs import Side
 from migdsl.runtime.stream.pair import Pair, Urls
 from migdsl.runtime.stream.switch import Switch, SwitchRefusedError
 from tests.runtime.stream import traffic
+from tests.runtime.stream.conftest import databases
 from tests.runtime.stream.world import World, backfill, make, moved, stream
 
 
@@ -40,17 +42,18 @@ class Size:
 
 
 FULL = os.environ.get("MIGDSL_STREAM") == "full"
-SIZE = Size(12, 100_000, 8, 400, 2, 0.005) if FULL else Size(2, 300, 2, 40, 1)
+SIZE = Size(6, 20_000, 4, 250, 2, 0.005) if FULL else Size(2, 300, 2, 40, 1)
 
 
 ORDER: tuple[Side, ...] = ("new", "old", "new")
 
 
 @pytest.fixture
-def busy(database: str, other_database: str, tmp_path: Path) -> World:
-    made = make(database, other_database, tmp_path, SIZE.tenants, SIZE.rows)
-    traffic.journals(made)
-    return made
+def busy(pg: Server, tmp_path: Path) -> Iterator[World]:
+    with databases(pg) as (old, new):
+        made = make(old, new, tmp_path, SIZE.tenants, SIZE.rows)
+        traffic.journals(made)
+        yield made
 
 
 def pair_of(world: World) -> Pair:
@@ -74,13 +77,14 @@ def switched(pair: Pair, tenant: str, to: Side) -> float:
         return done.pause_ms
 
 
-def test_nothing_is_lost_whatever_is_killed(busy: World, capsys: pytest.CaptureFixture[str], pg: Server):
+def test_nothing_is_lost_whatever_is_killed(busy: World, capsys: pytest.CaptureFixture[str]):
     chance, pauses, kills = random.Random(7), [], 0
     relays: list[subprocess.Popen[bytes]] = [busy.start("run", "--workers", "2") for _ in range(SIZE.relays)]
     pair = pair_of(busy)
     began = time.monotonic()
     try:
         with traffic.writing(busy, SIZE.writers, SIZE.pause) as crew:
+            # The rows of before come through the same outbox, beside the traffic.
             assert enqueue(backfill(moved()), ["--url", busy.old]) == 0
             for to in ORDER:
                 for tenant in busy.tenants:

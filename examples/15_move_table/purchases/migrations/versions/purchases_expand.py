@@ -611,6 +611,7 @@ DECLARE
   stands public.orders;  -- the row as it is now: another trigger may have written it again
   was sales.purchases;
   gives sales.purchases;
+  differs boolean;
   before text := coalesce(current_setting('migdsl.carrying', TRUE), '');
 BEGIN
   IF before = 'migdsl.purchases_sales_purchases_back ' || (pg_trigger_depth() - 1) THEN
@@ -672,7 +673,17 @@ BEGIN
       END IF;
     END IF;
   END IF;
-  UPDATE sales.purchases AS n
+  SELECT ((TG_OP = 'INSERT' OR was.number IS DISTINCT FROM gives.number) AND n.number IS DISTINCT FROM gives.number AND NOT (stands.number IS NOT DISTINCT FROM n.number))
+      OR ((TG_OP = 'INSERT' OR was.customer_id IS DISTINCT FROM gives.customer_id) AND n.customer_id IS DISTINCT FROM gives.customer_id AND NOT (stands.customer_id IS NOT DISTINCT FROM CAST(n.customer_id AS bigint)))
+      OR ((TG_OP = 'INSERT' OR was.state IS DISTINCT FROM gives.state) AND n.state IS DISTINCT FROM gives.state AND NOT (stands.status IS NOT DISTINCT FROM CAST(CASE n.state WHEN 'open' THEN 0 WHEN 'paid' THEN 1 ELSE 3 END AS smallint)))
+      OR ((TG_OP = 'INSERT' OR was.total IS DISTINCT FROM gives.total) AND n.total IS DISTINCT FROM gives.total AND NOT (stands.total_cents IS NOT DISTINCT FROM CAST((n.total * 100)::bigint AS bigint)))
+      OR ((TG_OP = 'INSERT' OR was.note IS DISTINCT FROM gives.note) AND n.note IS DISTINCT FROM gives.note AND NOT (stands.note IS NOT DISTINCT FROM n.note))
+    INTO differs FROM sales.purchases AS n WHERE n.id = stands.id AND n.tenant_id = stands.tenant_id;
+  IF NOT FOUND THEN
+    INSERT INTO sales.purchases AS n (id, tenant_id, number, customer_id, state, total, note) VALUES (gives.id, gives.tenant_id, gives.number, gives.customer_id, gives.state, gives.total, gives.note) ON CONFLICT (id) DO UPDATE SET number = EXCLUDED.number, customer_id = EXCLUDED.customer_id, state = EXCLUDED.state, total = EXCLUDED.total, note = EXCLUDED.note WHERE n.tenant_id = EXCLUDED.tenant_id;
+    PERFORM nextval('migdsl.purchases_sales_purchases_old_writes');
+  ELSIF differs THEN
+    UPDATE sales.purchases AS n
      SET number = CASE WHEN ((TG_OP = 'INSERT' OR was.number IS DISTINCT FROM gives.number) AND n.number IS DISTINCT FROM gives.number AND NOT (stands.number IS NOT DISTINCT FROM n.number)) THEN gives.number ELSE n.number END,
          customer_id = CASE WHEN ((TG_OP = 'INSERT' OR was.customer_id IS DISTINCT FROM gives.customer_id) AND n.customer_id IS DISTINCT FROM gives.customer_id AND NOT (stands.customer_id IS NOT DISTINCT FROM CAST(n.customer_id AS bigint))) THEN gives.customer_id ELSE n.customer_id END,
          state = CASE WHEN ((TG_OP = 'INSERT' OR was.state IS DISTINCT FROM gives.state) AND n.state IS DISTINCT FROM gives.state AND NOT (stands.status IS NOT DISTINCT FROM CAST(CASE n.state WHEN 'open' THEN 0 WHEN 'paid' THEN 1 ELSE 3 END AS smallint))) THEN gives.state ELSE n.state END,
@@ -680,16 +691,13 @@ BEGIN
          note = CASE WHEN ((TG_OP = 'INSERT' OR was.note IS DISTINCT FROM gives.note) AND n.note IS DISTINCT FROM gives.note AND NOT (stands.note IS NOT DISTINCT FROM n.note)) THEN gives.note ELSE n.note END
    WHERE n.id = stands.id AND n.tenant_id = stands.tenant_id
      AND (((TG_OP = 'INSERT' OR was.number IS DISTINCT FROM gives.number) AND n.number IS DISTINCT FROM gives.number AND NOT (stands.number IS NOT DISTINCT FROM n.number))
-        OR ((TG_OP = 'INSERT' OR was.customer_id IS DISTINCT FROM gives.customer_id) AND n.customer_id IS DISTINCT FROM gives.customer_id AND NOT (stands.customer_id IS NOT DISTINCT FROM CAST(n.customer_id AS bigint)))
-        OR ((TG_OP = 'INSERT' OR was.state IS DISTINCT FROM gives.state) AND n.state IS DISTINCT FROM gives.state AND NOT (stands.status IS NOT DISTINCT FROM CAST(CASE n.state WHEN 'open' THEN 0 WHEN 'paid' THEN 1 ELSE 3 END AS smallint)))
-        OR ((TG_OP = 'INSERT' OR was.total IS DISTINCT FROM gives.total) AND n.total IS DISTINCT FROM gives.total AND NOT (stands.total_cents IS NOT DISTINCT FROM CAST((n.total * 100)::bigint AS bigint)))
-        OR ((TG_OP = 'INSERT' OR was.note IS DISTINCT FROM gives.note) AND n.note IS DISTINCT FROM gives.note AND NOT (stands.note IS NOT DISTINCT FROM n.note)));
-  IF FOUND THEN
-    PERFORM nextval('migdsl.purchases_sales_purchases_old_writes');
-  END IF;
-  IF NOT EXISTS (SELECT FROM sales.purchases AS n WHERE n.id = stands.id AND n.tenant_id = stands.tenant_id) THEN
-    INSERT INTO sales.purchases AS n (id, tenant_id, number, customer_id, state, total, note) VALUES (gives.id, gives.tenant_id, gives.number, gives.customer_id, gives.state, gives.total, gives.note) ON CONFLICT (id) DO UPDATE SET number = EXCLUDED.number, customer_id = EXCLUDED.customer_id, state = EXCLUDED.state, total = EXCLUDED.total, note = EXCLUDED.note WHERE n.tenant_id = EXCLUDED.tenant_id;
-    PERFORM nextval('migdsl.purchases_sales_purchases_old_writes');
+      OR ((TG_OP = 'INSERT' OR was.customer_id IS DISTINCT FROM gives.customer_id) AND n.customer_id IS DISTINCT FROM gives.customer_id AND NOT (stands.customer_id IS NOT DISTINCT FROM CAST(n.customer_id AS bigint)))
+      OR ((TG_OP = 'INSERT' OR was.state IS DISTINCT FROM gives.state) AND n.state IS DISTINCT FROM gives.state AND NOT (stands.status IS NOT DISTINCT FROM CAST(CASE n.state WHEN 'open' THEN 0 WHEN 'paid' THEN 1 ELSE 3 END AS smallint)))
+      OR ((TG_OP = 'INSERT' OR was.total IS DISTINCT FROM gives.total) AND n.total IS DISTINCT FROM gives.total AND NOT (stands.total_cents IS NOT DISTINCT FROM CAST((n.total * 100)::bigint AS bigint)))
+      OR ((TG_OP = 'INSERT' OR was.note IS DISTINCT FROM gives.note) AND n.note IS DISTINCT FROM gives.note AND NOT (stands.note IS NOT DISTINCT FROM n.note)));
+    IF FOUND THEN
+      PERFORM nextval('migdsl.purchases_sales_purchases_old_writes');
+    END IF;
   END IF;
   RETURN NULL;
 END
@@ -704,6 +712,7 @@ DECLARE
   stands sales.purchases;  -- the row as it is now: another trigger may have written it again
   was public.orders;
   gives public.orders;
+  differs boolean;
   before text := coalesce(current_setting('migdsl.carrying', TRUE), '');
 BEGIN
   IF before = 'migdsl.purchases_sales_purchases_forth ' || (pg_trigger_depth() - 1) THEN
@@ -765,16 +774,20 @@ BEGIN
       END IF;
     END IF;
   END IF;
-  IF TG_OP = 'INSERT' AND EXISTS (SELECT FROM public.orders AS n WHERE n.id = stands.id AND n.tenant_id = stands.tenant_id
-   AND (((TG_OP = 'INSERT' OR was.number IS DISTINCT FROM gives.number) AND n.number IS DISTINCT FROM gives.number AND NOT (stands.number IS NOT DISTINCT FROM n.number))
-        OR ((TG_OP = 'INSERT' OR was.customer_id IS DISTINCT FROM gives.customer_id) AND n.customer_id IS DISTINCT FROM gives.customer_id AND NOT (stands.customer_id IS NOT DISTINCT FROM CAST(n.customer_id AS bigint)))
-        OR ((TG_OP = 'INSERT' OR was.note IS DISTINCT FROM gives.note) AND n.note IS DISTINCT FROM gives.note AND NOT (stands.note IS NOT DISTINCT FROM n.note))
-        OR ((TG_OP = 'INSERT' OR was.status IS DISTINCT FROM gives.status) AND n.status IS DISTINCT FROM gives.status AND NOT (stands.state IS NOT DISTINCT FROM (CASE n.status WHEN 0 THEN 'open' WHEN 1 THEN 'paid' ELSE 'refunded' END)))
-        OR ((TG_OP = 'INSERT' OR was.total_cents IS DISTINCT FROM gives.total_cents) AND n.total_cents IS DISTINCT FROM gives.total_cents AND NOT (stands.total IS NOT DISTINCT FROM CAST(n.total_cents * 0.01 AS numeric))))) THEN
-    RAISE EXCEPTION 'a row with this key is in % already, and has not been carried over yet',
-      'public.orders' USING ERRCODE = '23505';
-  END IF;
-  UPDATE public.orders AS n
+  SELECT ((TG_OP = 'INSERT' OR was.number IS DISTINCT FROM gives.number) AND n.number IS DISTINCT FROM gives.number AND NOT (stands.number IS NOT DISTINCT FROM n.number))
+      OR ((TG_OP = 'INSERT' OR was.customer_id IS DISTINCT FROM gives.customer_id) AND n.customer_id IS DISTINCT FROM gives.customer_id AND NOT (stands.customer_id IS NOT DISTINCT FROM CAST(n.customer_id AS bigint)))
+      OR ((TG_OP = 'INSERT' OR was.note IS DISTINCT FROM gives.note) AND n.note IS DISTINCT FROM gives.note AND NOT (stands.note IS NOT DISTINCT FROM n.note))
+      OR ((TG_OP = 'INSERT' OR was.status IS DISTINCT FROM gives.status) AND n.status IS DISTINCT FROM gives.status AND NOT (stands.state IS NOT DISTINCT FROM (CASE n.status WHEN 0 THEN 'open' WHEN 1 THEN 'paid' ELSE 'refunded' END)))
+      OR ((TG_OP = 'INSERT' OR was.total_cents IS DISTINCT FROM gives.total_cents) AND n.total_cents IS DISTINCT FROM gives.total_cents AND NOT (stands.total IS NOT DISTINCT FROM CAST(n.total_cents * 0.01 AS numeric)))
+    INTO differs FROM public.orders AS n WHERE n.id = stands.id AND n.tenant_id = stands.tenant_id;
+  IF NOT FOUND THEN
+    INSERT INTO public.orders AS n (id, tenant_id, number, customer_id, note, status, total_cents) OVERRIDING SYSTEM VALUE VALUES (gives.id, gives.tenant_id, gives.number, gives.customer_id, gives.note, gives.status, gives.total_cents);
+  ELSIF differs THEN
+    IF TG_OP = 'INSERT' THEN
+      RAISE EXCEPTION 'a row with this key is in % already, and has not been carried over yet',
+        'public.orders' USING ERRCODE = '23505';
+    END IF;
+    UPDATE public.orders AS n
      SET number = CASE WHEN ((TG_OP = 'INSERT' OR was.number IS DISTINCT FROM gives.number) AND n.number IS DISTINCT FROM gives.number AND NOT (stands.number IS NOT DISTINCT FROM n.number)) THEN gives.number ELSE n.number END,
          customer_id = CASE WHEN ((TG_OP = 'INSERT' OR was.customer_id IS DISTINCT FROM gives.customer_id) AND n.customer_id IS DISTINCT FROM gives.customer_id AND NOT (stands.customer_id IS NOT DISTINCT FROM CAST(n.customer_id AS bigint))) THEN gives.customer_id ELSE n.customer_id END,
          note = CASE WHEN ((TG_OP = 'INSERT' OR was.note IS DISTINCT FROM gives.note) AND n.note IS DISTINCT FROM gives.note AND NOT (stands.note IS NOT DISTINCT FROM n.note)) THEN gives.note ELSE n.note END,
@@ -782,12 +795,10 @@ BEGIN
          total_cents = CASE WHEN ((TG_OP = 'INSERT' OR was.total_cents IS DISTINCT FROM gives.total_cents) AND n.total_cents IS DISTINCT FROM gives.total_cents AND NOT (stands.total IS NOT DISTINCT FROM CAST(n.total_cents * 0.01 AS numeric))) THEN gives.total_cents ELSE n.total_cents END
    WHERE n.id = stands.id AND n.tenant_id = stands.tenant_id
      AND (((TG_OP = 'INSERT' OR was.number IS DISTINCT FROM gives.number) AND n.number IS DISTINCT FROM gives.number AND NOT (stands.number IS NOT DISTINCT FROM n.number))
-        OR ((TG_OP = 'INSERT' OR was.customer_id IS DISTINCT FROM gives.customer_id) AND n.customer_id IS DISTINCT FROM gives.customer_id AND NOT (stands.customer_id IS NOT DISTINCT FROM CAST(n.customer_id AS bigint)))
-        OR ((TG_OP = 'INSERT' OR was.note IS DISTINCT FROM gives.note) AND n.note IS DISTINCT FROM gives.note AND NOT (stands.note IS NOT DISTINCT FROM n.note))
-        OR ((TG_OP = 'INSERT' OR was.status IS DISTINCT FROM gives.status) AND n.status IS DISTINCT FROM gives.status AND NOT (stands.state IS NOT DISTINCT FROM (CASE n.status WHEN 0 THEN 'open' WHEN 1 THEN 'paid' ELSE 'refunded' END)))
-        OR ((TG_OP = 'INSERT' OR was.total_cents IS DISTINCT FROM gives.total_cents) AND n.total_cents IS DISTINCT FROM gives.total_cents AND NOT (stands.total IS NOT DISTINCT FROM CAST(n.total_cents * 0.01 AS numeric))));
-  IF NOT EXISTS (SELECT FROM public.orders AS n WHERE n.id = stands.id AND n.tenant_id = stands.tenant_id) THEN
-    INSERT INTO public.orders AS n (id, tenant_id, number, customer_id, note, status, total_cents) OVERRIDING SYSTEM VALUE VALUES (gives.id, gives.tenant_id, gives.number, gives.customer_id, gives.note, gives.status, gives.total_cents);
+      OR ((TG_OP = 'INSERT' OR was.customer_id IS DISTINCT FROM gives.customer_id) AND n.customer_id IS DISTINCT FROM gives.customer_id AND NOT (stands.customer_id IS NOT DISTINCT FROM CAST(n.customer_id AS bigint)))
+      OR ((TG_OP = 'INSERT' OR was.note IS DISTINCT FROM gives.note) AND n.note IS DISTINCT FROM gives.note AND NOT (stands.note IS NOT DISTINCT FROM n.note))
+      OR ((TG_OP = 'INSERT' OR was.status IS DISTINCT FROM gives.status) AND n.status IS DISTINCT FROM gives.status AND NOT (stands.state IS NOT DISTINCT FROM (CASE n.status WHEN 0 THEN 'open' WHEN 1 THEN 'paid' ELSE 'refunded' END)))
+      OR ((TG_OP = 'INSERT' OR was.total_cents IS DISTINCT FROM gives.total_cents) AND n.total_cents IS DISTINCT FROM gives.total_cents AND NOT (stands.total IS NOT DISTINCT FROM CAST(n.total_cents * 0.01 AS numeric))));
   END IF;
   RETURN NULL;
 END
