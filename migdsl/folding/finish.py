@@ -49,14 +49,7 @@ def finish(what: Finishing) -> Mapping[str, str]:
     for change in (d for d in declared if isinstance(d, ast.Change)):
         after = operations.drops(after, change, force=what.force)
     for node in declared:
-        if isinstance(node, ast.Change):
-            after = operations.change(after, node, force=what.force)
-        elif isinstance(node, ast.Create):
-            after = tables.create(after, node, _home(what, before, node))
-        elif isinstance(node, ast.DropEntity):
-            after = tables.drop_entity(after, node)
-        elif isinstance(node, ast.Move):
-            after = moving.move(after, node)
+        after = _after(what, before, after, node)
     for changed in what.module.changes:
         for operation in changed.operations:
             if isinstance(operation, RetypeColumn) and operation.follows is not None:
@@ -69,6 +62,17 @@ def finish(what: Finishing) -> Mapping[str, str]:
     if touched & set(own) or _created(what, before, after):
         texts |= _moved(what, before, after, own, texts)
     return texts | {what.main: _closed(what)}
+
+
+def _after(what: Finishing, before: Schema, after: Schema, node: ast.Declaration) -> Schema:
+    """What one declaration makes of the entities."""
+    if isinstance(node, ast.Change):
+        return operations.change(after, node, force=what.force)
+    if isinstance(node, ast.Create):
+        return tables.create(after, node, _home(what, before, node))
+    if isinstance(node, ast.DropEntity):
+        return tables.drop_entity(after, node)
+    return moving.move(after, node) if isinstance(node, ast.Move) else after
 
 
 def _home(what: Finishing, before: Schema, node: ast.Create) -> str:

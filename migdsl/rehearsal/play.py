@@ -229,7 +229,8 @@ class Play:
         """What only new code had written is lost with its column, as the plan says; old columns are as they came back."""
         for journal in self.troupe.journals.values():
             for row in journal.rows:
-                row.given, row.strayed = frozenset(), False
+                # What was filled into an old column stays.
+                row.given, row.strayed = frozenset(n for n in row.given if n.startswith("~")), False
 
     def _once_more(self, phase: str) -> None:
         troupe = self.troupe

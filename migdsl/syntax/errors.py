@@ -10,6 +10,7 @@ from migdsl.diagnostics.suggest import did_you_mean
 from migdsl.dialect.types import known_names
 from migdsl.source import SourceFile, Span
 from migdsl.syntax.grammar import END, tables
+from migdsl.syntax.lexer import ENDLESS, MOST_WORDS
 from migdsl.syntax.machine import Unexpected
 from migdsl.syntax.words import LATER_DECLARATIONS, LATER_OPERATIONS, LATER_SETTINGS, listed, spoken
 
@@ -23,6 +24,8 @@ _COLUMN = re.compile(r"\s*([^\W\d]\w*)[ \t]+([^\W\d]\w*)")
 def unexpected(source: SourceFile, error: Unexpected, start: int, top: bool) -> Diagnostic:
     """The diagnostic for a parser's error in the statement that begins at `start` (`top`: a whole declaration)."""
     span = _span(source, error)
+    if error.terminal == ENDLESS:
+        return _endless(span)
     found = source.slice(span)
     accepted = _accepted(error)
     keywords = {text for name, text in accepted.items() if text}
@@ -38,6 +41,11 @@ def unexpected(source: SourceFile, error: Unexpected, start: int, top: bool) -> 
     if first and block not in ("", "entity") and (misspelt := _misspelt(source.path, first, block)):
         return misspelt
     return _plain(span, found, accepted, keywords, first[1] if first else "")
+
+
+def _endless(span: Span) -> Diagnostic:
+    title, help_ = f"a statement of more than {MOST_WORDS:,} words", "write what it says as several statements"
+    return Diagnostic("MIG006", Severity.ERROR, title, Label(span, "not read from here on"), help=help_)
 
 
 def _misspelt(path: str, first: re.Match[str], block: str) -> Diagnostic | None:

@@ -13,6 +13,8 @@ from migdsl.values import Value
 Found = tuple[str, str, int, int]  # terminal, text, first character, character behind the last
 _OTHER = "OTHER_CHARACTER"  # what no terminal begins with
 _PARENTHESES = frozenset("()")
+ENDLESS = "ENDLESS"  # what stands where a statement has gone on for too long
+MOST_WORDS = 50_000  # of one statement; ten megabytes of one list would take gigabytes
 
 
 class Stumble(Exception):  # noqa: N818 - it ends the parse, and becomes a diagnostic
@@ -76,7 +78,7 @@ def lex(text: str, start: int, end: int, states: list[int]) -> Iterator[Found]:
     made, whole = tables(), _whole()
     rows = made.actions
     words = {name: None if name in made.ignored else whole.words.get(name, {}) for name in (*made.names, _OTHER)}
-    depth, previous, at, behind = 0, "{", 0, 0
+    depth, previous, at, behind, room = 0, "{", 0, 0, MOST_WORDS
     matches = whole.pattern.finditer(text, start, end)
     while (match := next(matches, None)) is not None:
         name = match.lastgroup or _OTHER
@@ -96,11 +98,14 @@ def lex(text: str, start: int, end: int, states: list[int]) -> Iterator[Found]:
         if name == "_SEP":
             if depth > 0 or previous in GOES_ON:
                 continue
-            previous = ";"
+            previous, room = ";", MOST_WORDS
         else:
             if piece in _PARENTHESES:
                 depth += 1 if piece == "(" else -1
             previous = piece
+            room = MOST_WORDS if piece == "{" else room - 1
+            if not room:
+                raise Stumble(ENDLESS, piece, match.start(), frozenset())
         at, behind = match.span()
         yield name, piece, at, behind
     yield END, "", at, behind

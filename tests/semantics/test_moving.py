@@ -116,7 +116,7 @@ def test_what_stands_on_it_comes_along_by_its_new_names():
 )
 def test_who_points_at_it_follows(change: str, expected: list[type | None]):
     module, told = checked(f"{TEXT}\n{change}\n")
-    assert told == []
+    assert [line for line in told if "MIG413" not in line] == []
     (found,) = [c for c in module.changes if c.table.entity == "Line"]
     assert [type(o) for o in found.operations if type(o) in (DropConstraint, AddConstraint)] == [
         e for e in expected if e

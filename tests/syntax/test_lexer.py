@@ -20,6 +20,7 @@ from migdsl.syntax.derive import derive, lark_parser
 from migdsl.syntax.grammar import tables
 from migdsl.syntax.machine import Progress, Unexpected, run
 from migdsl.syntax.tree import Token, Tree
+from migdsl.workspace import check
 
 ROOT = Path(__file__).resolve().parents[2]
 PATHS = [*sorted((ROOT / "examples").rglob("*.mig")), *sorted((ROOT / "tests").rglob("*.mig"))]
@@ -207,6 +208,17 @@ def test_a_long_list_is_not_copied_item_by_item():
     (entity,) = run(text, 0, len(text)).children
     assert isinstance(entity, Tree)
     assert len(entity.children) == 20_002
+
+
+def test_a_statement_without_an_end_is_not_read_to_its_end():
+    """Ten megabytes of one list would take gigabytes; what follows the statement is read as ever."""
+    room = lexer.MOST_WORDS // 2
+    long = "entity A in b.c {{ unique ({}a) }}\nentity A in b.c {{ id bigint kee }}"
+    fine = check({"m.mig": long.format("a, " * (room - 10))}, "m.mig")
+    assert "MIG006" not in {d.code for d in fine.diagnostics}
+    found = check({"m.mig": long.format("a, " * room)}, "m.mig")
+    assert [d.title for d in found.diagnostics if d.code == "MIG006"] == ["a statement of more than 50,000 words"]
+    assert "`kee` says nothing of a column" in [d.title for d in found.diagnostics]
 
 
 def test_reading_a_file_needs_no_lark():
