@@ -17,7 +17,11 @@ _COMMANDS = {
         (*_BESIDE, "--alembic-config", "--confirm", "--out", "--prometheus", "--root", "--through", "--to", "--url"),
         (1, 1),
     ),
-    "check": (("--diff", "--fix", "--strict", "--unsafe-fixes"), (*_BESIDE, "--against", "--format", "--root"), (1, None)),
+    "check": (
+        ("--diff", "--fix", "--strict", "--unsafe-fixes"),
+        (*_BESIDE, "--against", "--format", "--root"),
+        (1, None),
+    ),
     "compile": (("--check", "--force", "--strict"), (*_BESIDE, "--out", "--through", "--format", "--root"), (1, None)),
     "diff": (("--json", "--sql"), ("--out", "--root"), (2, 2)),
     "explain": ((), (), (0, 1)),
@@ -29,7 +33,9 @@ _COMMANDS = {
     "plan": (("--json",), (*_BESIDE, "--through", "--root"), (1, 1)),
     "rehearse": (
         ("--keep",),
-        tuple("--files --html --json --junit --markdown --rate --root --rows --schema --seed --tenants --to --url".split()),
+        tuple(
+            "--files --html --json --junit --markdown --rate --root --rows --schema --seed --tenants --to --url".split()
+        ),
         (1, 1),
     ),
     "report": (("--force",), ("--html",), (1, 1)),

@@ -18,7 +18,10 @@ _LINES = {"+": "secondary", "-": "error", "@": "frame"}
 def render(diff: PlanDiff, *, colour: bool, width: int, sql: bool) -> str:
     """The difference for a terminal of `width` columns; with `sql`, each step's unified diff. Ends with a newline."""
     ink = Ink(colour)
-    lines = [f"{ink('title', visible(diff.migration))}: {counted(diff)}", f"has run: {', '.join(diff.ran) or 'nothing'}"]
+    lines = [
+        f"{ink('title', visible(diff.migration))}: {counted(diff)}",
+        f"has run: {', '.join(diff.ran) or 'nothing'}",
+    ]
     for phase, steps in groupby(diff.steps, key=lambda step: step.phase):
         has_run = " (has run)" if phase in diff.ran else ""
         lines += ["", f"{ink('word', phase)}{has_run}"]

@@ -9,8 +9,8 @@ from migdsl.values import Value
 class Role(Value):
     """What a name is: `kind`, whether it is declared here, and where a column or constraint belongs.
 
-    `of` is `own` (the entity, or the API, whose block it is in), `filled` (the one that rows come from) or `target` (the entity that was
-    named last in the same statement).
+    `of` is `own` (the entity, or the API, whose block it is in), `filled` (the one that rows come from) or `target` (the
+    entity that was named last in the same statement).
     """
 
     kind: str

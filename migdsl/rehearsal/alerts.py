@@ -38,7 +38,10 @@ def firing(tool: str, rules: Mapping[str, str], metrics: str) -> frozenset[str]:
     # All in one question: where any holds, promtool says what it got instead of nothing.
     asked = {"expr": " or ".join(named), "eval_time": _ASKED_AT, "exp_samples": []}
     # By the test's clock, which begins in 1970, nothing that a job has measured is old.
-    test = {"evaluation_interval": "1m", "tests": [{"interval": "1m", "input_series": series, "promql_expr_test": [asked]}]}
+    test = {
+        "evaluation_interval": "1m",
+        "tests": [{"interval": "1m", "input_series": series, "promql_expr_test": [asked]}],
+    }
     with tempfile.TemporaryDirectory(prefix="migdsl-alerts-") as folder:
         path = Path(folder, "test.json")
         path.write_text(json.dumps(test), encoding="utf-8")

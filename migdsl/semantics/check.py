@@ -220,4 +220,16 @@ _POLICIES = (
     *(ast.Phase, ast.Rollback, ast.Backfill, ast.Validate, ast.Metric, ast.Alert),
     *(ast.Gate, ast.Accept, ast.Impact, ast.Output),
 )
-_PASSES = (_header, _databases, _services, _tenants, _tables, _changes, _replacements, _rollout, _apis, _policy, _several)
+_PASSES = (
+    _header,
+    _databases,
+    _services,
+    _tenants,
+    _tables,
+    _changes,
+    _replacements,
+    _rollout,
+    _apis,
+    _policy,
+    _several,
+)

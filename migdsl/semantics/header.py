@@ -196,7 +196,14 @@ def once(problems: Problems, settings: tuple[ast.Setting, ...], where: str, repe
             continue
         if key in seen:
             first = seen[key]
-            again(problems, setting.span, first.span, key.replace("_", " "), f"the {where}", same=_said(first) == _said(setting))
+            again(
+                problems,
+                setting.span,
+                first.span,
+                key.replace("_", " "),
+                f"the {where}",
+                same=_said(first) == _said(setting),
+            )
         seen.setdefault(key, setting)
 
 

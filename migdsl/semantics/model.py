@@ -9,9 +9,9 @@ from migdsl.dialect.sql import Expression, Statement
 from migdsl.dialect.types import SqlType
 from migdsl.semantics.api_model import Api
 from migdsl.semantics.documents import Integration, Ticket
+from migdsl.semantics.move_model import Move
 from migdsl.semantics.policy import NOTHING, Policy
 from migdsl.semantics.replacement import Replacement, Service
-from migdsl.semantics.move_model import Move
 from migdsl.semantics.table_model import Back as Back
 from migdsl.semantics.table_model import Column as Column
 from migdsl.semantics.table_model import Constraint as Constraint

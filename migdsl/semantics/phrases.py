@@ -63,14 +63,18 @@ def _other(operation: Operation) -> str:
         return f"comment on {operation.column or 'the table'}"
     if isinstance(operation, model.ReplicaIdentity):
         return f"replica identity {operation.kind.lower()}"
-    if isinstance(operation, model.CreateTable) and operation.move is not None:
-        target = operation.move.target
-        return f"move to {target.schema}.{target.name}"
     if isinstance(operation, model.CreateTable | model.DropTable):
-        verb = "create" if isinstance(operation, model.CreateTable) else "drop"
-        return f"{verb} the table {operation.table.name}"
+        return _whole(operation)
     assert isinstance(operation, model.RawSql)
     return operation.why
+
+
+def _whole(operation: model.CreateTable | model.DropTable) -> str:
+    if isinstance(operation, model.DropTable):
+        return f"drop the table {operation.table.name}"
+    if operation.move is None:
+        return f"create the table {operation.table.name}"
+    return f"move to {operation.table.schema}.{operation.table.name}"
 
 
 def described(constraint: Constraint) -> str:

@@ -141,7 +141,9 @@ def test_only_what_is_of_a_later_release_shows_it(code: Code) -> None:
 
 
 # What a text could advise and nobody could follow.
-ABSENT = re.compile(r"`migdsl (?!compile|check|fmt|plan|diff|explain|import|finish|apply|status|rollback|rollout|report)\w+")
+ABSENT = re.compile(
+    r"`migdsl (?!compile|check|fmt|plan|diff|explain|import|finish|apply|status|rollback|rollout|report)\w+"
+)
 
 
 @each_code

@@ -75,7 +75,8 @@ def compiled() -> Compilation:
     alerts = "".join(f"alert it_{name} {{ when {name} > {numbered(name)} for 5m }}\n" for name in BUILT)
     text = EXAMPLE.replace("downtime none", "downtime none\n  slo cutover_errors < 1% for 10m")
     text = text.replace("every 24h", "every 24h\n  abort when (busy > 3 or shadow_mismatch_rate >= 1%) for 5m")
-    more = f"{OWN}{REPLACED}{RETIRED}{alerts}rollback {{ when sync_lag > 10s and drift_rate > 1% }}\ngate calm when lock_wait < 2s for 1h\n"
+    asked = "rollback { when sync_lag > 10s and drift_rate > 1% }\ngate calm when lock_wait < 2s for 1h\n"
+    more = f"{OWN}{REPLACED}{RETIRED}{alerts}{asked}"
     found = compile_files({"users.mig": text + more}, "users.mig")
     assert found.ok, found.diagnostics
     return found

@@ -13,7 +13,7 @@ from tests.ops.story import Walk, compiled
 
 ROOT = Path(__file__).resolve().parents[2]
 # Those that change a database; the others have no revision.
-_CHANGES = re.compile("^(change|create|drop) ", re.MULTILINE)
+_CHANGES = re.compile("^(change|create|drop|move) ", re.MULTILINE)
 EXAMPLES = sorted(p for p in (ROOT / "examples").rglob("*.mig") if _CHANGES.search(p.read_text(encoding="utf-8")))
 LISTS = "SELECT id FROM tenants ORDER BY id"
 

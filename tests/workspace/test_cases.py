@@ -15,7 +15,9 @@ ROOT = Path(__file__).resolve().parents[2]
 CASES = sorted(refresh_cases.CASES.glob("*.mig"))
 # Not of a file's text, but of the disk, of two files, or of what the language will have later.
 NOT_OF_A_TEXT = (
-    frozenset("MIG004 MIG017 MIG430 MIG720 MIG721 MIG702 MIG704 MIG705 MIG706 MIG508 MIG509 MIG707 MIG708 MIG710 MIG809".split())
+    frozenset(
+        "MIG004 MIG017 MIG430 MIG720 MIG721 MIG702 MIG704 MIG705 MIG706 MIG508 MIG509 MIG707 MIG708 MIG710 MIG809".split()
+    )
     | {f"MIG73{digit}" for digit in range(10)}  # of a database
     | {f"MIG74{digit}" for digit in range(4)}
 )  # of a database on its way

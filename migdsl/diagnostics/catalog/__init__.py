@@ -47,7 +47,21 @@ def all_codes() -> Mapping[str, Code]:
     )
 
     table: dict[str, Code] = {}
-    families = (syntax, names, sql, tenancy, unsafe, operations, carrying, moving, rollout, completeness, replacing, output, apis)
+    families = (
+        syntax,
+        names,
+        sql,
+        tenancy,
+        unsafe,
+        operations,
+        carrying,
+        moving,
+        rollout,
+        completeness,
+        replacing,
+        output,
+        apis,
+    )
     for code in (code for family in families for code in family.CODES):
         if code.id in table:
             raise ValueError(f"{code.id} is defined twice")

@@ -130,9 +130,9 @@ change User {
         severity=Severity.ERROR,
         title="this is nested too deeply, or goes on for too long",
         why="""\
-Blocks and parentheses may stand inside each other, but not without end, and a statement has at most 50,000 words: a file like this is nearly always the output \
-of a program gone wrong, and reading it could exhaust the compiler's memory. Write the condition or expression with \
-fewer parentheses, give a part of it a name, or write it as several statements.""",
+Blocks and parentheses may stand inside each other, but not without end, and a statement has at most 50,000 words: a \
+file like this is nearly always the output of a program gone wrong, and reading it could exhaust the compiler's memory. \
+Write the condition or expression with fewer parentheses, give a part of it a name, or write it as several statements.""",
         bad="""\
 change User {
   add contact_email text? {
