@@ -15,9 +15,14 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 def examples() -> list[Path]:
-    """All files below examples/ that are a migration."""
+    """All migrations below examples/ that a rehearsal can play."""
     found = sorted((ROOT / "examples").rglob("*.mig"))
-    return [path for path in found if "\nmigration " in "\n" + path.read_text(encoding="utf-8")]
+    texts = {path: "\n" + path.read_text(encoding="utf-8") for path in found}
+    return [
+        path
+        for path, text in texts.items()
+        if ("\nmigration " in text and "\nchange " in text) or "\ncreate " in text or "\ndrop " in text
+    ]
 
 
 def rehearsed(path: Path, seed: int, options: list[str]) -> tuple[int, str, float]:

@@ -34,16 +34,15 @@ def stage(migration: str, least: str) -> Gate:
 
 
 def backfilled(migration: str, backfill: str) -> Gate:
-    """Every slice of the backfill has succeeded and no row was set aside, or it was run while there was no tenant."""
+    """Every slice of the backfill has succeeded and no row was set aside; it was planned for all tenants, not for some."""
     own = f"migration = {literal(migration)} AND backfill = {literal(backfill)}"
-    run = f"e.migration = {literal(migration)} AND e.kind = 'job' AND e.subject = {literal(backfill)} AND e.value = 'finished'"
+    run = f"e.migration = {literal(migration)} AND e.kind = 'job' AND e.subject = {literal(backfill)} AND e.value = 'planned'"
     left = f"(SELECT max(l.id) FROM migdsl.event AS l WHERE l.migration = {literal(migration)} AND l.kind = 'left')"
     return Gate(
         f"backfilled_{backfill}",
         f"the backfill of {backfill} is done for every tenant",
-        f"""SELECT CASE WHEN count(*) = 0
-             AND NOT EXISTS (SELECT FROM migdsl.event AS e WHERE {run} AND e.id > coalesce({left}, 0))
-            THEN 'the backfill {_inner(backfill)} has not been run'
+        f"""SELECT CASE WHEN NOT EXISTS (SELECT FROM migdsl.event AS e WHERE {run} AND e.id > coalesce({left}, 0))
+            THEN 'the backfill {_inner(backfill)} has not been run' || CASE WHEN count(*) > 0 THEN ' for all tenants' ELSE '' END
             WHEN count(*) FILTER (WHERE state <> 'succeeded') > 0
             THEN 'the backfill {_inner(backfill)} is not done: ' || count(*) FILTER (WHERE state <> 'succeeded')
                  || ' of ' || count(*) || ' slices are left'

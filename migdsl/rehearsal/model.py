@@ -39,7 +39,6 @@ class Settings:
     hold_s: float = 2.5
     limit_s: float = 1.0
     keep: bool = False
-    files: str | None = None
     schema: str | None = None
     url: str | None = None
 

@@ -82,7 +82,9 @@ class Play:
             scrutiny.isolated(troupe, plan)
             faults.killed(troupe, plan)
             # All tenants: a job that was run for some of them counts as done where no slice of theirs is open.
-            troupe.job(troupe.project.planned.paths.backfill(plan.table), "--duty", "1")
+            code, _ = troupe.job(troupe.project.planned.paths.backfill(plan.table), "--duty", "1")
+            if code:
+                self._again()  # rows that moved while it walked
         self._reach("backfill")
         for plan in plans:
             faults.resumed(troupe, plan)

@@ -65,9 +65,13 @@ def rehearse(piece: Piece, say: Say) -> Report:
     """Hold a rehearsal, on a server of its own or in a scratch database. Raises Undoable, JobError, psycopg.Error."""
     project, settings = piece.project, piece.settings
     databases = project.planned.lowered.databases
-    if len(databases) != 1:
-        why = f"{project.name} changes {len(databases) or 'no'} databases, and a rehearsal has one so far"
+    if not databases:
+        raise Undoable(f"{project.name} changes no database: there is nothing to rehearse")
+    if len(databases) > 1:
+        why = f"{project.name} changes {len(databases)} databases, and a rehearsal has one so far"
         raise Undoable(why, "rehearse what happens in one of them in a file of its own")
+    if project.planned.module.moves:
+        raise Undoable(f"{project.name} moves a table, which a rehearsal can't play yet")
     declared = max(base.version for base in project.planned.module.databases)
     place = embedded(declared) if settings.url is None else scratch(settings.url, keep=settings.keep)
     with place as stage:

@@ -86,6 +86,14 @@ def test_a_slice_that_failed(enforced: Project) -> None:
     assert unmet(enforced, "users_email_enforce") == ["the backfill User is not done: 1 of 7 slices are left"]
 
 
+def test_a_backfill_for_one_tenant_says_nothing_of_the_others(released: Project) -> None:
+    assert released.backfill("--tenant", CANARY).code == 0
+    said = "the backfill User has not been run for all tenants"
+    assert said in unmet(released, "users_email_enforce")
+    assert released.backfill().code == 0
+    assert said not in unmet(released, "users_email_enforce")
+
+
 def test_a_tenant_that_is_not_listed(enforced: Project) -> None:
     enforced.downgrade("users_email_expand")
     enforced.run("ALTER TABLE users DROP CONSTRAINT users_tenant_id_fkey")

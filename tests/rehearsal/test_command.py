@@ -59,6 +59,18 @@ def test_a_scratch_database_is_cleared(database: str, capfd: pytest.CaptureFixtu
 
 
 @pytest.mark.parametrize(
+    ("example", "said"),
+    [
+        ("11_api_retirement/orders_v2", "orders_v2 changes no database: there is nothing to rehearse"),
+        ("15_move_table/purchases", "purchases moves a table, which a rehearsal can't play yet"),
+    ],
+)
+def test_what_cannot_be_rehearsed_is_said(example: str, said: str, capfd: pytest.CaptureFixture[str]):
+    assert main(["rehearse", str(ROOT / "examples" / f"{example}.mig")]) == 3
+    assert said in capfd.readouterr().err
+
+
+@pytest.mark.parametrize(
     ("words", "said"),
     [
         (("--rows", "0"), "--rows is a whole number from 1 to 1000000"),

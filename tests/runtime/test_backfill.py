@@ -70,6 +70,7 @@ def test_fills_every_tenant_and_says_so(many_users: Users, tmp_path: Path):
     ) == [("succeeded", 0, None)]
     assert [value for (value,) in many_users.all("SELECT value FROM migdsl.event WHERE kind = 'job' ORDER BY id")] == [
         "started",
+        "planned",
         "finished",
     ]
     assert 'outcome="changed"} 20000' in metrics.read_text()

@@ -184,6 +184,8 @@ class Backfill:
                 return
             if tenant not in known or self.options.again:
                 self._plan_tenant(tenant, again=tenant in known)
+        if self.options.tenants is None:
+            self._record("planned")  # a run for some tenants says nothing of the others
         self.database.perform(lambda tx: self.ledger.requeue(tx, self.options.tenants))
         totals = self._totals()
         self.observer.start(totals.planned, totals.scanned)
