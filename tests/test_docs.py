@@ -42,6 +42,8 @@ def completed(snippet: str) -> str:
     """The snippet in the example: each declaration takes the place of the example's."""
     mine = declarations(snippet)
     taken = {key for key, _ in mine}
+    if (ast.Migration, "") in taken:
+        taken.add((ast.Flag, ""))  # it has the migration's name
     return "\n".join([*(text for key, text in declarations(EXAMPLE) if key not in taken), *(text for _, text in mine)])
 
 

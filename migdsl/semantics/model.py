@@ -377,7 +377,7 @@ class CheckedModule(Value):
     def migrated(self) -> tuple[str, ...]:
         """The databases in which something changes, in the order of their declarations."""
         found = {change.table.database for change in self.changes if change.operations}
-        return tuple(d.name for d in self.databases if d.name in found)
+        return tuple(dict.fromkeys(d.name for d in self.databases if d.name in found))
 
     def listed_in(self, table: Table) -> Database | None:
         """The database that has the list of tenants, where it isn't the table's own."""

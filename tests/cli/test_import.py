@@ -147,7 +147,8 @@ def test_a_file_with_errors_is_not_compared(project: Path, run: Run):
 def test_of_several_databases_one_is_named(url: str, project: Path, run: Run):
     with (project / "users.mig").open("a", encoding="utf-8") as file:
         file.write("\ndatabase other { url env OTHER_URL }\n")
-    assert "say it: --against app=URL (there is: app, other)" in run("check", "users.mig", "--against", url).err
+    said = run("check", "users.mig", "--against", url).err
+    assert "say it, once for each: --against app=URL (there is: app, other)" in said
     assert run("check", "users.mig", "--against", f"app={url}").code == 0
 
 
@@ -162,5 +163,3 @@ def test_options_that_may_be_repeated(capsys: pytest.CaptureFixture[str]):
     assert "import needs a URL" in capsys.readouterr().err
     assert main(["import", "a", "b"]) == 2
     assert "import takes one URL at a time" in capsys.readouterr().err
-    assert main(["check", "x", "--against", "a", "--against", "b"]) == 2
-    assert "--against is given twice" in capsys.readouterr().err

@@ -125,5 +125,5 @@ def test_until_contract_what_the_migration_does_is_no_difference(walk: Walk, nam
 def told(story: Story, schema: str) -> list[str]:
     """What differs between a schema and the database, but for the server's version."""
     assert check({"schema.mig": schema}, "schema.mig").ok
-    found = differences(story.url, {"schema.mig": schema})
+    found = differences((story.url,), {"schema.mig": schema})
     return [f"{d.code} {d.title}" for d in found if "the server is PostgreSQL" not in d.title]

@@ -20,8 +20,8 @@ FAMILIES: Mapping[str, tuple[str, str]] = MappingProxyType(
         "4": ("Unsafe operations", "what would break running code or lose data"),
         "5": ("Rollout and rollback", "what could reach everybody at once, or nobody"),
         "6": ("Completeness", "what is missing before others can rely on the plan"),
-        "8": ("APIs", "what would leave clients without a version, a day or a place to go"),
         "7": ("Output", "what can go wrong between the plan and the disk"),
+        "8": ("APIs", "what would leave clients without a version, a day or a place to go"),
     }
 )
 

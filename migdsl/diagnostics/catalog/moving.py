@@ -68,13 +68,19 @@ that point nowhere; or both tables move.""",
 database app { engine postgresql 15; url env APP_URL }
 database crm { engine postgresql 15; url env CRM_URL }
 entity Customer in crm.customers { id bigint key; tenant_id uuid tenant }
-entity Order in app.orders { id bigint key; tenant_id uuid tenant; status smallint; customer_id bigint -> Customer.id }
+entity Order in app.orders {
+  id bigint key; tenant_id uuid tenant; status smallint
+  customer_id bigint -> Customer.id
+}
 change Order { default status 0 }""",
         good="""\
 database app { engine postgresql 15; url env APP_URL }
 database crm { engine postgresql 15; url env CRM_URL }
 entity Customer in crm.customers { id bigint key; tenant_id uuid tenant }
-entity Order in app.orders { id bigint key; tenant_id uuid tenant; status smallint; customer_id bigint }
+entity Order in app.orders {
+  id bigint key; tenant_id uuid tenant; status smallint
+  customer_id bigint
+}
 change Order { default status 0 }""",
         fix="none",
     ),

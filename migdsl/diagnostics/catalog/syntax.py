@@ -156,20 +156,14 @@ The words are part of the language, and the compiler understood them, but this r
 out. It refuses rather than leave a part of your migration out without telling you. The changelog says what each \
 release can do.
 
-What can be done today is often enough: make the change in place with `add`, `from` and `back`, and keep the rest for \
-a later migration.""",
+What can be done today is often enough: move the rows to another table of the same database, say, and keep the rest \
+for a later migration.""",
         bad="""\
-move Order to orders.orders {
-  id        = id
-  tenant_id = tenant_id
-}""",
+database app    { engine postgresql 15; url env DATABASE_URL }
+database orders { engine postgresql 15; url env ORDERS_URL }
+move Order to orders.orders { id = id; tenant_id = tenant_id; status = status }""",
         good="""\
-change Order {
-  add state text {
-    from `CASE status WHEN 0 THEN 'open' ELSE 'paid' END`
-    back status = `CASE state WHEN 'open' THEN 0 ELSE 1 END`
-  }
-}""",
+move Order to app.purchases { id = id; tenant_id = tenant_id; status = status }""",
         fix="none",
     ),
     Code(
