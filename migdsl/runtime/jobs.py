@@ -160,8 +160,8 @@ class ReconcileJob:
     breaks it in the tenant's rows. `repair_old` and `repair_new` make the row with the key `:key` (of several columns
     `:key_1` …) right if it differs, `insert_missing` and `delete_extra` likewise, and afterwards `insert_old` and
     `delete_old`. Columns of the key that are `private` are shown as keyed hashes. `hold`, asked now and then, returns why
-    the job must wait, or NULL. `settle_s` are the seconds after which a row that differs is looked at again before it counts. Raises ValueError when a statement's parameters
-    aren't these.
+    the job must wait, or NULL. `settle_s` are the seconds after which a row that differs is looked at again before it
+    counts. Raises ValueError when a statement's parameters aren't these.
     """
 
     migration: str
