@@ -372,4 +372,4 @@ def test_prepared_statements_that_list_their_columns_survive(walk: Walk):
         story.upgrade("m_contract")
         check(pool, "contracted")
     runbook = next((story.folder / "docs").rglob("m.md")).read_text(encoding="utf-8")
-    assert "xplicit column lists, or pools reconnect" in runbook
+    assert "xplicit column lists for public.users, or pools reconnect" in runbook
