@@ -43,6 +43,14 @@ def needs_tool(name: str) -> str:
     return path
 
 
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """What takes minutes is part of a run where its variable is set, and of no other: it isn't skipped, either."""
+    late = [item for item in items if not all(os.environ.get(mark.args[0]) for mark in item.iter_markers("long"))]
+    if late:
+        config.hook.pytest_deselected(items=late)
+        items[:] = [item for item in items if item not in set(late)]
+
+
 def pytest_runtest_setup(item: pytest.Item) -> None:
     for marker in item.iter_markers("needs_tool"):
         needs_tool(*marker.args)

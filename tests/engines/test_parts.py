@@ -75,7 +75,7 @@ def test_different_jobs_have_different_queues():
 
 
 def test_every_end_of_a_lane_says_what_becomes_of_its_message():
-    assert _AFTER.keys() == set(LaneEnd)
+    assert _AFTER.keys() == set(LaneEnd) - {LaneEnd.NEXT}  # no lane is left with it
     assert _AFTER[LaneEnd.HELD] is Next.LATER, "the holder may be a worker that was killed"
 
 

@@ -181,7 +181,7 @@ def test_there_and_back_and_there(pair: Pair, run: Run) -> None:
     to_the_end(pair, run)
 
 
-@pytest.mark.skipif("MIGDSL_LONG" not in os.environ, reason="set MIGDSL_LONG=1: minutes")
+@pytest.mark.long("MIGDSL_LONG")
 def test_killed_between_the_databases(pair: Pair, run: Run) -> None:
     """SIGKILL at random statements, of either database's connections, there and back: it ends as an undisturbed one does."""
     before = [home.dump() for home in pair.both]

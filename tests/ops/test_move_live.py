@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from threading import Event, Thread
@@ -18,7 +17,7 @@ from tests.ops.support import T1, T2, mig
 from tests.ops.test_rename_live import killed
 
 # All of it takes minutes: MIGDSL_MOVES=full.
-full = pytest.mark.skipif(os.environ.get("MIGDSL_MOVES") != "full", reason="MIGDSL_MOVES is not full")
+full = pytest.mark.long("MIGDSL_MOVES")
 
 
 def told(story: Story, schema: str) -> list[str]:
