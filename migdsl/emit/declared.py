@@ -105,7 +105,7 @@ def _spec(
         summary=summary,
         what_to_do=action,
         phase="cutover" if not plain else "any",
-        runbook=f"{view.runbook_path}#{t.runbook_anchor(name)}",
+        runbook=view.section(name),
         cases=tuple(_cases(view, inner, seconds)),
     )
 

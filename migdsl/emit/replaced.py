@@ -39,7 +39,7 @@ def _errors(view: t.TelemetryView) -> t.AlertSpec:
         what_to_do=f"Move the flag back to {back} for all, as in the section on cutover: the old side is able to take everybody. "
         "Then look for the cause among the requests of the new side.",
         phase="cutover",
-        runbook=f"{view.runbook_path}#{t.runbook_anchor('replace_errors')}",
+        runbook=view.section("replace_errors"),
         subject="replace",
         cases=(
             t.AlertCase("the new fails 5%, the old nothing", _served(view, (95, 5), (100, 0)), 900, labels),
@@ -63,7 +63,7 @@ def _unanswered(view: t.TelemetryView) -> t.AlertSpec:
         summary="The router gets no answer from the flag service, and sends those that it doesn't know to the old side",
         what_to_do="Mend the flag service before the next step: a move of the flag reaches nobody, a move back neither.",
         phase="cutover",
-        runbook=f"{view.runbook_path}#{t.runbook_anchor('replace_flag_errors')}",
+        runbook=view.section("replace_flag_errors"),
         subject="replace",
         cases=(
             t.AlertCase("answers are missing", (t.Series(metric.name, labels, "0+5x30"),), 1500, labels),

@@ -44,7 +44,7 @@ def _usage(view: t.TelemetryView) -> t.AlertSpec:
         what_to_do="Find who runs this client, and tell them the day and the guide. Where they can't move in time, give their "
         "tenant a grace, or move the sunset, before the day and not after it.",
         phase="cutover",
-        runbook=f"{view.runbook_path}#{t.runbook_anchor('deprecated_usage')}",
+        runbook=view.section("deprecated_usage"),
         subject="client",
         cases=(
             case("asks, and the sunset is near", "1+1x90", soon, True),
@@ -69,7 +69,7 @@ def _gone(view: t.TelemetryView) -> t.AlertSpec:
         what_to_do="If it matters to you, it is broken now: move its tenant's grace or the sunset to a later day, compile, and "
         "deploy the description. No 410 is stored anywhere, so it is answered at once.",
         phase="cutover",
-        runbook=f"{view.runbook_path}#{t.runbook_anchor('gone_requests')}",
+        runbook=view.section("gone_requests"),
         subject="client",
         cases=(case("asks and gets 410", "0+1x90", True), case("nobody asks", "3x90", False)),
     )

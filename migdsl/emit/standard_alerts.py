@@ -23,7 +23,6 @@ from migdsl.emit.telemetry import (
     MetricRef,
     Series,
     TelemetryView,
-    runbook_anchor,
 )
 
 
@@ -59,7 +58,7 @@ def _backfill_stalled(view: TelemetryView) -> AlertSpec:
         what_to_do="Read the job's log and run it with --status: it says what it waits for. Starting it again loses "
         "and repeats nothing. While rows remain, the drift alert is silent.",
         phase="backfill",
-        runbook=_runbook(view, "backfill_stalled"),
+        runbook=view.section("backfill_stalled"),
         subject="backfill",
         cases=(
             case("no progress and rows left", "0x30", "100x30", True),
@@ -92,7 +91,7 @@ def _backfill_errors(view: TelemetryView) -> AlertSpec:
         "stand in migdsl.quarantine by their key. Mend the cause and start the job again; failed slices go on from their "
         "watermark.",
         phase="backfill",
-        runbook=_runbook(view, "backfill_errors"),
+        runbook=view.section("backfill_errors"),
         subject="backfill",
         cases=(
             case("a failed batch", "failed", "_x4 1x20", True),
@@ -120,7 +119,7 @@ def _drift(view: TelemetryView) -> AlertSpec:
         what_to_do="Raise no tenant's stage. Run the reconciliation job: it names the rows by key and the columns that "
         "differ. Then repair or roll back.",
         phase="validate",
-        runbook=_runbook(view, "drift"),
+        runbook=view.section("drift"),
         subject="entity",
         cases=(*fires, AlertCase("both sides agree", _zeros(view, kinds), 900, None), *_filling(view, MISMATCHED)),
     )
@@ -137,7 +136,7 @@ def _violations(view: TelemetryView) -> AlertSpec:
         what_to_do="Enforce will refuse to run. The reconciliation job counts these rows per tenant; their owners mend "
         "them.",
         phase="enforce",
-        runbook=_runbook(view, "constraint_violations"),
+        runbook=view.section("constraint_violations"),
         subject="entity",
         cases=(*_above_zero(view, VIOLATIONS), *_filling(view, VIOLATIONS)),
     )
@@ -157,7 +156,7 @@ def _reconcile_stale(view: TelemetryView) -> AlertSpec:
         summary="Reconciliation has not run for too long",
         what_to_do="Run the reconciliation job, and see why its schedule did not.",
         phase="validate",
-        runbook=_runbook(view, "reconcile_stale"),
+        runbook=view.section("reconcile_stale"),
         subject="entity",
         cases=(
             AlertCase("last run too old", (Series(LAST_RECONCILE.name, labels, long_ago),), 900, labels),
@@ -177,7 +176,7 @@ def _tenants_unlisted(view: TelemetryView) -> AlertSpec:
         what_to_do="No backfill carries these rows over, and contract would lose them: it refuses to run. Add the "
         "tenants to the list, or mend rows without a tenant, then run backfill and reconciliation again.",
         phase="validate",
-        runbook=_runbook(view, "tenants_unlisted"),
+        runbook=view.section("tenants_unlisted"),
         subject="entity",
         cases=_above_zero(view, UNLISTED),
     )
@@ -195,17 +194,13 @@ def _old_writes(view: TelemetryView) -> AlertSpec:
         what_to_do="Find the client that still writes the old shape and bring it up to date: contract waits until the "
         "counter stands still.",
         phase="contract",
-        runbook=_runbook(view, "old_writes"),
+        runbook=view.section("old_writes"),
         subject="entity",
         cases=(
             AlertCase("the counter moved", (Series(OLD_WRITES.name, labels, "5x20 6x40"),), 3000, labels),
             AlertCase("the counter stands still", (Series(OLD_WRITES.name, labels, "5x60"),), 3000, None),
         ),
     )
-
-
-def _runbook(view: TelemetryView, alert_id: str) -> str:
-    return f"{view.runbook_path}#{runbook_anchor(alert_id)}"
 
 
 def _unless_filling(view: TelemetryView) -> str:

@@ -52,6 +52,10 @@ class TelemetryView:
     strangled: bool = False
     apis: tuple[tuple[str, str], ...] = ()
 
+    def section(self, alert_id: str) -> str:
+        """Where the runbook explains an alert."""
+        return f"{self.runbook_path}#{runbook_anchor(alert_id)}"
+
 
 @dataclass(frozen=True, slots=True)
 class MetricRef:

@@ -4,25 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+from migdsl.dialect.locks import LOCKS
 from migdsl.plan import DataMigrationPlan
 from migdsl.plan.phases import ExitCondition, Phase, TypedStep
 from migdsl.report.files import Listing, Runbook, listings
 from migdsl.report.parts import Cell, Command, Grid, Mark
 from migdsl.report.words import duration, short
 from migdsl.values import Value
-
-# Weakest first, as PostgreSQL's documentation has them ("Explicit Locking").
-LOCKS = (
-    "",
-    "ACCESS SHARE",
-    "ROW SHARE",
-    "ROW EXCLUSIVE",
-    "SHARE UPDATE EXCLUSIVE",
-    "SHARE",
-    "SHARE ROW EXCLUSIVE",
-    "EXCLUSIVE",
-    "ACCESS EXCLUSIVE",
-)
 
 
 class PhaseView(Value):

@@ -62,6 +62,9 @@ DO $$
 DECLARE
   left_over text;
 BEGIN
+  FOR left_over IN SELECT pubname FROM pg_publication LOOP
+    EXECUTE format('DROP PUBLICATION %I', left_over);
+  END LOOP;
   FOR left_over IN SELECT nspname FROM pg_namespace WHERE nspname !~ '^pg_' AND nspname <> 'information_schema' LOOP
     EXECUTE format('DROP SCHEMA %I CASCADE', left_over);
   END LOOP;

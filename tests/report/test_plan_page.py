@@ -12,9 +12,7 @@ from typing import Any
 
 import pytest
 
-from migdsl.dialect import locks
 from migdsl.plan import DataMigrationPlan
-from migdsl.report import phases
 from migdsl.report.files import root_of, runbook
 from migdsl.report.plan_page import plan_page, plan_view, wanted
 from tests.report.pages import NAMES, Read, files_of, page_of, plan_of
@@ -248,10 +246,6 @@ def test_commands_are_those_of_the_runbook(name: str):
             d.text.partition(": ")[2] for d in plan.timeline.deploys if d.phase == phase.id and d.kind == "revision"
         ]
         assert [want for want in wants if want not in lines] == []
-
-
-def test_locks_are_known_in_the_order_of_their_strength():
-    assert phases.LOCKS == locks.LOCKS
 
 
 PAIR = re.compile(r"--([\w-]+): light-dark\((#\w{6}), (#\w{6})\)")

@@ -108,7 +108,11 @@ def world(database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Wor
 def test_it_records_then_holds_then_fails(world: World, capsys: pytest.CaptureFixture[str]) -> None:
     """By pytest, as a project of the user's runs it."""
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", str(world.file)]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    environment = {
+        **os.environ,
+        "PYTHONPATH": str(ROOT),
+        "PYTEST_ADDOPTS": "",
+    }  # not those of the run that this is part of
 
     def tested() -> subprocess.CompletedProcess[str]:
         return subprocess.run(

@@ -92,6 +92,36 @@ def test_the_port_stays_open_until_it_was_read_once_more() -> None:
         server.close()
 
 
+def test_a_scrape_that_began_before_the_end_is_not_the_last() -> None:
+    collecting, go_on = threading.Event(), threading.Event()
+
+    def collect() -> str:
+        collecting.set()
+        assert go_on.wait(30)
+        return "x 1\n"
+
+    server = MetricsServer(collect, ("127.0.0.1", 0))
+    early = threading.Thread(target=get, args=(server.address[1], "/metrics"))
+    waiting = threading.Thread(target=server.await_scrape, args=(60,))
+    try:
+        early.start()
+        assert collecting.wait(30)
+        waiting.start()
+        while not server.ending:
+            waiting.join(0.01)
+        go_on.set()
+        early.join(30)
+        assert waiting.is_alive()
+        waiting.join(0.3)
+        assert waiting.is_alive()
+        assert get(server.address[1], "/metrics")[0] == 200
+        waiting.join(30)
+        assert not waiting.is_alive()
+    finally:
+        go_on.set()
+        server.close()
+
+
 # ---------------------------------------------------------------- pushes
 
 

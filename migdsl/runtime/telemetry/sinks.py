@@ -42,8 +42,8 @@ class MetricsServer:
     """
 
     def __init__(self, collect: Callable[[], str], address: tuple[str, int]) -> None:
-        self._scraped = threading.Event()
-        self._server = _server(collect, self._scraped, address)
+        self._last, self._scraped = threading.Event(), threading.Event()
+        self._server = _server(collect, self._last, self._scraped, address)
         self._thread = threading.Thread(target=self._server.serve_forever, name="migdsl-metrics", daemon=True)
         self._thread.start()
 
@@ -53,9 +53,14 @@ class MetricsServer:
         host, port = self._server.server_address[:2]
         return str(host), int(port)
 
+    @property
+    def ending(self) -> bool:
+        """Whether the next scrape may be the last."""
+        return self._last.is_set()
+
     def await_scrape(self, seconds: float, stopped: Callable[[], bool] = lambda: False) -> None:
-        """Returns when it was read once more, after `seconds`, or when `stopped`."""
-        self._scraped.clear()
+        """Returns when what is so from now on was read, after `seconds`, or when `stopped`."""
+        self._last.set()
         until = time.monotonic() + seconds
         while (left := until - time.monotonic()) > 0 and not stopped():
             if self._scraped.wait(min(left, 0.1)):
@@ -77,7 +82,9 @@ class _Server6(_Server):
     address_family = socket.AF_INET6
 
 
-def _server(collect: Callable[[], str], scraped: threading.Event, address: tuple[str, int]) -> ThreadingHTTPServer:
+def _server(
+    collect: Callable[[], str], last: threading.Event, scraped: threading.Event, address: tuple[str, int]
+) -> ThreadingHTTPServer:
     class Handler(BaseHTTPRequestHandler):
         server_version, sys_version = "migdsl", ""
         timeout = _READ_S
@@ -90,6 +97,7 @@ def _server(collect: Callable[[], str], scraped: threading.Event, address: tuple
 
         def _answer(self, *, body: bool) -> None:
             found = self.path.split("?")[0] == "/metrics"
+            final = last.is_set()  # before the numbers are collected: those of a moment ago aren't the last
             text = (collect() if found else "metrics are at /metrics\n").encode("utf-8")
             self.send_response(200 if found else 404)
             self.send_header("Content-Type", CONTENT_TYPE if found else "text/plain; charset=utf-8")
@@ -97,7 +105,7 @@ def _server(collect: Callable[[], str], scraped: threading.Event, address: tuple
             self.end_headers()
             if body:
                 self.wfile.write(text)
-            if found and body:
+            if found and body and final:
                 scraped.set()
 
         def log_message(self, *_arguments: object) -> None:
