@@ -98,9 +98,10 @@ def hints(reading: Reading, path: str, known: Iterable[Becomes]) -> tuple[Hint, 
 
 
 def lenses(reading: Reading) -> tuple[Lens, ...]:
-    """Above the migration: show the plan."""
+    """Above the migration: show the plan, rehearse it."""
     return tuple(
-        Lens(line.start, line.pieces[0].end, "show the plan", "migdsl.plan")
+        Lens(line.start, line.pieces[0].end, title, command)
         for line in reading.lines
         if line.rule() == "migration" and line.pieces
+        for title, command in (("show the plan", "migdsl.plan"), ("rehearse", "migdsl.rehearse"))
     )

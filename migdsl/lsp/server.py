@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Iterable
+import uuid
+from collections.abc import Callable, Iterable
 from typing import Protocol
 from urllib.parse import quote, unquote, urlsplit
 
@@ -17,6 +18,7 @@ from migdsl.lsp import actions, wire
 from migdsl.lsp.navigate import NotRenamed, reading_of
 from migdsl.lsp.places import UTF16, Places
 from migdsl.lsp.plan_page import plan_page
+from migdsl.lsp.rehearsing import rehearsed
 from migdsl.lsp.session import Checked, Open, Session, checked, in_memory
 from migdsl.lsp.shape import folds, kinds, symbols
 from migdsl.source import Span
@@ -24,7 +26,7 @@ from migdsl.syntax.unit import Files
 from migdsl.workspace import compile_files
 
 PAUSE = 0.15  # seconds without a keystroke before a file is checked
-PLAN = "migdsl.plan"
+PLAN, REHEARSE = "migdsl.plan", "migdsl.rehearse"
 _MOST_FILES = 300  # of a folder that are searched for references
 _SKIPPED = frozenset(["node_modules", "__pycache__", "venv"])
 
@@ -45,6 +47,7 @@ class MigServer(LanguageServer):
         self.waiting: dict[str, asyncio.TimerHandle] = {}
         self.checking = asyncio.Lock()
         self.tasks: set[asyncio.Task[None]] = set()
+        self.rehearsing = asyncio.Lock()
 
     @property
     def encoding(self) -> str:
@@ -160,7 +163,7 @@ def serve(open_files: Open = in_memory) -> None:
 def server(open_files: Open = in_memory) -> MigServer:
     """A server with all that it knows to answer."""
     made = MigServer(open_files)
-    for register in (_texts, _looks, _names, _shapes, _changes, _marks):
+    for register in (_texts, _looks, _names, _shapes, _changes, _marks, _commands):
         register(made)
     return made
 
@@ -339,10 +342,49 @@ def _marks(ls: MigServer) -> None:
             for each in actions.lenses(reading)
         ]
 
+
+def _commands(ls: MigServer) -> None:
+    """What a lens does: both answer with a page of Markdown."""
+
     @ls.command(PLAN)
     async def plan(uri: str) -> str:
         name = name_of(uri)
         return await asyncio.get_running_loop().run_in_executor(None, _planned, ls.session.files(name), name)
+
+    @ls.command(REHEARSE)
+    async def rehearse(uri: str, *options: str) -> str:
+        name = name_of(uri)
+        if not _saved(name, ls.session.texts.get(name)):
+            return "# Save the file first\n\nA rehearsal plays the file as it is on the disk.\n"
+        if ls.rehearsing.locked():
+            return "# A rehearsal is being held\n\nThe next one can begin when it ends.\n"
+        async with ls.rehearsing:
+            token = str(uuid.uuid4())
+            shown = await _progress(ls, token, name)
+            try:
+                return await rehearsed(name, options, shown)
+            finally:
+                if token in ls.work_done_progress.tokens:
+                    ls.work_done_progress.end(token, t.WorkDoneProgressEnd())
+
+
+def _saved(name: str, text: str | None) -> bool:
+    """Whether the disk has what the editor shows."""
+    try:
+        with open(name, encoding="utf-8-sig", newline="") as file:
+            return text is None or file.read() == text
+    except (OSError, UnicodeDecodeError):
+        return False
+
+
+async def _progress(ls: MigServer, token: str, name: str) -> Callable[[str], None]:
+    """What shows how far it is; nothing, where the client has nowhere to show it."""
+    window = ls.client_capabilities.window
+    if window is None or not window.work_done_progress:
+        return lambda _line: None
+    await ls.work_done_progress.create_async(token)
+    ls.work_done_progress.begin(token, t.WorkDoneProgressBegin(f"rehearsing {os.path.basename(name)}"))
+    return lambda line: ls.work_done_progress.report(token, t.WorkDoneProgressReport(message=line))
 
 
 def _planned(files: Files, name: str) -> str:

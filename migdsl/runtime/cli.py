@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from migdsl.runtime.jobs import BackfillJob, ReconcileJob
 from migdsl.runtime.reconcile import options as reconcile_options
 from migdsl.runtime.reconcile.options import ReconcileOptions
+from migdsl.runtime.saying import complain
 from migdsl.runtime.telemetry.options import add_options, chosen
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ def main(job: BackfillJob | ReconcileJob, argv: Sequence[str] | None = None) -> 
         return int(stop.code or 0)
     url = options.url or os.environ.get(job.database_env)
     if not url:
-        return _complain(f"no database: set {job.database_env}, or give --url", 2)
+        return complain(f"no database: set {job.database_env}, or give --url", 2)
     options.tenants_url = options.tenants_url or os.environ.get(job.tenants_env or "")
     tenants = tuple(options.tenant) if options.tenant else None
     if isinstance(job, BackfillJob):
@@ -164,7 +165,7 @@ def guarded(run: Callable[[Signals], int]) -> int:
     try:
         import psycopg  # noqa: F401 - needed by all that follows; see above
     except ModuleNotFoundError:
-        return _complain("psycopg is not installed here: install migdsl with its extra `runtime`", 3)
+        return complain("psycopg is not installed here: install migdsl with its extra `runtime`", 3)
     from migdsl.runtime.stop import Signals  # needs psycopg too
 
     with Signals() as signals:
@@ -181,20 +182,15 @@ def _answered(run: Callable[[Signals], int], signals: Signals) -> int:
     try:
         return run(signals)
     except JobError as error:
-        return _complain(str(error), error.code)
+        return complain(str(error), error.code)
     except psycopg.Error as error:
-        return _complain(str(speak(error)), 3)
+        return complain(str(speak(error)), 3)
     except StoppedError:
-        return _complain("stopped before the end", signals.exit_code or 1)
+        return complain("stopped before the end", signals.exit_code or 1)
     except KeyboardInterrupt:
         return 130
     except OSError as error:
-        return _complain(f"{error.strerror or type(error).__name__}: {error.filename or ''}".rstrip(": "), 1)
-
-
-def _complain(message: str, code: int) -> int:
-    print(f"error: {message}", file=sys.stderr)
-    return code
+        return complain(f"{error.strerror or type(error).__name__}: {error.filename or ''}".rstrip(": "), 1)
 
 
 def _positive(text: str) -> int:

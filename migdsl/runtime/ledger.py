@@ -33,10 +33,14 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """How far a slice is: the last key done (None before any batch) and its last key (None if it has no rows)."""
+    """How far a slice is: the last key done (None before any batch) and its last key (None if it has no rows).
+
+    `left` are the rows that were planned and not passed yet; there may be others by now.
+    """
 
     watermark: Key | None
     upper: Key | None
+    left: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +149,9 @@ UPDATE migdsl.slice
    AND NOT EXISTS (SELECT FROM migdsl.slice WHERE {_LANE} AND state = 'running')
    AND NOT EXISTS (SELECT FROM migdsl.slice WHERE {_OWN} AND state = 'failed' AND error LIKE '{SPENT}%')
 RETURNING part, fence""")
-_HOLD: Final = statement(f"SELECT coalesce(watermark, lower_key), upper_key FROM migdsl.slice WHERE {_HELD} FOR UPDATE")
+_HOLD: Final = statement(f"""
+SELECT coalesce(watermark, lower_key), upper_key, rows_planned - rows_scanned
+  FROM migdsl.slice WHERE {_HELD} FOR UPDATE""")
 _ADVANCE: Final = statement(f"""
 UPDATE migdsl.slice
    SET watermark = :watermark::jsonb, rows_scanned = rows_scanned + :scanned::bigint,
@@ -246,7 +252,7 @@ class Ledger:
     def hold(self, tx: Transaction, claim: Claim) -> Position | None:
         """Locks the slice for this transaction and reads how far it is; None when the fence is no longer ours."""
         rows = tx.rows(_HOLD, self._held(claim))
-        return Position(_key(rows[0][0]), _key(rows[0][1])) if rows else None
+        return Position(_key(rows[0][0]), _key(rows[0][1]), int(rows[0][2] or 0)) if rows else None
 
     def advance(self, tx: Transaction, claim: Claim, watermark: Key, scanned: int, changed: int, lease_s: int) -> None:
         """Moves the watermark in the batch's own transaction, and renews the lease."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final, NoReturn
 
 # PostgreSQL's scan.l: an E'' string goes on in the next literal when a newline (and comments) lie between them.
@@ -50,6 +51,7 @@ def statement(sql: str) -> Statement:
     return Statement(*bind_names(sql))
 
 
+@lru_cache(maxsize=256)  # a job's statements are checked once, and bound by each worker
 def bind_names(sql: str) -> tuple[str, tuple[str, ...]]:
     """SQL with each `:name` replaced by `$n`, and the names: one number a name, in order of first use.
 

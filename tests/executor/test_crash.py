@@ -1,4 +1,7 @@
-"""A walk that is killed with SIGKILL again and again, there and back, ends where one ends that nobody disturbs."""
+"""A walk that is killed with SIGKILL again and again, there and back, ends where one ends that nobody disturbs.
+
+MIGDSL_LONG=1 kills each command four times.
+"""
 
 from __future__ import annotations
 
@@ -16,6 +19,7 @@ from tests.executor.test_story import apply, roll
 from tests.integration.world import WRONG
 
 KILLED = -9
+TIMES = 4 if os.environ.get("MIGDSL_LONG") else 2
 BUSY = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
 
 
@@ -36,9 +40,9 @@ def killed(home: Home, at: int, *words: str) -> bool:
 
 
 def insist(home: Home, seed: int, most: int, *words: str) -> int:
-    """Kills at four statements, early ones and late ones, then lets it end; how often it was killed."""
+    """Kills at some statements, early ones and late ones, then lets it end; how often it was killed."""
     chosen = random.Random(seed)
-    kills = sum(killed(home, chosen.randrange(1, most), *words) for _ in range(4))
+    kills = sum(killed(home, chosen.randrange(1, most), *words) for _ in range(TIMES))
     assert not killed(home, 1_000_000, *words)
     return kills
 
@@ -48,7 +52,7 @@ def test_killed_on_every_way(home: Home, run: Run) -> None:
     before = home.dump()
     sure = ("--yes", "--confirm", "watched", "--confirm", "old_code_User")
     assert insist(home, 1, 160, "apply", "users.mig", "--to", "expand", *sure) >= 1
-    assert insist(home, 2, 260, "apply", "users.mig", "--to", "validate", *sure) >= 2
+    assert insist(home, 2, 260, "apply", "users.mig", "--to", "validate", *sure) >= 1
     assert home.one(WRONG) == 0
     # Each row was written once, whoever was killed meanwhile.
     changed = home.all("SELECT sum(rows_changed), bool_and(state = 'succeeded') FROM migdsl.slice")
@@ -78,7 +82,7 @@ def test_killed_at_random_instants(home: Home, run: Run) -> None:
     """By the clock, wherever that is: in Python, in a statement, between two."""
     words = ("apply", "users.mig", "--to", "validate", "--yes", "--confirm", "watched", "--confirm", "old_code_User")
     chosen, kills = random.Random(7), 0
-    for _ in range(10):
+    for _ in range(2 * TIMES):
         process = start(home, sys.executable, "-m", "migdsl", *words)
         time.sleep(chosen.uniform(0.8, 3.0))
         process.kill()

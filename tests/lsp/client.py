@@ -66,6 +66,10 @@ class Client:
             self._until(lambda m: m.get("method") == method and m["params"]["uri"] == uri)["params"]["diagnostics"]
         )
 
+    def seen(self, method: str) -> list[dict[str, Any]]:
+        """What the server said meanwhile by one method, in its order."""
+        return [each for each in self._seen if each.get("method") == method]
+
     def tell(self, method: str, params: Any) -> None:
         self._send({"method": method, "params": params})
 
@@ -97,6 +101,8 @@ class Client:
             if wanted(message):
                 return message
             self._seen.append(message)
+            if "id" in message and "method" in message:
+                self._send({"id": message["id"], "result": None})
 
     def _listen(self) -> None:
         stream = self.process.stdout

@@ -66,14 +66,35 @@ def test_each_feature_answers(client: Client):
     assert len(client.ask("textDocument/semanticTokens/full", document)["data"]) % 5 == 0
     hints = client.ask("textDocument/inlayHint", {**document, "range": ALL})
     assert [each["label"] for each in hints] == ["expand · backfill · validate · enforce", "expand · contract"]
-    (lens,) = client.ask("textDocument/codeLens", document)
-    assert lens["command"]["arguments"] == [client.uri("a.mig")]
+    lenses = client.ask("textDocument/codeLens", document)
+    assert [each["command"]["title"] for each in lenses] == ["show the plan", "rehearse"]
+    assert all(each["command"]["arguments"] == [client.uri("a.mig")] for each in lenses)
     options = {"options": {"tabSize": 2, "insertSpaces": True}}
     assert client.ask("textDocument/formatting", {**document, **options}) == []
     page = client.ask("workspace/executeCommand", {"command": "migdsl.plan", "arguments": [client.uri("a.mig")]})
     assert "Expand: make room" in page
     code, said = client.close()
     assert (code, said) == (0, "")
+
+
+def test_a_saved_file_is_rehearsed_and_progress_is_shown(tmp_path: Path):
+    with Client(tmp_path, window={"workDoneProgress": True}) as client:
+        client.open("a.mig", USERS)
+        command = {"command": "migdsl.rehearse", "arguments": [client.uri("a.mig")]}
+        assert client.ask("workspace/executeCommand", command).startswith("# Save the file first")
+        (tmp_path / "a.mig").write_text(USERS, encoding="utf-8")
+        few = [client.uri("a.mig"), "--to", "expand", "--rows", "20", "--tenants", "3", "--keep", "1"]
+        assert "# Rehearsal" in client.ask("workspace/executeCommand", {**command, "arguments": few})
+        shown = [each["params"]["value"] for each in client.seen("$/progress")]
+        assert shown[0]["title"] == "rehearsing a.mig"
+        assert [each["kind"] for each in shown][-1] == "end"
+        assert any("expand" in each.get("message", "") for each in shown)
+        wrong = USERS.replace("entity User", "entity Usr")
+        client.change("a.mig", [{"text": wrong}])
+        (tmp_path / "a.mig").write_text(wrong, encoding="utf-8")
+        page = client.ask("workspace/executeCommand", command)
+        assert page.startswith("# No rehearsal was held")
+        assert "MIG101" in page
 
 
 def test_a_rename_that_makes_no_sense_is_refused(client: Client):

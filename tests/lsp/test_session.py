@@ -223,7 +223,7 @@ def test_each_operation_shows_its_phases():
         "  add contact_email text pii {",
         "  drop email after 30d",
     ]
-    assert [each.command for each in lenses(reading_of(USERS))] == ["migdsl.plan"]
+    assert [each.command for each in lenses(reading_of(USERS))] == ["migdsl.plan", "migdsl.rehearse"]
 
 
 def test_fixes_mend_the_file():

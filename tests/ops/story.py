@@ -8,17 +8,19 @@ import subprocess
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from difflib import unified_diff
+from functools import lru_cache
 from pathlib import Path
 from types import MappingProxyType
 
 import psycopg
+import pytest
 from alembic import command
 from alembic.config import Config
 from alembic.script import ScriptDirectory
 
 from migdsl.rehearsal.server import Server
 from migdsl.runtime import main
-from migdsl.workspace import compile_files
+from migdsl.workspace import Compilation, compile_files
 from tests.ops.support import T1, T2
 
 ENV = """
@@ -32,6 +34,8 @@ with engine.connect() as connection:
         context.run_migrations()
 """
 LATE = MappingProxyType({"cutover": "live", "enforce": "live", "contract": "complete"})
+# Stories on the oldest version too take minutes more: MIGDSL_LONG=1.
+both_versions = pytest.mark.parametrize("version", [18, pytest.param(16, marks=pytest.mark.long("MIGDSL_LONG"))])
 Look = Callable[["Story"], None]
 NOTHING: Mapping[str, Look] = MappingProxyType({})
 Walk = Callable[..., "Story"]
@@ -168,7 +172,7 @@ def _apart(what: str, wanted: list[str], found: list[str]) -> str:
 
 def compiled(text: str, folder: Path) -> str:
     """Writes what the file compiles to, all phases released; the migration's name."""
-    found = compile_files({"m.mig": text}, "m.mig", through="contract")
+    found = _compilation(text)
     # Some of these expressions may fail on a row, as the warning says; here none does.
     told = [f"{d.code} {d.title}" for d in found.diagnostics if d.code != "MIG413"]
     assert told == [], told
@@ -180,6 +184,11 @@ def compiled(text: str, folder: Path) -> str:
     (folder / "alembic").mkdir()
     (folder / "alembic" / "env.py").write_text(ENV)
     return found.migration
+
+
+@lru_cache(maxsize=8)  # tests of several versions of PostgreSQL have one file
+def _compilation(text: str) -> Compilation:
+    return compile_files({"m.mig": text}, "m.mig", through="contract")
 
 
 def sees(query: str, *expected: tuple[object, ...]) -> Look:

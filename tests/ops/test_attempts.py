@@ -5,10 +5,9 @@ from __future__ import annotations
 import pytest
 from alembic.util import CommandError
 
-from tests.ops.story import Story, Walk, change, sees
+from tests.ops.story import Story, Walk, both_versions, change, sees
 from tests.ops.support import T1, USERS, USERS_DDL, mig
 
-both_versions = pytest.mark.parametrize("version", [18, 16])
 DDL = f"""{USERS_DDL};
 INSERT INTO users (tenant_id, username, email) VALUES ('{T1}', 'good', '12'), ('{T1}', 'bad', 'twelve'), ('{T1}', 'none', NULL)"""
 VALUES = "SELECT username, email, age FROM users ORDER BY id"

@@ -10,11 +10,10 @@ import psycopg
 import pytest
 
 from migdsl.workspace import compile_files
-from tests.ops.story import Story, Walk, sees
+from tests.ops.killing import killed_anywhere
+from tests.ops.story import Story, Walk, both_versions, sees
 from tests.ops.support import T1, T2, Migration, all_rows, codes, mig, one
-from tests.ops.test_rename_live import killed
 
-both_versions = pytest.mark.parametrize("version", [18, 16])
 CUSTOMER = """
 entity Customer in app.customers {
   id bigint key
@@ -481,27 +480,7 @@ def test_the_batches_get_an_index_of_the_other_table(walk: Walk):
 @pytest.mark.parametrize("revision", ["m_expand", "m_enforce", "m_contract"])
 def test_killed_anywhere_it_can_be_run_again(walk: Walk, revision: str):
     story = walk(mig(BOUND.replace("{TABLE}", "cards")), BOUND_DDL, looks=None)
-    before = []
-    for phase in story.revisions[: story.revisions.index(revision) + 1]:
-        before = story.dump()
-        if phase == "m_enforce":
-            story.stage("live")
-        if phase == "m_contract":
-            story.stage("complete")
-        story.upgrade(phase)
-        if phase == "m_expand" and revision != phase:
-            assert story.job("backfills") == 0
-            assert story.job("reconcile") == 0
-    after = story.dump()
-    for spared in range(60):
-        down = killed(story, revision, spared, "downgrade")
-        assert story.dump() == before, f"down, killed after {spared}"
-        up = killed(story, revision, spared, "upgrade")
-        assert story.dump() == after, f"up, killed after {spared}"
-        if not up and not down:
-            assert spared > 3
-            return
-    raise AssertionError("the revision never came to its end")
+    killed_anywhere(story, revision)
 
 
 def test_a_table_with_parts_is_refused_before_anything_changes(walk: Walk):

@@ -19,7 +19,7 @@ from tests.ops.family import migrations
 from tests.ops.linter import faults
 from tests.ops.story import TENANTS_DDL, Story, compiled
 
-MOST = int(os.environ.get("MIGDSL_FAMILY", "15"))
+MOST = int(os.environ.get("MIGDSL_FAMILY", "6"))
 
 
 def legal(text: str) -> bool:

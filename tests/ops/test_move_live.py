@@ -11,10 +11,10 @@ import pytest
 
 from migdsl.cli.against import differences
 from tests.folding.support import finished
+from tests.ops.killing import killed_anywhere
 from tests.ops.moves import SEED, TEXT, WRONG, new, old
 from tests.ops.story import Story, Walk
 from tests.ops.support import T1, T2, mig
-from tests.ops.test_rename_live import killed
 
 # All of it takes minutes: MIGDSL_MOVES=full.
 full = pytest.mark.long("MIGDSL_MOVES")
@@ -206,29 +206,12 @@ def test_no_write_is_lost_beside_writers_there_and_back_and_there_again(walk: Wa
 @pytest.mark.parametrize("revision", ["m_expand", "m_contract"])
 def test_killed_anywhere_it_can_be_run_again(walk: Walk, revision: str):
     story = walk(TEXT, SEED, looks=None)
-    before = []
-    for phase in story.revisions[: story.revisions.index(revision) + 1]:
-        before = story.dump()
-        if phase == "m_enforce":
-            story.stage("live")
-        if phase == "m_contract":
-            story.stage("complete")
-        story.upgrade(phase)
-        if phase == "m_expand" and revision != phase:
-            assert story.job("backfills") == 0
-            assert story.job("reconcile") == 0
-    after = story.dump()
-    for spared in range(60):
-        down = killed(story, revision, spared, "downgrade")
-        assert story.dump() == before, f"down, killed after {spared}"
+
+    def whole() -> None:
         if revision == "m_contract":
             assert story.rows(WRONG) == []
-        up = killed(story, revision, spared, "upgrade")
-        assert story.dump() == after, f"up, killed after {spared}"
-        if not up and not down:
-            assert spared > 3
-            return
-    raise AssertionError("the revision never came to its end")
+
+    killed_anywhere(story, revision, whole)
 
 
 FAMILY = """

@@ -5,10 +5,8 @@ from __future__ import annotations
 import pytest
 from alembic.util import CommandError
 
-from tests.ops.story import SEED, Story, Walk, change, column, sees
+from tests.ops.story import SEED, Story, Walk, both_versions, change, column, sees
 from tests.ops.support import CONTACT, T1, T2, USERS, USERS_DDL, mig
-
-both_versions = pytest.mark.parametrize("version", [18, 16])
 
 
 @both_versions

@@ -10,10 +10,9 @@ import psycopg
 import pytest
 
 from tests.ops import functions
-from tests.ops.story import SEED, Story, Walk, change, column, sees
+from tests.ops.story import SEED, Story, Walk, both_versions, change, column, sees
 from tests.ops.support import T1, T2, USERS, USERS_DDL, mig
 
-both_versions = pytest.mark.parametrize("version", [18, 16])
 USING = 'using python "tests.ops.functions:{}" from email, username'
 ADD = "add email_key text pii { unique per tenant }"
 KEYS = "SELECT email_key FROM users ORDER BY id"

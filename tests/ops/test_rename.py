@@ -9,10 +9,9 @@ from psycopg.errors import ObjectNotInPrerequisiteState
 
 from migdsl.dialect.names import literal
 from migdsl.resources import read_resource
-from tests.ops.story import Story, Walk, change, sees
+from tests.ops.story import Story, Walk, both_versions, change, sees
 from tests.ops.support import T1, T2, lowered, mig, statements
 
-both_versions = pytest.mark.parametrize("version", [18, 16])
 CUSTOMER = "entity Customer in app.customers { id bigint key; tenant_id uuid tenant; index (tenant_id, id) }"
 ORDER = """
 entity Order in app.orders {

@@ -9,11 +9,10 @@ from threading import Event, Thread
 import psycopg
 import pytest
 
-from tests.ops.story import Story, Walk
+from tests.ops.killing import killed_anywhere
+from tests.ops.story import Story, Walk, both_versions
 from tests.ops.support import T2, mig
 from tests.ops.test_rename import CUSTOMER, DDL, ORDER, RENAME
-
-both_versions = pytest.mark.parametrize("version", [18, 16])
 
 
 class Client(Thread):
@@ -118,56 +117,7 @@ def test_clients_of_old_and_new_code_go_on_writing(walk: Walk):
             story.downgrade()
 
 
-KILLED = """
-
-_spared, _run = [{spared}], run
-
-
-def run(statement):
-    if not _spared[0]:
-        raise RuntimeError("killed")
-    _spared[0] -= 1
-    _run(statement)
-"""
-
-
-def killed(story: Story, revision: str, spared: int, act: str) -> bool:
-    """Whether a revision that dies after so many statements was killed; it is run again, to its end."""
-    path = story.folder / "migrations" / "versions" / f"{revision}.py"
-    text = path.read_text(encoding="utf-8")
-    path.write_text(text + KILLED.format(spared=spared), encoding="utf-8")
-    try:
-        getattr(story, act)(revision if act == "upgrade" else "-1")
-    except RuntimeError:
-        path.write_text(text, encoding="utf-8")
-        getattr(story, act)(revision if act == "upgrade" else "-1")
-        return True
-    finally:
-        path.write_text(text, encoding="utf-8")
-    return False
-
-
 @pytest.mark.parametrize("revision", ["m_expand", "m_validate", "m_enforce", "m_contract"])
 def test_killed_anywhere_it_can_be_run_again(walk: Walk, revision: str):
     story = walk(mig(CUSTOMER, ORDER, RENAME), DDL, looks=None)
-    before = []
-    for phase in story.revisions[: story.revisions.index(revision) + 1]:
-        before = story.dump()
-        if phase == "m_enforce":
-            story.stage("live")
-        if phase == "m_contract":
-            story.stage("complete")
-        story.upgrade(phase)
-        if phase == "m_expand" and revision != phase:
-            assert story.job("backfills") == 0
-            assert story.job("reconcile") == 0
-    after = story.dump()
-    for spared in range(0, 60, 1 if revision != "m_contract" else 2):
-        down = killed(story, revision, spared, "downgrade")
-        assert story.dump() == before, f"down, killed after {spared}"
-        up = killed(story, revision, spared, "upgrade")
-        assert story.dump() == after, f"up, killed after {spared}"
-        if not up and not down:
-            assert spared > 3
-            return
-    raise AssertionError("the revision never came to its end")
+    killed_anywhere(story, revision)

@@ -6,10 +6,8 @@ import psycopg
 import pytest
 from alembic.util import CommandError
 
-from tests.ops.story import LATE, Story, Walk, change, sees
+from tests.ops.story import LATE, Story, Walk, both_versions, change, sees
 from tests.ops.support import T1, T2, mig
-
-both_versions = pytest.mark.parametrize("version", [18, 16])
 
 ENTITY = """
 entity Thing in app.things {{

@@ -5,10 +5,8 @@ from __future__ import annotations
 import pytest
 from alembic.util import CommandError
 
-from tests.ops.story import Story, Walk, change, sees
+from tests.ops.story import Story, Walk, both_versions, change, sees
 from tests.ops.support import T1, T2, mig
-
-both_versions = pytest.mark.parametrize("version", [18, 16])
 
 ENTITIES = """
 entity User in app.users {

@@ -8,14 +8,10 @@ from collections import Counter
 from collections.abc import Callable
 
 import psycopg
-import pytest
 
-from tests.ops.story import LATE, Story, Walk, change
+from tests.ops.story import LATE, Story, Walk, both_versions, change
 from tests.ops.support import T1, T2, mig
 from tests.ops.test_retype_key import DDL, ENTITIES, SEED
-
-both_versions = pytest.mark.parametrize("version", [18, 16])
-
 
 Write = Callable[[psycopg.Connection, str], None]
 

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import pytest
-
-from tests.ops.story import Story, Walk, change, sees
+from tests.ops.story import Story, Walk, both_versions, change, sees
 from tests.ops.support import T1, T2, mig
 
-both_versions = pytest.mark.parametrize("version", [18, 16])
 PERSON = """
 entity Person in app.people {
   id bigint key; tenant_id uuid tenant

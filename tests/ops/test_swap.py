@@ -6,11 +6,9 @@ import re
 
 import pytest
 
-from tests.ops.story import LATE, Story, Walk, change, sees
+from tests.ops.killing import killed_anywhere
+from tests.ops.story import Story, Walk, both_versions, change, sees
 from tests.ops.support import T1, T2, mig
-from tests.ops.test_rename_live import killed
-
-both_versions = pytest.mark.parametrize("version", [18, 16])
 
 ENTITY = """
 entity Thing in app.things {
@@ -101,22 +99,4 @@ def test_all_that_stands_on_a_column_goes_along(walk: Walk):
 def test_killed_anywhere_it_can_be_run_again(walk: Walk, revision: str):
     text = mig(ENTITY, change("retype id bigint after 30d", "retype amount bigint after 30d", entity="Thing"))
     story = walk(text, DDL + SEED, looks=None)
-    before: list[str] = []
-    for phase in story.revisions[: story.revisions.index(revision) + 1]:
-        before = story.dump()
-        if phase.removeprefix("m_") in LATE:
-            story.stage(LATE[phase.removeprefix("m_")])
-        story.upgrade(phase)
-        if phase == "m_expand" and revision != phase:
-            assert story.job("backfills") == 0
-            assert story.job("reconcile") == 0
-    after = story.dump()
-    for spared in range(0, 90, 2):
-        down = killed(story, revision, spared, "downgrade")
-        assert story.dump() == before, f"down, killed after {spared}"
-        up = killed(story, revision, spared, "upgrade")
-        assert story.dump() == after, f"up, killed after {spared}"
-        if not up and not down:
-            assert spared > 3
-            return
-    raise AssertionError("the revision never came to its end")
+    killed_anywhere(story, revision)

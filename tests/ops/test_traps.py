@@ -12,14 +12,13 @@ import pytest
 from alembic.util import CommandError
 from psycopg.conninfo import make_conninfo
 
-from tests.ops.story import SEED, Story, Walk, change, column, sees
+from tests.ops.story import SEED, Story, Walk, both_versions, change, column, sees
 from tests.ops.support import CONTACT, T1, T2, USERS, USERS_DDL, checked, codes, mig
 from tests.ops.test_constraints import DDL as MEMBERS_DDL
 from tests.ops.test_constraints import ENTITIES
 from tests.ops.traps import TRAPS
 
 TESTS = Path(__file__).resolve().parents[1]
-both_versions = pytest.mark.parametrize("version", [18, 16])
 
 
 @pytest.mark.parametrize("trap", TRAPS)

@@ -9,10 +9,9 @@ import psycopg
 import pytest
 
 from tests.ops.linter import faults
-from tests.ops.story import Story, Walk, change, compiled, sees
+from tests.ops.story import Story, Walk, both_versions, change, compiled, sees
 from tests.ops.support import T1, T2, lowered, mig
 
-both_versions = pytest.mark.parametrize("version", [18, 16])
 ENTITY = """
 entity Note in app.notes {
   id         bigint       key

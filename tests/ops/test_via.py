@@ -7,10 +7,9 @@ from threading import Event, Thread
 import psycopg
 import pytest
 
-from tests.ops.story import Story, Walk, sees
+from tests.ops.story import Story, Walk, both_versions, sees
 from tests.ops.support import T1, T2, codes, mig
 
-both_versions = pytest.mark.parametrize("version", [18, 16])
 BASKET = "entity Basket in app.baskets { id bigint key; tenant_id uuid tenant }"
 LINE = """
 entity Line in app.lines {

@@ -17,6 +17,7 @@ def test_writers_notice_nothing(walk: Walk, name: str):
     live(walk(scenario.text, scenario.ddl, looks=None), scenario)
 
 
+@pytest.mark.long("MIGDSL_LONG")
 @pytest.mark.parametrize("version", [16])
 @pytest.mark.parametrize("name", OLDER)
 def test_writers_notice_nothing_on_an_older_version(walk: Walk, name: str, version: int):

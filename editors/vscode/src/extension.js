@@ -1,8 +1,10 @@
-// Starts `migdsl lsp` for .mig files, and shows a migration's plan beside it.
+// Starts `migdsl lsp` for .mig files, shows a migration's plan beside it, and rehearses it in a terminal.
 const vscode = require("vscode");
 const { LanguageClient, TransportKind } = require("vscode-languageclient/node");
 
 const SCHEME = "migdsl-plan";
+// Lenses call our own commands: the server's answer with text, which nobody would see.
+const OURS = { "migdsl.plan": "migdsl.showPlan", "migdsl.rehearse": "migdsl.runRehearsal" };
 let client;
 
 class Plans {
@@ -30,11 +32,10 @@ async function start() {
   client = new LanguageClient("migdsl", "migdsl", server(), {
     documentSelector: [{ language: "mig" }],
     synchronize: { fileEvents: vscode.workspace.createFileSystemWatcher("**/*.mig") },
-    // The lens calls our own command, which shows what the server's answers.
     middleware: {
       provideCodeLenses: async (document, token, next) => {
         const lenses = (await next(document, token)) || [];
-        for (const lens of lenses) if (lens.command) lens.command.command = "migdsl.showPlan";
+        for (const lens of lenses) if (lens.command) lens.command.command = OURS[lens.command.command] ?? lens.command.command;
         return lenses;
       },
       executeCommand: (command, args, next) => next(command, args),
@@ -58,12 +59,29 @@ async function showPlan(uri) {
   await vscode.commands.executeCommand("markdown.showPreviewToSide", page);
 }
 
+async function runRehearsal(uri) {
+  const document = uri
+    ? await vscode.workspace.openTextDocument(vscode.Uri.parse(String(uri)))
+    : vscode.window.activeTextEditor?.document;
+  if (!document || !vscode.workspace.isTrusted || !(await document.save())) return;
+  const { command, args, options } = server();
+  // The same program as the server's; without a shell, so that no name needs quotes.
+  const words = [...args.slice(0, args.lastIndexOf("lsp")), "rehearse", document.uri.fsPath];
+  const folder = vscode.workspace.getWorkspaceFolder(document.uri);
+  const name = `rehearse ${document.uri.path.split("/").pop()}`;
+  const play = new vscode.ProcessExecution(command, words, options);
+  await vscode.tasks.executeTask(
+    new vscode.Task({ type: "process", file: document.uri.fsPath }, folder ?? vscode.TaskScope.Workspace, name, "migdsl", play),
+  );
+}
+
 const plans = new Plans();
 
 exports.activate = async (context) => {
   context.subscriptions.push(
     vscode.workspace.registerTextDocumentContentProvider(SCHEME, plans),
     vscode.commands.registerCommand("migdsl.showPlan", showPlan),
+    vscode.commands.registerCommand("migdsl.runRehearsal", runRehearsal),
     vscode.commands.registerCommand("migdsl.restart", async () => {
       await client?.stop();
       await start();

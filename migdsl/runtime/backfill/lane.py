@@ -18,7 +18,7 @@ from migdsl.runtime.backfill.quarantine import BudgetSpentError, Entry, Fault, Q
 from migdsl.runtime.database import Database, Transaction
 from migdsl.runtime.errors import FenceLostError, Remedy, RowsRefusedError, StoppedError, error_class, remedy
 from migdsl.runtime.jobs import BackfillJob, Pace
-from migdsl.runtime.ledger import SPENT, Claim, Key, Lane, Ledger
+from migdsl.runtime.ledger import SPENT, Claim, Key, Lane, Ledger, Position
 
 
 class LaneEnd(Enum):
@@ -70,11 +70,10 @@ def run_batch(
     position = ledger.hold(tx, claim)
     if position is None:
         raise FenceLostError
-    upper = position.upper
     batch = (
         Batch(0, 0, True)
-        if upper is None or position.watermark == upper
-        else _fill_next(tx, ledger, program, claim, (position.watermark, upper), size, lease_s, alone)
+        if position.upper is None or position.watermark == position.upper
+        else _fill_next(tx, ledger, program, claim, position, size, lease_s, alone)
     )
     return replace(batch, lane_done=ledger.succeed(tx, claim)) if batch.last else batch
 
@@ -84,15 +83,15 @@ def _fill_next(
     ledger: Ledger,
     program: Program,
     claim: Claim,
-    span: tuple[Key | None, Key],
+    position: Position,
     size: int,
     lease_s: int,
     alone: Callable[[Transaction, Entry, Fault], None] | None,
 ) -> Batch:
-    (after, upper), fault, changed = span, None, 0
-    bound = program.bound(tx, claim.tenant, after, upper, size)
+    after, upper, fault, changed = position.watermark, position.upper, None, 0
+    assert upper is not None
+    bound, scanned = _next(tx, program, claim.tenant, after, upper, size, few=position.left < size)
     upto = upper if bound is None else bound
-    scanned = program.rows_in(tx, claim.tenant, after, upto) if bound is None else size
     if alone is None or bound is None:
         changed = program.fill(tx, claim.tenant, after, upto)
     else:
@@ -106,6 +105,17 @@ def _fill_next(
             alone(tx, Entry(upto, after), fault)
     ledger.advance(tx, claim, upto, scanned, changed, lease_s)
     return Batch(scanned, changed, upto == upper, fault)
+
+
+def _next(
+    tx: Transaction, program: Program, tenant: str, after: Key | None, upper: Key, size: int, *, few: bool
+) -> tuple[Key | None, int]:
+    """The key `size` rows after `after`, or None where there are fewer up to `upper`; and how many rows the batch has."""
+    # Most tenants are one batch: to count its rows is all that has to be read before it.
+    if few and (left := program.rows_in(tx, tenant, after, upper)) < size:
+        return None, left
+    bound = program.bound(tx, tenant, after, upper, size)
+    return bound, program.rows_in(tx, tenant, after, upper) if bound is None else size
 
 
 def _of_the_data(error: psycopg.Error | RowsRefusedError) -> bool:

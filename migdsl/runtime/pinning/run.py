@@ -10,12 +10,14 @@ from unittest import SkipTest
 
 import psycopg
 
+from migdsl.runtime.cli import guarded
 from migdsl.runtime.database import Database, conninfo_of, misplaced, speak
-from migdsl.runtime.errors import JobError, UsageError
+from migdsl.runtime.errors import UsageError
 from migdsl.runtime.jobs import Limits, Retry
 from migdsl.runtime.pinning.jobs import PinJob
 from migdsl.runtime.pinning.look import seen
 from migdsl.runtime.pinning.snapshot import Seen, beside, differences, load, store
+from migdsl.runtime.saying import complain
 from migdsl.runtime.stop import Signals
 
 RECORD = "MIGDSL_RECORD"
@@ -35,7 +37,8 @@ def holds(job: PinJob, column: str, test: str) -> None:
     if missing and os.environ.get("CI") and os.environ.get(RECORD) != "1":
         raise AssertionError(f"nothing is recorded of {', '.join(missing)}: run this where you can commit {path.name}")
     try:
-        now = observed(job, url)
+        with Signals() as signals:
+            now = observed(job, url, signals)
     except psycopg.Error as error:
         if misplaced(error):
             raise SkipTest(f"{job.entity}.{column} is not where it was: {speak(error)}") from None
@@ -47,20 +50,19 @@ def holds(job: PinJob, column: str, test: str) -> None:
     assert not found, "\n".join(["the old system does something else than was recorded:", *found])
 
 
-def observed(job: PinJob, url: str, listing: str | None = None) -> Mapping[str, Seen]:
-    """What the system does now. Raises JobError, psycopg.Error."""
+def observed(job: PinJob, url: str, signals: Signals, listing: str | None = None) -> Mapping[str, Seen]:
+    """What the system does now. Raises JobError, psycopg.Error, StoppedError."""
     limits = Limits(statement_ms=job.statement_ms, lock_ms=500, idle_ms=10_000)
-    with Signals() as signals:
-        database = _opened(url, limits, signals)
-        elsewhere = listing or (os.environ.get(job.tenants_env) if job.tenants_env else None)
-        if job.tenants_env and not elsewhere:
-            raise UsageError(f"{job.tenants_env} is not set: it has the list of tenants")
-        lists = _opened(elsewhere, limits, signals) if elsewhere else database
-        try:
-            return seen(job, database, lists)
-        finally:
-            database.close()
-            lists.close()
+    elsewhere = listing or (os.environ.get(job.tenants_env) if job.tenants_env else None)
+    if job.tenants_env and not elsewhere:
+        raise UsageError(f"{job.tenants_env} is not set: it has the list of tenants")
+    database = _opened(url, limits, signals)
+    lists = _opened(elsewhere, limits, signals) if elsewhere else database
+    try:
+        return seen(job, database, lists)
+    finally:
+        database.close()
+        lists.close()
 
 
 def _opened(url: str, limits: Limits, signals: Signals) -> Database:
@@ -70,7 +72,7 @@ def _opened(url: str, limits: Limits, signals: Signals) -> Database:
 
 
 def main(job: PinJob, test: str, argv: Sequence[str] | None = None) -> int:
-    """As a program: 0 recorded, or all as it was; 1 something else; 2 usage; 3 the database failed."""
+    """As a program: 0 recorded, or all as it was; 1 something else; 2 usage; 3 the database failed; 130 interrupted."""
     parser = argparse.ArgumentParser(description=f"Pin what {job.entity} does, for migration {job.migration}.")
     parser.add_argument("--url", help=f"the old system's database, instead of the environment's {job.database_env}")
     parser.add_argument("--tenants-url", help="the database that has the list of tenants, where it is another one")
@@ -81,15 +83,10 @@ def main(job: PinJob, test: str, argv: Sequence[str] | None = None) -> int:
         return int(stop.code or 0)
     url = options.url or os.environ.get(job.database_env)
     if not url:
-        return _complain(f"no database: set {job.database_env}, or give --url", 2)
-    try:
-        return _judged(job, test, observed(job, url, options.tenants_url), record=options.record)
-    except psycopg.Error as error:
-        return _complain(str(speak(error)), 3)
-    except JobError as error:
-        return _complain(str(error), error.code)
-    except OSError as error:
-        return _complain(f"the snapshot can't be written: {error.strerror}", 1)
+        return complain(f"no database: set {job.database_env}, or give --url", 2)
+    return guarded(
+        lambda signals: _judged(job, test, observed(job, url, signals, options.tenants_url), record=options.record)
+    )
 
 
 def _judged(job: PinJob, test: str, now: Mapping[str, Seen], *, record: bool) -> int:
@@ -113,8 +110,3 @@ def _judged(job: PinJob, test: str, now: Mapping[str, Seen], *, record: bool) ->
             f"{job.entity}: as recorded ({rows} rows of {max(each.tenants for each in now.values())} tenants looked at)"
         )
     return 1 if found else 0
-
-
-def _complain(text: str, code: int) -> int:
-    print(f"error: {text}", file=sys.stderr)
-    return code

@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 
+from migdsl.runtime.saying import complain
 from migdsl.runtime.verify import evidence
 from migdsl.runtime.verify.model import Verification, VerifyJob
 from migdsl.runtime.verify.run import Ran, run
@@ -32,7 +33,7 @@ def main(job: VerifyJob, argv: Sequence[str] | None = None, clock: Callable[[], 
             return _proven(job, options.proven, options.newer_than, clock())
         return _run(job, chosen, options.evidence, clock)
     except OSError as error:
-        return _complain(f"{error.filename or options.evidence or options.proven}: {error.strerror}", 2)
+        return complain(f"{error.filename or options.evidence or options.proven}: {error.strerror}", 2)
 
 
 def _parser(job: VerifyJob) -> argparse.ArgumentParser:
@@ -58,7 +59,7 @@ def _chosen(job: VerifyJob, numbers: list[int] | None) -> tuple[Verification, ..
         return job.checks
     wrong = [number for number in numbers if not 1 <= number <= len(job.checks)]
     if wrong:
-        raise SystemExit(_complain(f"there is no verification {wrong[0]}: there are {len(job.checks)}", 2))
+        raise SystemExit(complain(f"there is no verification {wrong[0]}: there are {len(job.checks)}", 2))
     return tuple(job.checks[number - 1] for number in sorted(set(numbers)))
 
 
@@ -83,7 +84,7 @@ def _run(job: VerifyJob, checks: tuple[Verification, ...], path: str | None, clo
 def _proven(job: VerifyJob, path: str, hours: float | None, now: float) -> int:
     reasons = list(evidence.short(path, job, hours=hours, now=now))
     for reason in reasons:
-        _complain(f"{path}: {reason}", 1)
+        complain(f"{path}: {reason}", 1)
     if not reasons:
         _say(f"{path}: all {len(job.checks)} commands have passed\n")
     return 1 if reasons else 0
@@ -104,8 +105,3 @@ def _say(text: str) -> None:
     # Before the command begins: its output, which isn't ours, comes behind.
     sys.stdout.write(text)
     sys.stdout.flush()
-
-
-def _complain(text: str, code: int) -> int:
-    sys.stderr.write(f"error: {text}\n")
-    return code
