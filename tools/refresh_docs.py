@@ -15,8 +15,9 @@ from migdsl.dialect.types import known_names
 from migdsl.emit.promql import series
 from migdsl.lint.run import ALLOWABLE
 from migdsl.runtime.routing.meters import ROUTER_METRICS
+from migdsl.runtime.stream.meters import SYNC_METRICS
 from migdsl.runtime.telemetry.metrics import METRICS, MetricSpec
-from migdsl.semantics.conditions import BUILT_IN, EXPORTED, ROUTED, SEEN_BY_JOBS
+from migdsl.semantics.conditions import BUILT_IN, EXPORTED, ROUTED, SEEN_BY_JOBS, SYNCED
 from migdsl.semantics.model import PHASES, STAGES
 from migdsl.semantics.policy import Metric
 from migdsl.syntax import lexis
@@ -38,6 +39,9 @@ _KNOWN_TO = dict.fromkeys(SEEN_BY_JOBS, "a backfill while it runs, or a `metric`
     ROUTED, "the router ([routing.md](routing.md)), or a `metric` of yours"
 )
 _KNOWN_TO = _KNOWN_TO | {"replace_errors": "those that answer requests ([replacing.md](replacing.md))"}
+_KNOWN_TO = _KNOWN_TO | {
+    SYNCED: "the sync job of a `move` to another database ([streaming.md](streaming.md)), or a `metric` of yours"
+}
 _UNITS = {"ms": "milliseconds", "s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 
@@ -211,7 +215,11 @@ def _rules(each: Construct) -> Iterator[str]:
 
 def with_tables(page: str) -> str:
     """The page about telemetry, its tables made anew. Raises ValueError where a place for one is missing."""
-    tables = {"metrics": metrics_table(METRICS), "router metrics": metrics_table(ROUTER_METRICS)}
+    tables = {
+        "metrics": metrics_table(METRICS),
+        "sync metrics": metrics_table(SYNC_METRICS),
+        "router metrics": metrics_table(ROUTER_METRICS),
+    }
     for name, table in {**tables, "conditions": conditions_table()}.items():
         places = list(re.finditer(rf"(?<=<!-- {name}: )[^\n]*-->\n(.*?)<!-- /{name} -->", page, re.DOTALL))
         if len(places) != 1:
@@ -232,7 +240,7 @@ def conditions_table() -> str:
     """The PromQL of each built-in metric that something exports; `M` is the migration."""
     lines = ["| name | unit | PromQL |", "| --- | --- | --- |"]
     for name, unit in BUILT_IN.items():
-        if name in EXPORTED | ROUTED | SEEN_BY_JOBS:
+        if name in EXPORTED | ROUTED | SEEN_BY_JOBS | {SYNCED}:
             asked = series(Metric(name, unit, None), "M").removeprefix("(").removesuffix(")")
             lines.append(f"| `{name}` | {unit} | `{_cell(asked)}` |")
     return "\n".join(lines) + "\n"

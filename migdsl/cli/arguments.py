@@ -13,7 +13,7 @@ _BESIDE = ("--integration-plan", "--ticket")
 # Per command: options that stand alone, options with a value, and how many words it takes besides (at least, at most).
 _COMMANDS = {
     "apply": (
-        ("--wait", "--yes"),
+        ("--carry", "--wait", "--yes"),
         (*_BESIDE, "--alembic-config", "--confirm", "--out", "--prometheus", "--root", "--through", "--to", "--url"),
         (1, 1),
     ),
@@ -74,6 +74,7 @@ class Options:
         "alembic_configs",
         "attached",
         "audience",
+        "carry",
         "changes",
         "check",
         "command",
@@ -149,7 +150,7 @@ class Options:
         self.confirmed = _several(values, "--confirm")
         self.dry_run = "--dry-run" in flags
         self.record = "--record" in flags
-        self.wait = "--wait" in flags
+        self.wait, self.carry = "--wait" in flags, "--carry" in flags
         self.watch = "--watch" in flags
         self.yes = "--yes" in flags
         self.lose = "--lose" in flags

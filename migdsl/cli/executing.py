@@ -13,6 +13,7 @@ from migdsl.planning.works import works
 
 TYPE_CHECKING = False  # what needs the driver is imported where it is known to be there
 if TYPE_CHECKING:
+    from migdsl.executor.apply import Walk
     from migdsl.executor.sites import Sites
     from migdsl.runtime.stop import Signals
 
@@ -50,8 +51,15 @@ def _with_turn(options: Options, signals: Signals, work: Work) -> int:
 def _apply(options: Options, found: Project, sites: Sites) -> int:
     from migdsl.executor.apply import Walk  # see above
 
-    wishes = Wishes(_confirmable(options, found), options.prometheus)
+    wishes = Wishes(_confirmable(options, found), options.prometheus, carry=options.carry)
     walk = Walk(sites, _Desk(wishes), wishes)
+    try:
+        return _walked(options, found, sites, walk)
+    finally:
+        walk.close()
+
+
+def _walked(options: Options, found: Project, sites: Sites, walk: Walk) -> int:
     at = walk.look().index(found)
     if not options.yes and not _agreed(_announced(found, sites, at, options.to or "")):
         return 2
@@ -103,7 +111,8 @@ def _announced(found: Project, sites: Sites, at: int, to: str) -> Iterator[str]:
     standing = {site.name: site.chain.standing() for site in sites.all}
     for phase in found.phases[at + 1 : found.phases.index(to) + 1]:
         for work in (w for w in works(found.planned, phase) if w.kind not in ("look", "told")):
-            yield f"  {phase}: {work.command or work.subject}"
+            beside = " (has to be running)" if work.kind == "carry" else ""
+            yield f"  {phase}: {work.command or work.subject}{beside}"
             if work.kind == "upgrade" and work.path in found.texts:
                 waiting = sites.site(work.database).chain.waiting(work.subject, standing[work.database])
                 others = [each for each in waiting if each not in ours]

@@ -83,6 +83,7 @@ same command again. Says what it will do and asks.
   --yes                don't ask
   --confirm GATE       a person says that this condition holds, of which no database knows (may be given several times)
   --wait               look again each minute until what is waited for holds
+  --carry              where rows go to another database: carry them over here while this lasts, if no sync job does
   --prometheus URL     ask this Prometheus for what only your monitoring knows
 {_DATABASE}""",
     "check": f"""\
@@ -213,7 +214,7 @@ transaction, rows that differ. Says with evidence whether it is safe (docs/rehea
   --files DIR          the files in DIR as they are, instead of what the file compiles to
   --schema FILE        the tables of a dump (pg_dump -s) instead of those that the entities declare
   --url URL            a scratch database instead of a server of our own: empty, or marked as scratch
-  --keep               leave the database of --url for a look
+  --keep               leave the database for a look, with what starts it
   --json FILE          all that was measured, for programs
   --junit FILE         a test case a verdict
   --markdown FILE      for a pull request

@@ -13,6 +13,7 @@ from migdsl.semantics.model import PHASES, STAGES, StageLine
 
 TYPE_CHECKING = False  # what needs the driver is imported where it is known to be there
 if TYPE_CHECKING:
+    from migdsl.executor.sites import Sites
     from migdsl.runtime.stop import Signals
 
 # What must have been done before anybody may be at a stage.
@@ -44,15 +45,30 @@ def _record(options: Options, signals: Signals) -> int:
             raise Refused("MIG740", f"there is no ledger of {found.name} in {where}", help_)
         told = ", ".join(f"{stage} for {who}" for who, stage in rows)
         late = [site for site in sites.all if before[site.name] != rows]
-        if not late:
-            output.say(f"{found.name}: {told} is recorded already\n")
-            return 0
         for site in late:
             site.ledger.record_all(("stage", subject, stage) for subject, stage in rows)
-        output.say(f"{found.name}: recorded {told}\nnext: reconcile, and look: migdsl status {found.file}\n")
-        return 0
+        output.say(f"{found.name}: {f'recorded {told}' if late else f'{told} is recorded already'}\n")
+        code = _turned(found, sites)
+        if late and not code:
+            output.say(f"next: reconcile, and look: migdsl status {found.file}\n")
+        return code
     finally:
         sites.close()
+
+
+def _turned(found: Project, sites: Sites) -> int:
+    """Where rows go to another database, whose stage has moved writes on the other side from now on."""
+    from migdsl.executor.streams import stands, streams  # see above
+    from migdsl.executor.turning import turn
+
+    refused: list[str] = []
+    for carried in (each for each in streams(sites) if stands(each)):
+        refused += turn(found, carried, lambda line: output.say(f"{output.shown(line)}\n"))
+    if not refused:
+        return 0
+    lines = [*(f"  {output.shown(reason)}" for reason in refused), f"next: migdsl rollout {found.file} --record"]
+    output.complain("".join(f"{line}\n" for line in ["not everybody writes where the flag says:", *lines]))
+    return 1
 
 
 def unready(options: Options, before: Planned, after: Planned) -> tuple[Diagnostic, ...]:

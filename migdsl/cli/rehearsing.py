@@ -48,8 +48,6 @@ def _misused(options: Options) -> str:
         said = options.rehearsal.get(f"--{name}")
         if said is not None and not (said.isdecimal() and said.isascii() and least <= int(said) <= most):
             return f"--{name} is a whole number from {least} to {most}, and not {output.shown(said)!r}"
-    if "--keep" in options.rehearsal and options.url is None:
-        return "--keep needs --url: a server of our own goes with the rehearsal"
     files, schema = options.rehearsal.get("--files"), options.rehearsal.get("--schema")
     if files is not None and not os.path.isdir(files):
         return f"there is no folder {output.shown(files)}"

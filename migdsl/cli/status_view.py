@@ -6,6 +6,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 _MARKS = {"done": "x", "now": ">", "later": " "}
+_SIDES = {"old": "on the old side", "switching": "between the sides", "new": "on the new side"}
+_NAMED = 10  # as many tenants are shown by name
 
 
 class Row(NamedTuple):
@@ -29,6 +31,7 @@ def view(report: Mapping[str, Any]) -> tuple[Section, ...]:
         Section(str(report["migration"]), tuple(_phases(report))),
         Section("databases", tuple(_databases(report))),
         Section("backfills", tuple(_backfills(report))),
+        Section("streams", tuple(_streams(report))),
         Section("reconciliations", tuple(_reconciliations(report))),
         Section("stages", tuple(_stages(report))),
         Section("dates", tuple(_dates(report))),
@@ -69,6 +72,33 @@ def _backfills(report: Mapping[str, Any]) -> Iterator[Row]:
             parts.append(f"{report['quarantine'][each['name']]:,} rows set aside")
         look = "bad" if each["failed"] else "good" if each["succeeded"] == each["slices"] else "wait"
         yield Row(each["name"], ", ".join(parts), look)
+
+
+def _streams(report: Mapping[str, Any]) -> Iterator[Row]:
+    """Rows that go to another database and back."""
+    for each in report.get("streams", ()):
+        heard = each["heard_seconds"]
+        runs = "its job hasn't run yet" if heard is None else f"its job was last heard of {duration(heard)} ago"
+        sides = each["sides"]
+        said = ", ".join(f"{sides[side]:,} tenants {_SIDES[side]}" for side in _SIDES if side in sides)
+        yield Row(each["stream"], f"{said or 'no tenants'}; {runs}", "wait" if heard is None else "good")
+        for way in each["waiting"]:
+            parts = [f"{way['events']:,} rows wait" + (f", for {way['lag_seconds']:.1f} s" if way["events"] else "")]
+            parts += [f"{way['dead_letters']:,} can't be applied"] if way["dead_letters"] else []
+            yield Row(f"{way['entity']} from the {way['from']} side", ", ".join(parts), _look(way))
+        for side in _fewest(each):
+            named = [tenant for tenant, its in each["tenants"].items() if its == side]
+            if side != "switching" and 0 < len(named) <= _NAMED and len(sides) > 1:
+                yield Row(f"{_SIDES[side]}", ", ".join(named))
+
+
+def _look(way: Mapping[str, Any]) -> str:
+    return "bad" if way["dead_letters"] else "wait" if way["events"] else "good"
+
+
+def _fewest(stream: Mapping[str, Any]) -> list[str]:
+    """The side that few are on, whom one may want to see by name."""
+    return sorted(stream["sides"], key=lambda side: int(stream["sides"][side]))[:1]
 
 
 def _reconciliations(report: Mapping[str, Any]) -> Iterator[Row]:

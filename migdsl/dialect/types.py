@@ -77,6 +77,11 @@ class SqlType:
     labels: tuple[str, ...] = ()
 
     @property
+    def built_in(self) -> bool:
+        """Whether every database has it, or gets it with an extension of that name."""
+        return self.base in _KNOWN
+
+    @property
     def comparable(self) -> bool:
         """Whether values of it can be compared for equality."""
         return self.base not in _INCOMPARABLE

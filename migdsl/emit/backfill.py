@@ -15,6 +15,7 @@ from migdsl.ops.batches import Walk
 from migdsl.ops.carried import Carried
 from migdsl.ops.demands import backfill_name
 from migdsl.ops.model import Fill, TablePlan
+from migdsl.ops.stream_model import Moved
 from migdsl.semantics.model import Table
 from migdsl.semantics.policy import Pace
 
@@ -28,11 +29,12 @@ def emit(context: EmitContext) -> Iterator[Artifact]:
 
 
 def _text(context: EmitContext, plan: TablePlan, path: str) -> str:
-    walked = plan.origin.table if plan.origin is not None else plan.table
+    walked = _walked(plan)
     said = context.planned.module.policy.pace(plan.table.entity)
     walk = Walk(walked, order=said.order if said else None)
     batch, remaining = _statements(context, plan, walk)
-    database = context.planned.module.database(plan.table.database)
+    database = context.planned.module.database(plan.home)
+    hold = health.question(objects.table(_written(plan)), said.pause if said is not None else None)
     view: dict[str, object] = {
         "marker": context.marker,
         "docstring": docstring(_docstring(context, plan, path)),
@@ -49,12 +51,31 @@ def _text(context: EmitContext, plan: TablePlan, path: str) -> str:
         "count": block(walk.count(walk.after(), walk.upto())),
         "remaining": block(remaining),
         "order": _order(walk),
+        "trigger": not plan.unfollowed,
         **_python(plan, walk),
         **_team(context, plan, said),
-        "hold": block(health.question(objects.table(plan.table), said.pause if said is not None else None)),
+        "hold": block(hold),
+        "enqueues": False,
         **_pace(said),
+        **(_enqueueing(plan.moved, objects.table(walked), hold) if plan.moved is not None else {}),
     }
     return render("backfill/job.py.j2", view)
+
+
+def _enqueueing(moved: Moved, table: str, hold: str) -> dict[str, object]:
+    from migdsl.emit import streams  # most migrations stay in one database
+
+    return streams.of_backfill(moved, table, hold)
+
+
+def _walked(plan: TablePlan) -> Table:
+    """The table whose rows the batches go along."""
+    return plan.origin.table if plan.origin is not None else plan.table
+
+
+def _written(plan: TablePlan) -> Table:
+    """The table whose locks and vacuum a batch makes room for."""
+    return plan.table if plan.moved is None else _walked(plan)
 
 
 def _statements(context: EmitContext, plan: TablePlan, walk: Walk) -> tuple[str, str]:
@@ -128,7 +149,7 @@ def _assignments(fills: tuple[Fill, ...]) -> str:
 
 def tenants(context: EmitContext, plan: TablePlan) -> str:
     """The statement that lists the tenants, as Python; None where the table has none."""
-    return tenants_of(context, plan.table)
+    return tenants_of(context, _written(plan))
 
 
 def tenants_of(context: EmitContext, table: Table) -> str:
@@ -141,7 +162,7 @@ def tenants_of(context: EmitContext, table: Table) -> str:
 
 def tenants_env(context: EmitContext, plan: TablePlan) -> str:
     """The variable of the database that has that list, as Python; empty where it is the table's own."""
-    return tenants_env_of(context, plan.table)
+    return tenants_env_of(context, _written(plan))
 
 
 def tenants_env_of(context: EmitContext, table: Table) -> str:
@@ -151,11 +172,13 @@ def tenants_env_of(context: EmitContext, table: Table) -> str:
 
 
 def _docstring(context: EmitContext, plan: TablePlan, path: str) -> str:
-    database = context.planned.module.database(plan.table.database)
+    database = context.planned.module.database(plan.home)
     columns, table = ", ".join(f.column for f in plan.fills), objects.table(plan.table)
     what = f"Fills {columns} of {table}"
     if plan.origin is not None:
         what = f"Inserts into {table} what the rows of {objects.table(plan.origin.table)} give"
+    if plan.moved is not None:
+        what = f"Puts the keys of all rows of {plan.moved.old.table} into the outbox, from where the sync job carries them over,"
     return f"""{what} for migration {context.planned.plan.migration}.
 
     python {path}             run, or go on where it stopped

@@ -13,6 +13,7 @@ from migdsl.emit.standard_alerts import standard_alerts
 from migdsl.emit.telemetry import AlertSpec, TelemetryView
 from migdsl.ops.demands import backfill_name
 from migdsl.planning.release import stage_of_all
+from migdsl.planning.streams import streams
 from migdsl.semantics.model import StageLine
 
 
@@ -55,6 +56,7 @@ def telemetry(context: EmitContext) -> TelemetryView:
         stage=stage_of_all(planned.module),
         stages=tuple(spoken(line) for line in planned.module.stages) or ("off for all",),
         apis=tuple((api.name, each.version) for api in planned.module.apis for each in api.sunsets),
+        streamed=tuple((m.entity, each.lag_s) for each in streams(tables) for m in each.moved),
         replaced=tuple(each.name for each in planned.module.replacements),
         strangled=any(each.strangles for each in planned.module.replacements),
     )

@@ -18,6 +18,7 @@ _ASIDE, _LANES, _HEALTH = 13, 14, 15
 _REQUESTS, _REQUEST_ERRORS, _SHADOW, _REPAIRS = 16, 17, 18, 19
 _VERSIONS, _CLIENTS, _ROUTES, _UNTIL, _GONE = 20, 21, 22, 23, 24
 _SIDES, _SIDE_ERRORS, _SIDE_FLAG = 30, 31, 32
+_BEHIND, _WAITING, _LETTERS, _CARRIED = 40, 41, 42, 43
 _OWN = 200
 PANEL_OF_ALERT = {
     "backfill_stalled": _SINCE,
@@ -29,6 +30,9 @@ PANEL_OF_ALERT = {
     "old_writes": _OLD_WRITES,
     "deprecated_usage": _CLIENTS,
     "gone_requests": _GONE,
+    "sync_lag": _BEHIND,
+    "sync_waiting": _WAITING,
+    "sync_dead_letters": _LETTERS,
     "replace_errors": _SIDE_ERRORS,
     "replace_flag_errors": _SIDE_FLAG,
 }
@@ -66,6 +70,7 @@ def sections(view: t.TelemetryView) -> tuple[Section, ...]:
         Section("Backfill", tuple(_backfill(view)) if view.backfills else ()),
         Section("Reconciliation", tuple(_reconciliation(view)) if view.entities else ()),
         Section("Routing", tuple(_routing(view)) if view.routed else ()),
+        Section("Between databases", tuple(_streams(view)) if view.streamed else ()),
         Section("API versions", tuple(_versions(view)) if view.apis else ()),
         Section("Replacement", tuple(_replacement(view)) if view.replaced else ()),
         Section("Metrics of the file", tuple(_own(view))),
@@ -149,6 +154,23 @@ def _routing(view: t.TelemetryView) -> Iterator[Panel]:
     yield Panel(_REPAIRS, "timeseries", "Second writes to repair", "short", 12, 8, 1,
                 "Second writes that failed in the last hour, by where they are written down; spilled ones stand in a log.",
                 ((f"sum by (outcome) (increase({t.ROUTER_REPAIRS.of(name)}[1h]))", "{{outcome}}"),))
+
+
+def _streams(view: t.TelemetryView) -> Iterator[Panel]:
+    name, by, legend = view.migration, "by (migration, entity, direction)", "{{entity}} {{direction}}"
+    behind = min(seconds for _, seconds in view.streamed)
+    yield Panel(_BEHIND, "timeseries", "Behind", "s", 12, 8, behind,
+                "How long the oldest key has waited that is to be carried over. No tenant is switched above the bound.",
+                ((f"max {by} ({t.SYNC_LAG.of(name)})", legend),))
+    yield Panel(_WAITING, "timeseries", "Keys that wait", "short", 12, 8, None,
+                "Keys in the outboxes; a backfill that enqueues holds back above 20,000.",
+                ((f"max {by} ({t.SYNC_WAITING.of(name)})", legend),))
+    yield Panel(_LETTERS, "stat", "Dead letters", "short", 8, 8, 1,
+                "Rows that the other side refuses, set aside by their key: they keep their tenant from being switched.",
+                ((f"max {by} ({t.SYNC_LETTERS.of(name)})", legend),))
+    yield Panel(_CARRIED, "timeseries", "Keys carried over", "ops", 16, 8, None,
+                "Keys a second, by direction: the way back is busy once tenants write on the new side.",
+                ((f"sum by (entity, direction) (rate({t.SYNC_EVENTS.of(name)}[$__rate_interval]))", legend),))
 
 
 def _versions(view: t.TelemetryView) -> Iterator[Panel]:

@@ -20,6 +20,7 @@ _EXPORTED: dict[str, Callable[[str], str]] = {
     "tenants_unlisted": lambda m: f"max {_ENTITY} ({t.UNLISTED.of(m)})",
     "replication_lag": lambda m: f"max {_BACKFILL} ({t.REPLICATION_LAG.of(m)})",
     "lock_wait": lambda m: f"max {_BACKFILL} ({t.LOCK_WAIT.of(m)})",
+    "sync_lag": lambda m: f"max {_ENTITY} ({t.SYNC_LAG.of(m)})",
     "shadow_mismatch_rate": t.shadow_mismatch_rate,
     "cutover_errors": t.cutover_errors,
     "replace_errors": lambda m: replaced.errors(m, "new"),

@@ -9,7 +9,8 @@ import ast
 from collections.abc import Iterator
 
 from migdsl.dialect.boundary import Boundary
-from migdsl.dialect.sql import statement
+from migdsl.dialect.names import quote
+from migdsl.dialect.sql import statement, walk
 from migdsl.dialect.tenancy import unconfined
 from migdsl.emit.artifact import Artifact
 from migdsl.ops import names
@@ -18,7 +19,7 @@ from migdsl.semantics.model import CheckedModule
 
 _NO_SQL = frozenset(
     "migration backfill entity table database_env tenants_env key pace retry private workers canary budget engine "
-    "schema pins column note".split()
+    "schema pins column note other_env stream trigger patience_s".split()
 )
 # Exempt, and listed in the plan's guardrails: they say which tenants there are, and count rows that belong to none.
 _EXEMPT = frozenset(["tenants", "unlisted"])
@@ -26,6 +27,10 @@ _UNPROVEN = _NO_SQL | _EXEMPT
 _JOBS = frozenset(["BackfillJob", "ReconcileJob", "PinJob", "Pin"])
 _CALLS = frozenset(["left", "right", "left_new", "right_new", "transform"])  # each is a call with statements of its own
 _NO_SQL_WITHIN = frozenset(["function", "inputs", "document"])  # of a transform
+# Of a job on two databases: what is asked in the other one.
+_ACROSS = frozenset("right left_new invariants violated violating repair_new insert_old delete_old".split())
+# Exempt, and listed likewise: an applier carries keys of whichever tenants.
+_BY_KEY = frozenset(["read", "gone", "upsert"])
 _REFILL = ("tenants", "key", "upper", "bound", "batch")
 
 
@@ -38,13 +43,53 @@ def boundary(module: CheckedModule, database: str) -> Boundary:
     return routes.boundary(module.every, database, frozenset([names.LEDGER]))
 
 
-def prove(artifact: Artifact, tree: ast.Module, known: Boundary) -> None:
-    """Raise UnprovenError where a statement of a job, or of a way back, is not confined."""
+def prove(artifact: Artifact, tree: ast.Module, known: Boundary, across: Boundary | None = None) -> None:
+    """Raise UnprovenError where a statement of a job, or of a way back, is not confined. `across`: the boundary of the other
+    database, where a job asks two."""
     for name, sql in _statements(tree):
-        found = unconfined(statement(sql), known)
+        there = across is not None and name.partition(".")[0] in _ACROSS
+        found = unconfined(statement(sql), across if there and across is not None else known)
         if found:
             reached = ", ".join(f.relation for f in found)
             raise UnprovenError(f"{artifact.path}: `{name}` is not confined to one tenant: {reached}")
+    for call in _calls(tree):
+        if isinstance(call.func, ast.Name) and call.func.id == "Stream":
+            _keyed(artifact, call)
+
+
+def _keyed(artifact: Artifact, stream: ast.Call) -> None:
+    """What carries rows of all tenants reaches no table but its own, and of that only rows that it names by key."""
+    for move in (node for node in ast.walk(stream) if isinstance(node, ast.Call) and _called(node) == "Move"):
+        given = {k.arg: k.value for k in move.keywords}
+        columns = len(ast.literal_eval(given["key"]))
+        sides = [ast.literal_eval(given[name]) for name in ("old_table", "new_table")]
+        for way, (origin, target) in (("forward", sides), ("back", sides[::-1])):
+            carry = given[way]
+            assert isinstance(carry, ast.Call)
+            for each in (k for k in carry.keywords if k.arg in _BY_KEY):
+                sql = str(ast.literal_eval(each.value))
+                expected = origin if each.arg == "read" else target
+                _of_one_table(artifact, f"{way}.{each.arg}", sql, expected, columns)
+
+
+def _of_one_table(artifact: Artifact, name: str, sql: str, table: str, columns: int) -> None:
+    tree = statement(sql).tree
+    written = [tree["relation"]] if "relation" in tree else []
+    found = {
+        ".".join(quote(part) for part in (node.get("schemaname", ""), node["relname"]) if part)
+        for node in (*written, *(node for kind, node in walk(tree) if kind == "RangeVar"))
+        if node.get("schemaname") not in (names.LEDGER, "pg_temp")
+    }
+    by_key = all(f" = o.key_{n}" in sql for n in range(1, columns + 1))
+    staged = sql.lstrip().startswith("INSERT") and "FROM pg_temp." in sql
+    if found - {table} or not (by_key or staged):
+        raise UnprovenError(
+            f"{artifact.path}: `{name}` reaches more than the keys that it was given: {', '.join(sorted(found))}"
+        )
+
+
+def _called(call: ast.Call) -> str:
+    return call.func.id if isinstance(call.func, ast.Name) else ""
 
 
 def _statements(tree: ast.Module) -> Iterator[tuple[str, str]]:

@@ -22,7 +22,7 @@ from migdsl.syntax import lexis
 
 _STATEMENTS = (
     "next_bound compare_old compare_new differing_old differing_new left right violated violating "
-    "repair_old repair_new insert_missing delete_extra left_new right_new insert_old delete_old"
+    "repair_old repair_new insert_missing delete_extra left_new right_new insert_old delete_old other_env stream"
 ).split()
 
 
@@ -34,14 +34,14 @@ def emit(context: EmitContext) -> Iterator[Artifact]:
 
 
 def _text(context: EmitContext, plan: TablePlan, path: str) -> str:
-    database = context.planned.module.database(plan.table.database)
+    database = context.planned.module.database(plan.home)
     listed = "None" if plan.leaves else tenants(context, plan)
     view: dict[str, object] = {
         "marker": context.marker,
         "docstring": docstring(_docstring(context, plan, path)),
         "migration": quoted(context.planned.plan.migration),
         "entity": quoted(plan.table.entity),
-        "table": quoted(objects.table(plan.table)),
+        "table": quoted(objects.table(plan.table if plan.moved is None or plan.origin is None else plan.origin.table)),
         "database_env": quoted(database.url_env),
         "key": names(plan.table.key),
         "tenants": listed,
@@ -61,6 +61,10 @@ def _comparison(context: EmitContext, plan: TablePlan) -> dict[str, object]:
     """The statements that compare, as Python; of a table that goes away as a whole there are none: the counter is all."""
     if plan.leaves:
         return {}
+    if plan.moved is not None:
+        from migdsl.emit import streams  # most migrations stay in one database
+
+        return streams.of_reconciliation(context, plan, plan.moved)
     if plan.origin is not None:
         between = Between(plan, Carried(context.planned.plan.migration, plan.table, plan.origin))
         more = {"insert_missing": between.of.insert(), "delete_extra": between.delete()}
@@ -117,6 +121,8 @@ def _careful(said: Pace | None) -> dict[str, object]:
 
 def _all_unlisted(context: EmitContext, plan: TablePlan) -> str:
     """Rows that nobody carries over are lost with what they come from."""
+    if plan.moved is not None and plan.origin is not None:
+        return _unlisted(context, plan.origin.table)  # those of the other database stay there
     own = _unlisted(context, plan.table)
     return own if plan.origin is None else f"SELECT ({own})\n     + ({_unlisted(context, plan.origin.table)})"
 

@@ -25,12 +25,20 @@ def _apis(context: EmitContext) -> Iterator[Artifact]:
         yield from api.emit(context)
 
 
+def _streams(context: EmitContext) -> Iterator[Artifact]:
+    if any(plan.moved is not None for plan in context.planned.lowered.tables):
+        from migdsl.emit import streams  # most migrations stay in one database
+
+        yield from streams.emit(context)
+
+
 EMITTERS: tuple[Emitter, ...] = (
     _plan,
     runbook.emit,
     alembic.emit,
     backfill.emit,
     reconcile.emit,
+    _streams,
     characterization.emit,
     replacing.emit,
     observability.emit_flags,
@@ -50,6 +58,7 @@ def emit(planned: Planned, source: str) -> tuple[Artifact, ...]:
     for artifact in found:
         if artifact.path.endswith(".py"):
             tree = ast.parse(artifact.text, artifact.path)
-            proof.prove(artifact, tree, known[planned.place(artifact.path)])
+            other = planned.across(artifact.path)
+            proof.prove(artifact, tree, known[planned.place(artifact.path)], known[other] if other else None)
             compile(tree, artifact.path, "exec")
     return tuple(found)

@@ -10,13 +10,14 @@ from migdsl.dialect.names import literal
 from migdsl.emit.artifact import Artifact
 from migdsl.emit.context import EmitContext
 from migdsl.emit.observability import all_alerts, spoken, telemetry
-from migdsl.emit.telemetry import runbook_heading
+from migdsl.emit.telemetry import AlertSpec, runbook_heading
 from migdsl.emit.templates import render
 from migdsl.plan.asked import IntegrationPart, TicketPart
 from migdsl.plan.model import DataMigrationPlan
 from migdsl.plan.phases import Phase
 from migdsl.planning.demands import sentence
 from migdsl.planning.release import stage_rows
+from migdsl.planning.streams import streams
 from migdsl.planning.words import listed
 from migdsl.planning.works import works
 from migdsl.semantics.policy import spoken as spoken_condition
@@ -25,10 +26,11 @@ _SPECIAL = re.compile(r"([\\`*_{}\[\]<>|#])")
 _NOTES = {
     "enforce": "The revision checks its gates itself and refuses, with the reason, while one is unmet.",
     "contract": "The revision checks its gates itself and refuses, with the reason, while one is unmet. After it there is "
-    "only the slow way back: the old columns are computed again.",
+    "only the slow way back: {again}.",
     "backfill": "The jobs of {entities} may be stopped and started at any time, and run beside each other. With `--status` they "
     "say how far they are.",
 }
+_HOMEWARDS = "End the sync job of {entities} once the first revision has run: it has nothing to carry any more."
 _WHEN = {
     "validate": "the flag stands at shadow for somebody",
     "cutover": "the flag stands at live for somebody",
@@ -37,7 +39,8 @@ _WHEN = {
 }
 _OF_PEOPLE = ("stage", "characterize", "manual")
 _SCHEDULED = (
-    "Reconcile {entities} on a schedule from now on, every hour say: enforce asks for two clean readings, 24 hours apart, since "
+    "Reconcile {entities} on a schedule from now on, every hour say: {binding} asks for two clean readings, 24 hours "
+    "apart, since "
     "the last tenant was switched."
 )
 
@@ -47,7 +50,6 @@ def emit(context: EmitContext) -> Iterator[Artifact]:
     plan, planned = context.planned.plan, context.planned
     header = planned.module.header
     assert header is not None
-    alerts = all_alerts(context, telemetry(context))
     view: dict[str, object] = {
         "marker": context.marker,
         "title": plain(plan.title),
@@ -68,14 +70,27 @@ def emit(context: EmitContext) -> Iterator[Artifact]:
         "subjects": plain(listed([part.subject for part in planned.beside])),
         "before": [text for part in planned.beside for text in part.before],
         "meanings": [part.stages for part in planned.beside if part.stages],
+        "turns": list(_turns(context)),
         "watched": [part.watched for part in planned.beside if part.watched],
         "databases": list(_databases(context)),
         "tenants_env": _tenants_env(context),
         "preconditions": [plain(text[0].upper() + text[1:] + ".") for text in _preconditions(plan.phases)],
         "phases": [_phase(context, phase) for phase in plan.phases],
         "record": _record(context),
-        "pairs": any(p.switched for p in planned.lowered.tables),
+        "pairs": any(p.switched and p.moved is None for p in planned.lowered.tables),
         "reconciles": [planned.paths.reconcile(p.table) for p in planned.lowered.tables],
+        **_ways(context, plan),
+        **_asked(plan),
+        "alerts": list(_alerts(context)),
+        "files": list(_files(context)),
+    }
+    yield Artifact(planned.paths.runbook, render("runbook/runbook.md.j2", view), "runbook")
+
+
+def _ways(context: EmitContext, plan: DataMigrationPlan) -> dict[str, object]:
+    """There and back, and what proves that it was worth it."""
+    policy = context.planned.module.policy
+    return {
         "cutover": {
             "approach": plain(plan.cutover.approach),
             "steps": [plain(s) for s in plan.cutover.steps],
@@ -86,8 +101,8 @@ def emit(context: EmitContext) -> Iterator[Artifact]:
             {"start": w.from_phase, "end": w.to_phase, "keeps": plain(w.keeps), "commands": w.commands}
             for w in plan.rollback.phases
         ],
-        "return_when": [plain(spoken_condition(c)) for c in planned.module.policy.returns],
-        "return_steps": [plain(sentence(step)) for step in planned.module.policy.return_steps],
+        "return_when": [plain(spoken_condition(c)) for c in policy.returns],
+        "return_steps": [plain(sentence(step)) for step in policy.return_steps],
         "acceptance": [
             {
                 "criterion": plain(f"{a.id}: {a.criterion}" if a.id else a.criterion),
@@ -95,27 +110,38 @@ def emit(context: EmitContext) -> Iterator[Artifact]:
             }
             for a in plan.acceptance
         ],
-        **_asked(plan),
-        "alerts": [
-            {
-                "heading": runbook_heading(a),
-                "summary": plain(a.summary),
-                "action": f"{plain(a.what_to_do)}{_jobs(context, a.subject)}",
-            }
-            for a in alerts
-        ],
-        "files": list(_files(context)),
     }
-    yield Artifact(planned.paths.runbook, render("runbook/runbook.md.j2", view), "runbook")
 
 
-def _jobs(context: EmitContext, subject: str | None) -> str:
+def _alerts(context: EmitContext) -> Iterator[dict[str, str]]:
+    for each in all_alerts(context, telemetry(context)):
+        action = f"{plain(each.what_to_do)}{_jobs(context, each)}"
+        yield {"heading": runbook_heading(each), "summary": plain(each.summary), "action": action}
+
+
+def _turns(context: EmitContext) -> Iterator[dict[str, object]]:
+    """The jobs that turn tenants' writes over to another database."""
+    for each in streams(context.planned.lowered.tables):
+        owned = each.table.owned
+        what = plain(listed(list(each.entities)))
+        yield {
+            "job": context.planned.paths.sync(each.table),
+            "whom": "--tenant ID" if owned else "",
+            "owned": owned,
+            "what": what,
+        }
+
+
+def _jobs(context: EmitContext, alert: AlertSpec) -> str:
     """The commands of the jobs that an alert's text speaks of."""
     paths, tables = context.planned.paths, context.planned.lowered.tables
     commands = {
         "entity": [f"`python {paths.reconcile(p.table)}`" for p in tables],
         "backfill": [f"`python {paths.backfill(p.table)} --status`" for p in tables if p.fills],
-    }.get(subject or "", [])
+    }.get(alert.subject or "", [])
+    if alert.id.startswith("sync_"):
+        verb = "dead-letters" if alert.id == "sync_dead_letters" else "status"
+        commands = [f"`python {paths.sync(each.table)} {verb}`" for each in streams(tables)]
     about = [plain(each.name) for each in context.planned.module.replacements]
     if not commands:
         return f" It is about {listed(about)}." if about else ""
@@ -218,14 +244,35 @@ def _note(context: EmitContext, phase: Phase) -> str:
     found = [_NOTES.get(phase.id, "") if context.planned.lowered.tables else ""]
     if any(each.id.startswith("reconciled_") for each in phase.exit_conditions) and phase.id == "cutover":
         found.append(_SCHEDULED)
+    found += [_HOMEWARDS] if phase.id == "contract" and streams(context.planned.lowered.tables) else []
     late = [r for r in context.planned.revisions if r.phase == phase.id and not r.released]
     found += [f"`{r.path}` isn't written yet: `migdsl compile` writes it once {_WHEN[phase.id]}." for r in late]
-    entities = plain(listed([p.table.entity for p in context.planned.lowered.tables]))
-    return " ".join(text.replace("{entities}", entities) for text in found if text)
+    tables = context.planned.lowered.tables
+    entities, first = plain(listed([p.table.entity for p in tables])), _binds_first(context)
+    again = (
+        "the old columns are computed again"
+        if any(p.moved is None for p in tables)
+        else "all rows are carried home again"
+    )
+    said = {"{entities}": entities, "{again}": again, "{binding}": first}
+    for name, text in said.items():
+        found = [each.replace(name, text) for each in found]
+    return " ".join(text for text in found if text)
+
+
+def _binds_first(context: EmitContext) -> str:
+    """The phase whose revision asks for clean reconciliations first."""
+    phases = [revision.phase for revision in context.planned.revisions]
+    return "enforce" if "enforce" in phases else "contract"
 
 
 def _commands(context: EmitContext, phase: str) -> Iterator[str]:
-    yield from (work.command for work in works(context.planned, phase) if work.command)
+    for work in works(context.planned, phase):
+        if work.kind == "carry":
+            # A command that runs on would keep those behind it from being typed.
+            yield from [f"{work.command} &  # a service of its own, until contract"] if phase == "backfill" else []
+        elif work.command:
+            yield work.command
 
 
 def _record(context: EmitContext) -> str:

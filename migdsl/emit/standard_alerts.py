@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from migdsl.emit import replaced, served
+from migdsl.emit import replaced, served, streamed
 from migdsl.emit.telemetry import (
     BATCHES,
     ERRORS,
@@ -36,6 +36,7 @@ def standard_alerts(view: TelemetryView) -> tuple[AlertSpec, ...]:
         alerts += [_tenants_unlisted(view)] if view.has_tenants else []
         # Before the last tenant is live, old code is meant to write: only a soak makes its writes news.
         alerts += [_old_writes(view)] if view.has_old_writes and view.stage in SOAK_STAGES else []
+    alerts += streamed.alerts(view) if view.streamed else ()
     return (*alerts, *replaced.alerts(view), *served.alerts(view))
 
 

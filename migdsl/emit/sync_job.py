@@ -13,11 +13,15 @@ _BLOCKS = ("take", "read", "stage", "gone", "upsert")
 
 
 class Keys(Value):
-    """The sequences that give out a table's keys on both sides, as SQL, and the largest key; none: the writers make keys."""
+    """The sequences that give out a table's keys on both sides, as SQL, and the largest key; none: the writers make keys.
+
+    With `columns`, those of the old and the new side, `old` and `new` are tables, and the sequences those that belong there.
+    """
 
     old: str
     new: str
     most: int = 9_223_372_036_854_775_807
+    columns: tuple[str, str] | None = None
 
 
 class SyncJob(Value):
@@ -40,10 +44,14 @@ class SyncJob(Value):
 
 def text(marker: str, job: SyncJob) -> str:
     """The file."""
+    view = {"marker": marker, "docstring": docstring(_docstring(job)), **described(job)}
+    return formatted(render("sync/job.py.j2", view))
+
+
+def described(job: SyncJob) -> dict[str, object]:
+    """What the part that describes the stream shows."""
     first = job.moved[0]
-    view: dict[str, object] = {
-        "marker": marker,
-        "docstring": docstring(_docstring(job)),
+    return {
         "migration": quoted(first.migration),
         "stream": quoted(first.stream),
         "old_env": quoted(job.old_env),
@@ -55,11 +63,13 @@ def text(marker: str, job: SyncJob) -> str:
         "sequences": any(job.keys),
         "moves": [_move(*each) for each in zip(job.moved, job.backfills, job.keys, strict=True)],
     }
-    return formatted(render("sync/job.py.j2", view))
 
 
 def _move(moved: Moved, backfill: str | None, keys: Keys | None) -> dict[str, object]:
-    sequences = [{"old": quoted(keys.old), "new": quoted(keys.new), "most": repr(keys.most)}] if keys else []
+    sequences = []
+    if keys is not None:
+        columns = names(keys.columns) if keys.columns is not None else ""
+        sequences = [{"old": quoted(keys.old), "new": quoted(keys.new), "most": repr(keys.most), "columns": columns}]
     return {
         "entity": quoted(moved.entity),
         "old_table": quoted(moved.old.table),

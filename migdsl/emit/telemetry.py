@@ -32,7 +32,8 @@ class TelemetryView:
     `backfills` and `entities` are the values of those labels; `stage` is where the flag's line for all stands; `stages`
     are all its lines for people (`shadow for canary`); `routed`: applications choose a side by it; `own` are metrics of
     the user's; `replaced` are replacements, and `strangled`: a router is in front of one; `apis` are
-    their names, each with a version that goes away; `runbook_path` is relative to the repository; `datasource_uid` is
+    their names, each with a version that goes away; `streamed` are entities that a sync job carries to another database, each
+    with the seconds that it may be behind; `runbook_path` is relative to the repository; `datasource_uid` is
     Prometheus' data source in Grafana.
     """
 
@@ -51,6 +52,7 @@ class TelemetryView:
     replaced: tuple[str, ...] = ()
     strangled: bool = False
     apis: tuple[tuple[str, str], ...] = ()
+    streamed: tuple[tuple[str, float], ...] = ()
 
     def section(self, alert_id: str) -> str:
         """Where the runbook explains an alert."""
@@ -92,6 +94,13 @@ DRIFT_RATIO = MetricRef("migdsl_reconcile_drift_ratio", _ENTITY)
 LAST_RECONCILE = MetricRef("migdsl_reconcile_last_run_timestamp_seconds", _ENTITY)
 UNLISTED = MetricRef("migdsl_tenants_unlisted", _ENTITY)
 OLD_WRITES = MetricRef("migdsl_old_writes_total", _ENTITY)
+# What the sync job exports that carries rows between two databases.
+_DIRECTION = ("migration", "entity", "direction")
+SYNC_LAG = MetricRef("migdsl_sync_lag_seconds", _DIRECTION)
+SYNC_WAITING = MetricRef("migdsl_sync_events_waiting", _DIRECTION)
+SYNC_LETTERS = MetricRef("migdsl_sync_dead_letters", _DIRECTION)
+SYNC_EVENTS = MetricRef("migdsl_sync_events_total", _DIRECTION)
+SYNC_METRICS = (SYNC_LAG, SYNC_WAITING, SYNC_LETTERS, SYNC_EVENTS)
 # What applications export that route their requests by the flag.
 ROUTER_READS = MetricRef("migdsl_router_reads_total", ("migration", "stage", "side"))
 ROUTER_WRITES = MetricRef("migdsl_router_writes_total", ("migration", "stage", "side", "order"))

@@ -5,12 +5,17 @@ from __future__ import annotations
 from typing import Final
 
 from migdsl.executor.asking import answers, settled
+from migdsl.executor.carriers import VERBS, Carriers
 from migdsl.executor.conditions import conditions
 from migdsl.executor.doing import Doing
 from migdsl.executor.model import WAITING, Answer, Condition, Desk, Outcome, Project, Refused, Wishes
 from migdsl.executor.sites import Now, Sites
+from migdsl.executor.streams import stands, streams
+from migdsl.executor.turning import turn
+from migdsl.planning.release import stage_rows
 from migdsl.planning.works import Work, works
 
+_BINDING: Final = frozenset(["enforce", "contract"])
 _RELEASED_AT: Final = {"validate": "shadow", "cutover": "live", "enforce": "live", "contract": "complete"}
 
 
@@ -24,6 +29,11 @@ class Walk:
         self._desk = desk
         self._wishes = wishes
         self._conditions = conditions(self._project.planned, self._project.folder)
+        self._carriers = Carriers(sites, desk, wishes)
+
+    def close(self) -> None:
+        """End what works beside the walk."""
+        self._carriers.close()
 
     def look(self) -> Now:
         """Where the databases are now."""
@@ -50,14 +60,18 @@ class Walk:
         """One phase: the jobs that its gates look at, the conditions of the phase before, then all else."""
         if (unreleased := self._unreleased(phase)) is not None:
             return unreleased
+        if phase in _BINDING and (apart := self._apart(phase)) is not None:
+            return apart
         found = works(self._project.planned, phase)
         revision = next((n for n, work in enumerate(found) if work.kind == "upgrade"), 0)
-        for work in found[:revision]:
+        # What can't be had back is left until nothing is in the way any more.
+        last = tuple(work for work in found[:revision] if work.kind == "unslot")
+        for work in (w for w in found[:revision] if w not in last):
             if (stopped := self._do(phase, work)) is not None:
                 return stopped
         if (unmet := self._unmet(phase)) is not None:
             return unmet
-        stopped = self._done(phase, found[revision:])
+        stopped = self._done(phase, (*last, *found[revision:]))
         return stopped if stopped.code != "reached" else None
 
     def _done(self, phase: str, found: list[Work] | tuple[Work, ...]) -> Outcome:
@@ -71,7 +85,20 @@ class Walk:
         self._ledger.record("apply", phase, "finished")
         return Outcome("reached", phase)
 
+    def _apart(self, phase: str) -> Outcome | None:
+        """Tenants that have come since the flag moved, and who was refused then, write where the flag says before it binds."""
+        said = stage_rows(self._project.planned.module)
+        if any(site.ledger.stages() != said for site in self._sites.all):
+            return None  # what isn't deployed turns nobody over; a gate says so
+        for carried in streams(self._sites):
+            if stands(carried) and (refused := turn(self._project, carried, self._desk.say)):
+                way_out = f"then again: migdsl apply {self._project.file} --to {phase}"
+                return Outcome("waiting", phase, refused, way_out, WAITING)
+        return None
+
     def _do(self, phase: str, work: Work) -> Outcome | None:
+        if work.kind in VERBS:
+            return self._carriers.work(phase, work)
         return Doing(self._sites.site(work.database), self._desk).work(phase, work)
 
     def _unmet(self, phase: str) -> Outcome | None:

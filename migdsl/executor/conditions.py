@@ -10,7 +10,7 @@ from migdsl.dialect.names import literal
 from migdsl.executor.model import Condition
 from migdsl.executor.promql import proves
 from migdsl.ops import conditions as in_sql
-from migdsl.ops import gates
+from migdsl.ops import gates, streams
 from migdsl.ops.demands import backfill_name, subjects
 from migdsl.ops.model import Gate, TablePlan
 from migdsl.ops.pins import pinned_tables
@@ -19,6 +19,7 @@ from migdsl.planning import demands
 from migdsl.planning.apis import QUIET
 from migdsl.planning.facts import Facts
 from migdsl.planning.model import Planned
+from migdsl.planning.streams import DEFAULT_LAG_S
 from migdsl.semantics import policy
 from migdsl.semantics.conditions import SERVED
 from migdsl.semantics.model import PHASES
@@ -86,7 +87,8 @@ def _of(whole: Facts, facts: Facts, planned: Planned, phase: Phase) -> Iterator[
     for each in phase.exit_conditions:
         if (each.id in said and each.kind == "metric") or (each.kind == "manual" and phase.id not in PHASES):
             continue  # asked as the file has it; and a phase of the user's own is its steps, asked one by one
-        if each.id in others or (_named(whole, each) and not _named(facts, each)):
+        elsewhere = each.id not in asked and _named(whole, each) and not _named(facts, each)
+        if each.id in others or elsewhere:
             continue  # another database knows
         if each.metric == SERVED and each.kind == "metric":
             yield from _said(facts, phase.id, each.id, QUIET)
@@ -126,12 +128,23 @@ def _measured(facts: Facts, criterion: ExitCondition) -> str:
     named = _named(facts, criterion) or facts.tables
     if criterion.id == "backfill_progress":
         asked = [gates.backfilled(facts.migration, backfill_name(p)).unmet for p in named if p.fills]
+    elif criterion.id in ("sync_lag", "dead_letters"):
+        asked = [_streamed(p, criterion.id) for p in named]
     else:
         readings = _READINGS.get(criterion.id, ())
         asked = [newest(facts.migration, p.table.entity, readings) for p in named if readings]
     if len(asked) < 2:
         return "".join(asked)
     return f"SELECT nullif(concat_ws('; ', {', '.join(f'({sql})' for sql in asked)}), '')"
+
+
+def _streamed(plan: TablePlan, criterion: str) -> str:
+    """What the sync job tells of an entity."""
+    if plan.moved is None or plan.move is None:
+        return ""
+    if criterion == "dead_letters":
+        return streams.unburied(plan.moved).unmet
+    return streams.lagging(plan.moved, plan.move.sync.lag_seconds or DEFAULT_LAG_S).unmet
 
 
 def _named(facts: Facts, criterion: ExitCondition) -> list[TablePlan]:

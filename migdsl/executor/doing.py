@@ -84,7 +84,8 @@ class Doing:
 
     def run(self, work: Work) -> int:
         """A job's exit code."""
-        return jobs.run(self._project, work, self._ledger.conninfo, self._ledger.run, self._site.listing)
+        site = self._site
+        return jobs.run(self._project, work, self._ledger.conninfo, self._ledger.run, site.listing, site.others)
 
     def _upgrade(self, phase: str, work: Work) -> Outcome | None:
         try:

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from migdsl.executor.model import Project
 from migdsl.planning.works import Work
 from migdsl.runtime import BackfillJob, ReconcileJob, main
 
 
-def run(project: Project, work: Work, conninfo: str, correlation: str, listing: str | None = None) -> int:
+def run(
+    project: Project, work: Work, conninfo: str, correlation: str, listing: str | None, others: Mapping[str, str]
+) -> int:
     """The exit code of a backfill or reconciliation: 0 fine, 1 not clean or not done, 3 the database failed, 130 stopped.
 
-    `listing`: the database that has the list of tenants, where it is another one.
+    `listing`: the database that has the list of tenants, where it is another one. `others`: those of the migration, by their
+    variables, of which one has the other side of what is compared.
     """
     assert work.path is not None
     # What was compared with the disk is what runs; its last lines, which would run it as a program, don't.
@@ -20,4 +25,6 @@ def run(project: Project, work: Work, conninfo: str, correlation: str, listing: 
     assert isinstance(job, BackfillJob | ReconcileJob)
     again = ["--again"] if work.kind == "again" else []
     listed = ["--tenants-url", listing] if listing is not None else []
-    return main(job, ["--url", conninfo, "--correlation-id", correlation, *listed, *again])
+    across = others.get(job.other_env or "") if isinstance(job, ReconcileJob) else None
+    there = ["--other-url", across] if across is not None else []
+    return main(job, ["--url", conninfo, "--correlation-id", correlation, *listed, *there, *again])

@@ -46,6 +46,9 @@ SELECT s.backfill, count(*)::text, count(*) FILTER (WHERE s.state = 'succeeded')
  WHERE s.migration = :migration GROUP BY s.backfill, j.at ORDER BY s.backfill""")
 
 
+_HAS: Final = statement("SELECT to_regclass(:name) IS NOT NULL")
+
+
 class Event:
     """The newest event of a kind and subject: its value, when (UTC, as text), how many seconds ago, and its place."""
 
@@ -70,7 +73,7 @@ class Ledger:
         self.conninfo = conninfo_of(url, application_name(migration, "apply", self.run))
         self._database = Database(self.conninfo, _LIMITS, Retry(), signals)
         self._unwritten: list[tuple[str, str, str]] = []
-        self._signals = signals
+        self.signals = signals
 
     def open(self) -> None:
         """Raises DatabaseFailedError, without the password."""
@@ -83,6 +86,10 @@ class Ledger:
     def there(self) -> bool:
         """Whether there is a ledger."""
         return self._database.perform(ledger_exists)
+
+    def has(self, relation: str) -> bool:
+        """Whether there is a table of that name (SQL)."""
+        return self._database.perform(lambda tx: tx.rows(_HAS, {"name": relation})) == [("t",)]
 
     def unmet(self, condition: Condition) -> str | None:
         """Why a condition of the ledger doesn't hold, None where it does. Nothing is written."""
@@ -134,8 +141,8 @@ class Ledger:
 
     def paused(self, seconds: float) -> None:
         """Sleep, and raise StoppedError where a signal came."""
-        self._signals.sleep(seconds)
-        if self._signals.requested:
+        self.signals.sleep(seconds)
+        if self.signals.requested:
             raise StoppedError
 
     def _rows(self, question: Statement) -> list[Row]:

@@ -67,12 +67,14 @@ class Answer(Value):
 
 
 class Wishes(Value):
-    """What the command line says besides the phase: conditions that a person confirms, Prometheus's address, and whether
-    the way back may lose what the plan says it loses."""
+    """What the command line says besides the phase: conditions that a person confirms, Prometheus's address, whether the way
+    back may lose what the plan says it loses, and whether a walk carries rows to another database itself, while it lasts.
+    """
 
     confirmed: frozenset[str] = frozenset()
     prometheus: str | None = None
     lose: bool = False
+    carry: bool = False
 
 
 class Desk(Protocol):

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from migdsl.executor.chain import Failed
 from migdsl.executor.doing import Doing
+from migdsl.executor.homecoming import Homecoming
 from migdsl.executor.model import Desk, Outcome, Refused, Wishes
 from migdsl.executor.position import Position
 from migdsl.executor.sites import Now, Site, Sites
@@ -26,6 +27,7 @@ class Return:
         self._ledger = sites.ledgers
         self._desk = desk
         self._wishes = wishes
+        self._rows = Homecoming(sites, desk)
 
     def way(self, phase: str) -> tuple[str, ...]:
         """The phases that are left, the last first. Raises Refused where the way is barred."""
@@ -41,12 +43,16 @@ class Return:
 
     def to(self, phase: str) -> Outcome:
         """Go back. Raises Refused, Failed, StoppedError, psycopg.Error."""
-        left = self.way(phase)
+        left = self.way(phase) or self._rows.broken_off(phase)
         if not left:
             self._desk.say(f"{self._project.name} has not gone further than {phase}")
+        if (stopped := self._rows.before(phase, left)) is not None:
+            return stopped
         proven = True
         for each in left:
             moved = [self._downgrade(site, each) for site in reversed(self._sites.all)]
+            if (stopped := self._rows.after(each)) is not None:
+                return stopped
             self._ledger.record("rollback", each, "finished")
             proven = any(moved) and each != "expand"
             if proven and (stopped := self._reconciled(each)) is not None:

@@ -14,13 +14,15 @@ from migdsl.values import Value, replace
 
 class Site(Value):
     """One database. `project` is the part of the migration that happens there; `listing` is the connection string of the
-    database that has the list of tenants, None where it is this one."""
+    database that has the list of tenants, None where it is this one; `others` are those of all that the migration changes,
+    by the variables that the file names."""
 
     name: str
     project: Project
     ledger: Ledger
     chain: Chain
     listing: str | None
+    others: Mapping[str, str]
 
 
 class Now(Value):
@@ -96,13 +98,15 @@ class Sites:
         """Their sites by their URLs, and the alembic.ini files of a project's own, each with its section. `urls` may know a
         database more: that of the tenants' list."""
         several = len(project.planned.lowered.databases) > 1
-        found = []
+        found: list[Site] = []
+        others: dict[str, str] = {}
         for name in project.planned.lowered.databases:
             part = replace(project, planned=project.planned.of(name)) if several else project
             ledger = Ledger(project.name, urls[name], signals, run)
             run = ledger.run
+            others[project.planned.module.database(name).url_env] = ledger.conninfo
             chain = Chain(part, ledger.conninfo, *inis.get(name, (None,)))
-            found.append(Site(name, part, ledger, chain, _listing(part, urls)))
+            found.append(Site(name, part, ledger, chain, _listing(part, urls), others))
         return cls(project, found)
 
     def open(self) -> None:

@@ -13,6 +13,7 @@ from migdsl.executor.model import WAITING, Answer, Condition, Project, Wishes
 from migdsl.executor.position import Events, Position
 from migdsl.executor.sites import Ledgers, Now, Site, Sites
 from migdsl.executor.standards import Evidence, standards
+from migdsl.executor.streaming import streaming
 from migdsl.ops import gates
 from migdsl.planning.next_move import next_move
 from migdsl.planning.release import stage_rows
@@ -48,9 +49,17 @@ def status(sites: Sites, wishes: Wishes) -> Status:
     found = {phase: answers(each, ledgers, now.places[0].events, wishes) for phase, each in asked.items()}
     recorded, said = _recorded(sites), stage_rows(project.planned.module)
     at, place = now.index(project), _following(project, now, ledgers)
+    streamed = streaming(sites)
     unmet = tuple(each for phase in project.phases[at:place] for each in found[phase] if not each.met)
-    wrong = (*_wrong(backfills, quarantine, readings), *(text for s, p in each_of for text in _of_site(s, p)))
+    wrong = (
+        *_wrong(backfills, quarantine, readings),
+        *(text for each in streamed for text in each.wrong),
+        *(text for s, p in each_of for text in _of_site(s, p)),
+    )
     following = _next(project, place, unmet, recorded, said)
+    if (text := next((each.turn for each in streamed if each.turn), "")) and set(recorded) == set(said):
+        command = f"migdsl rollout {project.file} --record"
+        following = {"phase": following["phase"], "command": command, "waits_for": [text]}
     report = {
         "migration": project.name,
         "phase": now.reached(project),
@@ -66,6 +75,8 @@ def status(sites: Sites, wishes: Wishes) -> Status:
         "wrong": list(wrong),
         "next": following,
     }
+    if streamed:
+        report["streams"] = [dict(each.report) for each in streamed]
     if len(each_of) > 1:
         report["databases"] = [_database(site, place) for site, place in each_of]
     return Status(report, wrong, tuple(following["waits_for"]))

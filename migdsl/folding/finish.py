@@ -150,11 +150,16 @@ def _declaring(what: Finishing, known: tuple[ast.Declaration, ...]) -> Iterator[
     """What the main file declares and the other one doesn't know yet."""
     databases = {d.name.text for d in known if isinstance(d, ast.Database)}
     tenants = any(isinstance(d, ast.Tenants) for d in known)
+    services = {d.name.text for d in known if isinstance(d, ast.Service)}
+    owners = {
+        name.text for d in what.unit.parsed.module.declarations if isinstance(d, ast.Database) for name in d.services
+    }
     for node in what.unit.parsed.module.declarations:
         if node.span.path != what.main:
             continue
         wanted = isinstance(node, ast.Database) and node.name.text not in databases
         wanted = wanted or (isinstance(node, ast.Tenants) and not tenants)
+        wanted = wanted or (isinstance(node, ast.Service) and node.name.text in owners - services)
         if wanted or isinstance(node, ast.Entity):
             yield node
 

@@ -41,8 +41,9 @@ def uncomputable(module: CheckedModule, database: Database, session: Session) ->
         return
     own = any(isinstance(o, model.RawSql) for change in module.changes for o in change.operations)
     for change in module.changes:
-        if change.table.database == database.name:
-            for asked in _expressions(change):
+        for asked in _expressions(change):
+            # Rows of another database are what a move there is computed from.
+            if asked.table.database == database.name:
                 error = _error(session, asked)
                 # A function may be one that the file's own SQL makes.
                 if error is not None and not (own and error.sqlstate == _NO_FUNCTION):

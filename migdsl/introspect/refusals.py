@@ -12,7 +12,7 @@ from migdsl.introspect.connect import Session
 from migdsl.introspect.underway import underway
 from migdsl.ops.lower import lower
 from migdsl.ops.model import Group, Lowered, Step
-from migdsl.semantics.model import Change, CheckedModule, Database, Operation
+from migdsl.semantics.model import Change, CheckedModule, CreateTable, Database, Operation
 from migdsl.source import Span
 
 _ASKS = frozenset(["check_dependents", "check_table", "check_twin"])
@@ -41,7 +41,13 @@ def refusals(module: CheckedModule, database: Database, session: Session) -> Ite
             message = " ".join((said.message_primary or "").split())
             if message not in told:
                 told.add(message)
-                yield _diagnostic(next(c for c in module.changes if c.table == step.table), step, sql, said)
+                yield _diagnostic(next(c for c in module.changes if _about(c, step)), step, sql, said)
+
+
+def _about(change: Change, step: Step) -> bool:
+    """Whether a step is one of a change: of its table, or of what its rows come from."""
+    sources = (source.table for o in change.operations if isinstance(o, CreateTable) for source in o.sources)
+    return step.table in (change.table, *sources)
 
 
 def _questions(lowered: Lowered, database: Database) -> Iterator[tuple[Step, str]]:

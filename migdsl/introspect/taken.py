@@ -8,7 +8,7 @@ from migdsl.diagnostics import Diagnostic, Label, Severity
 from migdsl.introspect.connect import Session
 from migdsl.ops import claims, names
 from migdsl.ops.lower import lower
-from migdsl.ops.model import Made, TablePlan
+from migdsl.ops.model import Made, Step
 from migdsl.semantics.model import AddColumn, AddConstraint, Change, CheckedModule, Database, RetypeColumn
 from migdsl.semantics.phrases import called
 from migdsl.source import Span
@@ -26,14 +26,14 @@ def taken(module: CheckedModule, database: Database, session: Session) -> Iterat
     if ledger and not ledger[0]["readable"]:
         return  # whose it is stands in the ledger, which is closed to this role
     for plan in lower(module).tables:
-        if plan.table.database == database.name:
-            change = next(c for c in module.changes if c.table == plan.table)
-            for made in _there(session, module.header.name, plan, ledger=bool(ledger)):
-                yield _diagnostic(change, made)
+        change = next(c for c in module.changes if c.table == plan.table)
+        steps = [step for step in plan.steps if step.place == database.name]
+        for made in _there(session, module.header.name, steps, ledger=bool(ledger)):
+            yield _diagnostic(change, made)
 
 
-def _there(session: Session, migration: str, plan: TablePlan, *, ledger: bool) -> tuple[Made, ...]:
-    made = [each for found in claims.by_phase(plan.steps).values() for each in found]
+def _there(session: Session, migration: str, steps: list[Step], *, ledger: bool) -> tuple[Made, ...]:
+    made = [each for found in claims.by_phase(steps).values() for each in found]
     rows = session.rows(claims.taken(migration, made, ledger=ledger)) if made else []
     return tuple(dict.fromkeys(Made(row["kind"], row["relation"], row["name"]) for row in rows))
 

@@ -12,22 +12,26 @@ from migdsl.ops.model import Gate
 from migdsl.semantics.policy import Comparison, Condition, Held, Joined, comparisons, spoken
 from migdsl.values import Value
 
-READINGS = frozenset("drift_rate rows_missing rows_extra rows_mismatched tenants_unlisted".split())
+READINGS = frozenset("drift_rate rows_missing rows_extra rows_mismatched tenants_unlisted sync_lag".split())
 _SLICES = frozenset(["backfill_progress", "backfill_errors"])
 
 
 class Subjects(Value):
-    """What a migration's metrics are measured of: entities that are reconciled, those that have tenants, backfills."""
+    """What a migration's metrics are measured of: entities that are reconciled, those that have tenants, backfills, and
+    entities that are `carried` to another database."""
 
     migration: str
     entities: tuple[str, ...]
     owned: tuple[str, ...]
     backfills: tuple[str, ...]
+    carried: tuple[str, ...] = ()
 
     def of(self, metric: str) -> tuple[str, ...]:
         """The subjects of a metric; a condition must hold for each."""
         if metric in _SLICES:
             return self.backfills
+        if metric == "sync_lag":
+            return self.carried
         return self.owned if metric == "tenants_unlisted" else self.entities
 
 

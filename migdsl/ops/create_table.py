@@ -43,18 +43,32 @@ def lower(context: Context, operation: CreateTable) -> Iterator[Step]:
         down=(Group(tuple((p, Lock.ACCESS_EXCLUSIVE) for p in parents), (drop, memory.restore(context, subject))),),
     )
     if operation.move is not None:
-        yield from moving.lower(context, operation)
+        yield from _moved(context, operation)
     for source in operation.sources if operation.move is None else ():
         yield from fill_table.lower(context, source)
+    # A row deleted over there takes others along by its foreign key: it stands before anybody is switched.
+    late = "validate" if operation.move is not None and operation.move.across else "enforce"
     for constraint in binding(operation):
-        yield from constraints.build(context, constraint, names.constraint(table, constraint), "enforce")
+        yield from constraints.build(context, constraint, names.constraint(table, constraint), late)
 
 
 def binding(operation: CreateTable) -> tuple[Constraint, ...]:
     """The constraints that rows of old code might break, where there are such rows."""
-    kept = operation.move.kept if operation.move is not None else ()  # by the table that they come from
+    move = operation.move
+    kept = move.kept if move is not None else ()  # by the table that they come from
+    if move is not None and move.across:
+        # No write of old code reaches the table. What it refuses waits as a dead letter, but for a row whose parent comes later.
+        return tuple(c for c in operation.table.constraints if c.target is not None and c.target.moved)
     found = (c for c in operation.table.constraints if c.kind != "exclude" and c.binds and c not in kept)
     return tuple(found) if operation.sources else ()
+
+
+def _moved(context: Context, operation: CreateTable) -> Iterator[Step]:
+    if operation.move is not None and operation.move.across:
+        from migdsl.ops import crossing  # most migrations stay in one database
+
+        return crossing.lower(context, operation)
+    return moving.lower(context, operation)
 
 
 def _indexes(table: Table, own: list[Constraint]) -> Iterator[str]:
@@ -65,6 +79,8 @@ def _indexes(table: Table, own: list[Constraint]) -> Iterator[str]:
 
 
 def _columns(context: Context, operation: CreateTable) -> tuple[Column, ...]:
+    if operation.move is not None and operation.move.across:
+        return operation.table.columns
     late = {c for source in operation.sources for c in Carried(context.migration, operation.table, source).late()}
     columns = tuple(replace(c, nullable=True) if c.name in late else c for c in operation.table.columns)
     move = operation.move

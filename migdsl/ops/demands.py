@@ -80,4 +80,5 @@ def subjects(module: CheckedModule, plans: tuple[TablePlan, ...]) -> conditions.
         tuple(p.table.entity for p in plans),
         tuple(p.table.entity for p in plans if p.table.owned),
         tuple(backfill_name(p) for p in plans if p.fills),
+        tuple(p.table.entity for p in plans if p.moved is not None),
     )

@@ -37,6 +37,7 @@ from migdsl.ops import (
 from migdsl.ops.context import Context
 from migdsl.ops.demands import backfill_name
 from migdsl.ops.model import Alone, BuildIndex, Cost, Gate, Group, Lock, Lowered, Step, TablePlan
+from migdsl.ops.stream_model import Moved
 from migdsl.semantics.model import (
     PHASES,
     AddColumn,
@@ -60,6 +61,7 @@ from migdsl.semantics.model import (
     Source,
     Table,
 )
+from migdsl.semantics.move_model import Move
 from migdsl.semantics.policy import Order, Pace
 from migdsl.semantics.succession import predecessor
 from migdsl.values import replace
@@ -73,8 +75,8 @@ def lower(module: CheckedModule) -> Lowered:
     assert module.header is not None
     databases = module.migrated
     parts = [_within(module, name) for name in databases]
-    places = {change.table.entity: n for n, change in enumerate(module.changes)}
-    plans = sorted((plan for found, _ in parts for plan in found), key=lambda p: places[p.table.entity])
+    turns = {change.table.entity: n for n, change in enumerate(module.changes)}
+    plans = sorted((plan for found, _ in parts for plan in found), key=lambda p: turns[p.table.entity])
     steps = [step for _, found in parts for step in found]
     ordered = sorted(steps, key=lambda s: (PHASES.index(s.phase), databases.index(s.place or ""), s.rank))
     beside, points = _beside(module)
@@ -83,11 +85,13 @@ def lower(module: CheckedModule) -> Lowered:
 
 def _within(whole: CheckedModule, database: str) -> tuple[tuple[TablePlan, ...], list[Step]]:
     """What happens in one database: each has a ledger, gates and procedures of its own."""
-    module = replace(whole, changes=tuple(c for c in whole.changes if c.table.database == database))
+    module = replace(whole, changes=tuple(c for c in whole.changes if database in places(c)))
     assert module.header is not None
     migration = module.header.name
-    plans = tuple(_table(migration, module, change) for change in module.changes if change.operations)
-    steps = [*swap.steps(migration, module), *(step for plan in plans for step in plan.steps)]
+    found = tuple(_table(migration, module, change) for change in module.changes if change.operations)
+    # What comes from another database is counted there.
+    plans = tuple(plan if plan.home == database else replace(plan, fills=()) for plan in found)
+    steps = [*swap.steps(migration, module), *(s for plan in plans for s in plan.steps if s.place == database)]
     used = {step.phase for step in steps if step.up or step.down}
     extra: list[Step] = []
     if used or any(plan.fills for plan in plans):
@@ -97,13 +101,17 @@ def _within(whole: CheckedModule, database: str) -> tuple[tuple[TablePlan, ...],
         extra.append(dependents.step(migration))
     if swaps:
         extra.append(swap.procedures(migration))
-    asked = demands.gates(module, plans, frozenset(used))
-    extra += [_gates(module, phase, plans, asked) for phase in ("enforce", "contract") if phase in used]
+    asked = {**demands.gates(module, plans, frozenset(used))}
+    if "validate" in used and (moved := [plan for plan in plans if plan.moved is not None]):
+        from migdsl.ops import streams  # most migrations stay in one database
+
+        asked["validate"] = (*asked.get("validate", ()), *(streams.agreed(p.moved) for p in moved if p.moved))
+    extra += [_gates(module, phase, plans, asked, database) for phase in ("enforce", "contract") if phase in used]
     extra += [demands.step(phase, asked[phase]) for phase in ("backfill", "validate", "cutover") if phase in asked]
     where = f", in {database}" if len(whole.migrated) > 1 else ""
     shared = (s for s in (*extra, *steps) if s.place is None)
     named = {id(s): replace(s, database=database, title=f"{s.title}{where}") for s in shared}
-    return plans, [named.get(id(s), s) for s in (*extra, *steps)]
+    return tuple(p for p in found if p.home == database), [named.get(id(s), s) for s in (*extra, *steps)]
 
 
 def _beside(module: CheckedModule) -> tuple[tuple[Step, ...], tuple[tuple[int, str], ...]]:
@@ -142,8 +150,9 @@ def _table(migration: str, module: CheckedModule, change: Change) -> TablePlan:
     fills = tuple(data.fills(context))
     if fills:
         steps += _batch_indexes(_walked(context, origin), module.policy.pace(change.table.entity))
-    steps += claims.lower(context, steps)
+    steps += _claimed(context, origin, steps)
     gone = any(s.phase == "contract" for s in steps)
+    move = next((o.move for o in change.operations if isinstance(o, CreateTable)), None)
     soaks = [o.soak_seconds for o in change.operations if isinstance(o, _SOAKED)]
     soaks += [o.move.soak_seconds for o in change.operations if isinstance(o, CreateTable) and o.move is not None]
     soak = max(soaks, default=DEFAULT_SOAK) if gone else None
@@ -160,8 +169,32 @@ def _table(migration: str, module: CheckedModule, change: Change) -> TablePlan:
         tuple(o.irreversible for o in change.operations if isinstance(o, _FINAL) and o.irreversible),
         leaves=_leaves(change),
         origin=origin,
-        move=next((o.move for o in change.operations if isinstance(o, CreateTable)), None),
+        move=move,
+        moved=_moved(migration, module, move),
     )
+
+
+def places(change: Change) -> tuple[str, ...]:
+    """The databases that a change happens in: two where a table moves to another one."""
+    moves = (o.move for o in change.operations if isinstance(o, CreateTable) and o.move is not None)
+    return tuple(dict.fromkeys([*(move.table.database for move in moves), change.table.database]))
+
+
+def _moved(migration: str, module: CheckedModule, move: Move | None) -> Moved | None:
+    """What a stream carries, where a table goes to another database."""
+    if move is None or not move.across:
+        return None
+    from migdsl.ops import streams  # most migrations stay in one database
+
+    return streams.moved(migration, module, move)
+
+
+def _claimed(context: Context, origin: Source | None, steps: list[Step]) -> Iterator[Step]:
+    """The names that a table's steps give, each asked for in the database where it is to be."""
+    yield from claims.lower(context, [s for s in steps if s.place == context.table.database])
+    if origin is not None and origin.table.database != context.table.database:
+        beside = _still(context, origin.table)
+        yield from claims.lower(beside, [s for s in steps if s.place == origin.table.database])
 
 
 def _origin(change: Change) -> Source | None:
@@ -203,6 +236,8 @@ def _constrain(context: Context, operation: AddConstraint) -> Iterator[Step]:
 
 def _counted(context: Context) -> bool:
     """Whether writes of old code are counted."""
+    if any(isinstance(o, CreateTable) and o.move is not None and o.move.across for o in context.change.operations):
+        return False  # who writes on the wrong side is refused
     return bool(context.pairs or context.kept or context.outside or _leaves(context.change) or _origin(context.change))
 
 
@@ -320,7 +355,11 @@ END"""
 
 
 def _gates(
-    module: CheckedModule, phase: str, plans: tuple[TablePlan, ...], asked: Mapping[str, tuple[Gate, ...]]
+    module: CheckedModule,
+    phase: str,
+    plans: tuple[TablePlan, ...],
+    asked: Mapping[str, tuple[Gate, ...]],
+    database: str,
 ) -> Step:
     assert module.header is not None
     migration = module.header.name
@@ -330,17 +369,26 @@ def _gates(
         found.append(gates.soaked(migration, max(soaks)))
     if phase == "contract" and any(plan.swapped for plan in plans):
         found.append(gates.swapped(migration, max(soaks)))
-    if any(plan.switched for plan in plans):
+    if any(plan.switched and plan.moved is None for plan in plans):
         found.append(gates.repaired(migration))
-    for plan in plans:
-        entity = plan.table.entity
-        if plan.fills:
-            found.append(gates.backfilled(migration, backfill_name(plan)))
-        if plan.fills or plan.comparisons or plan.violations:
-            if plan.table.owned:
-                found.append(gates.listed(migration, entity, listing.elsewhere(module, plan.table)))
-            if plan.fills or plan.violations:
-                found.append(gates.clean(migration, entity))
-        if phase == "contract" and plan.counter:
-            found.append(gates.silent(migration, entity, plan.counter, max(soaks)))
+    found += [gate for plan in plans for gate in _of_table(module, phase, plan, soaks)]
+    if phase == "contract" and any(plan.moved for plan in plans):
+        from migdsl.ops import streams  # most migrations stay in one database
+
+        found += streams.gates(module, plans, database, max(soaks))
     return demands.step(phase, (*found, *asked.get(phase, ())))
+
+
+def _of_table(module: CheckedModule, phase: str, plan: TablePlan, soaks: list[int]) -> Iterator[Gate]:
+    assert module.header is not None
+    migration, entity = module.header.name, plan.table.entity
+    if plan.fills:
+        yield gates.backfilled(migration, backfill_name(plan))
+    if plan.fills or plan.comparisons or plan.violations:
+        if plan.table.owned:
+            table = plan.move.table if plan.moved is not None and plan.move is not None else plan.table
+            yield gates.listed(migration, entity, listing.elsewhere(module, table))
+        if plan.fills or plan.violations or plan.moved:
+            yield gates.clean(migration, entity)
+    if phase == "contract" and plan.counter:
+        yield gates.silent(migration, entity, plan.counter, max(soaks))

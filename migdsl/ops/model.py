@@ -5,6 +5,7 @@ from __future__ import annotations
 from enum import Enum
 
 from migdsl.dialect.types import SqlType
+from migdsl.ops.stream_model import Moved
 from migdsl.semantics.model import Python, Source, Table
 from migdsl.semantics.move_model import Move
 from migdsl.semantics.shapes import IndexShape
@@ -205,7 +206,8 @@ class TablePlan(Value):
 
     `leaves`: it goes away as a whole, so that only the counter of writes can be read. `origin`: where the rows of a new
     table come from; then comparisons speak of its rows as `t` and of those that they come from as `s`. `move`: that table's
-    rows go there, and what is written there goes back, until the old one is dropped.
+    rows go there, and what is written there goes back, until the old one is dropped. `moved`: what its stream carries, where
+    it goes to another database.
     """
 
     table: Table
@@ -227,9 +229,22 @@ class TablePlan(Value):
         """The columns that get their new type in one swap."""
         return tuple(f"{self.table.entity}.{c.column}" for c in self.comparisons if c.swapped)
 
+    @property
+    def unfollowed(self) -> tuple[str, ...]:
+        """The columns that no trigger fills for old code: those that Python computes, and those that were there already."""
+        if self.origin is not None:
+            return ()
+        return tuple(f.column for f in self.fills if f.python is not None or self.table.column(f.column) is not None)
+
+    @property
+    def home(self) -> str:
+        """The database whose ledger its jobs write: of a table that moves to another one it is the one that is left."""
+        return self.move.table.database if self.moved is not None and self.move is not None else self.table.database
+
     leaves: bool = False
     origin: Source | None = None
     move: Move | None = None
+    moved: Moved | None = None
 
 
 class Lowered(Value):
@@ -253,7 +268,7 @@ class Lowered(Value):
 
     def of(self, database: str) -> Lowered:
         """What happens in one database."""
-        tables = tuple(t for t in self.tables if t.table.database == database)
+        tables = tuple(t for t in self.tables if t.home == database)
         steps = tuple(s for s in self.steps if s.place == database)
         return Lowered(self.migration, tables, steps, self.beside, self.points, (database,))
 

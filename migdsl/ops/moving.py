@@ -40,7 +40,7 @@ def lower(context: Context, operation: CreateTable) -> Iterator[Step]:
     yield _triggers(context, sides)
     for column in sides.of.late():
         yield from not_null.steps(context, column, "enforce")
-    yield from _between_old(context, sides)
+    yield from between_old(context, sides)
     yield _drop(context, sides)
     yield _refill(context, sides)
 
@@ -63,14 +63,14 @@ END"""
 def _objects(context: Context, sides: Ways) -> Step:
     counter = names.counter(context.migration, context.table)
     up = (
-        *_schema(context),
+        *schema(context),
         f"CREATE SEQUENCE IF NOT EXISTS {counter} AS bigint",
         *numbering.functions(context, sides),
         *_attempts(sides),
     )
     # The linter's rule guards sequences that give out keys; this one only counts, and is ours.
     drop = f"-- squawk-ignore ban-drop-sequence\nDROP SEQUENCE IF EXISTS {counter}"
-    down = (*_drop_attempts(sides), *numbering.drops(context, sides), drop, memory.restore(context, _made(context)))
+    down = (*_drop_attempts(sides), *numbering.drops(context, sides), drop, memory.restore(context, made(context)))
     title = f"Create the counter of old code's writes that are carried over to {context.table.name}"
     if sides.move.numbered:
         title += ", and what gives its rows numbers from one sequence with the old ones"
@@ -79,12 +79,12 @@ def _objects(context: Context, sides: Ways) -> Step:
     )
 
 
-def _made(context: Context) -> str:
+def made(context: Context) -> str:
     """What the ledger calls the memory of a schema that wasn't there."""
     return f"schema {context.table.schema}"
 
 
-def _schema(context: Context) -> tuple[str, ...]:
+def schema(context: Context) -> tuple[str, ...]:
     """The target's schema, where it isn't there; then it goes again on the way back, unless somebody else uses it by then."""
     name = quote(context.table.schema)
     missing = f"(VALUES (1)) AS one WHERE to_regnamespace({literal(name)}) IS NULL"
@@ -94,7 +94,7 @@ def _schema(context: Context) -> tuple[str, ...]:
     # IF NOT EXISTS would ask for the right to create one even where it is there.
     body = f"BEGIN IF to_regnamespace({literal(name)}) IS NULL THEN CREATE SCHEMA {name}; END IF; END"
     tag = dollar_tag(body, "schema")
-    return memory.remember(context, _made(context), forget, missing), f"DO {tag}{body}{tag}"
+    return memory.remember(context, made(context), forget, missing), f"DO {tag}{body}{tag}"
 
 
 def _attempts(sides: Ways) -> tuple[str, ...]:
@@ -168,7 +168,7 @@ def _triggers(context: Context, sides: Ways) -> Step:
 
 def _grants(context: Context, sides: Ways) -> str:
     source, target = names.table(sides.move.table), names.table(sides.of.table)
-    own = f"migration = {literal(context.migration)} AND revision = {literal(_made(context))}"
+    own = f"migration = {literal(context.migration)} AND revision = {literal(made(context))}"
     body = f"""
 DECLARE
   given record;
@@ -189,7 +189,7 @@ END"""
     return f"DO {tag}{body}\n{tag}"
 
 
-def _between_old(context: Context, sides: Ways) -> Iterator[Step]:
+def between_old(context: Context, sides: Ways) -> Iterator[Step]:
     """Foreign keys from one old table to another, or to itself: on the way back rows come home in the order of their keys."""
     source, moved = sides.move.table, {m.table.entity: m.table for m in context.module.moves}
     parents = {names.table(moved[c.target.entity]) for c in source.constraints if c.target and c.target.entity in moved}

@@ -30,6 +30,8 @@ def _of_table(module: CheckedModule, plan: TablePlan) -> Iterator[tuple[int, str
         yield 1, f"{entity}: columns go away"
     if plan.fills and (rows is None or rows >= _LARGE):
         yield 1, f"{entity}: {_amount(rows)} to fill"
+    if plan.moved is not None and plan.moved.stream == entity:
+        yield 1, f"{entity}: rows go to another database, carried by a job"
     if any(c.pii for c in plan.comparisons):
         yield 1, f"{entity}: personal data moves"
 

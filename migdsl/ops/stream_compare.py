@@ -27,13 +27,13 @@ def compared(moved: Moved, truth: Side, *, portable: bool = False) -> tuple[Comp
     return (old, new) if truth == "old" else (new, old)
 
 
-def repaired(moved: Moved) -> str:
-    """What mends a row of the old side, whatever is wrong with it over there: its key goes through the outbox once more."""
-    place = moved.old
+def repaired(moved: Moved, truth: Side = "old") -> str:
+    """What mends a row, run where the truth is: whatever is wrong with it over there, its key goes through the outbox again."""
+    place = moved.at(truth)
     parameters = [":key"] if len(place.key) == 1 else [f":key_{n}" for n in range(1, len(place.key) + 1)]
     keys = [f"CAST({name} AS {type_.sql})" for name, type_ in zip(parameters, moved.key_types, strict=True)]
     tenant = f"CAST(CAST(:tenant_id AS {place.tenant_type}) AS text)" if place.tenant else "''"
-    return f"""INSERT INTO {moved.outbox("old")} (lane, {", ".join(moved.key_columns)}, tenant)
+    return f"""INSERT INTO {moved.outbox(truth)} (lane, {", ".join(moved.key_columns)}, tenant)
 SELECT {moved.lane(tuple(keys))}, {", ".join(keys)}, {tenant}
   FROM {moved.fence}({tenant}, false) AS fence (passed)
  WHERE fence.passed"""

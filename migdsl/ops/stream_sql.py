@@ -90,18 +90,29 @@ def drop_objects(moved: Moved, side: Side) -> tuple[str, ...]:
         f"DROP FUNCTION IF EXISTS {moved.named(side, 'truncated')}()",
         f"DROP FUNCTION IF EXISTS {moved.named(side, 'stream')}()",
         f"DROP TABLE IF EXISTS {moved.outbox(side)}",
-        f"DELETE FROM migdsl.lane WHERE {own}",
-        f"DELETE FROM migdsl.dead_letter WHERE {own}",
+        _forget(own, "lane", "dead_letter"),
     )
+
+
+def _forget(own: str, *tables: str) -> str:
+    """Where a killed downgrade is repeated the ledger may have gone."""
+    lines = "".join(f"    DELETE FROM migdsl.{table} WHERE {own};\n" for table in tables)
+    body = f"\nBEGIN\n  IF to_regclass('migdsl.side') IS NOT NULL THEN\n{lines}  END IF;\nEND"
+    tag = dollar_tag(body, "forget")
+    return f"DO {tag}{body}\n{tag}"
+
+
+def drop_fence(moved: Moved) -> str:
+    """The way back of the stream's fence, once no table of it has triggers; which side was whose stays known."""
+    return f"DROP FUNCTION IF EXISTS {moved.fence}(text, boolean)"
 
 
 def drop_stream(moved: Moved) -> tuple[str, ...]:
     """What goes after the objects of the stream's last table."""
     own = f"migration = {literal(moved.migration)} AND stream = {literal(moved.stream)}"
     return (
-        f"DROP FUNCTION IF EXISTS {moved.fence}(text, boolean)",
-        f"DELETE FROM migdsl.side WHERE {own}",
-        f"DELETE FROM migdsl.switch WHERE {own}",
+        drop_fence(moved),
+        _forget(own, "side", "switch"),
     )
 
 
@@ -111,6 +122,9 @@ def gate(moved: Moved, state: Side, reason: str) -> str:
 DECLARE
   first text;
 BEGIN
+  IF to_regclass('migdsl.side') IS NULL THEN
+    RETURN;  -- a killed downgrade is repeated: all of it was done, and the ledger has gone
+  END IF;
   SELECT side.tenant INTO first FROM migdsl.side
    WHERE {moved.scope} AND side.state <> {literal(state)} ORDER BY side.tenant LIMIT 1;
   IF FOUND THEN
@@ -127,6 +141,9 @@ def drained(moved: Moved, side: Side) -> str:
     own = f"migration = {literal(moved.migration)} AND entity = {literal(moved.entity)}"
     body = f"""
 BEGIN
+  IF to_regclass({literal(moved.outbox(side))}) IS NULL THEN
+    RETURN;  -- a killed run is repeated: all of it was done
+  END IF;
   IF EXISTS (SELECT FROM {moved.outbox(side)}) OR EXISTS (SELECT FROM migdsl.dead_letter WHERE {own}) THEN
     RAISE EXCEPTION 'what was written to % has not all been carried over', {literal(moved.at(side).table)}
       USING ERRCODE = '55000', HINT = 'run the sync job''s `drain`, and look at its `dead-letters`';

@@ -5,7 +5,7 @@ from __future__ import annotations
 from migdsl import __version__
 from migdsl.ops.lower import lower
 from migdsl.plan.model import BaseType, DataMigrationPlan
-from migdsl.planning import demands, documents, impact, moves, phases, rollback, standards, tasks, timeline
+from migdsl.planning import demands, documents, impact, moves, phases, rollback, standards, streaming, tasks, timeline
 from migdsl.planning.beside import beside, each
 from migdsl.planning.facts import Facts, summary
 from migdsl.planning.habits import taken_away
@@ -32,7 +32,8 @@ def build(module: CheckedModule, source_digest: str, through: str | None = None)
     assert header is not None
     lowered = lower(module)
     paths = Paths.of(module)
-    facts = Facts(module, lowered, paths, released(module, through), beside(module, paths))
+    parts = (*streaming.beside(module, lowered, paths), *beside(module, paths))
+    facts = Facts(module, lowered, paths, released(module, through), parts)
     chain = revisions(module, lowered, facts.paths, facts.released)
     category = header.kind or _category(facts)
     found = phases.phases(facts, chain)
@@ -71,7 +72,7 @@ def build(module: CheckedModule, source_digest: str, through: str | None = None)
 def _title(facts: Facts) -> str:
     """What becomes of what, in one line."""
     found = [f"{c.table.entity}: {summary(c)}" for c in facts.module.changes if c.operations]
-    return "; ".join([*found, *(b.summary for b in facts.beside)])
+    return "; ".join([*found, *(b.summary for b in facts.beside if b.summary)])
 
 
 def _category(facts: Facts) -> str:
@@ -83,7 +84,8 @@ def _pattern(facts: Facts) -> str:
     beside = list(dict.fromkeys(b.pattern for b in facts.beside))
     if not facts.tables:
         return listed(beside)
-    sides = f", with {'two-way' if facts.two_way else 'one-way'} triggers" if facts.pairs else ""
+    triggered = [p for p in facts.tables if p.switched and p.moved is None]
+    sides = f", with {'two-way' if facts.two_way else 'one-way'} triggers" if triggered else ""
     return "; ".join([f"expand and contract{sides}", *beside])
 
 

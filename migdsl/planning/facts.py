@@ -84,7 +84,12 @@ class Facts(Value):
         """The tables that change, and those that new ones are filled from."""
         origins = (t.origin.table for t in self.tables if t.origin is not None)
         every = (*(t.table for t in self.tables), *origins)
-        return tuple({(t.entity, t.schema, t.name): t for t in every}.values())
+        return tuple({(t.entity, t.database, t.schema, t.name): t for t in every}.values())
+
+    def shown(self, table: Table) -> str:
+        """A table's place; its database, where both databases of a move have one of that name."""
+        moved = [t for p in self.tables if p.moved is not None and p.move is not None for t in (p.move.table, p.table)]
+        return f"{table.database}.{table.name}" if table in moved else f"{table.schema}.{table.name}"
 
     def change(self, table: TablePlan) -> Change:
         """What the file says of a table."""
@@ -121,6 +126,8 @@ def sides(plan: TablePlan) -> tuple[str, str]:
     if plan.move is None:
         return (plan.origin or plan).table.entity, plan.table.entity
     old, new = plan.move.table, plan.move.target
+    if plan.moved is not None:
+        return f"{old.database}.{old.name}", f"{new.database}.{new.name}"
     return (old.name, new.name) if old.name != new.name else (f"{old.schema}.{old.name}", f"{new.schema}.{new.name}")
 
 

@@ -34,6 +34,8 @@ def _habit(table: Table, operation: Operation) -> Iterator[str]:
 
 
 def _called(table: Table, other: Table) -> str:
+    if table.database != other.database:
+        return f"{table.database}.{table.name}"
     return table.name if table.name != other.name else f"{table.schema}.{table.name}"
 
 

@@ -20,6 +20,7 @@ from migdsl.planning.beside import COMPLEXITIES
 from migdsl.planning.beside import each as each_of
 from migdsl.planning.facts import Facts, new_side, old_side, sides, summary
 from migdsl.planning.habits import taken_away
+from migdsl.planning.streams import streams
 from migdsl.planning.words import amount, duration, first_upper, listed
 from migdsl.semantics.model import (
     AddColumn,
@@ -46,8 +47,14 @@ def domains(facts: Facts) -> Iterator[DataDomain]:
         private = [c for c in (*table.columns, *added) if c.pii or c.phi]
         scope = belonging(table) if table.owned else f"no tenants: {table.scope_reason}"
         yield DataDomain(
-            domain=table.database,
-            tables_or_entities=(f"{table.entity} ({table.schema}.{table.name})",),
+            domain=plan.home,
+            tables_or_entities=(
+                (
+                    f"{table.entity} ({table.schema}.{table.name})"
+                    if plan.moved is None
+                    else f"{table.entity} ({' to '.join(sides(plan))})"
+                ),
+            ),
             volume=amount(table.rows),
             sensitivity=_sensitivity(table, tuple(private)),
             rows=table.rows,
@@ -91,7 +98,14 @@ def strategy(facts: Facts) -> Iterator[str]:
                 f"A trigger fills a shadow of {listed(plan.swapped)} until one swap exchanges the two, and the old column "
                 "after it, as far as its type goes."
             )
-        if plan.origin is not None:
+        if plan.moved is not None:
+            came, goes = sides(plan)
+            yield (
+                f"A resumable backfill puts the keys of all rows of {came} into its outbox, "
+                f"{demands.pace(facts, table.entity)}; the rows "
+                f"reach {goes} as all others do."
+            )
+        elif plan.origin is not None:
             came, goes = sides(plan)
             yield (
                 f"Triggers carry what is written to {came} over to {goes} and back, in the same statement, from expand until "
@@ -104,7 +118,7 @@ def strategy(facts: Facts) -> Iterator[str]:
                 f"A resumable backfill inserts into {goes} the rows that aren't there, "
                 f"{demands.pace(facts, table.entity)}; it never overwrites one."
             )
-        elif plan.switched:
+        elif plan.switched and plan.moved is None:
             yield (
                 f"A trigger keeps {old_side(plan, change)} and {new_side(plan)} equal for old and new code alike, "
                 "from expand until contract."
@@ -165,12 +179,12 @@ def risks(facts: Facts) -> Iterator[str]:
                     f"{entity}.{comparison.column}: where from(back(x)) differs from x, rolling back would change the value; "
                     "reconciliation counts such rows as lossy."
                 )
-        if plan.move is not None:
+        if plan.move is not None and plan.moved is None:
             yield (
                 f"{entity}: where old and new code write one row at the same instant, one in {sides(plan)[0]} and one in "
                 f"{sides(plan)[1]}, one of the two is told to try again (deadlock, 40P01)."
             )
-        elif plan.origin is not None:
+        elif plan.origin is not None and plan.moved is None:
             yield (
                 f"{entity}: what only new code writes there doesn't go back to {plan.origin.table.entity}; "
                 "until the way back is no longer wanted it writes both."
@@ -226,7 +240,7 @@ def impact(facts: Facts) -> Impact:
     header = facts.module.header
     assert header is not None
     level, reasons = risk(facts.module, facts.lowered)
-    databases = sorted({p.table.database for p in facts.tables})
+    databases = sorted({name for p in facts.tables for name in (p.table.database, p.home)})
     said = facts.module.policy.impact
     if said is not None and said.risk is not None and said.risk != level:
         level = next(each for each in LEVELS if each == said.risk)
@@ -307,18 +321,15 @@ def _rules(facts: Facts) -> Iterator[str]:
     """The guardrails, said of this migration."""
     header = facts.module.header
     assert header is not None
-    of = (
-        f"step on {listed([f'{t.schema}.{t.name}' for t in facts.touched])}"
-        if facts.tables
-        else f"step of {header.name}"
-    )
+    of = f"step on {listed([facts.shown(t) for t in facts.touched])}" if facts.tables else f"step of {header.name}"
     allowed = {"none": f"No {of} needs downtime", "allowed": f"Downtime is allowed, and no {of} needs it"}
     yield allowed.get(
         header.downtime, f"At most {duration(header.downtime_seconds or 0)} of downtime, and no {of} needs it"
     )
-    owned = [f"{t.schema}.{t.name}" for t in facts.touched if t.owned]
+    owned = [facts.shown(t) for t in facts.touched if t.owned]
     if owned:
-        yield f"Every query on {listed(owned)} is confined to one tenant, proven by parsing it"
+        but = " but those of the sync job" if streams(facts.tables) else ""
+        yield f"Every query on {listed(owned)}{but} is confined to one tenant, proven by parsing it"
     first = "enforce" if any(p.leaves for p in facts.tables) else "contract"
     last = f"before {first}" if first in facts.phases else "there is"
     if facts.tables:
@@ -344,12 +355,22 @@ def _exemptions(facts: Facts) -> Iterator[Exemption]:
     gone = {p.table.entity for p in facts.tables if p.leaves}
     read = [t for t in facts.touched if t.entity not in gone]
     if tenants is not None and tenants.listing is not None and any(t.owned for t in read):
-        whose = listed([f"{t.schema}.{t.name}" for t in read if t.owned])
+        whose = listed([facts.shown(t) for t in read if t.owned])
         yield Exemption(
             subject=f"list: {' '.join(tenants.listing.text.split())}", reason=f"it says whose rows {whose} may have"
         )
+    for stream in streams(facts.tables):
+        entities = listed(list(stream.entities))
+        yield Exemption(
+            subject=f"{facts.paths.sync(stream.table)}: read, gone and upsert",
+            reason=f"an applier takes keys of {entities} from an outbox in lanes, whosever they are; each statement "
+            "reaches the rows of "
+            "these keys and no other, and no tenant that is written on the other side",
+        )
     for each in read:
-        table = f"{each.schema}.{each.name}"
+        if any(p.moved is not None and p.table is each for p in facts.tables):
+            continue  # what another database's table has no tenant for stays there
+        table = facts.shown(each)
         if each.scope == "global":
             yield Exemption(subject=table, reason=each.scope_reason or "")
         else:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from migdsl.ops.lower import places
 from migdsl.ops.model import Lowered, Step
+from migdsl.ops.pins import pinned_tables
 from migdsl.plan.model import DataMigrationPlan
 from migdsl.planning.beside import Beside
 from migdsl.planning.paths import Paths
@@ -34,7 +36,7 @@ class Planned(Value):
 
     def of(self, database: str) -> Planned:
         """What happens in one database of several, by the same plan."""
-        changes = tuple(c for c in self.module.changes if c.table.database == database)
+        changes = tuple(c for c in self.module.changes if database in places(c))
         chain = tuple(r for r in self.revisions if r.database == database)
         module = replace(self.module, changes=changes)
         return replace(self, module=module, lowered=self.lowered.of(database), revisions=chain)
@@ -43,10 +45,14 @@ class Planned(Value):
         """The database that a file of one is about, the first one of others; empty where none takes part."""
         found = {revision.path: revision.database for revision in self.revisions}
         for plan in self.lowered.tables:
-            found |= dict.fromkeys(
-                (self.paths.backfill(plan.table), self.paths.reconcile(plan.table)), plan.table.database
-            )
+            found |= dict.fromkeys((self.paths.backfill(plan.table), self.paths.reconcile(plan.table)), plan.home)
+        found |= {self.paths.characterization(t): t.database for t in pinned_tables(self.lowered)}
         return found.get(path, next(iter(self.lowered.databases), ""))
+
+    def across(self, path: str) -> str | None:
+        """The other database that a file asks, where it is about two."""
+        moved = (plan for plan in self.lowered.tables if plan.moved is not None)
+        return next((p.table.database for p in moved if self.paths.reconcile(p.table) == path), None)
 
 
 def revisions(module: CheckedModule, lowered: Lowered, paths: Paths, released: frozenset[str]) -> tuple[Revision, ...]:

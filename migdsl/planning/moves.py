@@ -6,9 +6,11 @@ from collections.abc import Iterator
 
 from migdsl.ops.model import TablePlan
 from migdsl.plan.model import Check, Cutover, RolloutStep, Validation
+from migdsl.planning import streaming
 from migdsl.planning.beside import each as each_of
 from migdsl.planning.facts import Facts, new_side, old_side, sides
 from migdsl.planning.habits import unlearnt
+from migdsl.planning.streams import streams
 from migdsl.planning.words import duration, listed
 from migdsl.semantics.policy import spoken
 from migdsl.semantics.replacement import CANARY
@@ -18,7 +20,8 @@ def cutover(facts: Facts) -> Cutover:
     """The cutover section."""
     steps = rollout(facts)
     sentences = [
-        f"{_who(s)}: {facts.migration} at stage live, then watch for {duration(s.wait_seconds)}" for s in steps
+        f"{_who(s)}: {facts.migration} at stage live, {_turned(facts, s)}then watch for {duration(s.wait_seconds)}"
+        for s in steps
     ]
     return Cutover(
         approach=" ".join([*([_approach(facts, len(steps))] if facts.tables else []), *_of_beside(facts)]),
@@ -38,6 +41,13 @@ def _who(step: RolloutStep) -> str:
         return f"{step.percent:g}%"
     named = [tenant for tenant in step.tenants if tenant != CANARY]
     return f"Canary {listed(named)}" if named else "Canary"
+
+
+def _turned(facts: Facts, step: RolloutStep) -> str:
+    """What turns writes over in another database, where reads and writes don't move together."""
+    file = facts.module.path.replace("\\", "/").rsplit("/", 1)[-1]
+    named = tuple(tenant for tenant in step.tenants if tenant != CANARY)
+    return "".join(f"{streaming.turn(facts.paths, each, named, file)}, " for each in streams(facts.tables))
 
 
 def _of_beside(facts: Facts) -> list[str]:
@@ -76,7 +86,10 @@ def _approach(facts: Facts, steps: int) -> str:
 
 def _kept(facts: Facts) -> str:
     one_way = [p for p in facts.tables if p.origin is not None and p.move is None]
-    kept = ["triggers keep both sides equal"] if facts.two_way else []
+    streamed = any(p.moved is not None for p in facts.tables)
+    triggered = any(p.switched and p.moved is None and (p.origin is None or p.move is not None) for p in facts.tables)
+    kept = ["triggers keep both sides equal"] if triggered else []
+    kept += ["the sync job keeps both databases equal, both ways"] if streamed else []
     if one_way:
         carried = listed([" over to ".join(sides(p)) for p in one_way])
         kept.append(f"a trigger carries {carried}, and what new code writes there stays there")
@@ -95,7 +108,7 @@ def _nothing_moves(facts: Facts) -> str:
 def _downtime(facts: Facts) -> str:
     header = facts.module.header
     assert header is not None
-    tables = listed(sorted({f"{t.schema}.{t.name}" for t in facts.touched}))
+    tables = listed(sorted({facts.shown(t) for t in facts.touched}))
     locks = f"No DDL waits for a lock on {tables} longer than 100 ms at a time, nor holds one while it scans."
     held = " ".join([*([locks] if tables else []), *(b.downtime for b in facts.beside if b.downtime)])
     if header.downtime == "none":

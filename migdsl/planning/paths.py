@@ -103,6 +103,18 @@ class Paths:
         """The reconciliation job of an entity."""
         return self._fill("reconcile", table)
 
+    def sync(self, table: Table) -> str:
+        """The job that carries a stream, which has the name of its first entity."""
+        return self._fill("sync", table)
+
+    def cdc(self, table: Table) -> str:
+        """The connector that reads a stream's outboxes."""
+        return self._fill("cdc", table)
+
+    def dual_writes(self, table: Table) -> str:
+        """The module with which an application writes a stream's tables itself."""
+        return self._fill("dual_writes", table)
+
     def characterization(self, table: Table) -> str:
         """The tests that pin what a legacy column does."""
         return f"tests/characterization/test_{self.migration}_{file_name(table.entity, self.entities)}.py"

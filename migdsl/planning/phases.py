@@ -8,12 +8,14 @@ from migdsl.ops.gates import WINDOW_SECONDS
 from migdsl.ops.model import Cost, Gate, Step, TablePlan
 from migdsl.ops.pins import pinned, pinned_tables
 from migdsl.plan.phases import ExitCondition, Phase, PhaseId, StageName, Truth, TypedStep
-from migdsl.planning import demands, documents, estimates, moves
+from migdsl.planning import demands, documents, estimates, moves, streaming
 from migdsl.planning.beside import artifact
 from migdsl.planning.facts import Facts, new_side, old_side, sides, summary
 from migdsl.planning.habits import taken_away, unlearnt
 from migdsl.planning.model import Revision
+from migdsl.planning.paths import Paths
 from migdsl.planning.release import passed
+from migdsl.planning.streams import Stream, streams
 from migdsl.planning.words import duration, listed
 from migdsl.semantics.model import AddColumn
 
@@ -49,11 +51,23 @@ def phases(facts: Facts, revisions: tuple[Revision, ...]) -> tuple[Phase, ...]:
 
 def _steps(facts: Facts, phase: PhaseId, revisions: tuple[Revision, ...]) -> list[TypedStep]:
     return [
+        *(_told(facts, phase, streaming.steps) if phase == "backfill" else ()),
         *_people(facts, phase),
+        *_told(facts, phase, streaming.late),
         *_beside(facts, phase),
         *_revision_steps(phase, revisions),
+        *(_told(facts, phase, streaming.steps) if phase != "backfill" else ()),
         *(_estimated(facts, step) for step in demands.manual_steps(facts, phase)),
     ]
+
+
+def _told(
+    facts: Facts, phase: str, of: Callable[[Paths, Stream, str], Iterator[streaming.Told]]
+) -> Iterator[TypedStep]:
+    """What is done for streams between databases."""
+    for stream in streams(facts.tables):
+        for each in of(facts.paths, stream, phase):
+            yield _estimated(facts, _step(each.operation, each.title, each.path, cost=each.cost))
 
 
 def _phase(facts: Facts, phase: PhaseId, typed: tuple[TypedStep, ...], conditions: tuple[ExitCondition, ...]) -> Phase:
@@ -160,6 +174,12 @@ def _backfill(facts: Facts) -> Iterator[TypedStep]:
                     f"Insert into {sides(plan)[1]} what the rows of {sides(plan)[0]} give ({columns}), {each}in batches that can "
                     "stop at any time"
                 )
+            if plan.moved is not None:
+                title = (
+                    f"Put the keys of the rows that {sides(plan)[0]} had before into its outbox, {each}in batches that "
+                    "can stop at any "
+                    "time"
+                )
             table = f"{read.schema}.{read.name}"
             yield _step("backfill", title, facts.paths.backfill(plan.table), table, "batches")
 
@@ -172,7 +192,17 @@ def _validate(facts: Facts) -> Iterator[TypedStep]:
             came, goes = sides(plan)
             title = f"Reconcile {goes} with {came}: rows missing, too many, or other in {what}"
         table = f"{plan.table.schema}.{plan.table.name}"
-        yield _step("reconcile", title, facts.paths.reconcile(plan.table), table, "scan")
+        step = _step("reconcile", title, facts.paths.reconcile(plan.table), table, "scan")
+        yield step.model_copy(update={"precondition": _new_code_first(plan)}) if plan.unfollowed else step
+
+
+def _new_code_first(plan: TablePlan) -> str:
+    """Rows that no trigger fills keep a table from ever being right: how it comes to be."""
+    columns = listed([f"{plan.table.entity}.{name}" for name in plan.unfollowed])
+    return (
+        f"no running code leaves {columns} empty any more (new code is there for everybody, or the column has a default): no "
+        "trigger fills such rows, and each of them keeps validate from being reached until the backfill runs with --again"
+    )
 
 
 def _looked_at(plan: TablePlan) -> str:
@@ -277,7 +307,8 @@ def _early(facts: Facts, phase: str) -> Iterator[ExitCondition]:
         there = "while those who write it are counted" if plan.leaves else there
         text = f"Old code writes {plan.table.entity} without a new error, {there}"
         if plan.origin is not None:
-            text = f"Old code writes {sides(plan)[0]} without a new error, with the trigger there"
+            with_ = "the trigger" if plan.moved is None else "trigger and fence"
+            text = f"Old code writes {sides(plan)[0]} without a new error, with {with_} there"
         yield ExitCondition(id=f"old_code_{plan.table.entity}", text=text, kind="manual")
 
 

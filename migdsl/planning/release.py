@@ -6,7 +6,7 @@ ahead, so the one that is farthest decides.
 
 from __future__ import annotations
 
-from migdsl.semantics.model import PHASES, STAGES, CheckedModule, StageLine
+from migdsl.semantics.model import PHASES, STAGES, CheckedModule, CreateTable, StageLine
 
 _FIRST_STAGE = {"prepare": "off", "expand": "off", "backfill": "off", "validate": "shadow", "cutover": "live"}
 _LEAST_STAGE = {"enforce": "live", "contract": "complete"}
@@ -19,7 +19,16 @@ def released(module: CheckedModule, through: str | None = None) -> frozenset[str
         return frozenset(PHASES[: PHASES.index(said) + 1])
     farthest, least = _reach(module)
     found = {phase for phase, stage in _FIRST_STAGE.items() if farthest >= STAGES.index(stage)}
+    if _streams_alone(module):
+        found.add("validate")  # nobody writes the tables that it binds, but a job
     return frozenset(found | {phase for phase, stage in _LEAST_STAGE.items() if least >= STAGES.index(stage)})
+
+
+def _streams_alone(module: CheckedModule) -> bool:
+    """Whether all that changes are tables that go to another database."""
+    operations = [o for change in module.changes for o in change.operations]
+    moves = (o.move if isinstance(o, CreateTable) else None for o in operations)
+    return bool(operations) and all(move is not None and move.across for move in moves)
 
 
 def passed(module: CheckedModule) -> frozenset[str]:

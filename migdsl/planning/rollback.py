@@ -6,12 +6,13 @@ from collections.abc import Iterator
 from itertools import pairwise
 
 from migdsl.plan.model import PhaseRollback, Rollback
-from migdsl.planning import losses
+from migdsl.planning import losses, streaming
 from migdsl.planning.beside import Way, each
 from migdsl.planning.demands import sentence
 from migdsl.planning.facts import Facts, new_side, old_side, sides
 from migdsl.planning.model import Revision
 from migdsl.planning.moves import aborts
+from migdsl.planning.streams import streams
 from migdsl.planning.words import listed
 from migdsl.semantics.model import AddColumn, ColumnOperation, DropColumn, ExtendEnum, OptionalColumn, RequireColumn
 from migdsl.semantics.policy import spoken
@@ -53,6 +54,9 @@ def _reconciliation(facts: Facts) -> Iterator[str]:
             )
         elif plan.swapped:
             yield f"Run {path} after each step back: the old {listed(plan.swapped)} has followed, and 0 rows must differ"
+        elif plan.moved is not None:
+            came, goes = sides(plan)
+            yield f"Run {path} after each step back: what {goes} was given has been carried to {came}, and 0 rows must differ"
         elif plan.move is not None:
             came, goes = sides(plan)
             yield f"Run {path} after each step back: what was written to {goes} is in {came} too, and 0 rows must differ"
@@ -88,11 +92,14 @@ def _commands(facts: Facts, phase: str, revisions: list[Revision]) -> Iterator[s
     stage = {"cutover": "dualwrite", "expand": "off"}.get(phase) if facts.pairs else None
     if stage is not None:
         yield from _moved_back(facts, stage)
+    found = [streaming.back(facts.paths, stream, phase) for stream in streams(facts.tables)]
+    yield from (command for before, _ in found for command in before)
     if phase == "backfill":
         jobs = listed([facts.paths.backfill(p.table) for p in facts.tables if p.fills])
         yield f"# stop {jobs or 'the job'} (Ctrl-C, or SIGTERM): it finishes its batch"
     for revision in revisions:
         yield f"{facts.paths.alembic(revision.database)} downgrade {below(revision)}"
+    yield from (command for _, after in found for command in after)
     if phase not in ("expand", "backfill"):
         yield from reconciles
 
@@ -122,7 +129,13 @@ def _keeps(facts: Facts, phase: str) -> str:
     if phase in rules:
         return rules[phase](facts)
     if phase == "backfill":
-        return f"All data; {_filled(facts) or f'what was filled of {_carried(facts)} stays filled and does no harm'}"
+        across = [streaming.kept(stream, phase) for stream in streams(facts.tables)]
+        filled = _filled(facts) or (
+            f"what was filled of {name} stays filled and does no harm" if (name := _carried(facts)) else ""
+        )
+        return "; ".join(["All data", *([filled] if filled else []), *across])
+    if any(s.operation == "add_constraint" for s in facts.lowered.phase(phase)):
+        return f"All data of {_tables(facts)}; only the constraints that {phase} made go"
     return f"All data of {_tables(facts)}: {phase} has changed nothing of it"
 
 
@@ -147,7 +160,8 @@ def _before_the_switch(facts: Facts) -> str:
     moved = [p for p in facts.tables if p.move is not None]
     if moved:
         every = "All data: the triggers have carried each write to {1} home to {0}"
-        return "; ".join([*(every.format(*sides(p)) for p in moved), *_others(facts)])
+        across = [streaming.kept(stream, "cutover") for stream in streams(facts.tables)]
+        return "; ".join([*(every.format(*sides(p)) for p in moved if p.moved is None), *across, *_others(facts)])
     if not any(p.switched for p in facts.tables):
         return f"All data of {_tables(facts)}: cutover has moved nothing but the flag"
     return f"All data: the trigger has kept the old columns of {_tables(facts)} in step"
@@ -155,7 +169,7 @@ def _before_the_switch(facts: Facts) -> str:
 
 def _carried(facts: Facts) -> str:
     """The columns that a backfill has filled."""
-    return listed([f"{p.table.entity}.{f.column}" for p in facts.tables for f in p.fills])
+    return listed([f"{p.table.entity}.{f.column}" for p in facts.tables if p.moved is None for f in p.fills])
 
 
 def _after_cutover(facts: Facts) -> str:
@@ -182,9 +196,15 @@ def _after_contract(facts: Facts) -> str:
         if plan.move is not None:
             came, goes = sides(plan)
             empty = [o.column for o in plan.move.omitted if o.target is None]
+            if plan.moved is not None:
+                parts += [f"{listed(empty)} of {came} comes back empty: nothing in {goes} holds it"] if empty else []
+                continue
             parts.append(f"{came} comes back with all that stood on it, and with the rows of {goes}, in batches")
             parts += [f"{listed(empty)} of {came} comes back empty: nothing in {goes} holds it"] if empty else []
-    tables = [s.table.name for s in facts.lowered.phase("contract") if s.operation == "drop_table" and s.table]
+    parts += [streaming.kept(stream, "contract") for stream in streams(facts.tables)]
+    left = [p.move.table for p in facts.tables if p.move is not None]
+    dropped = (s.table for s in facts.lowered.phase("contract") if s.operation == "drop_table" and s.table)
+    tables = [table.name for table in dropped if table not in left]
     parts += [f"{listed(tables)} comes back empty: its rows are lost, as the file says"] if tables else []
     again = [_bare(s.title) for s in facts.lowered.phase("contract") if s.operation == "rebuild"]
     if again:

@@ -25,7 +25,7 @@ def _of_table(facts: Facts, plan: TablePlan) -> Iterator[ModernizationGate]:
     table, entity = plan.table, plan.table.entity
     if table.owned:
         text = f"Every row of {entity} belongs to one tenant"
-        of = f"{table.schema}.{table.name}"
+        of = facts.shown(table)
         met = f"{belonging(table).removeprefix('tenant ')} of {of}, and the proof for each statement on it"
     else:
         text, met = f"{entity} is shared by all, for a reason", table.scope_reason or ""
@@ -38,10 +38,15 @@ def _of_table(facts: Facts, plan: TablePlan) -> Iterator[ModernizationGate]:
     if plan.fills:
         path = facts.paths.backfill(table)
         found = "are NULL" if plan.origin is None else "are not there"
+        met = f"{path} touches only rows that {found}"
+        if plan.moved is not None:
+            met = (
+                f"{path} puts keys of {plan.moved.old.name} into its outbox, and rows are carried over as they are then"
+            )
         yield ModernizationGate(
             id=f"replay.{entity}",
             text=f"The backfill of {entity} can be replayed without effect",
-            met_by=f"{path} touches only rows that {found}; {facts.paths.reconcile(table)} compares all of them afterwards",
+            met_by=f"{met}; {facts.paths.reconcile(table)} compares all of them afterwards",
             checks=("backfill_progress", f"{entity}.checksum" if plan.switched else f"{entity}.counts"),
         )
     if plan.violations:

@@ -11,6 +11,7 @@ from migdsl.planning.beside import each
 from migdsl.planning.facts import Facts
 from migdsl.planning.model import Revision
 from migdsl.planning.paths import Paths
+from migdsl.planning.streams import streams
 from migdsl.planning.words import listed
 
 _OWNERS = {
@@ -18,6 +19,7 @@ _OWNERS = {
     "flags": "release",
     "revision": "database",
     "job": "backend",
+    "application": "application",
     "docs": "tech lead",
 }
 
@@ -48,6 +50,18 @@ def _tasks(facts: Facts, revisions: tuple[Revision, ...]) -> Iterator[Task]:
             yield _task(text, "job", "backfill", "backfill", paths.backfill(plan.table))
         text = f"Run the reconciliation of {plan.table.entity} daily from backfill to contract"
         yield _task(text, "job", "validate", "reconcile", paths.reconcile(plan.table))
+    for stream in streams(facts.tables):
+        entities = listed(list(stream.entities))
+        text = (
+            f"Run the sync job of {entities} as a service, from expand to contract, where both databases can be reached"
+        )
+        yield _task(text, "job", "expand", "sync", paths.sync(stream.table))
+        if stream.by == "application":
+            text = f"Write {entities} through the generated module, in all code: it carries each write over before it answers"
+            yield _task(text, "application", "cutover", "dual_writes", paths.dual_writes(stream.table))
+        if stream.variant == "debezium":
+            text = f"Post the connector that reads the outbox of {entities} to Kafka Connect"
+            yield _task(text, "job", "expand", "cdc", paths.cdc(stream.table))
     yield from each(facts.beside, lambda b: b.tasks)
     yield from documents.tasks(facts)
 

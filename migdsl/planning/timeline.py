@@ -44,7 +44,7 @@ def _assumptions(facts: Facts) -> Iterator[str]:
     if not facts.tables:
         yield f"No work of a machine is estimated for {facts.subjects}: the time is what people and dates take"
         return
-    tables = listed([f"{t.schema}.{t.name}" for t in facts.touched])
+    tables = listed([facts.shown(t) for t in facts.touched])
     yield from estimates.assumptions(tables, listed([p.table.entity for p in facts.tables if p.fills]))
 
 

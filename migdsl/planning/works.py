@@ -8,12 +8,13 @@ from migdsl.ops.model import Gate
 from migdsl.ops.pins import pinned_tables
 from migdsl.planning.demands import sentence
 from migdsl.planning.model import Planned
+from migdsl.planning.streams import streams
 from migdsl.values import Value
 
 
 class Work(Value):
     """One thing to run. `kind` is again, reconcile, upgrade, look, backfill, pin, manual (what people do), or told
-    (what they are shown and nobody asks about).
+    (what they are shown and nobody asks about); of a sync job slot, carry (it runs from then on), drain, sequences and unslot.
 
     `subject` is the entity, the revision, or the step's text; `path` the artifact that does it; `command` how a person
     runs it, empty where no command does it. `database` is where it happens; empty where none takes part.
@@ -34,14 +35,29 @@ def works(planned: Planned, phase: str) -> tuple[Work, ...]:
 def _before(planned: Planned, phase: str) -> Iterator[Work]:
     """What the gates of a phase's revision are about to look at."""
     tables = planned.lowered.tables
-    if phase == "enforce":
-        # What old code wrote as NULL since the backfill must be gone before the constraint comes. Rows of a new table are
-        # not inserted once more: those that new code has deleted since would come back.
-        for plan in (p for p in tables if p.fills and p.origin is None):
+    if phase in ("validate", "enforce"):
+        # What old code wrote as NULL since the backfill must be gone before the constraint comes, and, where no trigger fills
+        # it, before anybody can say that all is right. Rows of a new table are not inserted once more: those that new code
+        # has deleted since would come back.
+        for plan in (p for p in tables if p.fills and p.origin is None and (p.unfollowed or phase == "enforce")):
             path = planned.paths.backfill(plan.table)
             yield Work("again", plan.table.entity, path, f"python {path} --again", plan.table.database)
+    if phase == "validate":
+        yield from _streaming(planned, "carry", "run")
     if phase in ("validate", "cutover", "enforce", "contract") and _gated(planned, phase):
         yield from _reconciles(planned)
+    if phase == "contract":
+        yield from _streaming(planned, "drain", "drain")
+        yield from _streaming(planned, "unslot", "slot --drop")
+
+
+def _streaming(planned: Planned, kind: str, words: str) -> Iterator[Work]:
+    """A command of each sync job; of slots and sequences only where there are some."""
+    for stream in streams(planned.lowered.tables):
+        if ("slot" in kind and stream.variant != "logical") or (kind == "sequences" and not stream.numbered):
+            continue
+        path = planned.paths.sync(stream.table)
+        yield Work(kind, stream.name, path, f"python {path} {words}", stream.old)
 
 
 def _gated(planned: Planned, phase: str) -> bool:
@@ -60,10 +76,17 @@ def _after(planned: Planned, phase: str) -> Iterator[Work]:
         for table in pinned_tables(planned.lowered):
             path = planned.paths.characterization(table)
             yield Work("pin", table.entity, path, f"python {path}", table.database)
+    if phase == "expand":
+        yield from _streaming(planned, "slot", "slot --create")
     if phase == "backfill":
-        jobs = [(p.table, planned.paths.backfill(p.table)) for p in planned.lowered.tables if p.fills]
-        yield from (Work("look", t.entity, path, f"python {path} --dry-run", t.database) for t, path in jobs)
-        yield from (Work("backfill", t.entity, path, f"python {path}", t.database) for t, path in jobs)
+        # What the jobs put into outboxes has to be carried away meanwhile.
+        yield from _streaming(planned, "carry", "run")
+        jobs = [(p, planned.paths.backfill(p.table)) for p in planned.lowered.tables if p.fills]
+        yield from (Work("look", p.table.entity, path, f"python {path} --dry-run", p.home) for p, path in jobs)
+        yield from (Work("backfill", p.table.entity, path, f"python {path}", p.home) for p, path in jobs)
+        yield from _streaming(planned, "drain", "drain")
+        # New code that comes before its tenant's switch must meet the fence, and no key that is taken.
+        yield from _streaming(planned, "sequences", "sequences")
     if phase == "validate":
         yield from _reconciles(planned)
 
@@ -71,7 +94,7 @@ def _after(planned: Planned, phase: str) -> Iterator[Work]:
 def _reconciles(planned: Planned) -> Iterator[Work]:
     for plan in planned.lowered.tables:
         path = planned.paths.reconcile(plan.table)
-        yield Work("reconcile", plan.table.entity, path, f"python {path}", plan.table.database)
+        yield Work("reconcile", plan.table.entity, path, f"python {path}", plan.home)
 
 
 def _manual(planned: Planned, phase: str) -> Iterator[Work]:

@@ -23,7 +23,9 @@ def ddl(module: CheckedModule) -> tuple[str, ...]:
 
 
 def _schemas(module: CheckedModule) -> Iterator[str]:
-    for schema in sorted({table.schema for table in module.every} - {"public"}):
+    # A move makes the schema that it goes to.
+    moved = {(move.target.schema, move.target.name) for move in module.moves}
+    for schema in sorted({t.schema for t in module.every if (t.schema, t.name) not in moved} - {"public"}):
         yield f"CREATE SCHEMA IF NOT EXISTS {quote(schema)}"
 
 
@@ -55,7 +57,7 @@ def _references(module: CheckedModule, table: Table) -> Iterator[str]:
 def _listed(module: CheckedModule) -> Iterator[str]:
     """The table that `list` reads, where the file doesn't declare it."""
     place = listing(module)
-    if place is None or declared(module, place) is not None:
+    if place is None or declared(module, place) is not None or elsewhere(module):
         return
     assert module.tenants is not None
     assert module.tenants.type is not None
@@ -63,6 +65,12 @@ def _listed(module: CheckedModule) -> Iterator[str]:
     if schema != "public":
         yield f"CREATE SCHEMA IF NOT EXISTS {quote(schema)}"
     yield f"CREATE TABLE {qualified(schema, name)} ({quote(column)} {module.tenants.type.sql} PRIMARY KEY)"
+
+
+def elsewhere(module: CheckedModule) -> bool:
+    """Whether the list is in another database than these tables."""
+    name = module.tenants.database if module.tenants is not None else None
+    return name is not None and all(table.database != name for table in module.tables)
 
 
 Listing = tuple[tuple[str, str], str]

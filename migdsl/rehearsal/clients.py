@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import random
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import psycopg
 
-from migdsl.rehearsal import making
+from migdsl.rehearsal import making, moving
 from migdsl.rehearsal.journal import Connection, Journal, Row
+from migdsl.rehearsal.moving import MovedCodes
 from migdsl.rehearsal.rows import Maker
 from migdsl.rehearsal.shapes import Shape
 from migdsl.rehearsal.writing import Codes, Write
 from migdsl.runtime.routing import Router
-from migdsl.runtime.routing.repair import Failure
-from migdsl.runtime.routing.router import Migration
+from migdsl.runtime.routing.mask import key_text
+from migdsl.runtime.routing.repair import Failure, LedgerRecorder
+from migdsl.runtime.routing.router import At, Migration
 
 Facts = dict[str, str | None]
 
@@ -26,7 +28,8 @@ Facts = dict[str, str | None]
 class Rules:
     """What code may count on by now. `stages`: the flag, by tenant; `bound`: rules to come bind by now, so that new code may
     be refused; `filled`, `home` as of `View`; `given`: old code too gives columns a value that are to be required; `still`:
-    it leaves alone what only new code can compute from."""
+    it leaves alone what only new code can compute from; `failing`: the second of two writes fails, whichever side that is.
+    """
 
     stages: Mapping[str, str]
     tenants: tuple[str, ...]
@@ -38,16 +41,20 @@ class Rules:
     labels: bool = False
     given: bool = False
     still: bool = False
+    failing: bool = False
 
 
 class Recorder:
-    """Counts second writes that failed: the router goes on, and the rehearsal tells."""
+    """Second writes that failed: the router goes on, and says so in the ledger. `broken` are those that we made fail, as
+    tenant, side and key; `failures` are those that it has recorded."""
 
     def __init__(self) -> None:
         self.failures: list[Failure] = []
+        self.broken: list[tuple[str, str, str]] = []
 
-    def record(self, failure: Failure, on: object | None) -> None:  # noqa: ARG002 - the router's protocol
+    def record(self, failure: Failure, on: object | None) -> None:
         self.failures.append(failure)
+        LedgerRecorder().record(failure, on)
 
 
 class Flags:
@@ -92,7 +99,7 @@ class Client:
             return "nothing", False
         tenant = self.chance.choice(tenants) if shape.table.owned else ""
         acts: list[Callable[[Shape, str], bool]] = [self._insert, self._update, self._update, self._read, self._read]
-        acts += [] if shape.referred else [self._delete]
+        acts += [] if shape.referred and shape.move is None else [self._delete]
         chosen = self.chance.choice(acts)
         return chosen.__name__.removeprefix("_"), chosen(shape, tenant)
 
@@ -126,6 +133,7 @@ class Client:
 
         last = self._write(shape, tenant, first)
         row = Row(tenant, keys[0], facts, last, given=self._given(shape, last))
+        row.alone = shape.referred and shape.move is not None and self.chance.random() < 0.3
         self.journals[shape.entity].add(row)
         return True
 
@@ -151,29 +159,34 @@ class Client:
 
             def run(side: str) -> Callable[[Any], None]:
                 def write(_on: Any) -> None:
-                    codes = self.codes[shape.entity]
-                    columns = [n for n in codes.columns(side) if n not in fixed]
-                    if self.code == "old":
-                        columns = [n for n in columns if n in chosen]
-                    if columns:
-                        found.append(self._run(codes.update(side, columns), facts | _keyed(row.key)))
+                    columns = [n for n in self.codes[shape.entity].columns(side) if n not in fixed]
+                    columns = [n for n in columns if n in chosen] if self.code == "old" else columns
+                    found.extend(self._changed(shape, side, columns, facts | _keyed(row.key), second=bool(found)))
                     self._carry(shape, side, facts)
 
                 return write
 
-            last = self._write(shape, tenant, run)
+            last = self._write(shape, tenant, run, (shape.entity, *row.key.values()))
             if any(each is None for each in found):
                 raise Wrong("an update by key didn't find the row")
             self._acknowledged(shape, row, facts, last)
             return True
 
+    def _changed(self, shape: Shape, side: str, columns: list[str], facts: Facts, *, second: bool) -> Iterator[object]:
+        """One side's part of an update; what it answers, where it must find the row."""
+        codes = self.codes[shape.entity]
+        if second and isinstance(codes, MovedCodes):
+            self._run(codes.upsert(side), facts)
+        elif columns:
+            yield self._run(codes.update(side, columns), facts)
+
     def _delete(self, shape: Shape, tenant: str) -> bool:
         if len(self.journals[shape.entity].of(tenant)) < 8:
             return False
-        with self.journals[shape.entity].one(tenant, self.chance) as row:
+        with self.journals[shape.entity].one(tenant, self.chance, alone=shape.referred) as row:
             if row is None:
                 return False
-            side = "old" if self.code == "old" else "new"
+            side = "old" if self.code == "old" else self._reads(tenant) if shape.move is not None else "new"
             with self.connection.transaction():
                 for carried in shape.carried if self._writes(tenant) else ():
                     self._execute(self.codes[shape.entity].uncarry(carried), row.facts)
@@ -221,6 +234,8 @@ class Client:
 
     def _known(self, shape: Shape, row: Row, side: str) -> list[str]:
         """The columns of that side of which it is certain what they hold."""
+        if shape.move is not None:
+            return moving.known(shape, side, row.last, home=self.rules.home, filled=self.rules.filled)
         plain = {o.column.name for o in (*shape.plain, *shape.computed)}
         made = {o.column.name for o in shape.made}
         columns = self.codes[shape.entity].columns(side)
@@ -234,10 +249,14 @@ class Client:
     def _unique(self, shape: Shape, row: Row, columns: list[str]) -> tuple[str, ...]:
         tenant = shape.table.tenant
         sets = [c.columns for c in shape.table.constraints if c.kind == "unique"]
+        if shape.move is not None:
+            sets = [s for s in sets if all((n, n) in shape.move.copied for n in s)]
         sets = [s for s in sets if set(s) <= {*columns, tenant} and all(row.facts.get(n) is not None for n in s)]
         return self.chance.choice(sets) if sets else ()
 
-    def _write(self, shape: Shape, tenant: str, run: Callable[[str], Callable[[Any], None]]) -> str:
+    def _write(
+        self, shape: Shape, tenant: str, run: Callable[[str], Callable[[Any], None]], key: tuple[str, ...] = ()
+    ) -> str:
         """The sides that the flag says, in its order, in one transaction; which those were."""
         with self.connection.transaction():
             if self.code == "old":
@@ -248,16 +267,42 @@ class Client:
                 if "new" in sides and self._trusting(shape):
                     run("new")(self.connection)
                     return "new"
-                at.write(old=run("old"), new=run("new"), key=shape.entity)
+                if self.rules.failing and key and len(sides) == 2:
+                    return self._half(at, tenant, run, key)
+                at.write(old=run("old"), new=run("new"), key=key or shape.entity)
         return "both" if len(sides) == 2 else sides[0]
+
+    def _half(self, at: At, tenant: str, run: Callable[[str], Callable[[Any], None]], key: tuple[str, ...]) -> str:
+        """The first side is written; the second one fails, and must be recorded. The side that was written."""
+        first, second = at.writes
+        ways: dict[str, Callable[[Any], None]] = {first: run(first), second: self._fails}
+        at.write(old=ways["old"], new=ways["new"], key=key)
+        self.routed.router.recorder.broken.append((tenant, second, key_text(key)))  # type: ignore[attr-defined]
+        return first
+
+    def again(self, shape: Shape, side: str, row: Row) -> None:
+        """What a row holds is written to one side once more."""
+        codes, fixed = self.codes[shape.entity], {*shape.key, shape.table.tenant}
+        columns = [n for n in codes.columns(side) if n not in fixed]
+        with self.connection.transaction():
+            if columns:
+                self._run(codes.update(side, columns), row.facts | _keyed(row.key))
+            self._carry(shape, side, row.facts)
+
+    def _fails(self, _on: Any) -> None:
+        self._execute(Write("SELECT 1 / 0", ()), {})
 
     def _trusting(self, shape: Shape) -> bool:
         """Half of new code writes its own side alone: the trigger keeps the other one equal."""
-        return bool(shape.paired) and not shape.computed and self.chance.random() < 0.5
+        kept = bool(shape.paired) or (shape.move is not None and self.rules.filled)
+        return kept and not shape.computed and self.chance.random() < 0.5
 
     def _second(self, shape: Shape, side: str, facts: Facts, key: Mapping[str, str]) -> None:
         """The columns that the other side's code alone writes."""
         codes = self.codes[shape.entity]
+        if isinstance(codes, MovedCodes):
+            self._run(codes.upsert(side), facts | _keyed(key))
+            return
         other = codes.columns("new" if side == "old" else "old")
         columns = [n for n in codes.columns(side) if n not in other]
         if columns:
@@ -270,6 +315,9 @@ class Client:
                 self._execute(self.codes[shape.entity].carry(carried), facts)
 
     def _acknowledged(self, shape: Shape, row: Row, facts: Facts, last: str) -> None:
+        if last == "old":
+            # What only new code knows was left as it is.
+            facts = facts | {o.column.name: row.facts.get(o.column.name) for o in shape.plain}
         backs = {back.column for o in shape.made for back in o.backs}
         wayward = any(o.source.names() & shape.gone - backs for o in shape.paired if o.source is not None)
         row.strayed = last == "old" and (row.strayed or (row.last != "old" and (bool(shape.carried) or wayward)))

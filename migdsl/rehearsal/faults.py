@@ -11,6 +11,7 @@ import psycopg
 
 from migdsl.dialect.names import quote
 from migdsl.ops.model import TablePlan
+from migdsl.rehearsal import moving, unfilled
 from migdsl.rehearsal.journal import Row
 from migdsl.rehearsal.model import Mark
 from migdsl.rehearsal.shapes import Shape
@@ -83,16 +84,13 @@ def _safely(stand: object, began: threading.Event) -> None:
 
 def killed(troupe: Troupe, plan: TablePlan) -> None:
     """A backfill that is killed with SIGKILL in the middle of a tenant, behind a row that somebody holds."""
-    shape = _shape(troupe, plan)
-    rows = sorted(troupe.journals[shape.entity].of(troupe.tenants.quiet or ""), key=lambda row: list(row.key.values()))
-    if len(rows) < 3:
+    rows = unfilled.wanting(troupe, plan, troupe.tenants.quiet) if troupe.tenants.quiet is not None else []
+    if not rows:
         return
     start = troupe.log.now()
     path = troupe.project.planned.paths.backfill(plan.table)
     with psycopg.connect(troupe.stage.url, application_name="rehearsal somebody") as holder:
-        where = " AND ".join(f"{quote(n)}::text = %s" for n in shape.key)
-        row = rows[len(rows) // 2]
-        holder.execute(f"SELECT FROM {shape.name} WHERE {where} FOR UPDATE".encode(), list(row.key.values()))
+        unfilled.hold(holder, plan, rows[len(rows) // 2][1])
         process = troupe.spawned(path, "--batch", "1", "--duty", "1", "--workers", "1")
         try:
             waiting = _BUSY.format(holder.info.backend_pid)
@@ -156,34 +154,47 @@ SELECT coalesce(sum(rows_scanned), 0)::text, coalesce(sum(rows_planned), 0)::tex
 
 def planted(troupe: Troupe, shape: Shape, tenant: str) -> Row | None:
     """A row of the tenant whose new column holds another row's value, behind the trigger's back."""
-    made = next((o for o in shape.paired if o.column.type.comparable), None)
-    if made is None or shape.table.tenant is None:
+    columns = _plantable(shape)
+    if columns is None:
         return None
-    name, tenant_ = quote(made.column.name), quote(shape.table.tenant)
-    key = " AND ".join(f"{quote(n)}::text = %s" for n in shape.key)
-    other = f"SELECT o.{name} FROM {shape.name} AS o WHERE o.{tenant_}::text = %s AND o.{name} IS DISTINCT FROM t.{name} LIMIT 1"
-    statement = f"UPDATE {shape.name} AS t SET {name} = ({other}) WHERE {key} AND EXISTS ({other})"
+    name, tenant_, keys = columns
+    table = shape.new_name if shape.move is not None else shape.name
+    key = " AND ".join(f"{quote(n)}::text = %s" for n in keys)
+    other = (
+        f"SELECT o.{name} FROM {table} AS o WHERE o.{tenant_}::text = %s AND o.{name} IS DISTINCT FROM t.{name} LIMIT 1"
+    )
+    statement = f"UPDATE {table} AS t SET {name} = ({other}) WHERE {key} AND EXISTS ({other})"
     for row in troupe.journals[shape.entity].of(tenant)[:5]:
         values = [tenant, *row.key.values(), tenant]
-        with troupe.desk.transaction(), _without_triggers(troupe, shape):
+        with troupe.desk.transaction(), _without_triggers(troupe, table):
             done = troupe.desk.execute(statement.encode(), values).rowcount
         if done == 1:
             return row
     return None
 
 
+def _plantable(shape: Shape) -> tuple[str, str, tuple[str, ...]] | None:
+    """A column of the new side whose value no rule keeps, the tenant's column there, and the key's."""
+    if shape.move is not None:
+        return moving.plantable(shape)
+    made = next((o for o in shape.paired if o.column.type.comparable), None)
+    if made is None or shape.table.tenant is None:
+        return None
+    return quote(made.column.name), quote(shape.table.tenant), shape.key
+
+
 @contextmanager
-def _without_triggers(troupe: Troupe, shape: Shape) -> Iterator[None]:
+def _without_triggers(troupe: Troupe, table: str) -> Iterator[None]:
     """No trigger of a migration fires; each is as it was afterwards."""
     query = "SELECT quote_ident(tgname), tgenabled::text FROM pg_trigger WHERE tgrelid = to_regclass(%s) AND tgname LIKE '~%%'"
-    found = troupe.desk.execute(query, (shape.name,)).fetchall()
+    found = troupe.desk.execute(query, (table,)).fetchall()
     for name, _ in found:
-        troupe.desk.execute(f"ALTER TABLE {shape.name} DISABLE TRIGGER {name}".encode())
+        troupe.desk.execute(f"ALTER TABLE {table} DISABLE TRIGGER {name}".encode())
     yield
     words = {"A": "ENABLE ALWAYS", "O": "ENABLE", "R": "ENABLE REPLICA"}
     for name, state in found:
         if state in words:
-            troupe.desk.execute(f"ALTER TABLE {shape.name} {words[str(state)]} TRIGGER {name}".encode())
+            troupe.desk.execute(f"ALTER TABLE {table} {words[str(state)]} TRIGGER {name}".encode())
 
 
 # ------------------------------------------------------------------------------------------- rows that offend
@@ -242,16 +253,11 @@ def mended(troupe: Troupe, offending: list[tuple[Shape, Row]]) -> None:
         row.alive = False
 
 
-def _shape(troupe: Troupe, plan: TablePlan) -> Shape:
-    """The table whose rows a backfill walks: for a new one that they come from."""
-    entity = plan.origin.table.entity if plan.origin is not None else plan.table.entity
-    return next(s for s in troupe.shapes if s.entity == entity)
-
-
 def content(troupe: Troupe, tenant: str) -> dict[str, str]:
     """A digest of all that a tenant has, by table."""
     found = {}
     tables = [(s.name, s.table.tenant) for s in troupe.shapes]
+    tables += [(s.new_name, s.move.target.tenant) for s in troupe.shapes if s.move is not None]
     tables += [
         (f"{quote(c.table.schema)}.{quote(c.table.name)}", c.table.tenant) for s in troupe.shapes for c in s.carried
     ]

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 import psycopg
 
 from migdsl.dialect.names import quote
+from migdsl.rehearsal import moving
 from migdsl.rehearsal.shapes import Shape
 from migdsl.rehearsal.writing import over, typed
 from migdsl.semantics.model import Back
@@ -25,7 +26,8 @@ class Row:
     """A row and its last acknowledged facts. `last`: which age of code wrote it (both: new code wrote both sides).
 
     `given`: new columns that new code gave a value of its own. `strayed`: new code wrote what only it knows, and old code
-    has written since, so that what the new side must hold nobody can tell. Who writes it holds the lock.
+    has written since, so that what the new side must hold nobody can tell. `alone`: no other row may point at it, so that it
+    may be taken away. Who writes it holds the lock.
     """
 
     tenant: str
@@ -35,6 +37,7 @@ class Row:
     alive: bool = True
     given: frozenset[str] = frozenset()
     strayed: bool = False
+    alone: bool = False
     lock: threading.Lock = field(default_factory=threading.Lock)
 
 
@@ -53,24 +56,28 @@ class Journal:
     def tenants(self) -> Iterator[str]:
         yield from self._of
 
+    def told(self) -> list[dict[str, object]]:
+        """The living rows, as a question to the database has them."""
+        return [_record(number, row) for number, row in enumerate(self.rows) if row.alive]
+
     def of(self, tenant: str) -> list[Row]:
         return [row for row in self._of.get(tenant, ()) if row.alive]
 
-    def any_of(self, tenant: str, chance: random.Random) -> Row | None:
-        """A living row of a tenant."""
+    def any_of(self, tenant: str, chance: random.Random, *, parent: bool = False) -> Row | None:
+        """A living row of a tenant; as a `parent`, one that others may point at."""
         rows = self._of.get(tenant)
         for _ in range(_TRIES if rows else 0):
             row = chance.choice(rows or [])
-            if row.alive:
+            if row.alive and not (parent and row.alone):
                 return row
         return None
 
     @contextmanager
-    def one(self, tenant: str, chance: random.Random) -> Iterator[Row | None]:
-        """A living row that nobody else is at, where one is found at once."""
+    def one(self, tenant: str, chance: random.Random, *, alone: bool = False) -> Iterator[Row | None]:
+        """A living row that nobody else is at, where one is found at once; `alone`: one that nothing points at."""
         for _ in range(_TRIES):
             row = self.any_of(tenant, chance)
-            if row is not None and row.lock.acquire(blocking=False):
+            if row is not None and (row.alone or not alone) and row.lock.acquire(blocking=False):
                 try:
                     if row.alive:
                         yield row
@@ -94,6 +101,8 @@ class View:
 def apart(connection: Connection, journal: Journal, view: View) -> list[tuple[str, str]]:
     """What isn't as it was acknowledged: (verdict, sentence), by key alone."""
     shape = journal.shape
+    if shape.move is not None:
+        return moving.apart(connection, connection, shape, journal.told(), filled=view.filled, home=view.home)
     there = _columns(connection, shape)
     if not there:
         return []

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 import psycopg
 
-from migdsl.diagnostics import Severity
+from migdsl.diagnostics import Diagnostic, Severity
 from migdsl.dialect.names import literal
 from migdsl.executor.model import Project
 from migdsl.folding import Finishing, Unfoldable, finish
@@ -110,8 +110,8 @@ def back(stage: Stage, before: tuple[str, ...], log: Log, what: str) -> None:
     log.against("catalog_back", f"after {what} the catalog isn't what it was: {said}", "", way)
 
 
-def target(stage: Stage, project: Project, files: Mapping[str, str], main: str, log: Log) -> None:
-    """The catalog is what the file says that the tables are at the end."""
+def target(stages: Mapping[str, Stage], project: Project, files: Mapping[str, str], main: str, log: Log) -> None:
+    """The catalogs, of databases by their names, are what the file says that the tables are at the end."""
     texts = _folded(project, files, main)
     if isinstance(texts, str):
         log.saw("catalog_target", f"not compared: {texts}")
@@ -120,10 +120,11 @@ def target(stage: Stage, project: Project, files: Mapping[str, str], main: str, 
     if found.module is None or not found.module.databases:
         log.saw("catalog_target", "not compared: the finished file can't be read")
         return
+    differing: list[Diagnostic] = []
     try:
-        with reading(Address(stage.url, None)) as session:
-            catalog = read(session)
-            differing = [d for base in found.module.databases for d in compare(found.module, base, catalog, session)]
+        for base in (base for base in found.module.databases if base.name in stages):
+            with reading(Address(stages[base.name].url, None)) as session:
+                differing += compare(found.module, base, read(session), session)
     except UnreadableError as error:
         log.against("catalog_target", error.why, "", error.help)
         return

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from migdsl.rehearsal.model import FAILED, PASSED, Finding, Mark
+from migdsl.rehearsal import curves
+from migdsl.rehearsal.curves import Axis
+from migdsl.rehearsal.model import FAILED, PASSED, UNPLAYED, Finding
 from migdsl.rehearsal.run import Report
-from migdsl.rehearsal.tell import by_step, timeline
+from migdsl.rehearsal.tell import by_step
 from migdsl.report.page import Link, Page, render
 from migdsl.report.parts import Cell, Fact, Grid
 from migdsl.report.parts import Mark as Tag
-from migdsl.report.plots import Bar, Bars, Plot, Row, Sign, Tick, calendar_ticks, percent, plot
+from migdsl.report.plots import Bars, Plot
 from migdsl.values import Value
 
-_TAGS = {PASSED: Tag("passed", "good"), FAILED: Tag("failed", "grave")}
+_TAGS = {PASSED: Tag("passed", "good"), FAILED: Tag("failed", "grave"), UNPLAYED: Tag("not played")}
 _NOTHING = Tag("nothing to look at")
 
 
@@ -32,10 +34,13 @@ class View(Value):
     wrong: tuple[Wrong, ...]
     verdicts: Grid
     course: Bars
+    faults: Bars | None
+    data: tuple[Plot, ...]
     latency: Plot
     throughput: Plot
     traffic: Grid
-    waits: Grid | None
+    waits: Bars | None
+    shorter: str
     notes: tuple[str, ...]
     again: str
 
@@ -43,7 +48,9 @@ class View(Value):
 def html(report: Report) -> str:
     """The page, whole: it needs no network. The same report gives the same bytes."""
     view = _view(report)
-    parts = [("summary", "Summary"), ("verdicts", "Verdicts"), ("course", "What happened when"), ("traffic", "Traffic")]
+    parts = [("summary", "Summary"), ("verdicts", "Verdicts"), ("course", "What happened when")]
+    parts += [("data", "Backfill and drift")] if view.data else []
+    parts += [("traffic", "Traffic")]
     parts += [("waits", "Who waited for what")] if view.waits is not None else []
     parts += [("granted", "What was taken for granted")] if view.notes else []
     heading = "Safe, as far as a rehearsal can tell" if report.passed else "Not safe as it is"
@@ -58,25 +65,33 @@ def html(report: Report) -> str:
 
 
 def _view(report: Report) -> View:
-    seconds = timeline(report)
-    whole = max(1, int(report.seconds) + 1)
-    ticks = calendar_ticks(whole)
+    axis = Axis.of(report)
+    found = (curves.progress(report, axis), curves.drift(report, axis))
     return View(
         lead=_lead(report),
         facts=tuple(_facts(report)),
         wrong=tuple(_wrong(finding) for v in report.verdicts for finding in v.findings),
         verdicts=_verdicts(report),
-        course=_course(report, whole, ticks),
-        latency=_latency(seconds, whole, ticks),
-        throughput=_throughput(seconds, whole, ticks),
+        course=curves.course(report, axis),
+        faults=curves.faults(report, axis),
+        data=tuple(each for each in found if each is not None),
+        latency=curves.latency(report, axis),
+        throughput=curves.throughput(report, axis),
         traffic=_traffic(report),
-        waits=_waits(report),
+        waits=curves.waits(report),
+        shorter=curves.shorter(report),
         notes=tuple(dict.fromkeys(report.log.notes)),
         again=f"{report.rows} rows in the tables at the start. The same again: --seed {report.settings.seed}.",
     )
 
 
 def _lead(report: Report) -> str:
+    if not report.rows:
+        return (
+            f"No table changes. The rollout was played with {report.told}, by the files that are to run in production, while "
+            "requests of old and new code came in: step by step forward, back, and forward again, with faults. This page says "
+            "what was looked at, what was found, and what can't be played here."
+        )
     return (
         f"The whole migration was played on {report.told}, with the files that are to run in production, while old and new "
         "application code read and wrote: each phase forward, back and forward again, with faults. This page says what was "
@@ -87,15 +102,23 @@ def _lead(report: Report) -> str:
 def _facts(report: Report) -> Iterator[Fact]:
     bad = [v for v in report.verdicts if v.state == FAILED]
     good = [v for v in report.verdicts if v.state == PASSED]
+    unplayed = sum(v.state == UNPLAYED for v in report.verdicts)
+    said = (f"{len(good)} passed", *((f"{unplayed} not played: see why",) if unplayed else ()))
     yield Fact(
-        "Verdicts", f"{len(bad)} failed" if bad else "all passed", (f"{len(good)} passed",), "grave" if bad else "good"
+        "Verdicts",
+        f"{len(bad)} failed" if bad else "none failed" if unplayed else "all passed",
+        said,
+        "grave" if bad else "good",
     )
     failed = sum(not r.ok for r in report.requests)
     yield Fact("Requests", f"{len(report.requests):,}", (f"{failed} failed",), "grave" if failed else "")
     longest = max((w.seconds for w in report.waits), default=0.0)
-    yield Fact(
-        "Longest wait behind the migration", f"{longest * 1000:.0f} ms", ("of any request, by the database's locks",)
-    )
+    if report.rows:
+        yield Fact(
+            "Longest wait behind the migration",
+            f"{longest * 1000:.0f} ms",
+            ("of any request, by the database's locks",),
+        )
     yield Fact("Time", f"{report.seconds:.0f} s", (f"{report.settings.rate:g} requests a second",))
 
 
@@ -115,62 +138,6 @@ def _verdicts(report: Report) -> Grid:
     return Grid("What was judged, and by what", ("Verdict", "Evidence, the last of it"), tuple(rows), headed=True)
 
 
-def _course(report: Report, whole: int, ticks: tuple[Tick, ...]) -> Bars:
-    marks = report.log.marks
-    rows = tuple(_row(step, marks, whole) for step in marks if step.kind == "step")
-    faults = [m for m in marks if m.kind == "fault"]
-    named = tuple(
-        Row(
-            m.name,
-            "",
-            (Bar("wait", percent(m.start, whole), max(0.3, percent(m.end - m.start, whole))),),
-            (),
-            f"{m.end - m.start:.1f} s",
-            "",
-        )
-        for m in faults
-    )
-    return Bars("Steps, and what went wrong on purpose", (*rows, *named), ticks)
-
-
-def _row(step: Mark, marks: list[Mark], whole: int) -> Row:
-    bar = Bar("work", percent(step.start, whole), max(0.3, percent(step.end - step.start, whole)))
-    moves = [m for m in marks if m.kind == "stage" and step.start <= m.start < step.end]
-    signs = tuple(Sign(percent(m.start, whole), "open", 0) for m in moves)
-    return Row(step.name, "; ".join(m.name for m in moves), (bar,), signs, f"{step.end - step.start:.1f} s", "")
-
-
-def _latency(seconds: list[dict[str, float]], whole: int, ticks: tuple[Tick, ...]) -> Plot:
-    top = _round(max((row["p99"] for row in seconds), default=1.0))
-    words = f"From when each request was due to its answer, second by second; at most {top:g} ms."
-    curves = [
-        (name, [(percent(row["at"], whole), min(row[key], top)) for row in seconds] or [(0.0, 0.0)])
-        for name, key in _CURVES
-    ]
-    return plot("How long requests took", words, curves, ticks, top=top, unit=" ms")
-
-
-_CURVES = (("half of them were faster", "p50"), ("99 of 100 were faster", "p99"))
-
-
-def _throughput(seconds: list[dict[str, float]], whole: int, ticks: tuple[Tick, ...]) -> Plot:
-    top = _round(max((row["requests"] for row in seconds), default=1.0))
-    words = f"Those that were due in each second and have ended; at most {top:g}. Gaps are looks at all rows: nobody writes."
-    curves = [("requests", [(percent(r["at"], whole), r["requests"]) for r in seconds] or [(0.0, 0.0)])]
-    curves += [("of them failed", [(percent(r["at"], whole), r["errors"]) for r in seconds] or [(0.0, 0.0)])]
-    return plot("Requests a second", words, curves, ticks, top=top)
-
-
-def _round(value: float) -> float:
-    """The next one of 1, 2, 5, 10, 20 …"""
-    unit = 1.0
-    while True:
-        for step in (1, 2, 5):
-            if value <= step * unit:
-                return step * unit
-        unit *= 10
-
-
 def _traffic(report: Report) -> Grid:
     rows = [
         (
@@ -182,17 +149,3 @@ def _traffic(report: Report) -> Grid:
     ]
     columns = ("Step", "Code", "Requests", "Failed", "p50 (ms)", "p95 (ms)", "p99 (ms)")
     return Grid("Requests of old and new code, step by step", columns, tuple(rows), headed=True)
-
-
-def _waits(report: Report) -> Grid | None:
-    rows = tuple(
-        (Cell(wait.statement, mono=True), Cell(f"{wait.seconds * 1000:.0f} ms"), Cell(wait.step))
-        for wait in report.waits[:20]
-    )
-    if not rows:
-        return None
-    return Grid(
-        "How long requests waited at most behind each statement of the migration",
-        ("Statement", "Longest wait", "Step"),
-        rows,
-    )

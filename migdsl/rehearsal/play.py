@@ -12,11 +12,12 @@ from migdsl.executor.chain import Failed
 from migdsl.executor.model import Outcome, Refused
 from migdsl.ops.model import Gate
 from migdsl.planning.model import Revision
-from migdsl.rehearsal import faults, judge, scrutiny
+from migdsl.rehearsal import faults, filling, judge, ramp, scrutiny, second
 from migdsl.rehearsal.journal import Row, View
 from migdsl.rehearsal.model import Mark, Stuck
 from migdsl.rehearsal.shapes import Shape
 from migdsl.rehearsal.stage import pass_time
+from migdsl.rehearsal.standby import Standby
 from migdsl.rehearsal.troupe import UNLOADABLE, Troupe, quiet
 from migdsl.runtime.errors import safe_text
 from migdsl.semantics.model import STAGES
@@ -32,6 +33,7 @@ class Play:
 
     troupe: Troupe
     say: Say
+    standby: Standby | None = None
     start: tuple[str, ...] = ()
     offending: list[tuple[Shape, Row]] = field(default_factory=list)
     swapped: bool = False
@@ -56,7 +58,8 @@ class Play:
             if phase == "enforce" or (phase == last and phase != "contract"):
                 self._all_the_way(phase)
         if last == troupe.phases[-1]:
-            judge.target(troupe.stage, troupe.project, troupe.files, troupe.main, troupe.log)
+            stages = dict.fromkeys((site.name for site in troupe.sites.all), troupe.stage)
+            judge.target(stages, troupe.project, troupe.files, troupe.main, troupe.log)
 
     # ------------------------------------------------------------------------------------------- phases
 
@@ -75,20 +78,7 @@ class Play:
         self.troupe.rules.labels = True
 
     def _backfill(self) -> None:
-        troupe = self.troupe
-        plans = [p for p in troupe.project.planned.lowered.tables if p.fills]
-        self._still()
-        for plan in plans:
-            scrutiny.isolated(troupe, plan)
-            faults.killed(troupe, plan)
-            # All tenants: a job that was run for some of them counts as done where no slice of theirs is open.
-            code, _ = troupe.job(troupe.project.planned.paths.backfill(plan.table), "--duty", "1")
-            if code:
-                self._again()  # rows that moved while it walked
-        self._reach("backfill")
-        for plan in plans:
-            faults.resumed(troupe, plan)
-        troupe.rules.filled = True
+        filling.filled(self.troupe, self.standby, self._reach)
 
     def _validate(self) -> None:
         troupe = self.troupe
@@ -97,37 +87,28 @@ class Play:
             troupe.move("shadow", troupe.tenants.canary)
             troupe.traffic.work(10)
         troupe.move("shadow")
+        second.failing(troupe, self.look)
         self._given()
         if self.offending:
             self._refused_for_offenders()
         self._there_and_back("validate")
         scrutiny.planted(troupe)
 
-    def _still(self) -> None:
-        """What only Python computes no trigger follows: the job counts what old code has left empty meanwhile."""
-        troupe = self.troupe
-        computed = [s for s in troupe.shapes if s.computed]
-        if computed:
-            with troupe.traffic.resting():
-                troupe.rules.still = True
-            names = ", ".join(f"{s.entity}.{o.column.name}" for s in computed for o in s.computed)
-            troupe.log.notes.append(
-                f"from backfill on old code leaves alone what {names} is computed from: no trigger follows"
-            )
-
     def _given(self) -> None:
-        """Old code that still leaves a column empty that is to be required would keep validate from being reached."""
+        """Rows that old code leaves empty, and no trigger fills, would keep validate from being reached: new code comes first."""
         troupe = self.troupe
-        plans = [s.plan for s in troupe.shapes if s.required and s.plan is not None and s.plan.fills]
-        if plans:
-            with troupe.traffic.resting():
-                troupe.rules.given = True
-            names = ", ".join(f"{s.entity}.{n}" for s in troupe.shapes for n in s.required)
-            troupe.log.notes.append(
-                f"from validate on old code too gives {names} a value: until then it may leave it empty"
+        required = [f"{s.entity}.{n}" for s in troupe.shapes if s.plan is not None and s.plan.fills for n in s.required]
+        computed = [f"{s.entity}.{o.column.name}" for s in troupe.shapes for o in s.computed]
+        with troupe.traffic.resting():
+            troupe.rules.given, troupe.rules.still = bool(required), bool(computed)
+        if required:
+            told = (
+                f"from validate on old code too gives {', '.join(required)} a value: until then it may leave it empty"
             )
-        for plan in plans:
-            troupe.job(troupe.project.planned.paths.backfill(plan.table), "--again", "--duty", "1")
+            troupe.log.notes.append(told)
+        if computed:
+            told = f"from validate on old code leaves alone what {', '.join(computed)} is computed from: no trigger follows"
+            troupe.log.notes.append(told)
 
     def _cutover(self) -> None:
         troupe = self.troupe
@@ -136,13 +117,18 @@ class Play:
             troupe.traffic.work(15)
             self.look()
         self._there_and_back("cutover")
+        self._live()
+
+    def _live(self) -> None:
+        """The rest of the tenants: by shares, then all of them."""
         self._must_wait("enforce")
-        troupe.move("live")
+        ramp.ramped(self.troupe, self.look)
+        self.troupe.move("live")
+        second.failing(self.troupe, self.look)
 
     def _enforce(self) -> None:
         if "cutover" not in self.troupe.phases:
-            self._must_wait("enforce")
-            self.troupe.move("live")
+            self._live()
         self.troupe.rules.bound = True
         self._there_and_back("enforce")
 
@@ -241,8 +227,6 @@ class Play:
             for stage in STAGES[STAGES.index(troupe.stood["all"]) + 1 :]:
                 if wanted is not None and STAGES.index(stage) <= STAGES.index(wanted):
                     troupe.move(stage)
-            if each == "backfill":
-                self._still()
             if each == "validate":
                 self._given()
             self._reach(each)
@@ -260,8 +244,8 @@ class Play:
         outcome = Outcome("waiting", phase)
         for _ in range(_AGAIN):
             outcome = self._tried(lambda: troupe.forward(phase), phase, phase)
-            if "unfilled" in troupe.spoken and phase == "backfill":
-                self._again()  # rows that moved while it walked: it says so itself
+            if outcome.code == "failed" and phase == "backfill" and "unfilled" in troupe.spoken:
+                filling.again(troupe)  # rows that moved while it walked: it says so itself
             elif outcome.code != "waiting":
                 break
             pass_time(troupe.desk, "31 days")
@@ -277,11 +261,6 @@ class Play:
         if phase == "validate" and troupe.project.planned.lowered.tables:
             troupe.log.saw("reconciliation", "clean at validate")
         self._settle(phase)
-
-    def _again(self) -> None:
-        troupe = self.troupe
-        for plan in (p for p in troupe.project.planned.lowered.tables if p.fills):
-            troupe.job(troupe.project.planned.paths.backfill(plan.table), "--again", "--duty", "1")
 
     def _tried(self, run: Callable[[], Outcome], what: str, phase: str) -> Outcome:
         revision = self._revision(phase)
@@ -365,6 +344,7 @@ class Play:
     def step(self, name: str) -> Iterator[None]:
         """A part of the play, with its name for findings and the time it took."""
         log = self.troupe.log
+        name = f"{log.place}{name}"
         log.step, start = name, log.now()
         try:
             yield

@@ -14,7 +14,7 @@ import psycopg
 
 from migdsl.dialect.names import quote
 from migdsl.dialect.types import SqlType
-from migdsl.rehearsal import baseline, making
+from migdsl.rehearsal import baseline, making, moving
 from migdsl.rehearsal.journal import Connection, Journal, Row
 from migdsl.rehearsal.model import Log, Settings, Undoable
 from migdsl.rehearsal.shapes import Shape
@@ -102,7 +102,7 @@ class Maker:
     def _list(self, tenants: Tenancy) -> None:
         """The tenants, in the table that `list` reads."""
         place = baseline.listing(self.module)
-        if place is None or baseline.declared(self.module, place) is not None:
+        if place is None or baseline.declared(self.module, place) is not None or baseline.elsewhere(self.module):
             return
         (schema, name), column = place
         statement = f"INSERT INTO {quote(schema)}.{quote(name)} ({quote(column)}) VALUES (%s) ON CONFLICT DO NOTHING"
@@ -151,7 +151,9 @@ class Maker:
         facts = facts | _owner(shape, tenant)
         columns = {c.name: c for c in shape.table.columns}
         for reference in shape.references:
-            parent = self.journals[reference.entity].any_of(self._home(reference.entity, tenant), self.chance)
+            parent = self.journals[reference.entity].any_of(
+                self._home(reference.entity, tenant), self.chance, parent=True
+            )
             optional = any(columns[n].nullable for n in reference.columns)
             if parent is None and not optional:
                 return None
@@ -249,6 +251,7 @@ def _rules(shape: Shape) -> list[str]:
     if shape.plan is not None:
         checks += [c.check for c in _coming(shape) if c.check is not None]
     rules = [f"{over(each, 't')} IS NOT FALSE" for each in checks]
+    rules += moving.rules(shape) if shape.move is not None else ()
     rules += [f"t.{quote(o.column.name)} IS NOT NULL" for o in shape.paired if not o.column.nullable]
     backs = {back.column: over(back.expression, "t") for o in shape.made for back in o.backs}
     for made in (o for o in shape.paired if o.source is not None and o.source.names() & backs.keys()):

@@ -6,21 +6,23 @@ import random
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import psycopg
 
 from migdsl.executor.model import Project
 from migdsl.executor.sites import Sites
-from migdsl.rehearsal import baseline
+from migdsl.rehearsal import across, baseline, beside, moving, several
 from migdsl.rehearsal.clients import Rules
+from migdsl.rehearsal.gauge import Drift, Gauge, Passed
 from migdsl.rehearsal.journal import Connection, Journal
-from migdsl.rehearsal.model import Log, Settings, Stuck, Undoable, Verdict
+from migdsl.rehearsal.model import SEVERAL, Log, Mark, Settings, Stuck, Undoable, Verdict
 from migdsl.rehearsal.play import Play, Say
 from migdsl.rehearsal.rows import Maker, tenancy
 from migdsl.rehearsal.shapes import shapes
-from migdsl.rehearsal.stage import Stage, embedded, load, scratch
+from migdsl.rehearsal.stage import Stage, again, embedded, kept, load, scratch
+from migdsl.rehearsal.standby import Standby
 from migdsl.rehearsal.traffic import Traffic
 from migdsl.rehearsal.troupe import Troupe
 from migdsl.rehearsal.watch import Request, Wait, Watch
@@ -31,7 +33,8 @@ from migdsl.runtime.stop import Signals
 @dataclass(frozen=True, slots=True)
 class Report:
     """What came of a rehearsal. `seconds`: how long it took; `waits`: how long traffic waited for which statement;
-    `noise`: the longest time that the machine kept us from looking."""
+    `noise`: the longest time that the machine kept us from looking; `progress`, `drift`: how far backfills were, and how many
+    rows differed, moment by moment."""
 
     migration: str
     settings: Settings
@@ -43,6 +46,8 @@ class Report:
     waits: tuple[Wait, ...]
     noise: float
     log: Log
+    progress: tuple[Passed, ...] = ()
+    drift: tuple[Drift, ...] = ()
 
     @property
     def passed(self) -> bool:
@@ -66,17 +71,93 @@ def rehearse(piece: Piece, say: Say) -> Report:
     project, settings = piece.project, piece.settings
     databases = project.planned.lowered.databases
     if not databases:
-        raise Undoable(f"{project.name} changes no database: there is nothing to rehearse")
-    if len(databases) > 1:
-        why = f"{project.name} changes {len(databases)} databases, and a rehearsal has one so far"
-        raise Undoable(why, "rehearse what happens in one of them in a file of its own")
-    if project.planned.module.moves:
-        raise Undoable(f"{project.name} moves a table, which a rehearsal can't play yet")
+        return _without_tables(piece, say)
+    moving.playable(project.planned.module)
+    if settings.url is not None and len(databases) == 1:
+        with scratch(settings.url, keep=settings.keep) as stage:
+            say(f"{project.name} on {stage.told}, seed {settings.seed}")
+            return on(stage, piece, say)
+    if len(databases) > 1 and (settings.url is not None or settings.schema is not None):
+        why = f"{project.name} changes {len(databases)} databases, and --url and --schema know of one"
+        raise Undoable(why, "leave them out: a server of the rehearsal's own has them all")
     declared = max(base.version for base in project.planned.module.databases)
-    place = embedded(declared) if settings.url is None else scratch(settings.url, keep=settings.keep)
-    with place as stage:
-        say(f"{project.name} on {stage.told}, seed {settings.seed}")
-        return on(stage, piece, say)
+    return _embedded(piece, declared, kept() if settings.keep else None, say)
+
+
+def _embedded(piece: Piece, version: int, folder: str | None, say: Say) -> Report:
+    """On a server of our own, a database each."""
+    project, seed = piece.project, piece.settings.seed
+    databases = several.names(project)
+    extra = [f"{name}_together" for name in databases] if len(databases) > 1 else []
+    with embedded(version, [*databases, *extra], folder) as stages:
+        first = stages[databases[0]]
+        say(f"{project.name} on {first.told}, seed {seed}")
+        if not extra:
+            found = on(first, piece, say)
+        elif any(move.across for move in project.planned.module.moves):
+            found = _across(piece, {name: stages[name] for name in databases}, say)
+        else:
+            found = _each(piece, {name: stages[name] for name in databases}, say)
+            found = _together(piece, found, {name: stages[f"{name}_together"] for name in databases}, say)
+    if folder is not None:
+        say(again(first, folder))
+    return found
+
+
+def _across(piece: Piece, stages: Mapping[str, Stage], say: Say) -> Report:
+    """Tables that go from one to another."""
+    project, settings = piece.project, piece.settings
+    log = Log(about=beside.about(project.planned.module, tables=True))
+    traffic, watch, count = across.play(project, piece.files, piece.main, stages, settings, log, say)
+    _counted(log, settings, watch, traffic)
+    asked = (*traffic.requests, *beside.play(project, settings, log, say))
+    told = next(iter(stages.values())).told
+    waits = tuple(sorted(watch.waits.values(), key=lambda w: (-w.seconds, w.statement)))
+    return Report(project.name, settings, told, count, log.now(), log.verdicts(), asked, waits, watch.noise, log)
+
+
+def _each(piece: Piece, stages: Mapping[str, Stage], say: Say) -> Report:
+    """One database after the other."""
+    log = Log(about=(*beside.about(piece.project.planned.module, tables=True), *SEVERAL))
+    urls, reports = {name: stage.url for name, stage in stages.items()}, []
+    for name, stage in stages.items():
+        log.place = f"{name}: "
+        own = replace(piece, project=several.part(piece.project, name))
+        reports.append(on(stage, own, say, log, urls))
+    log.place = ""
+    whole = reports[-1]
+    return replace(
+        whole,
+        rows=sum(r.rows for r in reports),
+        requests=tuple(x for r in reports for x in r.requests),
+        waits=tuple(x for r in reports for x in r.waits),
+        noise=max(r.noise for r in reports),
+        progress=tuple(x for r in reports for x in r.progress),
+        drift=tuple(x for r in reports for x in r.drift),
+    )
+
+
+def _together(piece: Piece, found: Report, stages: Mapping[str, Stage], say: Say) -> Report:
+    """All of them, walked together."""
+    log, project = found.log, piece.project
+    log.step, start = "all together", log.now()
+    with suppress(Stuck):
+        several.Together(project, stages, log).play(piece.settings.to)
+    log.marks.append(Mark("step", log.step, start, log.now()))
+    say(f"{log.step}  {log.now() - start:.1f} s")
+    asked = tuple(beside.play(project, piece.settings, log, say))
+    return replace(found, seconds=log.now(), verdicts=log.verdicts(), requests=(*found.requests, *asked))
+
+
+def _without_tables(piece: Piece, say: Say) -> Report:
+    """APIs and replacements need no database. Raises Undoable."""
+    project, settings = piece.project, piece.settings
+    log = Log(about=beside.about(project.planned.module, tables=False))
+    if not log.about:
+        raise Undoable(f"{project.name} changes no database, no API and nothing else: there is nothing to rehearse")
+    say(f"{project.name} on {beside.STAGE}, seed {settings.seed}")
+    asked = tuple(beside.play(project, settings, log, say))
+    return Report(project.name, settings, beside.STAGE, 0, log.now(), log.verdicts(), asked, (), 0.0, log)
 
 
 @contextmanager
@@ -90,20 +171,23 @@ def _modules(home: Path) -> Iterator[None]:
             sys.path.remove(str(home))
 
 
-def on(stage: Stage, piece: Piece, say: Say) -> Report:
-    """The same on a stage that is there already: an empty database."""
-    project, log = piece.project, Log()
-    sites = Sites.of(project, dict.fromkeys(project.planned.lowered.databases, stage.url), {}, Signals())
+def on(stage: Stage, piece: Piece, say: Say, log: Log | None = None, urls: Mapping[str, str] | None = None) -> Report:
+    """The same on a stage that is there already: an empty database. With a log: it is one of several, whose `urls` these are."""
+    project, alone = piece.project, log is None
+    log = log if log is not None else Log(about=beside.about(project.planned.module, tables=True))
+    sites = Sites.of(project, urls or dict.fromkeys(project.planned.lowered.databases, stage.url), {}, Signals())
     sites.open()
     try:
         with stage.connect() as desk, stage.connect("rehearsal maker") as writing, _modules(piece.home):
             troupe = _troupe(stage, piece, log, sites, desk, writing)
-            count = _filled(troupe)
-            say(f"{count} rows of {len(troupe.tenants.ids)} tenants in {len(troupe.shapes)} tables")
-            _played(troupe, say)
+            with _lagging(troupe) as standby:
+                count = _filled(troupe)
+                say(f"{count} rows of {len(troupe.tenants.ids)} tenants in {len(troupe.shapes)} tables")
+                _played(troupe, say, standby)
+        asked = beside.play(project, piece.settings, log, say) if alone else []
     finally:
         sites.close()
-    _counted(troupe)
+    _counted(log, piece.settings, troupe.watch, troupe.traffic)
     waits = tuple(sorted(troupe.watch.waits.values(), key=lambda w: (-w.seconds, w.statement)))
     return Report(
         project.name,
@@ -112,10 +196,12 @@ def on(stage: Stage, piece: Piece, say: Say) -> Report:
         count,
         log.now(),
         log.verdicts(),
-        tuple(troupe.traffic.requests),
+        (*troupe.traffic.requests, *asked),
         waits,
         troupe.watch.noise,
         log,
+        tuple(troupe.gauge.passed),
+        tuple(troupe.gauge.drift),
     )
 
 
@@ -129,7 +215,7 @@ def _troupe(stage: Stage, piece: Piece, log: Log, sites: Sites, desk: Connection
     chance = random.Random(f"{settings.seed} rows")  # noqa: S311 (nothing here is secret)
     maker = Maker(module, tables, journals, writing, chance, log)
     traffic = Traffic(stage.url, project.name, tables, journals, maker, rules, log, settings.rate, settings.seed)
-    watch = Watch(stage.url, log)
+    watch, gauge = Watch(stage.url, log), Gauge(stage.url, project.name, tables, log)
     return Troupe(
         project,
         piece.files,
@@ -146,6 +232,7 @@ def _troupe(stage: Stage, piece: Piece, log: Log, sites: Sites, desk: Connection
         maker,
         traffic,
         watch,
+        gauge,
         sites,
     )
 
@@ -170,21 +257,37 @@ def _filled(troupe: Troupe) -> int:
     return count
 
 
-def _played(troupe: Troupe, say: Say) -> None:
-    troupe.watch.start()
+def _played(troupe: Troupe, say: Say, standby: Standby | None) -> None:
+    looking = (troupe.watch, troupe.gauge)
+    for each in looking:
+        each.start()
     try:
         with troupe.traffic.running(), suppress(Stuck):
-            Play(troupe, say).whole()
+            Play(troupe, say, standby).whole()
     finally:
-        troupe.watch.over.set()
-        troupe.watch.join()
+        for each in looking:
+            each.over.set()
+            each.join()
 
 
-def _counted(troupe: Troupe) -> None:
+@contextmanager
+def _lagging(troupe: Troupe) -> Iterator[Standby | None]:
+    """A standby of a server of our own, which a backfill will have to wait for; None on somebody else's server."""
+    if not troupe.stage.own or not any(plan.fills for plan in troupe.project.planned.lowered.tables):
+        yield None
+        return
+    standby = Standby(troupe.stage.url)
+    standby.start()
+    try:
+        yield standby
+    finally:
+        standby.stop()
+
+
+def _counted(log: Log, settings: Settings, watch: Watch, traffic: Traffic) -> None:
     """What is judged by all that was seen: waits, errors, second writes that failed."""
-    log, watch, traffic = troupe.log, troupe.watch, troupe.traffic
     for (what, _), wait in sorted(watch.waits.items()):
-        if wait.seconds > watch.limit(troupe.settings.limit_s, wait.step):
+        if wait.seconds > watch.limit(settings.limit_s, wait.step):
             told = f"traffic waited {wait.seconds:.1f} s for one statement of the migration"
             log.against("blocked", told, what, _WAY, wait.step)
     longest = max(watch.waits.values(), key=lambda each: each.seconds, default=None)
@@ -193,9 +296,10 @@ def _counted(troupe: Troupe) -> None:
     elif longest is None:
         log.saw("blocked", "no request waited for a statement of the migration")
     else:
-        limit = watch.limit(troupe.settings.limit_s, longest.step)
+        limit = watch.limit(settings.limit_s, longest.step)
         log.saw("blocked", f"at most {longest.seconds * 1000:.0f} ms, in {longest.step} (limit {limit:.1f} s)")
-    for failure in traffic.recorder.failures[:3]:
+    known = set(traffic.recorder.broken)
+    for failure in [f for f in traffic.recorder.failures if (f.tenant, f.side, f.key) not in known][:3]:
         log.against("traffic", f"a second write failed at {failure.stage}, on the {failure.side} side: {failure.error}")
     if traffic.requests:
         log.saw("traffic", f"{len(traffic.requests)} requests, {traffic.refused} refused by rules that bind by then")

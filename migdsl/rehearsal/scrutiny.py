@@ -41,7 +41,7 @@ def planted(troupe: Troupe) -> None:
     canary, outside = troupe.tenants.canary, troupe.tenants.quiet
     if canary is None or outside is None:
         return
-    for shape in (s for s in troupe.shapes if s.plan is not None and s.paired and s.plan.comparisons):
+    for shape in (s for s in troupe.shapes if s.plan is not None and (s.paired or s.move) and s.plan.comparisons):
         assert shape.plan is not None
         path = troupe.project.planned.paths.reconcile(shape.plan.table)
         with troupe.traffic.resting():
@@ -53,7 +53,7 @@ def _alone(troupe: Troupe, shape: Shape, path: str, canary: str, outside: str) -
     if clean:
         troupe.log.against("reconciliation", f"{shape.entity} isn't clean: {_said(metrics)}", path, _SEE)
         return
-    _fire(troupe, metrics, frozenset(), f"{shape.entity}, clean")
+    fire(troupe, metrics, frozenset(), f"{shape.entity}, clean")
     start = troupe.log.now()
     rows = [row for tenant in (canary, outside) if (row := faults.planted(troupe, shape, tenant)) is not None]
     troupe.log.marks.append(Mark("fault", f"rows of {shape.entity} made to differ", start, troupe.log.now()))
@@ -65,7 +65,7 @@ def _alone(troupe: Troupe, shape: Shape, path: str, canary: str, outside: str) -
         what = f"rows of {shape.entity} that were made to differ were not found: {shown}"
         troupe.log.against("reconciliation", what, path, "its comparison must see every new column, in every range")
     else:
-        _fire(troupe, metrics, frozenset([_DRIFT]), f"{shape.entity}, two rows that differ", frozenset([_VIOLATED]))
+        fire(troupe, metrics, frozenset([_DRIFT]), f"{shape.entity}, two rows that differ", frozenset([_VIOLATED]))
     _mended(troupe, shape, path, canary, outside, rows)
 
 
@@ -111,10 +111,10 @@ def offenders_fire(troupe: Troupe) -> None:
         if path in troupe.project.texts and plan.violations:
             code, metrics = _reconciled(troupe, path)
             if code:
-                _fire(troupe, metrics, frozenset([_VIOLATED]), f"{plan.table.entity}, rows that break a rule to come")
+                fire(troupe, metrics, frozenset([_VIOLATED]), f"{plan.table.entity}, rows that break a rule to come")
 
 
-def _fire(
+def fire(
     troupe: Troupe, metrics: str, wanted: frozenset[str], when: str, permitted: frozenset[str] = frozenset()
 ) -> None:
     """These alerts, and no other that isn't permitted, have something to say of the metrics."""

@@ -24,7 +24,8 @@ from migdsl.semantics.model import (
     Source,
     Table,
 )
-from migdsl.values import Value
+from migdsl.semantics.move_model import Move
+from migdsl.values import Value, replace
 
 
 class Reference(Value):
@@ -47,7 +48,8 @@ class Shape(Value):
 
     `gone`: columns that new code doesn't know; `made`: those that old code doesn't. `fresh`: columns whose value no other
     row may have. `later`: sets of columns that are to be unique at the end. `plan`: what is done to the table, None where
-    nothing is. `name`, `new_name`: what old and new code call it, as SQL. `referred`: others point at it.
+    nothing is. `name`, `new_name`: what old and new code call it, as SQL. `referred`: others point at it. `move`: its rows go
+    to another table; then new columns are told by `moving`.
     """
 
     table: Table
@@ -68,6 +70,7 @@ class Shape(Value):
     referred: bool
     leaves: bool
     done: tuple[Operation, ...] = ()
+    move: Move | None = None
 
     @property
     def entity(self) -> str:
@@ -111,10 +114,42 @@ class Shape(Value):
 
 def shapes(module: CheckedModule, lowered: Lowered) -> tuple[Shape, ...]:
     """All declared tables, parents before those that point at them."""
+    moves = {move.table.entity: move for move in module.moves}
     changes = {change.table.entity: change for change in module.changes}
     plans = {plan.table.entity: plan for plan in lowered.tables}
-    found = [_shape(module, t, changes.get(t.entity), plans.get(t.entity)) for t in module.tables]
+    found = [
+        (
+            _shape(module, t, changes.get(t.entity), plans.get(t.entity))
+            if t.entity not in moves
+            else _moved(module, moves[t.entity], plans.get(t.entity))
+        )
+        for t in module.tables
+    ]
     return tuple(_parents_first(found))
+
+
+def _moved(module: CheckedModule, move: Move, plan: TablePlan | None) -> Shape:
+    """A table that goes to another one: as it is, with what only the new one has."""
+    plain = _shape(module, move.table, None, plan)
+    computed = {name for name, _ in move.values}
+    made = tuple(
+        AddColumn(c, None, (), (), None, move.span)
+        for c in move.target.columns
+        if c.name not in computed and c.generated is None and c.identity is None
+    )
+    unique = {name for columns in _uniques(move.target) for name in columns}
+    sources = {name: value.names() for name, value in move.values}
+    fresh = {n for name in unique for n in sources.get(name, frozenset([name]))}
+    pointing = {n for c in move.table.constraints if c.kind == "reference" for n in c.columns}
+    return replace(
+        plain,
+        made=made,
+        fresh=plain.fresh | (fresh - pointing - {move.table.tenant or ""}),
+        new_name=names.table(move.target),
+        gone=frozenset(),
+        carried=(),
+        move=move,
+    )
 
 
 def _shape(module: CheckedModule, table: Table, change: Change | None, plan: TablePlan | None) -> Shape:
@@ -165,8 +200,6 @@ def _gone(module: CheckedModule, table: Table, done: tuple[Operation, ...]) -> f
 
 
 def _called(table: Table, name: str) -> Table:
-    from migdsl.values import replace  # one rename in a hundred files
-
     return replace(table, name=name)
 
 

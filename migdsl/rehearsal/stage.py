@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import pwd
 import re
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import psycopg
 
@@ -20,7 +23,13 @@ from migdsl.values import Value
 
 MARK = "migdsl rehearsal scratch: everything in this database may be dropped"
 # A rehearsal is thrown away: what a crash of the machine loses is no loss.
-_SETTINGS = {"fsync": "off", "full_page_writes": "off", "max_connections": "60", "synchronous_commit": "off"}
+_SETTINGS = {
+    "wal_level": "logical",
+    "fsync": "off",
+    "full_page_writes": "off",
+    "max_connections": "60",
+    "synchronous_commit": "off",
+}
 _WITHOUT = ("-s", "-N", "migdsl", "-T", "public.alembic_version")
 _EMPTY = """
 SELECT count(*) FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
@@ -31,11 +40,12 @@ SELECT nspname FROM pg_catalog.pg_namespace
 
 
 class Stage(Value):
-    """A database to rehearse in, and where its server's programs are."""
+    """A database to rehearse in, and where its server's programs are. `own`: the whole server is ours."""
 
     url: str
     bin: Path
     told: str
+    own: bool = False
 
     def connect(self, name: str = "rehearsal desk") -> Connection:
         """A connection of the rehearsal's own."""
@@ -62,20 +72,44 @@ def _ordered(part: str) -> str:
 
 
 @contextmanager
-def embedded(version: int) -> Iterator[Stage]:
-    """A server of our own, of the declared version or the next one there is; gone at the end. Raises Undoable."""
-    with (
-        tempfile.TemporaryDirectory(prefix="migdsl-rehearsal-", ignore_cleanup_errors=True) as folder,
-        ExitStack() as stack,
-    ):
+def embedded(
+    version: int, names: Sequence[str] = ("rehearsal",), keep: str | None = None
+) -> Iterator[Mapping[str, Stage]]:
+    """A server of our own, of the declared version or the next one there is, with a database each of these; gone at the end,
+    unless there is a folder to keep it in. Raises Undoable."""
+    with ExitStack() as stack:
+        folder = keep or stack.enter_context(
+            tempfile.TemporaryDirectory(prefix="migdsl-rehearsal-", ignore_cleanup_errors=True)
+        )
         fitting = _fitting(version)
         try:
             server = stack.enter_context(start_server(Path(folder), version=fitting, settings=_SETTINGS))
-            url = server.create_database("rehearsal")
+            urls = {name: server.create_database(name) for name in names}
         except ServerError as error:
             way = "pip install 'migdsl[rehearse]', or name a scratch database: --url URL"
             raise Undoable(str(error), way) from None
-        yield Stage(url, server.bin, f"PostgreSQL {fitting or ''}, embedded".replace(" ,", ","))
+        told = f"PostgreSQL {fitting or ''}, embedded".replace(" ,", ",")
+        yield {name: Stage(url, server.bin, told, own=True) for name, url in urls.items()}
+
+
+def kept() -> str:
+    """A folder that a server's data stays in, which the server's own user can reach."""
+    folder = tempfile.mkdtemp(prefix="migdsl-rehearsal-kept-")
+    Path(folder).chmod(0o755)
+    return folder
+
+
+def again(stage: Stage, folder: str) -> str:
+    """How to start a server again whose data was kept."""
+    data = Path(folder, "data")
+    if not data.exists():
+        return f"nothing could be kept: {folder} can't be reached by the user that runs PostgreSQL"
+    options = f"-c unix_socket_directories={data} -c listen_addresses="
+    run = f'{stage.bin / "pg_ctl"} -D {data} -o "{options}" -l {data / "server.log"} start'
+    owner = data.stat().st_uid
+    base = urlsplit(stage.url).path.lstrip("/")
+    who = f" (as the user {pwd.getpwuid(owner).pw_name})" if owner != os.geteuid() else ""
+    return f"kept in {folder}; start it{who}: {run}; then: {stage.bin / 'psql'} -h {data} -U postgres {base}"
 
 
 def _fitting(version: int) -> int | None:

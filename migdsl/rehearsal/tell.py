@@ -8,12 +8,13 @@ from collections import defaultdict
 from collections.abc import Iterator
 from xml.etree import ElementTree as ET
 
-from migdsl.rehearsal.model import FAILED, SKIPPED, Finding, Verdict
+from migdsl.rehearsal.gauge import thinned
+from migdsl.rehearsal.model import FAILED, SKIPPED, UNPLAYED, Finding, Verdict
 from migdsl.rehearsal.run import Report
 from migdsl.rehearsal.watch import Request, percentiles
 
 VERSION = 1
-_SIGNS = {"passed": "ok", "failed": "FAILED", "skipped": "-"}
+_SIGNS = {"passed": "ok", "failed": "FAILED", "skipped": "-", UNPLAYED: "?"}
 _NO_XML = re.compile(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _SPECIAL = re.compile(r"([\\`*_\[\]<>|])")
 
@@ -23,8 +24,10 @@ def text(report: Report) -> Iterator[str]:
     width = max(len(v.says) for v in report.verdicts)
     for verdict in report.verdicts:
         last = verdict.evidence[-1] if verdict.evidence else "nothing to look at"
+        if verdict.state == UNPLAYED:
+            last = f"not played: {last}"
         yield f"{_SIGNS[verdict.state]:>6}  {verdict.says:{width}}" + (
-            f"  ({last[:90]})" if verdict.state != FAILED else ""
+            f"  ({_short(last)})" if verdict.state != FAILED else ""
         )
         for finding in verdict.findings:
             yield from _finding(finding)
@@ -35,8 +38,18 @@ def text(report: Report) -> Iterator[str]:
         )
     yield from (f"note: {note}" for note in dict.fromkeys(report.log.notes))
     bad = [v.id for v in report.verdicts if v.state == FAILED]
-    how = f"not safe: {', '.join(bad)}" if bad else "passed"
+    how = f"not safe: {', '.join(bad)}" if bad else f"passed{_unplayed(report)}"
     yield f"{report.migration}: {how}, in {report.seconds:.0f} s; again with --seed {report.settings.seed}"
+
+
+def _short(said: str, most: int = 110) -> str:
+    return said if len(said) <= most else said[: most - 2].rsplit(" ", 1)[0] + " …"
+
+
+def _unplayed(report: Report) -> str:
+    """What a verdict is missing on, in a few words; empty where none is."""
+    count = sum(v.state == UNPLAYED for v in report.verdicts)
+    return f" ({count} not played)" if count else ""
 
 
 def _finding(finding: Finding) -> Iterator[str]:
@@ -74,6 +87,8 @@ def as_json(report: Report) -> str:
         ],
         "traffic": [{"step": step, **row} for step, row in by_step(report)],
         "timeline": timeline(report),
+        "progress": list(thinned(report.progress)),
+        "drift": list(thinned(report.drift)),
         "notes": list(dict.fromkeys(report.log.notes)),
     }
     return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
@@ -121,7 +136,7 @@ def timeline(report: Report) -> list[dict[str, float]]:
 def junit(report: Report) -> str:
     """One test case a verdict."""
     failed = sum(v.state == FAILED for v in report.verdicts)
-    skipped = sum(v.state == SKIPPED for v in report.verdicts)
+    skipped = sum(v.state in (SKIPPED, UNPLAYED) for v in report.verdicts)
     about = {"name": f"migdsl rehearse {report.migration}", "time": f"{report.seconds:.3f}", "errors": "0"}
     counts = {"tests": str(len(report.verdicts)), "failures": str(failed), "skipped": str(skipped)}
     suite = ET.Element("testsuite", {**about, **counts})
@@ -129,6 +144,8 @@ def junit(report: Report) -> str:
         case = ET.SubElement(suite, "testcase", classname=report.migration, name=verdict.id)
         if verdict.state == SKIPPED:
             ET.SubElement(case, "skipped", message="nothing to look at")
+        elif verdict.state == UNPLAYED:
+            ET.SubElement(case, "skipped", message=_xml(f"not played: {verdict.evidence[0]}"))
         elif verdict.state == FAILED:
             said = "\n".join(line.strip() for f in verdict.findings for line in _finding(f))
             failure = ET.SubElement(case, "failure", message=_xml(verdict.findings[0].what))
@@ -148,7 +165,9 @@ def markdown(report: Report) -> str:
     """A comment for a pull request."""
     bad = [v for v in report.verdicts if v.state == FAILED]
     title = f"**{_plain(report.migration)}** was rehearsed on {_plain(report.told)}: " + (
-        f"**not safe**, {len(bad)} of {len(report.verdicts)} verdicts failed" if bad else "all verdicts passed"
+        f"**not safe**, {len(bad)} of {len(report.verdicts)} verdicts failed"
+        if bad
+        else f"no verdict failed{_unplayed(report)}" if _unplayed(report) else "all verdicts passed"
     )
     lines = ["## Rehearsal", "", f"{title}.", "", "| | verdict | evidence |", "| --- | --- | --- |"]
     for verdict in report.verdicts:
@@ -157,7 +176,7 @@ def markdown(report: Report) -> str:
             if verdict.findings
             else verdict.evidence[-1] if verdict.evidence else "nothing to look at"
         )
-        first = shown.splitlines()[0]
+        first = f"not played: {shown}" if verdict.state == UNPLAYED else shown.splitlines()[0]
         lines.append(f"| {_SIGNS[verdict.state]} | {_plain(verdict.says)} | {_plain(first[:160])} |")
     for finding in (f for v in bad for f in v.findings):
         lines += [

@@ -7,7 +7,7 @@ import random
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 
@@ -16,6 +16,7 @@ import psycopg
 from migdsl.rehearsal.clients import Client, Recorder, Rules, Wrong, routed
 from migdsl.rehearsal.journal import Journal
 from migdsl.rehearsal.model import Log
+from migdsl.rehearsal.moving import MovedCodes
 from migdsl.rehearsal.rows import Maker
 from migdsl.rehearsal.shapes import Shape
 from migdsl.rehearsal.watch import Request, statement
@@ -45,6 +46,7 @@ class Traffic:
     requests: list[Request] = field(default_factory=list)
     errors: Counter[str] = field(default_factory=Counter)
     refused: int = 0
+    client: Callable[..., Client] = Client
     clients: list[Client] = field(default_factory=list)
     over: threading.Event = field(default_factory=threading.Event)
     _queues: dict[str, queue.SimpleQueue[float]] = field(default_factory=dict)
@@ -55,7 +57,7 @@ class Traffic:
         """Traffic until the block ends."""
         making = threading.Lock()
         router = routed(self.migration, self.rules, self.recorder)
-        codes = {shape.entity: Codes(shape) for shape in self.shapes}
+        codes = {shape.entity: MovedCodes(shape) if shape.move else Codes(shape) for shape in self.shapes}
         self._queues = {code: queue.SimpleQueue() for code in set(_CLIENTS)}
         with ExitStack() as stack:
             for number, code in enumerate(_CLIENTS):
@@ -66,7 +68,7 @@ class Traffic:
                     )
                 )
                 chance = random.Random(f"{self.seed} {number}")  # noqa: S311 (nothing here is secret)
-                client = Client(
+                client = self.client(
                     code, connection, self.shapes, codes, self.journals, self.maker, making, self.rules, router, chance
                 )
                 self.clients.append(client)
@@ -88,7 +90,7 @@ class Traffic:
     def swap(self, swapped: frozenset[str]) -> None:
         """These columns are of their new type (or of their old one again, where they are left out)."""
         for client in self.clients:
-            for shape in self.shapes:
+            for shape in (s for s in self.shapes if s.move is None):
                 client.codes[shape.entity] = Codes(shape, swapped & shape.retyped.keys())
 
     @contextmanager
@@ -153,7 +155,7 @@ class Traffic:
             ok = self.rules.bound and client.code == "new" and (error.sqlstate or "")[:2] == "23"
             self.refused += ok
             if not ok:
-                self._against(client, "traffic", f"{type(error).__name__} {error.sqlstate}: {safe_text(error)}", _WAY)
+                self._against(client, "traffic", f"{safe_text(error)}{_rule(error)}", _WAY)
         except Exception as error:  # noqa: BLE001 (a client that dies silently would prove nothing)
             ok = False
             self._against(client, "traffic", f"{type(error).__name__}: {error}", "")
@@ -164,6 +166,11 @@ class Traffic:
         self.errors[f"{verdict} {client.code} {what}"] += 1
         if self.errors[f"{verdict} {client.code} {what}"] <= _MANY:
             self.log.against(verdict, f"{client.code} code: {what}", statement(client.said), way_out)
+
+
+def _rule(error: psycopg.Error) -> str:
+    """The constraint that a write breaks: a name, and no value."""
+    return f" ({error.diag.constraint_name})" if error.diag.constraint_name else ""
 
 
 _WAY = "code that is deployed while the migration runs must go on working: see what this phase's revision changes"

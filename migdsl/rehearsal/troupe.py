@@ -7,7 +7,7 @@ import io
 import os
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,6 +21,7 @@ from migdsl.executor.sites import Sites
 from migdsl.planning.release import stage_rows
 from migdsl.rehearsal.clients import Rules
 from migdsl.rehearsal.flag import Flag, skipping
+from migdsl.rehearsal.gauge import Gauge
 from migdsl.rehearsal.journal import Connection, Journal
 from migdsl.rehearsal.model import Log, Mark, Settings, Stuck
 from migdsl.rehearsal.rows import Maker, Tenancy
@@ -69,9 +70,11 @@ class Troupe:
     maker: Maker
     traffic: Traffic
     watch: Watch
+    gauge: Gauge
     sites: Sites
     hears: Desk = field(default_factory=Desk)
     stood: dict[str, str] = field(default_factory=dict)
+    shares: tuple[StageLine, ...] = ()
     spoken: str = ""
 
     @property
@@ -116,10 +119,15 @@ class Troupe:
         job = space["JOB"]
         assert isinstance(job, BackfillJob | ReconcileJob)
         with quiet() as said:
-            code = main(job, ["--url", self.ledger.conninfo, *words])
+            code = main(job, ["--url", self.ledger.conninfo, *self._listing(), *words])
         if code == _STOPPED:
             raise KeyboardInterrupt
         return code, said.getvalue()
+
+    def _listing(self) -> list[str]:
+        """Where the list of tenants is, if it is in another database."""
+        listing = self.sites.all[0].listing
+        return ["--tenants-url", listing] if listing is not None else []
 
     def _is_backfill(self, path: str) -> str | None:
         planned = self.project.planned
@@ -129,7 +137,14 @@ class Troupe:
         """A generated job in a process of its own."""
         paths = os.pathsep.join([str(self.home), *filter(None, sys.path)])
         return subprocess.Popen(
-            [sys.executable, str(Path(self.project.folder, path)), "--url", self.ledger.conninfo, *words],
+            [
+                sys.executable,
+                str(Path(self.project.folder, path)),
+                "--url",
+                self.ledger.conninfo,
+                *self._listing(),
+                *words,
+            ],
             env={**os.environ, "PYTHONPATH": paths},
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
@@ -140,19 +155,28 @@ class Troupe:
     def move(self, stage: str, who: str = "all") -> None:
         """The flag as it stands once the file says so and is deployed: for everybody, or for one tenant more."""
         if who == "all":
-            self.stood = {"all": stage}
+            self.stood, self.shares = {"all": stage}, ()
         else:
             self.stood[who] = stage
+        self._deployed(f"{stage} for {'all' if who == 'all' else 'the canary'}", self.tenants.ids)
+
+    def ramp(self, stage: str, percent: str, asked: Sequence[str]) -> Mapping[str, str]:
+        """The same for a share of the tenants more; the stage of those that are asked for. Raises RoutingError."""
+        self.shares = (StageLine("percent", stage, percent, ()),)
+        return self._deployed(f"{stage} for {percent}%", asked)
+
+    def _deployed(self, name: str, asked: Sequence[str]) -> Mapping[str, str]:
         everybody = StageLine("all", self.stood.get("all", "off"), None, ())
         rest = tuple(StageLine("tenants", at, None, (name,)) for name, at in self.stood.items() if name != "all")
-        module = replace(self.module, stages=(everybody, *rest))
-        said = {tenant: self.stood.get(tenant, everybody.stage) for tenant in self.tenants.ids}
-        before, self.rules.stages = self.rules.stages, Flag(self.project, self.log).resolved(module, said)
+        module = replace(self.module, stages=(everybody, *self.shares, *rest))
+        said = {tenant: self.stood.get(tenant, everybody.stage) for tenant in asked}
+        found = Flag(self.project, self.log).resolved(module, said)
+        before, self.rules.stages = self.rules.stages, {tenant: found[tenant] for tenant in self.tenants.ids}
         skipping(self.log, before, self.rules.stages)
         if self.ledger.there:
             self.ledger.record_all(("stage", subject, at) for subject, at in stage_rows(module))
-        name = f"{stage} for {'all' if who == 'all' else 'the canary'}"
         self.log.marks.append(Mark("stage", name, self.log.now(), self.log.now()))
+        return found
 
 
 def _going_on(found: Outcome) -> Outcome:

@@ -94,8 +94,7 @@ class _Pen:
         """A database around its tables."""
         top, self.y = self.y, self.y + 30
         frame = len(self.boxes)
-        title = f"database {database.name}" if database.name else "what is replaced"
-        self.line("fine", _PAD, top + 21, title, self.width - 2 * _PAD, "start")
+        self.line("fine", _PAD, top + 21, database.title, self.width - 2 * _PAD, "start")
         for holding in database.holdings:
             self.holding(holding)
             self.y += _GAP

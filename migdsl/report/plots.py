@@ -50,11 +50,21 @@ class Row(Value):
 
 
 class Bars(Value):
-    """Rows on one axis."""
+    """Rows on one axis. `kind` is `over` where names are too long to stand beside their bars."""
 
     name: str
     rows: tuple[Row, ...]
     ticks: tuple[Tick, ...]
+    kind: str = ""
+
+
+class Band(Value):
+    """A stretch of a plot's width, in percent of it. `kind`: `step`, which begins at a line with its text, or `fault`."""
+
+    kind: str
+    left: float
+    width: float
+    text: str = ""
 
 
 class Curve(Value):
@@ -74,25 +84,41 @@ class Plot(Value):
     up: tuple[Tick, ...]
     along: tuple[Tick, ...]
     curves: tuple[Curve, ...]
+    bands: tuple[Band, ...] = ()
 
 
-Points = Sequence[tuple[float, float]]
+Points = Sequence[tuple[float, float | None]]
 
 
 def plot(
-    name: str, words: str, series: Sequence[tuple[str, Points]], along: Sequence[Tick], *, top: float, unit: str = ""
+    name: str,
+    words: str,
+    series: Sequence[tuple[str, Points]],
+    along: Sequence[Tick],
+    *,
+    top: float,
+    unit: str = "",
+    bands: tuple[Band, ...] = (),
 ) -> Plot:
-    """Up to three curves through points whose x is in percent of the width and whose y runs from 0 to `top`."""
+    """Up to three curves through points: x in percent of the width, y from 0 to `top`; None breaks a curve."""
     height = 160
     up = [Tick(round(height * (1 - part), 1), f"{top * part:g}{unit}") for part in (0, 0.5, 1)]
     curves = []
     for kind, (called, points) in zip(_KINDS, series, strict=False):
-        pairs = [f"{round(x * 10, 1):g} {round(height * (1 - y / top), 1):g}" for x, y in points]
-        curves.append(Curve(called, kind, "M" + "L".join(pairs)))
-    return Plot(name, words, height, tuple(up), tuple(along), tuple(curves))
+        curves.append(Curve(called, kind, "".join(_path(points, height, top))))
+    return Plot(name, words, height, tuple(up), tuple(along), tuple(curves), bands)
 
 
-def stairs(points: Points) -> list[tuple[float, float]]:
+def _path(points: Points, height: int, top: float) -> Iterator[str]:
+    """The words of an SVG path, in a field of 1000 by `height`."""
+    word = "M"
+    for x, y in points:
+        if y is not None:
+            yield f"{word}{round(x * 10, 1):g} {round(height * (1 - y / top), 1):g}"
+        word = "L" if y is not None else "M"
+
+
+def stairs(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
     """The corners of a curve that stays at each value until the next one."""
     corners: list[tuple[float, float]] = []
     for x, y in points:

@@ -11,7 +11,9 @@ from migdsl.report.words import listed
 from migdsl.values import Value, replace
 
 _ENTITY = re.compile(r"(?P<entity>.+) \((?P<table>.+)\)")
-_SIDE = re.compile(r"(?P<owner>[^.{}]+)\.(?:\{(?P<several>.+)\}|(?P<one>[^.{}]+))")
+# Where a table goes to another database.
+_ACROSS = re.compile(r"(?P<old>[^.]+)\..+ to (?P<new>[^.]+)\..+")
+_SIDE = re.compile(r"(?P<owner>[^{}]+?)\.(?:\{(?P<several>.+)\}|(?P<one>[^.{}]+))")
 _DATABASE = "database "
 # Steps that only look, or that every migration has.
 _ASIDE = re.compile(r"check_(?!constraint).*|gate|stage|deploy_.*|create_ledger|create_procedures")
@@ -44,10 +46,20 @@ class Holding(Value):
 
 
 class Database(Value):
-    """A database with the tables in it that matter here; without a name, what else has two sides: services, versions."""
+    """A database with the tables in it that matter here; without a name, what else has two sides: services, versions.
+
+    `to`: the database that these tables go to, where it is another one.
+    """
 
     name: str
     holdings: tuple[Holding, ...]
+    to: str = ""
+
+    @property
+    def title(self) -> str:
+        """What people call it."""
+        both = f"databases {self.name} and {self.to}" if self.to else f"database {self.name}"
+        return both if self.name else "what is replaced"
 
 
 class Systems(Value):
@@ -65,14 +77,15 @@ class Systems(Value):
 
 def systems(plan: DataMigrationPlan) -> Systems:
     """What the plan says of systems, from its domains, its sources of truth and its steps."""
-    found: dict[str, list[Holding]] = {}
+    found: dict[tuple[str, str], list[Holding]] = {}
     for database, entity, table in _entities(plan):
-        found.setdefault(database, []).append(_holding(plan, entity, table))
+        found.setdefault((database, _other(table)), []).append(_holding(plan, entity, table))
     replaced = tuple(dict.fromkeys(t.entity for p in plan.phases for t in p.source_of_truth))
     known = {entity for _, entity, _ in _entities(plan)}
-    found |= {"": [_replaced(plan, each) for each in replaced if each not in known]} if set(replaced) - known else {}
-    databases = tuple(Database(name, tuple(holdings)) for name, holdings in found.items())
-    drawn = (*found, *replaced)  # an API says its versions after its name
+    if set(replaced) - known:
+        found["", ""] = [_replaced(plan, each) for each in replaced if each not in known]
+    databases = tuple(Database(name, tuple(holdings), to) for (name, to), holdings in found.items())
+    drawn = (*(name for names in found for name in names), *replaced)  # an API says its versions after its name
     others = tuple(s for s in plan.impact.affected_systems if s.removeprefix(_DATABASE).partition(" (")[0] not in drawn)
     return Systems(_code(plan, databases), databases, others)
 
@@ -83,6 +96,12 @@ def _entities(plan: DataMigrationPlan) -> Iterator[tuple[str, str, str]]:
         for said in domain.tables_or_entities:
             match = _ENTITY.fullmatch(said)
             yield (domain.domain, match["entity"], match["table"]) if match else (domain.domain, said, "")
+
+
+def _other(table: str) -> str:
+    """The database that a table goes to."""
+    match = _ACROSS.fullmatch(table)
+    return match["new"] if match else ""
 
 
 def truths(plan: DataMigrationPlan, entity: str) -> tuple[str, ...]:
@@ -151,13 +170,21 @@ def _about(step: TypedStep, names: set[str], tables: set[str]) -> bool:
 
 def _feeds(plan: DataMigrationPlan, steps: list[TypedStep]) -> Iterator[Feed]:
     operations = {step.operation for step in steps}
-    if "create_trigger" in operations:
+    if "create_outbox" in operations:
+        yield Feed(f"sync job, {_noted(plan)}", both=True)
+    elif "create_trigger" in operations:
         both = "two-way" in plan.pattern
         yield Feed("trigger, at each write", both=both)
     if "backfill" in operations:
         yield Feed("backfill, once")
     if "reconcile" in operations:
         yield Feed("reconciliation compares", both=True, compares=True)
+
+
+def _noted(plan: DataMigrationPlan) -> str:
+    """Where a sync job finds what was written."""
+    slot = any(step.operation == "create_slot" for step in _steps(plan))
+    return "by WAL and outbox" if slot else "by outboxes"
 
 
 def _notes(plan: DataMigrationPlan, table: str) -> Iterator[str]:
@@ -178,7 +205,9 @@ def _sentences(all_: Systems) -> Iterator[str]:
     yield from (f"{name} {duty}." for name, duty, _ in all_.code)
     for database in all_.databases:
         for holding in database.holdings:
-            where = f"Database {database.name} holds" if database.name else "What is replaced:"
+            verb = "hold" if database.to else "holds"
+            title = database.title[:1].upper() + database.title[1:]
+            where = f"{title} {verb}" if database.name else f"{title}:"
             yield f"{where} {_named(holding.left)}{_then(holding)}."
     if all_.others:
         yield f"Also affected: {listed(all_.others)}."

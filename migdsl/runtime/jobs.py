@@ -86,8 +86,9 @@ class BackfillJob:
     range; `remaining` counts what is left of the tenant. `hold`, asked between batches, returns why the job must wait, or
     NULL. `workers` lanes (tenants) are worked side by side, a connection and a thread each: those of `canary` first, in
     that order. A tenant of more than `slice_rows` rows is cut into several slices. `tenants_env` names the variable with the
-    URL of the database that `tenants` is asked in, None where it is the job's own. Raises ValueError when a statement's
-    parameters aren't these, and so when one isn't confined to the tenant.
+    URL of the database that `tenants` is asked in, None where it is the job's own. `trigger`: whether a trigger fills what
+    code writes meanwhile; where none does, rows that are written while the job runs may be left empty. Raises ValueError when
+    a statement's parameters aren't these, and so when one isn't confined to the tenant.
     """
 
     migration: str
@@ -112,6 +113,7 @@ class BackfillJob:
     transform: Transform | None = None
     engine: Engine = "local"
     tenants_env: str | None = None
+    trigger: bool = True
 
     def __post_init__(self) -> None:
         after, upto = parameter_names("after", self.key), parameter_names("upto", self.key)
@@ -161,7 +163,8 @@ class ReconcileJob:
     `:key_1` …) right if it differs, `insert_missing` and `delete_extra` likewise, and afterwards `insert_old` and
     `delete_old`. Columns of the key that are `private` are shown as keyed hashes. `hold`, asked now and then, returns why
     the job must wait, or NULL. `settle_s` are the seconds after which a row that differs is looked at again before it
-    counts. Raises ValueError when a statement's parameters aren't these.
+    counts; for up to `patience_s` it is looked at again and again, since what is on its way may take that long. Raises
+    ValueError when a statement's parameters aren't these.
     """
 
     migration: str
@@ -193,6 +196,7 @@ class ReconcileJob:
     private: tuple[str, ...] = ()
     hold: str | None = None
     settle_s: float = 0.5
+    patience_s: float = 0.0
     # A look locks nothing, so that it may take longer than a batch; its snapshot holds vacuum up for as long as it lasts.
     pace: Pace = field(default_factory=lambda: Pace(target_ms=250.0, first=10_000, floor=1_000, ceiling=50_000))
     retry: Retry = field(default_factory=Retry)

@@ -46,6 +46,8 @@ EXPORTED = frozenset(
 )
 # What an application exports that routes its requests by the flag (migdsl.runtime.routing); another one may say its own.
 ROUTED = frozenset(["shadow_mismatch_rate", "cutover_errors", "replace_errors"])
+# What the job exports that carries rows to another database, where the file has a move there.
+SYNCED = "sync_lag"
 # What the middleware of an API exports, where the file has one.
 SERVED = "deprecated_requests"
 # What a backfill can ask the database that it writes to, and exports while it runs.
@@ -128,6 +130,7 @@ def _metric(reader: _Reader, node: ast.Comparison) -> Metric | None:
     if not reader.pausing and name not in EXPORTED | ROUTED | SEEN_BY_JOBS:
         title = f"nothing of this release measures `{name}`"
         served = "; an `api` of the file has it counted by its middleware" if name == SERVED else ""
+        served += "; a `move` to another database has it measured by its sync job" if name == SYNCED else ""
         help_ = f"say where it comes from: metric {name} = `…` unit {BUILT_IN[name]}{served}"
         problems.error("MIG007", node.metric.span, title, "not measured by the jobs", help=help_)
         return None

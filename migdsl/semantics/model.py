@@ -12,6 +12,10 @@ from migdsl.semantics.documents import Integration, Ticket
 from migdsl.semantics.move_model import Move
 from migdsl.semantics.policy import NOTHING, Policy
 from migdsl.semantics.replacement import Replacement, Service
+from migdsl.semantics.rollout_model import Rollout as Rollout
+from migdsl.semantics.rollout_model import StageLine as StageLine
+from migdsl.semantics.rollout_model import Switch as Switch
+from migdsl.semantics.rollout_model import SwitchLine as SwitchLine
 from migdsl.semantics.table_model import Back as Back
 from migdsl.semantics.table_model import Column as Column
 from migdsl.semantics.table_model import Constraint as Constraint
@@ -304,41 +308,6 @@ class Change(Value):
     span: Span
 
 
-class Rollout(Value):
-    """Who goes first and in which steps: percentages, None for the canary; a pause in seconds after each."""
-
-    canary: tuple[str, ...]
-    steps: tuple[float | None, ...]
-    every_seconds: int
-    by_request: bool
-    steps_span: Span | None = None
-
-
-class StageLine(Value):
-    """One line of the flag: `scope` is all, canary, percent or tenants."""
-
-    scope: str
-    stage: str
-    percent: str | None
-    tenants: tuple[str, ...]
-    span: Span | None = None
-
-
-class SwitchLine(Value):
-    """One line of a boolean flag."""
-
-    scope: str
-    percent: str | None
-    tenants: tuple[str, ...]
-
-
-class Switch(Value):
-    """A boolean flag."""
-
-    name: str
-    lines: tuple[SwitchLine, ...]
-
-
 class Follows(Value):
     """A phase whose revision follows one of other people; `database` is None where only one can be meant."""
 
@@ -377,6 +346,7 @@ class CheckedModule(Value):
     def migrated(self) -> tuple[str, ...]:
         """The databases in which something changes, in the order of their declarations."""
         found = {change.table.database for change in self.changes if change.operations}
+        found |= {move.table.database for move in self.moves if move.across}  # what moves is left behind there
         return tuple(dict.fromkeys(d.name for d in self.databases if d.name in found))
 
     def listed_in(self, table: Table) -> Database | None:

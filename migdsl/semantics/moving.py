@@ -66,9 +66,9 @@ def moved(problems: Problems, nodes: list[ast.Move], syncs: list[ast.Sync], arou
     _one_place(problems, drafts, around)
     syncing.without_a_move(problems, syncs, drafts, around.entities)
     found = tuple(_change(problems, draft, drafts, syncs, around) for draft in drafts.values())
-    for draft in drafts.values():
-        if draft.across and not problems.found:  # what is wrong comes first
-            _not_yet(problems, draft)
+    moves = tuple(o.move for c in found for o in c.operations if isinstance(o, CreateTable) and o.move is not None)
+    if not problems.found:  # what is wrong comes first
+        syncing.one_stream(problems, moves)
     return found
 
 
@@ -198,6 +198,8 @@ def _target(
     )
     back = {ours: theirs for theirs, ours in copied.items()}
     made = tuple(_made(problems, table, column, back.get(column.name), copied) for column in columns.values())
+    if database != table.database:
+        made = tuple(_abroad(problems, table, column, back.get(column.name)) for column in made)
     return replace(
         table,
         database=database,
@@ -226,6 +228,25 @@ def _made(problems: Problems, table: Table, column: Column, source: str | None, 
         column.type.sql, column.type.base, column.type.array, column.type.known
     )  # no labels: it is there
     return replace(column, type=type_, identity=None, generated=anew)
+
+
+def _abroad(problems: Problems, table: Table, column: Column, source: str | None) -> Column:
+    """The target's column in another database, where no type and no sequence of this one is."""
+    of = table.column(source) if source is not None else None
+    if not column.type.built_in and column.type.known:
+        title = f"the type {column.type.sql} of `{column.name}` is one of `{table.database}`'s own"
+        help_ = f"say it with a type that both databases have: {column.name} text = `{source or column.name}::text`"
+        if source is not None:
+            help_ += f", and back {source} = `{column.name}::{column.type.sql}`"
+        problems.error("MIG451", column.span, title, "the other database hasn't got it", help=help_)
+    if of is not None and _numbers(of, across=True):
+        return replace(column, identity="by default", default=None)
+    return column
+
+
+def _numbers(column: Column, across: bool) -> bool:
+    """Whether a column gives out numbers that its copy has to give out as well."""
+    return column.identity is not None or (across and "nextval(" in (column.default or "").lower())
 
 
 def _omitted(problems: Problems, node: ast.Move, table: Table) -> tuple[Omitted, ...]:
@@ -319,7 +340,7 @@ def _change(
     standing = Standing.of(problems, draft, drafts, around.entities)
     target = replace(draft.target, constraints=(*standing.kept, *standing.own))
     sources = {ours: table.column(theirs) for theirs, ours in draft.copied.items()}
-    numbered = tuple((ours, c.name) for ours, c in sources.items() if c is not None and c.identity is not None)
+    numbered = tuple((ours, c.name) for ours, c in sources.items() if c is not None and _numbers(c, draft.across))
     move = Move(
         table=table,
         target=target,
@@ -343,11 +364,3 @@ def _change(
     )
     source = Source(table, given, None, node.entity.span, draft.places)
     return Change(target, (CreateTable(target, (source,), node.entity.span, replace(move, values=given)),), node.span)
-
-
-def _not_yet(problems: Problems, draft: Draft) -> None:
-    title = "moving rows to another database is part of the language, and not of this release"
-    label = f"from `{draft.table.database}` to `{draft.target.database}`"
-    body = "All that the file says of it is checked, and nothing can be compiled from it yet."
-    help_ = f"move it to another schema or table of `{draft.table.database}` first: what is mapped stays as it is"
-    problems.error("MIG007", draft.node.entity.span, title, label, body=body, help=help_)

@@ -22,6 +22,9 @@ DEFAULTS: Mapping[str, str] = MappingProxyType(
         "migrations": "migrations/versions",
         "backfills": "backfills/{migration}/{entity}.py",
         "reconcile": "reconcile/{migration}/{entity}.py",
+        "sync": "sync/{migration}/{entity}.py",
+        "cdc": "cdc/{migration}.{entity}.debezium.json",
+        "dual_writes": "routing/{migration}/{entity}.py",
         "flags": "flags/{migration}.flagd.json",
         "alerts": "grafana/alerting/{migration}.json",
         "dashboard": "grafana/dashboards/{migration}.json",
@@ -34,7 +37,7 @@ DEFAULTS: Mapping[str, str] = MappingProxyType(
     }
 )
 OF_SEVERAL = "migrations/{database}/versions"  # where several databases change
-_OF_AN_ENTITY = frozenset(["backfills", "reconcile"])
+_OF_AN_ENTITY = frozenset(["backfills", "reconcile", "sync", "cdc", "dual_writes"])
 _UNSAFE = re.compile(r"[^a-z0-9_]+")
 _BORDER = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 _PLACEHOLDER = re.compile(r"\{([^{}]*)\}")

@@ -74,7 +74,10 @@ def _whole(operation: model.CreateTable | model.DropTable) -> str:
         return f"drop the table {operation.table.name}"
     if operation.move is None:
         return f"create the table {operation.table.name}"
-    return f"move to {operation.table.schema}.{operation.table.name}"
+    schema = operation.table.schema
+    if operation.move.across:
+        return f"move to {operation.table.database}.{f'{schema}.' if schema != 'public' else ''}{operation.table.name}"
+    return f"move to {schema}.{operation.table.name}"
 
 
 def described(constraint: Constraint) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from migdsl.semantics import carrying, measured, outputs, phasing, promises, proving, watch
-from migdsl.semantics.conditions import BUILT_IN, SERVED
+from migdsl.semantics.conditions import BUILT_IN, SERVED, SYNCED
 from migdsl.semantics.header import again, once
 from migdsl.semantics.invariants import Surroundings
 from migdsl.semantics.model import CheckedModule
@@ -40,8 +40,9 @@ def with_policy(problems: Problems, module: CheckedModule, declarations: tuple[a
         module = replace(module, changes=tuple(changes.values()))
     around = Surroundings((*module.tables, *(c.table for c in module.created)), changes)
     own = watch.metrics(problems, said.metrics)
-    # What the generated middleware counts is known where there is one.
-    metrics = {**({SERVED: Metric(SERVED, BUILT_IN[SERVED], None)} if module.apis else {}), **own}
+    # What the generated middleware counts, and the sync job, is known where there is one.
+    known = [*([SERVED] if module.apis else []), *([SYNCED] if any(move.across for move in module.moves) else [])]
+    metrics = {**{name: Metric(name, BUILT_IN[name], None) for name in known}, **own}
     aborts = tuple(a for c in said.cutovers[:1] for a in c.aborts)
     returns, return_steps, keep = phasing.way_back(problems, said.rollbacks, metrics)
     validations = proving.validations(problems, said.validates, changes, around)
@@ -84,6 +85,13 @@ def _switches(problems: Problems, nodes: list[ast.Cutover], module: CheckedModul
             elif words[0] == "after" and not any(move.across for move in module.moves):
                 title = "on one table reads and writes are switched at once, in this release"
                 problems.error("MIG007", setting.span, title, "not supported yet", help="writes with reads")
+            elif words[0] == "with" and any(move.across for move in module.moves):
+                title = "in two databases reads and writes can't be switched in one moment"
+                body = "A tenant's reads go to the new side with the flag; then its writers wait for a moment, while what they "
+                body += "have written is carried over."
+                problems.error(
+                    "MIG453", setting.span, title, "one after the other", body=body, help="writes after reads"
+                )
             elif words[0] not in ("with", "after"):
                 problems.unknown("MIG106", "order", words[0], setting.words[0].span, ("with", "after"))
 

@@ -18,6 +18,7 @@ def check(problems: Problems, module: CheckedModule) -> None:
     if len(databases) < 2:
         return
     _listed(problems, module, databases)
+    _listed_beside(problems, module)
     _apart(problems, module, databases)
 
 
@@ -76,6 +77,26 @@ def _listed(problems: Problems, module: CheckedModule, databases: tuple[str, ...
         body = "Jobs on the others read the list from there, and compare their rows with it."
         help_ = f"list in {databases[0]} `{' '.join(tenants.listing.text.split())}`"
         problems.error("MIG112", tenants.list_span, title, "in which?", body=body, help=help_)
+
+
+def _listed_beside(problems: Problems, module: CheckedModule) -> None:
+    """Who switches a tenant is connected to the two databases that its rows are in, and to no third."""
+    tenants = module.tenants
+    for move in (m for m in module.moves if m.across and m.table.owned):
+        sides = (move.table.database, move.target.database)
+        if (
+            tenants is None
+            or tenants.listing is None
+            or tenants.list_span is None
+            or tenants.database in (None, *sides)
+        ):
+            continue
+        title = f"the list of tenants is in neither of the databases that `{move.table.entity}` moves between"
+        body = "The job that carries its rows over, and turns tenants over one by one, has a connection to each of the two."
+        more = [(move.span, f"from `{sides[0]}` to `{sides[1]}`")]
+        help_ = f"keep a copy of the list beside the rows, and say so: list in {sides[0]} `…`"
+        problems.error("MIG112", tenants.list_span, title, "in a third one", body=body, more=more, help=help_)
+        return
 
 
 def _changed(module: CheckedModule) -> Iterator[Table]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from migdsl.semantics.header import bad_number, once
 from migdsl.semantics.model import Table
-from migdsl.semantics.move_model import CARRIERS, CONFLICTS, VARIANTS, Sync
+from migdsl.semantics.move_model import CARRIERS, CONFLICTS, VARIANTS, Move, Sync
 from migdsl.semantics.problems import Problems
 from migdsl.syntax import ast, lexis
 
@@ -30,6 +30,23 @@ def without_a_move(
             problems.error("MIG453", node.entity.span, title, "has one side only", help=help_)
 
 
+def one_stream(problems: Problems, moves: tuple[Move, ...]) -> None:
+    """Tables that go the same way are carried by one job, and switched together."""
+    first: dict[tuple[str, str], Move] = {}
+    for move in moves if len(moves) > 1 else ():
+        way = (move.table.database, move.target.database)
+        leader = first.setdefault(way, move)
+        if not move.across or (leader.sync.by, leader.sync.variant) == (move.sync.by, move.sync.variant):
+            continue
+        title = f"`{leader.table.entity}` and `{move.table.entity}` go the same way, and would be carried in two"
+        body = "Tables that move from one database to another are one stream: one job carries them over, and a tenant's writes "
+        body += "turn over for all of them at one moment."
+        how = " ".join([leader.sync.by, *([leader.sync.variant] if leader.sync.variant else [])])
+        more = [(leader.sync.span, f"by {how}")]
+        help_ = f"say the same of both: sync {move.table.entity} {{ by {how} }}"
+        problems.error("MIG453", move.sync.span, title, f"by {move.sync.by}", body=body, more=more, help=help_)
+
+
 def sync(problems: Problems, nodes: list[ast.Sync], draft: Draft) -> Sync:
     """What keeps a move's sides equal: as the file says, or a trigger in one database and an outbox across two."""
     settings = tuple(s for node in nodes for s in node.settings)
@@ -41,7 +58,7 @@ def sync(problems: Problems, nodes: list[ast.Sync], draft: Draft) -> Sync:
     if carrier is None:
         return Sync(draft.table.entity, default, None, None, "truth", span)
     by, variant = carrier
-    lag = _lag(problems, said.get("lag"), by, draft)
+    lag = _lag(problems, said.get("lag"), by)
     return Sync(draft.table.entity, by, variant, lag, _conflict(problems, said.get("conflict"), by), span)
 
 
@@ -79,8 +96,8 @@ def _variant(problems: Problems, word: ast.Word, more: list[ast.Word]) -> str | 
     return "logical" if word.text == "cdc" else None
 
 
-def _lag(problems: Problems, setting: ast.Setting | None, by: str, draft: Draft) -> float | None:
-    streams = by in ("outbox", "cdc")
+def _lag(problems: Problems, setting: ast.Setting | None, by: str) -> float | None:
+    streams = by != "trigger"
     if setting is None:
         return DEFAULT_LAG if streams else None
     found = lexis.seconds(setting.numbers[0].raw)
@@ -88,7 +105,7 @@ def _lag(problems: Problems, setting: ast.Setting | None, by: str, draft: Draft)
         bad_number(problems, setting.numbers[0], "duration", "30s")
     elif not streams:
         title = "nothing is behind here: what is written is on both sides at once"
-        how = "a trigger carries it in the same transaction" if not draft.across else "the application writes both"
+        how = "a trigger carries it in the same transaction"
         problems.error("MIG453", setting.span, title, how, help="leave the line out")
     return found if streams else None
 
@@ -99,10 +116,17 @@ def _conflict(problems: Problems, setting: ast.Setting | None, by: str) -> str:
     word = setting.words[0]
     if word.text not in CONFLICTS:
         problems.unknown("MIG106", "way to settle", word.text, word.span, CONFLICTS)
-    elif word.text == "newest" and by != "application":
-        title = f"`{by}` carries one side's writes at a time: there is nothing to settle by age"
-        help_ = "conflict truth, or leave the line out; `newest` is for `by application`"
-        problems.error("MIG453", setting.span, title, "fits only where the application writes both", help=help_)
+    elif word.text == "newest":
+        title = "each tenant is written on one side at a time: there is nothing to settle by age"
+        body = (
+            "The side where a tenant is written is right, and the other one takes what it has. Were both written, the "
+        )
+        body += "younger of two clocks would win, and the other write be lost without a word."
+        if by == "trigger":
+            title = "a trigger carries each write in its own transaction: there is nothing to settle by age"
+            body = "A row that is written on both sides is written twice, one after the other, as in one table."
+        help_ = "conflict truth, or leave the line out"
+        problems.error("MIG453", setting.span, title, "has no meaning here", body=body, help=help_)
     else:
         return word.text
     return "truth"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -11,6 +13,7 @@ from migdsl.syntax.unit import Files, unit
 from migdsl.workspace import check, compile_files
 from tests.folding.support import CANARY, DONE, HEAD, MIGRATION, finished
 
+ROOT = Path(__file__).resolve().parents[2]
 USER = (
     "entity User in app.users {\n  id bigint key\n  tenant_id uuid tenant\n  email text?\n  index (tenant_id, id)\n}\n"
 )
@@ -64,6 +67,17 @@ def test_what_the_migration_s_own_file_declares_goes_where_it_is_to_go():
     assert after.count("phone text?") == 1
     assert other in after
     assert check(texts, "db/schema.mig").diagnostics == ()
+
+
+def test_what_goes_to_another_database_takes_the_service_along_that_owns_it():
+    path = ROOT / "examples/16_extraction_outbox/orders_extraction.mig"
+    text = path.read_text(encoding="utf-8").replace("stage off for all", "stage complete for all")
+    after = finished({"m.mig": text}, into="schema.mig")["schema.mig"]
+    assert "service orders {" in after
+    assert "service billing" not in after  # which owns no database
+    assert "entity Order in orders.orders {" in after
+    assert "entity OrderLine in orders.lines {" in after
+    assert check({"schema.mig": after}, "schema.mig").diagnostics == ()
 
 
 def test_what_is_there_already_stays_there():

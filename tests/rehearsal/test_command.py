@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import shutil
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
@@ -14,6 +16,9 @@ from migdsl.cli import main
 from tests.rehearsal.conftest import ROOT
 
 EVENTS = str(ROOT / "examples/09_index_only/events_index.mig")
+PYTHON = str(ROOT / "examples/12_dependency/python_runtime.mig")
+SEVERAL = str(ROOT / "tests/executor/two_databases.mig")
+DUAL = str(ROOT / "examples/18_extraction_dual_write/orders_dual_write.mig")
 FEW = ("--rows", "60", "--tenants", "4", "--rate", "200")
 
 
@@ -58,16 +63,57 @@ def test_a_scratch_database_is_cleared(database: str, capfd: pytest.CaptureFixtu
             connection.execute("CREATE TABLE left_behind (id integer)")
 
 
-@pytest.mark.parametrize(
-    ("example", "said"),
-    [
-        ("11_api_retirement/orders_v2", "orders_v2 changes no database: there is nothing to rehearse"),
-        ("15_move_table/purchases", "purchases moves a table, which a rehearsal can't play yet"),
-    ],
-)
-def test_what_cannot_be_rehearsed_is_said(example: str, said: str, capfd: pytest.CaptureFixture[str]):
-    assert main(["rehearse", str(ROOT / "examples" / f"{example}.mig")]) == 3
-    assert said in capfd.readouterr().err
+def test_a_server_is_kept_with_what_starts_it(capfd: pytest.CaptureFixture[str]):
+    assert main(["rehearse", EVENTS, *FEW, "--to", "prepare", "--keep"]) == 0
+    said = capfd.readouterr().out
+    (folder,) = re.findall(r"^kept in (\S+); start it", said, re.MULTILINE)
+    try:
+        assert (Path(folder) / "data/PG_VERSION").exists()
+        assert f"pg_ctl -D {folder}/data" in said
+    finally:
+        shutil.rmtree(folder)
+
+
+def test_several_databases_need_a_server_of_their_own(capfd: pytest.CaptureFixture[str]):
+    assert main(["rehearse", SEVERAL, "--url", "postgresql://nobody@127.0.0.1:1/none"]) == 3
+    assert "contact changes 2 databases, and --url and --schema know of one" in capfd.readouterr().err
+
+
+def test_a_list_of_tenants_must_be_somewhere(tmp_path: Path, capfd: pytest.CaptureFixture[str]):
+    """In a database that takes no part nobody could list any."""
+    text = Path(SEVERAL).read_text(encoding="utf-8")
+    begin, end = text.index("change User {"), text.index("change Order {")
+    (tmp_path / "contact.mig").write_text(text[:begin] + text[end:], encoding="utf-8")
+    assert main(["rehearse", str(tmp_path / "contact.mig")]) == 3
+    assert "the list of tenants is in shop, in which nothing changes" in capfd.readouterr().err
+
+
+def test_what_the_application_carries_is_refused(capfd: pytest.CaptureFixture[str]):
+    assert main(["rehearse", DUAL]) == 3
+    assert (
+        "Order moves to another database by the application, which a rehearsal can't play yet" in capfd.readouterr().err
+    )
+
+
+def test_without_tables_no_server_is_needed(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+    """And what can't be played is told apart from what passed."""
+    monkeypatch.setenv("NO_COLOR", "1")
+    paths = {name: tmp_path / f"rehearsal.{name}" for name in ("json", "junit", "markdown", "html")}
+    words = [word for name, path in paths.items() for word in (f"--{name}", str(path))]
+    assert main(["rehearse", PYTHON, "--rate", "400", *words]) == 0
+    said = capfd.readouterr().out
+    assert "not played: they prove what isn't here" in said
+    assert "python_runtime: passed (1 not played), in " in said
+    texts = {name: path.read_text(encoding="utf-8") for name, path in paths.items()}
+    report = json.loads(texts["json"])
+    jsonschema.validate(report, json.loads((ROOT / "schemas/rehearsal.schema.json").read_text(encoding="utf-8")))
+    assert [v["id"] for v in report["verdicts"] if v["state"] == "not played"] == ["verified"]
+    assert ET.fromstring(texts["junit"]).get("skipped") == "1"
+    assert "no verdict failed (1 not played)" in texts["markdown"]
+    assert "not played" in texts["html"]
+    assert "Longest wait" not in texts["html"]
 
 
 @pytest.mark.parametrize(
@@ -79,7 +125,6 @@ def test_what_cannot_be_rehearsed_is_said(example: str, said: str, capfd: pytest
         (("--to", "enforce"), "has no phase enforce; there is prepare, expand, validate"),
         (("--files", "nowhere"), "there is no folder nowhere"),
         (("--schema", "nowhere.sql"), "there is no file nowhere.sql"),
-        (("--keep",), "--keep needs --url"),
     ],
 )
 def test_what_is_wrong_on_the_command_line(words: tuple[str, ...], said: str, capfd: pytest.CaptureFixture[str]):

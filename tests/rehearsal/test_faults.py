@@ -20,8 +20,26 @@ FROM = "coalesce(NEW.email, NEW.username || '@example.com')"
 ADD = "ALTER TABLE public.users ADD COLUMN IF NOT EXISTS contact_email text\n"
 ALWAYS = '"""\nALTER TABLE public.users ENABLE ALWAYS TRIGGER "~migdsl_users_email"\n"""'
 RANGE = "   AND (t.id > :after OR :after IS NULL)\n   AND t.id <= :upto\n"
+DROPPED = f'{ALWAYS},\n            """\nALTER TABLE public.users DROP COLUMN email\n"""'
+# What somebody makes of the job's loop who wants the watermark out of the way of the batch.
+APART = """
+    from migdsl.runtime.backfill import lane
+    from migdsl.runtime.sql import Statement
+
+    def fill_next(tx, ledger, program, claim, span, size, lease_s, alone):
+        upto = program.bound(tx, claim.tenant, *span, size) or span[1]
+        ledger.advance(tx, claim, upto, program.rows_in(tx, claim.tenant, span[0], upto), 0, lease_s)
+        for word in ("COMMIT", "BEGIN"):
+            tx.run(Statement(word, ()))
+        return lane.Batch(1, program.fill(tx, claim.tenant, span[0], upto), upto == span[1])
+
+    lane._fill_next = fill_next
+    raise SystemExit(main(JOB))"""
+FAILING = 'outcome=\\"failed\\"}) > '
+ASIDE = 'max by (migration, backfill) (migdsl_backfill_errors{migration=\\"users_email\\"}) > '
 HELD = replace(SHORT, hold_s=2.5)
 BACK = replace(SHORT, back=True)
+BRIEF = replace(SHORT, hold_s=0.01)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +110,29 @@ FAULTS = {
             ),
         ),
     ),
+    "a watermark outside the batch's transaction": Fault(
+        "backfill", "backfill", ((BACKFILL, "\n    raise SystemExit(main(JOB))", APART),), always=True
+    ),
+    "a job that waits for nothing": Fault(
+        "hold", "backfill", ((BACKFILL, "SELECT nullif(concat_ws(", "SELECT nullif(NULL || concat_ws("),), BRIEF
+    ),
+    "a job that sets aside more than the file says": Fault(
+        "quarantine",
+        "backfill",
+        (("backfills/customers_search_key/customer.py", "Budget(rows=None, share=0.001)", "Budget(rows=50)"),),
+        name="10_python_backfill/customers_search_key",
+    ),
+    "an alert that is silent about rows set aside": Fault(
+        "alerts",
+        "backfill",
+        (
+            (
+                RULES,
+                FAILING + "0 or " + ASIDE + "0",
+                FAILING + "1000 or " + ASIDE + "1000",
+            ),
+        ),
+    ),
     "NOT NULL before the backfill": Fault(
         "revisions", "expand", ((EXPAND, ADD, ADD.replace(" text\n", " text NOT NULL\n")),)
     ),
@@ -109,6 +150,7 @@ FAULTS = {
         "expand",
         ((EXPAND, ALWAYS, f'{ALWAYS},\n            """\nALTER TABLE public.users RENAME email TO email_gone\n"""'),),
     ),
+    "a column that is dropped before validate": Fault("traffic", "expand", ((EXPAND, ALWAYS, DROPPED),)),
     "a lock without a timeout": Fault(
         "blocked",
         "expand",
@@ -139,6 +181,7 @@ FAULTS = {
     "a flag that skips stages": Fault(
         "flag", "prepare", ((FLAGS, '"defaultVariant": "off"', '"defaultVariant": "live"'),), always=True
     ),
+    "a flag whose shadow is live": Fault("flag", "prepare", ((FLAGS, '"shadow": "shadow"', '"shadow": "live"'),)),
     "a reconciliation that is blind": Fault(
         "reconciliation",
         "validate",
@@ -219,11 +262,19 @@ def test_a_fault_is_caught_by_its_verdict(rehearse: Rehearse, what: str) -> None
 
 def test_the_same_files_as_they_are_pass(rehearse: Rehearse) -> None:
     """What the faults are edits of: nobody is accused."""
-    report = rehearse("users", replace(SHORT, to="validate", back=True))
+    report = rehearse("users", replace(BRIEF, to="cutover", back=True))
     assert [(v.id, v.findings) for v in report.verdicts if v.state == "failed"] == []
     assert {v.id for v in report.verdicts if v.state == "passed"} >= {
         "acknowledged_writes",
         "both_sides",
         "isolation",
         "gates",
+        "hold",
+        "quarantine",
+        "second_write",
     }
+    said = "; ".join(next(v for v in report.verdicts if v.id == "flag").evidence)
+    for share in ("at 1%: ", "at 10%: ", "at 50%: "):
+        assert share in said
+    assert any(each.rows for each in report.progress)
+    assert [each.rows for each in report.drift if each.rows is not None][-1] == 0

@@ -206,3 +206,14 @@ def test_sql_is_coloured_and_stays_as_it_is():
 @pytest.mark.parametrize("text", ["", "'", '"', "/*", "--", "$$ 'x $$", "\n\n", "é — ☃", "E'\\''"])
 def test_any_text_stays_as_it_is(text: str):
     assert "".join(token.text for token in tokens(text)) == text
+
+
+def test_a_table_that_goes_to_another_database_is_in_both():
+    (found,) = systems(plan_of("orders_extraction")).databases
+    holding = found.holdings[0]
+    assert holding.right is not None
+    assert (found.title, holding.left.name) == ("databases monolith and orders", "monolith.orders")
+    assert (holding.right.name, holding.right.columns) == ("orders.orders", ("number", "state", "total", "note"))
+    assert (holding.feeds[0].text, holding.feeds[0].both) == ("sync job, by outboxes", True)
+    (captured,) = systems(plan_of("orders_cdc")).databases
+    assert captured.holdings[0].feeds[0].text == "sync job, by WAL and outbox"

@@ -51,8 +51,8 @@ def moved(text: str) -> Move:
     return found
 
 
-def test_a_move_to_another_database_is_checked_whole_and_waits_for_a_later_release():
-    assert [line.split()[0] for line in checked(EXTRACTION)[1]] == ["MIG007"]
+def test_a_move_to_another_database_is_checked_whole():
+    assert [line.split()[0] for line in checked(EXTRACTION)[1]] == ["MIG413"]
     found = moved(EXTRACTION)
     assert found.across
     assert (found.table.database, found.target.database) == ("monolith", "orders")
@@ -80,7 +80,7 @@ def test_a_move_to_another_database_is_checked_whole_and_waits_for_a_later_relea
         ("", ("outbox", None, 30.0)),
         ("sync Order { by cdc }", ("cdc", "logical", 30.0)),
         ("sync Order { by cdc debezium; lag at most 5m }", ("cdc", "debezium", 300.0)),
-        ("sync Order { by application; conflict newest }", ("application", None, None)),
+        ("sync Order { by application }", ("application", None, 30.0)),
     ],
 )
 def test_what_carries_writes_across(sync: str, expected: tuple[object, ...]):

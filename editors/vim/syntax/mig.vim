@@ -397,7 +397,7 @@ syn match migNamed_file_impact /\v%(%(^|[{;])\s*<%(affects)>\s+)@<=%(\h\w*|"%([^
 hi def link migNamed_file_impact migName
 syn cluster mig_file_impact contains=migValue_file_impact,migClause_file_impact,migWord_file_impact,migNamed_file_impact
 
-syn match migValue_file_output /\v<%(alerts|api|api_guide|backfills|dashboard|flags|migrations|plan|reconcile|routing|rule_tests|rules|runbook|verify)>/ contained
+syn match migValue_file_output /\v<%(alerts|api|api_guide|backfills|cdc|dashboard|dual_writes|flags|migrations|plan|reconcile|routing|rule_tests|rules|runbook|sync|verify)>/ contained
 hi def link migValue_file_output migValue
 syn cluster mig_file_output contains=migValue_file_output
 

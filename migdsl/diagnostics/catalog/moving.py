@@ -91,7 +91,8 @@ change Order { default status 0 }""",
         why="""\
 In one database a trigger carries each write over within its own transaction: nothing is ever behind, and nobody has to run \
 anything. Across databases no trigger can write, so that something carries the writes after they were made: an outbox, \
-change data capture, or the application, which writes both.""",
+change data capture, or the application itself, right after its own commit. In each of these a tenant is written on one side \
+at a time, and that side is right: there are no two versions of which the newest could win.""",
         bad="""\
 entity Order in app.orders { id bigint key; tenant_id uuid tenant }
 move Order to app.purchases { id = id; tenant_id = tenant_id }

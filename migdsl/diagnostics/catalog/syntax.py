@@ -156,14 +156,12 @@ The words are part of the language, and the compiler understood them, but this r
 out. It refuses rather than leave a part of your migration out without telling you. The changelog says what each \
 release can do.
 
-What can be done today is often enough: move the rows to another table of the same database, say, and keep the rest \
-for a later migration.""",
+What can be done today is often enough: switch reads and writes of one table together, say, and keep the rest for a \
+later migration.""",
         bad="""\
-database app    { engine postgresql 15; url env DATABASE_URL }
-database orders { engine postgresql 15; url env ORDERS_URL }
-move Order to orders.orders { id = id; tenant_id = tenant_id; status = status }""",
+cutover { writes after reads }""",
         good="""\
-move Order to app.purchases { id = id; tenant_id = tenant_id; status = status }""",
+cutover { writes with reads }""",
         fix="none",
     ),
     Code(

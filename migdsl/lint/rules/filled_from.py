@@ -35,7 +35,8 @@ def _source(module: CheckedModule, operation: CreateTable, source: Source) -> It
     yield from _leaving(module, table, source)
     yield from _tenant(table, source)
     yield from _key(table, source)
-    yield from _values(table, source)
+    across = operation.move is not None and operation.move.across
+    yield from _values(table, source, numbered=across)
 
 
 def _apart(table: Table, source: Source) -> Iterator[Diagnostic]:
@@ -122,10 +123,12 @@ def _fits(old: SqlType, new: SqlType) -> bool:
     return in_place(old, new) or (old.base in WHOLE and new.base in WHOLE and lossless(old, new))
 
 
-def _values(table: Table, source: Source) -> Iterator[Diagnostic]:
+def _values(table: Table, source: Source, *, numbered: bool) -> Iterator[Diagnostic]:
+    """`numbered`: columns that number their rows take numbers, too, from a range of their own."""
     for name, _ in source.values:
         column = table.column(name)
-        if column is not None and (column.generated is not None or column.identity is not None):
+        counts = column is not None and column.identity is not None and not numbered
+        if column is not None and (column.generated is not None or counts):
             what = "is generated" if column.generated is not None else "numbers its rows itself"
             title = f"`{table.entity}.{name}` {what}, and can't be filled"
             help_ = "leave one of the two out: new rows would get numbers that filled ones have"

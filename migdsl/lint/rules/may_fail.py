@@ -22,10 +22,26 @@ def check(module: CheckedModule) -> Iterator[Diagnostic]:
                     for name, expression in source.values:
                         column = change.table.column(name)
                         if column is not None and name not in change.table.key:
-                            yield from _value(change.table, source.table, column, expression, source.place(name))
+                            across = operation.move is not None and operation.move.across
+                            body = _SET_ASIDE if across else _LEFT_OUT
+                            yield from _value(change.table, source.table, column, expression, source.place(name), body)
 
 
-def _value(table: Table, over: Table, column: Column, source: Expression, span: Span) -> Iterator[Diagnostic]:
+_LEFT_OUT = (
+    "Old code's writes go on: where it fails the new column stays NULL, each write costs a little more, and "
+    "reconciliation counts "
+    "such rows, which stop enforce until they are mended."
+)
+_SET_ASIDE = (
+    "Old code's writes go on: where it fails the row is not carried over and waits as a dead letter, by its key; its "
+    "tenant can't be "
+    "switched until it is mended."
+)
+
+
+def _value(
+    table: Table, over: Table, column: Column, source: Expression, span: Span, body: str = _LEFT_OUT
+) -> Iterator[Diagnostic]:
     why = danger(source.tree, over.type_if_known, column.type)
     if why is not None:
         yield Diagnostic(
@@ -33,8 +49,7 @@ def _value(table: Table, over: Table, column: Column, source: Expression, span: 
             Severity.WARNING,
             f"`from` of `{table.entity}.{column.name}` may fail on a row",
             Label(span, why),
-            body="Old code's writes go on: where it fails the new column stays NULL, each write costs a little more, and "
-            "reconciliation counts such rows, which stop enforce until they are mended.",
+            body=body,
             help="write it so that it can't fail: CASE WHEN … THEN … END, nullif(x, 0), left(x, 200); or, when no value "
             'can: allow MIG413 because "…"',
         )

@@ -27,10 +27,15 @@ class Health:
         """Why to wait, or None; at most about a second old."""
         if self.program.hold is None:
             return None
-        if (self._asked is None or time.monotonic() - self._asked >= HOLD_S) and self._lock.acquire(blocking=False):
+        # Nobody begins before there is a first answer.
+        if self._due() and self._lock.acquire(blocking=self._asked is None):
             try:
-                self._reason = database.perform(self.program.reason_to_wait, snapshot=True)
-                self._asked = time.monotonic()
+                if self._due():
+                    self._reason = database.perform(self.program.reason_to_wait, snapshot=True)
+                    self._asked = time.monotonic()
             finally:
                 self._lock.release()
         return self._reason
+
+    def _due(self) -> bool:
+        return self._asked is None or time.monotonic() - self._asked >= HOLD_S

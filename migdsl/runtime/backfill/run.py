@@ -76,6 +76,8 @@ class Backfill:
             self._plan(tenants)
             if not self.signals.requested:
                 self._work_off()
+            if not self.signals.requested and not self.job.trigger:
+                self._once_more(tenants)
             if not self.signals.requested:
                 return self._finish(tenants)
         except StoppedError:
@@ -221,6 +223,17 @@ class Backfill:
             workers = [self.worker(each, f"/{n}", health) for n, each in enumerate(fresh, 1)]
         Crew(workers, queue, self.halt, self.observer.enter, self.observer.leave).run()
 
+    def _once_more(self, tenants: tuple[str, ...]) -> None:
+        """Where no trigger fills what code leaves empty: a pass over the tenants in which it has done so meanwhile."""
+        totals = self._totals()
+        if totals.quarantined or any(state != "succeeded" for state in totals.states):
+            return
+        left = [tenant for tenant in tenants if self._left(tenant)]
+        for tenant in left:
+            self._plan_tenant(tenant, again=True)
+        if left:
+            self._work_off()
+
     def _waits(self, lanes: int, why: str) -> None:
         self.observer.log("waiting", lanes=lanes, why=why)
 
@@ -238,15 +251,16 @@ class Backfill:
         self.observer.planned, self.observer.passed = totals.planned, totals.scanned
         self.observer.export(sum(unfilled.values()))
         open_slices = {state: n for state, n in totals.states.items() if state != "succeeded"}
-        done = not open_slices and not unfilled and not totals.quarantined
+        passed = not open_slices and not totals.quarantined
+        # Code that leaves a column empty does so faster than any pass ends: the gates count such rows until it is gone.
+        done = passed and (not unfilled or not self.job.trigger)
         self._record("finished" if done else "incomplete")
         self.out.write(f"{self._name()}: {outlook.summary(totals)}; {sum(unfilled.values()):,} rows unfilled\n")
         self.out.write(outlook.troubles(totals))
-        if unfilled and not open_slices and not totals.quarantined:
+        if unfilled and passed:
             worst = max(unfilled, key=lambda tenant: unfilled[tenant])
-            self.out.write(
-                f"  most of them in tenant {worst!r}; is the trigger in place? then run once more with --again\n"
-            )
+            why = "is the trigger in place? then run once more with --again" if self.job.trigger else _WRITTEN
+            self.out.write(f"  most of them in tenant {worst!r}; {why}\n")
         return 0 if done else 1
 
     def _left(self, tenant: str) -> int:
@@ -265,6 +279,12 @@ class Backfill:
 
     def _name(self) -> str:
         return f"{self.job.migration} {self.job.backfill}"
+
+
+_WRITTEN = (
+    "code has left them empty while the job ran, and no trigger fills them: run it once more with --again when no running "
+    "code does so any more"
+)
 
 
 def _database(job: BackfillJob, options: BackfillOptions, halt: Halt, observer: Observer) -> Database:

@@ -19,6 +19,9 @@ from migdsl.runtime.sql import Statement
 _WAITING: Final = 10_000
 # How often to ask whether to wait, and for how long to wait then, in seconds.
 _HOLD_S: Final = 1.0
+_LONGEST_S: Final = 4.0  # between two looks at what may be on its way
+_PATIENT_TENANTS: Final = 10
+_LOOKS: Final = 4  # at what no row explains
 
 
 class TimeIsUpError(Exception):
@@ -69,6 +72,22 @@ class Brake:
 
 
 @dataclass(slots=True)
+class Patience:
+    """How long rows may take that are on their way to the other side, in seconds: for a tenant, and `left` for all of a run.
+
+    Where nobody carries over, all tenants differ, and each can't be waited for.
+    """
+
+    seconds: float
+    left: float
+
+    @classmethod
+    def of(cls, seconds: float) -> Patience:
+        """For a run."""
+        return cls(seconds, seconds * _PATIENT_TENANTS)
+
+
+@dataclass(slots=True)
 class Comparer:
     """Compares one tenant. `limit` caps the rows that are shown; `on_found` gets those that differ for good, bit by bit."""
 
@@ -77,6 +96,7 @@ class Comparer:
     tenant: str
     settle_s: float
     limit: int
+    patience: Patience = field(default_factory=lambda: Patience(0.0, 0.0))
     on_found: Callable[[Found], None] = lambda _found: None
     tally: Tally = field(default_factory=Tally)
     _suspects: list[Suspect] = field(default_factory=list)
@@ -121,15 +141,38 @@ class Comparer:
 
     def _look_again(self, suspect: Suspect) -> None:
         if not suspect.found:
-            self.tally.unexplained += self.looker.unequal(self.tenant, suspect.range) and not self.looker.again(
-                self.tenant, suspect.range
-            )
+            self.tally.unexplained += self._inexplicable(suspect)
             return
         began = time.monotonic()
         now = self.looker.again(self.tenant, suspect.range)
-        confirmed = {key: now[key] for key in suspect.found if key in now}
+        worked = time.monotonic() - began
+        confirmed = self._persistent(suspect, {key: now[key] for key in suspect.found if key in now})
         self.tally.unsettled += len(suspect.found) - len(confirmed)
         self.tally.confirm(confirmed, self.limit)
-        self.brake.sleep(pause_after(self.brake.pace, time.monotonic() - began))
+        self.brake.sleep(pause_after(self.brake.pace, worked))
         if confirmed:
             self.on_found(confirmed)
+
+    def _inexplicable(self, suspect: Suspect) -> bool:
+        """Whether hashes differ though no row does, time and again: rows are written between any two looks."""
+        pause = self.settle_s
+        # Where it is so again and again nothing is gained by waiting.
+        for _ in range(1 if self.tally.unexplained > _LOOKS else _LOOKS):
+            if not self.looker.unequal(self.tenant, suspect.range) or self.looker.again(self.tenant, suspect.range):
+                return False
+            self.brake.sleep(pause)
+            self.brake.check()
+            pause = min(pause * 2, _LONGEST_S)
+        return True
+
+    def _persistent(self, suspect: Suspect, found: Found) -> Found:
+        """What differs at every look, for as long as rows may be on their way."""
+        pause = self.settle_s
+        while found and self.patience.left > 0 and time.monotonic() + pause < self._seen + self.patience.seconds:
+            self.patience.left -= pause
+            self.brake.sleep(pause)
+            self.brake.check()
+            now = self.looker.again(self.tenant, suspect.range)
+            found = {key: now[key] for key in found if key in now}
+            pause = min(pause * 2, _LONGEST_S)
+        return found

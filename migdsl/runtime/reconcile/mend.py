@@ -48,16 +48,18 @@ class Mender:
         truth_of: Callable[[Transaction, str], Side],
         *,
         delete: bool,
+        other: Database | None = None,
     ) -> Mender:
-        """`delete`: rows that nothing gives are taken away."""
+        """`delete`: rows that nothing gives are taken away. `other`: the new side's database, where it is another one."""
         old = truth == "old"
+        database = brake.database if old or other is None else other
         texts: dict[Kind, str | None] = {
             "mismatched": job.repair_old if old else job.repair_new,
             "missing": job.insert_missing if old else job.insert_old,
             "extra": (job.delete_extra if old else job.delete_old) if delete else None,
         }
         found: dict[Kind, Statement] = {kind: statement(sql) for kind, sql in texts.items() if sql is not None}
-        return cls(brake.database, brake, job.key, tenant, truth, truth_of, found)
+        return cls(database, brake, job.key, tenant, truth, truth_of, found)
 
     def mend(self, found: Found) -> None:
         """Each row that differs. Raises StoppedError, TimeIsUpError, UsageError where the tenant was switched meanwhile."""

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from migdsl.runtime.database import Database, Transaction
 from migdsl.runtime.jobs import ReconcileJob
 from migdsl.runtime.ledger import Key
 from migdsl.runtime.reconcile.between import Between
-from migdsl.runtime.reconcile.comparing import Brake, Comparer
+from migdsl.runtime.reconcile.comparing import Brake, Comparer, Patience
 from migdsl.runtime.reconcile.look import Finding, Looker, Tally
 from migdsl.runtime.reconcile.mend import Mender
 from migdsl.runtime.reconcile.options import ReconcileOptions
@@ -37,6 +37,7 @@ class OneTenant:
     brake: Brake
     mask: Mask
     other: Database | None = None
+    patience: Patience = field(default_factory=lambda: Patience.of(0.0))
 
     def compare(self, tenant: str) -> Comparison:
         """A tenant; mended first if that was asked for. Raises StoppedError, TimeIsUpError, UsageError, psycopg.Error."""
@@ -58,13 +59,13 @@ class OneTenant:
         return Stages.of(tx.rows(_STAGES, {"migration": self.job.migration})).truth(tenant)
 
     def _mender(self, tenant: str, truth: Side) -> Mender:
-        return Mender.of(self.job, self.brake, tenant, truth, self._truth, delete=self.options.delete)
+        return Mender.of(self.job, self.brake, tenant, truth, self._truth, delete=self.options.delete, other=self.other)
 
     def _tally(self, tenant: str, truth: Side, mender: Mender | None) -> Tally:
         looker = self._looker(truth)
         if looker is None:
             return Tally()
-        comparer = Comparer(looker, self.brake, tenant, self.job.settle_s, self.options.limit)
+        comparer = Comparer(looker, self.brake, tenant, self.job.settle_s, self.options.limit, self.patience)
         if mender is not None:
             comparer.on_found = mender.mend
         return comparer.run()
@@ -107,7 +108,8 @@ class OneTenant:
         if sql is None:
             return 0
         question = statement(sql)
-        work = self.brake.database.perform
+        # What is asked of rows alone is asked of the new side's.
+        work = (self.other or self.brake.database).perform
         rows = work(lambda tx: tx.rows(question, {"tenant_id": tenant}), patient=True, snapshot=True)
         return int(rows[0][0] or 0)
 
@@ -115,7 +117,8 @@ class OneTenant:
         if self.job.violating is None:
             return ()
         question, values = statement(self.job.violating), {"tenant_id": tenant, "limit": str(self.options.limit)}
-        rows = self.brake.database.perform(lambda tx: tx.records(question, values), patient=True, snapshot=True)
+        database = self.other or self.brake.database
+        rows = database.perform(lambda tx: tx.records(question, values), patient=True, snapshot=True)
         return tuple(self._broken_row(row) for row in rows)
 
     def _broken_row(self, row: Mapping[str, str | None]) -> DifferingRow:

@@ -16,7 +16,7 @@ from migdsl.runtime.database import Database, conninfo_of
 from migdsl.runtime.errors import DatabaseFailedError, StoppedError, UsageError, error_class
 from migdsl.runtime.jobs import ReconcileJob
 from migdsl.runtime.ledger import ledger_exists, record_event
-from migdsl.runtime.reconcile.comparing import Brake, TimeIsUpError
+from migdsl.runtime.reconcile.comparing import Brake, Patience, TimeIsUpError
 from migdsl.runtime.reconcile.one_tenant import OneTenant
 from migdsl.runtime.reconcile.options import ReconcileOptions
 from migdsl.runtime.reconcile.report import Comparison, Report
@@ -89,7 +89,7 @@ class _Reconciliation:
         pace = job.pace if options.duty is None else replace(job.pace, duty=options.duty)
         hold = statement(job.hold) if job.hold is not None else None
         brake = Brake(database, pace, hold, on_hold=_now_and_then(log))
-        one = OneTenant(job, options, brake, Mask(options.secret), other)
+        one = OneTenant(job, options, brake, Mask(options.secret), other, Patience.of(job.patience_s))
         return cls(job, options, database, Runs(job.migration, job.entity), brake, one, log)
 
     def run(self, on_progress: Callable[[int, int], None]) -> Report:
@@ -205,7 +205,9 @@ class _Reconciliation:
             self._event("reading", f"invariant:{entity}:{text}", str(report.broken(text)))
 
     def _event(self, kind: str, subject: str, value: str) -> None:
-        self.database.perform(lambda tx: record_event(tx, self.job.migration, kind, subject, value))
+        """In the ledgers of both sides, where there are two: each has revisions whose gates look at it."""
+        for database in (self.database, *([self.one.other] if self.one.other is not None else [])):
+            database.perform(lambda tx: record_event(tx, self.job.migration, kind, subject, value))
 
 
 def _now_and_then(log: Log) -> Callable[[str], None]:

@@ -24,7 +24,7 @@ FAILURES: Final = MetricSpec(
     "migdsl_router_failures_total",
     "counter",
     ("migration", "stage", "side", "operation"),
-    "What failed: read and write failed the request; second_write was recorded for repair.",
+    "What failed: read and write failed the request; second_write was recorded for repair, or waits in an outbox.",
 )
 REPAIRS: Final = MetricSpec(
     "migdsl_router_repairs_total",
@@ -62,10 +62,24 @@ DROPPED: Final = MetricSpec(
     ("migration", "reason"),
     "Comparisons that were not made, by reason: full, late, budget, error, timeout, lease, closed.",
 )
+# Of applications that write both sides of a move between databases.
+CARRIED: Final = MetricSpec(
+    "migdsl_router_second_writes_total",
+    "counter",
+    ("migration", "direction", "outcome"),
+    "Writes that went on to the other database, by outcome: carried, nothing (left to do), part; and those that wait in the "
+    "outbox: late, failed, paused, full, closed.",
+)
+CARRY_SECONDS: Final = MetricSpec(
+    "migdsl_router_second_write_duration_seconds",
+    "summary",
+    _MIGRATION,
+    "How long writes waited for the other database, in seconds.",
+)
 
 ROUTER_METRICS: Final[tuple[MetricSpec, ...]] = (
     *(READS, WRITES, FAILURES, REPAIRS, FLAG_ERRORS, MOVES, TENANTS),
-    *(COMPARED, MISMATCHED, DROPPED),
+    *(COMPARED, MISMATCHED, DROPPED, CARRIED, CARRY_SECONDS),
 )
 # A rate never sees a series' first value, so what is divided and alerted on begins at 0.
 _BORN_AT_ZERO: Final = (
@@ -83,6 +97,7 @@ class Meters:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._counts: Counter[tuple[MetricSpec, tuple[str, ...]]] = Counter()
+        self._seconds: dict[tuple[MetricSpec, tuple[str, ...]], tuple[float, int]] = {}
 
     def begin(self, migration: str) -> None:
         """A migration's first values."""
@@ -95,16 +110,27 @@ class Meters:
         with self._lock:
             self._counts[spec, labels] += 1
 
+    def took(self, spec: MetricSpec, seconds: float, *labels: str) -> None:
+        """One more of a summary."""
+        with self._lock:
+            total, times = self._seconds.get((spec, labels), (0.0, 0))
+            self._seconds[spec, labels] = (total + seconds, times + 1)
+
     def value(self, spec: MetricSpec, *labels: str) -> int:
         """What was counted, over all series whose labels begin with these."""
         with self._lock:
             return sum(n for (of, its), n in self._counts.items() if of is spec and its[: len(labels)] == labels)
 
     def samples(self) -> list[Sample]:
-        """All counters, in a fixed order."""
+        """All counters and summaries, in a fixed order."""
         with self._lock:
             found = sorted(self._counts.items(), key=lambda item: (item[0][0].name, item[0][1]))
-        return [Sample(spec, dict(zip(spec.labels, labels, strict=True)), n) for (spec, labels), n in found]
+            times = sorted(self._seconds.items(), key=lambda item: (item[0][0].name, item[0][1]))
+        counted = [Sample(spec, dict(zip(spec.labels, labels, strict=True)), n) for (spec, labels), n in found]
+        for (spec, labels), (total, number) in times:
+            named = dict(zip(spec.labels, labels, strict=True))
+            counted += [Sample(spec, named, total, "_sum"), Sample(spec, named, number, "_count")]
+        return counted
 
 
 def text(samples: Iterable[Sample]) -> str:

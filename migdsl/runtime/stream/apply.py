@@ -79,6 +79,8 @@ class Way:
     carry: Carry = field(init=False)
     _take: Statement = field(init=False)
     _of_tenant: Statement = field(init=False)
+    _told: Statement = field(init=False)
+    _still: Statement = field(init=False)
     _gone: Statement = field(init=False)
     _upsert: Statement = field(init=False)
     _forget: Statement = field(init=False)
@@ -88,6 +90,8 @@ class Way:
         self.carry = self.move.forward if self.side == "old" else self.move.back
         self._take = statement(self.carry.take)
         self._of_tenant = statement(_of_tenant(self.carry.outbox, len(self.move.key)))
+        self._told = statement(_told(self.carry.outbox, len(self.move.key)))
+        self._still = statement(_still(self.carry.outbox, len(self.move.key)))
         self._gone = statement(self.carry.gone)
         self._upsert = statement(self.carry.upsert)
         self._forget = statement(_forget(self.carry.outbox))
@@ -135,14 +139,31 @@ class Way:
         self.forget(taken)
         return len(waiting)
 
+    def told(self, tenant: str, after: int, most: int) -> list[Event]:
+        """A tenant's events that came into the outbox after that number: a writer's own, and perhaps some of others."""
+        asked = {"tenant": tenant, "after": str(after), "events": str(most), "lanes": str(self.move.lanes)}
+        return self._taken(asked, self._told)
+
+    def apply_these(self, taken: Sequence[Event]) -> None:
+        """Applies events that were taken a moment ago, waiting for appliers at work in their lanes.
+
+        What isn't there any more once the lanes are ours, others have applied: by now the tenant may even write over there.
+        """
+        values = self._own(lanes=array([str(lane) for lane in sorted({event.lane for event in taken})]))
+        with self._there() as there:
+            there.rows(_LANES, values)
+            still = self._taken(_numbers(taken), self._still)
+            if still:
+                self._put(there, still, alone=False)
+        self.forget(still)
+
     def forget(self, taken: Sequence[Event]) -> None:
         """Deletes exactly these events, and the dead letters of their keys."""
         if not taken:
             return
         values = self._own(
             keys=json.dumps([list(event.key) for event in taken], ensure_ascii=False),
-            lanes=array([str(event.lane) for event in taken]),
-            ids=array([str(event.id) for event in taken]),
+            **_numbers(taken),
         )
         self.origin.perform(lambda tx: tx.run(self._forget, values))
 
@@ -211,6 +232,31 @@ SELECT o.lane, o.id, o.tenant, o.tenant_was, {keys}
  WHERE (o.tenant = :tenant OR o.tenant_was = :tenant OR o.tenant IS NULL)
    AND (:lanes::integer[] IS NULL OR o.lane = ANY(:lanes::integer[]))
  ORDER BY o.id LIMIT :events"""
+
+
+def _numbers(taken: Sequence[Event]) -> dict[str, str | None]:
+    return {"lanes": array([str(event.lane) for event in taken]), "ids": array([str(event.id) for event in taken])}
+
+
+def _still(outbox: str, width: int) -> str:
+    keys = ", ".join(f"o.key_{number}" for number in range(1, width + 1))
+    return f"""
+SELECT o.lane, o.id, o.tenant, o.tenant_was, {keys}
+  FROM unnest(:lanes::integer[], :ids::bigint[]) AS given (lane, id)
+  JOIN {outbox} AS o ON o.lane = given.lane AND o.id = given.id"""
+
+
+def _told(outbox: str, width: int) -> str:
+    """By the primary key, lane by lane: however much waits, only its end is looked at."""
+    keys = ", ".join(f"o.key_{number}" for number in range(1, width + 1))
+    return f"""
+SELECT o.lane, o.id, o.tenant, o.tenant_was, {keys}
+  FROM generate_series(0, :lanes::integer - 1) AS each (lane),
+       LATERAL (SELECT * FROM {outbox} AS told
+                 WHERE told.lane = each.lane AND told.id > :after::bigint
+                   AND (told.tenant = :tenant OR told.tenant_was = :tenant OR told.tenant IS NULL)
+                 ORDER BY told.id LIMIT :events::bigint) AS o
+ ORDER BY o.id LIMIT :events::bigint"""
 
 
 def _forget(outbox: str) -> str:

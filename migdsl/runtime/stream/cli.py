@@ -6,7 +6,7 @@ import argparse
 import sys
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
@@ -15,8 +15,9 @@ from migdsl.runtime.telemetry.options import add_options, chosen
 
 if TYPE_CHECKING:
     from migdsl.runtime.stop import Signals
-    from migdsl.runtime.stream.pair import Urls
+    from migdsl.runtime.stream.pair import Pair, Urls
     from migdsl.runtime.stream.relay import Relay
+    from migdsl.runtime.stream.waiting import Waiting
 
 # psycopg costs 200 ms, and --help and usage errors don't need it: modules that do are imported where they are used.
 _LOCK_MS: Final = 200
@@ -34,14 +35,15 @@ def parser(stream: Stream) -> argparse.ArgumentParser:
     verbs = made.add_subparsers(dest="verb", required=True, metavar="COMMAND")
     run = verbs.add_parser("run", help="carry over what is written, both ways, until SIGTERM")
     run.add_argument("--workers", type=_positive, default=stream.workers, metavar="N", help="appliers in this process")
-    verbs.add_parser("once", help="carry over what waits, and stop when nothing does")
+    once = verbs.add_parser("once", help="carry over what waits, and stop when nothing does")
+    once.add_argument("--by-clock", action="store_true", help="a clock starts it each minute, in place of `run`")
     switch = verbs.add_parser("switch", help="turn a tenant's writes over to a side, or finish what a kill interrupted")
     switch.add_argument("--tenant", action="append", metavar="ID", help="this tenant (repeatable)")
     switch.add_argument("--all", action="store_true", help="every tenant that is listed, one after another")
     switch.add_argument("--to", choices=("old", "new"), required=True)
     status = verbs.add_parser("status", help="show what waits, which side each tenant writes, what can't be applied")
     status.add_argument("--json", action="store_true")
-    drain = verbs.add_parser("drain", help="wait until nothing waits any more")
+    drain = verbs.add_parser("drain", help="carry over all that was written before, with others or alone")
     drain.add_argument("--seconds", type=float, default=600.0, metavar="S", help="at most so long (default 600)")
     letters = verbs.add_parser("dead-letters", help="show the rows that can't be applied, by key")
     letters.add_argument("--tenant", metavar="ID", help="of this tenant")
@@ -120,7 +122,7 @@ def _work(asked: _Asked) -> int:
 
 def _once(asked: _Asked) -> int:
     relay = asked.relay()
-    events = relay.once()
+    events = relay.by_clock() if asked.options.by_clock else relay.once()
     print(f"{asked.stream.marker}: {events:,} events applied")
     return _left(asked, relay)
 
@@ -132,26 +134,62 @@ def _left(asked: _Asked, relay: Relay) -> int:
         found = pair.waiting()
     finally:
         pair.close()
+    return asked.signals.exit_code or (1 if _dead(found) or any(each.events for each in found) else 0)
+
+
+def _dead(found: tuple[Waiting, ...]) -> int:
+    """How many rows can't be applied, which is said."""
     dead = sum(each.letters for each in found)
     if dead:
         print(f"  {dead:,} rows can't be applied: see `dead-letters`")
-    return asked.signals.exit_code or (1 if dead or any(each.events for each in found) else 0)
+    return dead
 
 
 def _drain(asked: _Asked) -> int:
-    relay, until = asked.relay(), time.monotonic() + asked.options.seconds
+    relay, backlog = asked.relay(), _Backlog(asked.options.seconds)
     pair = relay.pair()
     pair.open()
     try:
-        while not asked.signals.requested:
-            left = sum(each.events for each in pair.waiting())
-            if not left or time.monotonic() > until:
+        while True:
+            relay.once(backlog.worked_off)  # first: what the WAL has isn't in the outbox yet
+            done = backlog.worked_off(pair)
+            if asked.signals.requested or (done and not backlog.revived(pair)):
                 break
-            relay.once()
     finally:
         pair.close()
+    left = backlog.left
     print(f"{asked.stream.marker}: nothing waits" if not left else f"{asked.stream.marker}: {left:,} events still wait")
-    return _left(asked, relay)
+    return asked.signals.exit_code or (1 if left or _dead(backlog.found) else 0)
+
+
+@dataclass(slots=True)
+class _Backlog:
+    """What had been written when it was made, or was tried again `since`. `left`: events of outboxes that hold some of it."""
+
+    seconds: float
+    began: float = field(default_factory=time.monotonic)
+    found: tuple[Waiting, ...] = ()
+    left: int = 0
+    dead: int | None = None
+    since: float = field(default_factory=time.monotonic)
+
+    def revived(self, pair: Pair) -> bool:
+        """Tries dead letters once more for as long as that makes them fewer: a row's parent may have come after it."""
+        dead = sum(each.letters for each in self.found)
+        if not dead or (self.dead is not None and dead >= self.dead):
+            return False
+        self.dead = dead
+        for queue in pair.queues:
+            pair.at(queue.side).perform(partial(queue.revive, due=False))
+        self.since = time.monotonic()
+        return True
+
+    def worked_off(self, pair: Pair) -> bool:
+        """Whether nothing of it waits, or it has been waited for long enough. Writers go on: what is younger doesn't count."""
+        now = time.monotonic()
+        self.found = pair.waiting()
+        self.left = sum(each.events for each in self.found if each.lag_s > now - self.since)
+        return not self.left or now - self.began > self.seconds
 
 
 def _switch(asked: _Asked) -> int:
@@ -237,7 +275,9 @@ def _sequences(asked: _Asked) -> int:
             apart(pair)
         for each, old, new in ranges(pair):
             said = "apart" if disjoint(old, new) else "NOT apart"
-            print(f"{each.old} up to {old.most:,}, {each.new} from {new.least:,}: {said}")
+            print(
+                f"{each.old} on the old side up to {old.most:,}, {each.new} on the new side from {new.least:,}: {said}"
+            )
     finally:
         pair.close()
     return 0
@@ -245,7 +285,8 @@ def _sequences(asked: _Asked) -> int:
 
 def _slot(asked: _Asked) -> int:
     pair = asked.relay().pair()
-    pair.open()
+    # A slot has to go even where the other side is gone already.
+    (pair.old if asked.options.drop else pair).open()
     tap = pair.tap
     assert tap is not None
     try:

@@ -32,11 +32,15 @@ class Carry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sequence:
-    """A sequence of the old side and the one that takes its place, as `schema.name`; `most` is the key's largest value."""
+    """A sequence of the old side and the one that takes its place, as `schema.name`; `most` is the key's largest value.
+
+    With `columns` (of the old and of the new side) `old` and `new` are tables, and the sequences those of these columns.
+    """
 
     old: str
     new: str
     most: int = 9_223_372_036_854_775_807
+    columns: tuple[str, str] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,6 +129,29 @@ class Stream:
     def marker(self) -> str:
         """What the setting `migdsl.applier` says in an applier's transaction."""
         return f"{self.migration}/{self.stream}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dual:
+    """A stream whose application carries its own writes over, right after it has made them.
+
+    `enter_old` and `enter_new` come first in each transaction that writes that side: they pass the fence of `:tenant` (without
+    tenants there is no parameter) and give one row, of the tenant as the ledger spells it and, for each table, the number of
+    the last key that anybody has told of so far. Raises ValueError where they use anything else.
+    """
+
+    stream: Stream
+    enter_old: str
+    enter_new: str
+
+    def __post_init__(self) -> None:
+        expected: set[str] = set() if self.stream.tenants is None else {"tenant"}
+        _check(self.enter_old, "enter_old", expected)
+        _check(self.enter_new, "enter_new", expected)
+
+    def enter(self, side: Side) -> str:
+        """A side's statement."""
+        return self.enter_old if side == "old" else self.enter_new
 
 
 def other(side: Side) -> Side:

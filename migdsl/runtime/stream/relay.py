@@ -95,8 +95,8 @@ class Relay:
     def _once_each(self) -> list[Callable[[], None]]:
         return [self._watch] if self.stream.slot is None else [self._watch, self._tap]
 
-    def once(self) -> int:
-        """Applies until nothing waits, in this thread; how many events. Raises psycopg.Error, StoppedError."""
+    def once(self, enough: Callable[[Pair], bool] = lambda _pair: False) -> int:
+        """Applies until nothing waits or it is `enough`, in this thread; how many events. Raises psycopg.Error, StoppedError."""
         pair, events = self.pair(), 0
         pair.open()
         try:
@@ -106,11 +106,25 @@ class Relay:
             while not self.halt.requested:
                 done, idle = self._swept(pair, applier)
                 events += done
-                if idle:
+                if idle or enough(pair):
                     break
                 if not done:
                     # Others have the lanes.
                     self.halt.sleep(_SHORTEST_S)
+        finally:
+            pair.close()
+        return events
+
+    def by_clock(self) -> int:
+        """`once`, and what `run` sees to beside: dead letters that are due, and readings in both ledgers."""
+        pair = self.pair()
+        pair.open()
+        try:
+            self.meters.waiting = self._patiently(pair, pair.waiting)
+            self._revive(pair)
+            events = self.once()
+            self.meters.waiting = self._patiently(pair, pair.waiting)
+            self._patiently(pair, lambda: self._reading(pair))
         finally:
             pair.close()
         return events

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 import time
 from pathlib import Path
 
@@ -153,3 +154,25 @@ def test_the_relay_runs_until_it_is_told_to_stop_and_says_how_far_it_is(world: W
     assert f"migdsl_sync_dead_letters{{{labels}}} 0" in said
     lag = "SELECT count(*) FROM migdsl.event WHERE kind = 'reading' AND subject = 'sync_lag:Order'"
     assert world.one("old", lag) == world.one("new", lag) > 0
+
+
+def test_drain_waits_for_what_was_there_and_not_for_who_writes_on(world: World, job: Job):
+    stop, written = threading.Event(), threading.Event()
+
+    def write() -> None:
+        with psycopg.connect(world.old, autocommit=True) as connection:
+            while not stop.is_set():
+                connection.execute("UPDATE orders SET note = left(random()::text, 6) WHERE id <= 20")
+                written.set()
+
+    first = world.run("old", "UPDATE orders SET note = 'first' WHERE id = 50")
+    assert first == 1
+    writer = threading.Thread(target=write, daemon=True)
+    writer.start()
+    written.wait()
+    try:
+        assert "nothing waits" in job("drain")
+        assert world.one("new", "SELECT note FROM orders WHERE id = 50") == "first"
+    finally:
+        stop.set()
+        writer.join()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -134,11 +134,18 @@ class Writer:
 def writing(world: World, writers: int, pause: float = 0.0) -> Iterator[list[Writer]]:
     """Writers at work until the block ends; raises what one of them met."""
     crew = [Writer(world, number, pause=pause) for number in range(1, writers + 1)]
+    with at_work(crew):
+        yield crew
+
+
+@contextmanager
+def at_work(crew: Sequence[Writer]) -> Iterator[None]:
+    """The same of writers that are there already."""
     threads = [threading.Thread(target=each.work, daemon=True) for each in crew]
     for thread in threads:
         thread.start()
     try:
-        yield crew
+        yield
     finally:
         for each in crew:
             each.stop = True
@@ -149,7 +156,7 @@ def writing(world: World, writers: int, pause: float = 0.0) -> Iterator[list[Wri
             raise each.error
 
 
-def wait_for_writes(crew: list[Writer], more: int) -> None:
+def wait_for_writes(crew: Sequence[Writer], more: int) -> None:
     """Until that many writes have been begun."""
     target = sum(each.written for each in crew) + more
     while sum(each.written for each in crew) < target:
@@ -172,7 +179,7 @@ def out_of_order(world: World, side: str) -> list[tuple]:
     )
 
 
-def expected(crew: list[Writer]) -> dict[int, tuple[str, Decimal, str]]:
+def expected(crew: Sequence[Writer]) -> dict[int, tuple[str, Decimal, str]]:
     """What every writer was told, as the new side has it."""
     return {id_: (tenant, Decimal(v) / 100, note) for each in crew for id_, (tenant, v, note) in each.rows.items()}
 

@@ -967,7 +967,8 @@ BEGIN
         RAISE;
       END IF;
       tries := tries + 1;
-      PERFORM pg_sleep(least(0.05 * 1.3 ^ tries, 2) * (0.5 + random()));
+      -- Longer than the try was: who had to queue behind it catches up before the next.
+      PERFORM pg_sleep(least(0.2 * 1.3 ^ tries, 2) * (0.75 + random() / 2));
     END;
   END LOOP;
 END

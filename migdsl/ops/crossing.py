@@ -1,0 +1,365 @@
+"""`move` to another database: keys of what is written wait in an outbox on each side, from expand to contract.
+
+The sync job carries the rows over, and the switch turns a tenant's writes to the new side. Here is what the two chains of
+revisions do: the same objects on both sides, a fence that lets a tenant write on one of them, and what takes it all away.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from migdsl.dialect.names import dollar_tag, literal
+from migdsl.ops import constraints, debezium, drop_table, memory, moving, names, stream_slot, stream_sql, table_memory
+from migdsl.ops.add_column import EXPAND_TABLE
+from migdsl.ops.batches import Walk
+from migdsl.ops.both_ways import Ways
+from migdsl.ops.carried import Carried
+from migdsl.ops.context import Context
+from migdsl.ops.drop_column import REFILL
+from migdsl.ops.listing import of_revision
+from migdsl.ops.model import Cost, Group, Lock, Refill, Step
+from migdsl.ops.stream_model import Moved, Place, Side, other
+from migdsl.ops.streams import sequences, stream_of
+from migdsl.semantics.model import Change, CreateTable, Table
+from migdsl.semantics.move_model import Move
+
+OBJECTS, LAST = moving.OBJECTS, moving.LAST
+_LANES = ("migdsl.lane", Lock.EXCLUSIVE)  # no applier is at work in this database
+# What reads the outboxes or the tables of a whole stream comes when all of them are there, and goes before.
+CAPTURE = EXPAND_TABLE + 1
+
+
+class Crossing:
+    """One table of a stream, with what its lowering needs on both sides."""
+
+    def __init__(self, context: Context, move: Move) -> None:
+        self.context = context
+        self.move = move
+        self.stream = stream_of(context.migration, context.module, move)
+        self.of = next(m for m in self.stream if m.entity == move.table.entity)
+        # What is of the whole stream is done with its last table, and undone with it first.
+        self.is_last = self.of is self.stream[-1]
+
+    def table(self, side: Side) -> Table:
+        """The table of a side."""
+        return self.move.table if side == "old" else self.move.target
+
+    def called(self, side: Side) -> str:
+        """What people call the table of a side, so that the two are told apart."""
+        table = self.table(side)
+        return f"{table.database}.{table.name}"
+
+    def beside(self, side: Side) -> Context:
+        """The surroundings of a side's table."""
+        if side == "new":
+            return self.context
+        table = self.move.table
+        return Context(self.context.migration, Change(table, (), table.span), self.context.module, (), ())
+
+
+def lower(context: Context, operation: CreateTable) -> Iterator[Step]:
+    """The steps on both sides, but for the table that is made."""
+    assert operation.move is not None
+    of = Crossing(context, operation.move)
+    yield _plain(of)
+    sides: tuple[Side, Side] = ("old", "new")
+    for side in sides:
+        yield _objects(of, side)
+        yield _triggers(of, side)
+    if of.is_last and of.move.sync.by == "cdc":
+        yield _captured(of)
+        yield _uncaptured(of)
+    ways = Ways(Carried(context.migration, operation.table, operation.sources[0]), of.move)
+    yield from moving.between_old(of.beside("old"), ways)
+    yield _drop(of)
+    yield _let_go(of)
+    yield _homewards(of)
+
+
+# ------------------------------------------------------------------------------------------- expand
+
+
+def _plain(of: Crossing) -> Step:
+    """What the new table would lack without a word, and keys that nothing would give out there."""
+    source = of.move.table
+    place = names.table(source)
+    numbered = {theirs for _, theirs, _, _ in sequences(of.move)}
+    checks = [_numbered(place, theirs) for theirs in sorted(numbered)]
+    checks += [_unnumbered(place, column) for column in source.key if column not in numbered]
+    body = f"""
+BEGIN
+  IF (SELECT c.relrowsecurity FROM pg_class AS c WHERE c.oid = {literal(place)}::regclass) THEN
+    RAISE EXCEPTION 'row level security of % is not made again on the table that its rows move to', {literal(place)}
+      USING ERRCODE = '55000', HINT = 'move it with a revision of your own, which creates the policies too';
+  END IF;
+{"".join(checks)}END"""
+    tag = dollar_tag(body, "plain")
+    title = f"Refuse where {of.called('old')} has row level security, or keys from a sequence, that {of.called('new')} would lack"
+    return Step("expand", "check_table", title, source, rank=0, up=(Group((), (f"DO {tag}{body}\n{tag}",)),))
+
+
+def _numbered(place: str, column: str) -> str:
+    return f"""  IF pg_get_serial_sequence({literal(place)}, {literal(column)}) IS NULL THEN
+    RAISE EXCEPTION 'no sequence belongs to the column % of %, which is declared to be numbered',
+      {literal(column)}, {literal(place)}
+      USING ERRCODE = '55000', HINT = 'ALTER SEQUENCE … OWNED BY tells PostgreSQL which; or declare the column without it';
+  END IF;
+"""
+
+
+def _unnumbered(place: str, column: str) -> str:
+    return f"""  IF pg_get_serial_sequence({literal(place)}, {literal(column)}) IS NOT NULL THEN
+    RAISE EXCEPTION 'a sequence gives out % of %, and nothing would on the new side', {literal(column)}, {literal(place)}
+      USING ERRCODE = '55000', HINT = 'declare it in the entity: {column.replace("'", "''")} … key identity';
+  END IF;
+"""
+
+
+def _objects(of: Crossing, side: Side) -> Step:
+    moved, context = of.of, of.beside(side)
+    up = (*(moving.schema(context) if side == "new" else ()), *stream_sql.objects(moved, side), *_ranges(of, side))
+    down = [*_restored(of, side), *stream_sql.drop_objects(moved, side)]
+    if of.is_last:
+        down += stream_sql.drop_stream(moved)
+    if side == "new":
+        down.append(memory.restore(context, moving.made(context)))
+    title = (
+        f"Create the outbox for keys of {of.called(side)} that wait to be carried over, and the fence that lets each "
+        "tenant write on "
+        "one side"
+    )
+    return Step(
+        "expand",
+        "create_outbox",
+        title,
+        of.table(side),
+        rank=OBJECTS,
+        up=(Group((), up),),
+        down=(Group((), tuple(down)),),
+    )
+
+
+def _ranges(of: Crossing, side: Side) -> tuple[str, ...]:
+    """The first switch sets the key ranges of both sides apart; what the old side could give out before is remembered."""
+    if side == "new":
+        return ()
+    context = of.beside("old")
+    return tuple(
+        memory.remember(
+            context,
+            f"sequence {place}.{column}",
+            "format('ALTER SEQUENCE %s MAXVALUE %s', q.seqrelid::regclass, q.seqmax)",
+            "pg_sequence AS q\n WHERE q.seqrelid = to_regclass(pg_get_serial_sequence("
+            f"{literal(place)}, {literal(column)}))",
+        )
+        for place, column, _, _ in sequences(of.move)
+    )
+
+
+def _restored(of: Crossing, side: Side) -> tuple[str, ...]:
+    if side == "new":
+        return ()
+    context = of.beside("old")
+    return tuple(memory.restore(context, f"sequence {place}.{column}") for place, column, _, _ in sequences(of.move))
+
+
+def _triggers(of: Crossing, side: Side) -> Step:
+    moved, table = of.of, of.table(side)
+    lock = (
+        ((names.table(table), Lock.ACCESS_EXCLUSIVE),) if side == "old" else ()
+    )  # the new one is as new as its triggers
+    drop = stream_sql.drop_triggers(moved, side)
+    back = stream_sql.gate(moved, "old", f"what {moved.stream} is written on is about to be taken away")
+    what = "in which the sync job finds it" if side == "old" else "for the way back to the old side"
+    precondition = None
+    if side == "old":
+        precondition = (
+            f"code that writes {moved.entity} tries a transaction again on SQLSTATE 40001 (its tenant is being switched "
+            "just then), and "
+            f"goes to the other side on 55000 (it is written there by now); {of.called('new')} has the grants that new code needs"
+        )
+    return Step(
+        "expand",
+        "create_trigger",
+        f"Leave the key of each row that is written to {of.called(side)} in the outbox, in the writer's transaction, {what}",
+        table,
+        Lock.ACCESS_EXCLUSIVE if side == "old" else Lock.NONE,
+        rank=EXPAND_TABLE,
+        up=(Group(lock, (*drop, _proof(moved, other(side)), *stream_sql.triggers(moved, side))),),
+        # Where a killed run is repeated the new table may be gone already: it can't be locked first.
+        down=(Group(lock, (back, *drop)),),
+        precondition=precondition,
+    )
+
+
+def _proof(moved: Moved, target: Side) -> str:
+    """A DO block that has PostgreSQL resolve all that the rows of one side give the other, on no row."""
+    here, there = moved.at(other(target)), moved.at(target)
+    given = ",\n          ".join(f"CAST(({column.value}) AS {column.wire})" for column in there.columns)
+    body = f"\nBEGIN\n  PERFORM {given}\n     FROM {here.table} AS t\n    WHERE FALSE;\nEND"
+    tag = dollar_tag(body, "proof")
+    return f"DO {tag}{body}\n{tag}"
+
+
+# ------------------------------------------------------------------------------------------- capture
+
+
+def _publish(of: Crossing) -> tuple[str, ...]:
+    create = debezium.prepare(of.stream) if _debezium(of) else stream_slot.publish(of.stream)
+    return (_wal_level(), _unpublish(of)[0], *create)
+
+
+def _unpublish(of: Crossing) -> tuple[str, ...]:
+    return debezium.take_back(of.stream) if _debezium(of) else (stream_slot.unpublish(of.stream),)
+
+
+def _debezium(of: Crossing) -> bool:
+    return of.move.sync.variant == "debezium"
+
+
+def _wal_level() -> str:
+    body = """
+BEGIN
+  IF current_setting('wal_level') <> 'logical' THEN
+    RAISE EXCEPTION 'the WAL of this server says too little to read writes from it: wal_level is %', current_setting('wal_level')
+      USING ERRCODE = '55000', HINT = 'set wal_level = logical, which takes a restart; or sync by outbox';
+  END IF;
+END"""
+    tag = dollar_tag(body, "level")
+    return f"DO {tag}{body}\n{tag}"
+
+
+def _captured(of: Crossing) -> Step:
+    tables = _listed(of)
+    what = f"the keys that are written to {tables}"
+    if _debezium(of):
+        what = f"the outboxes of {tables}, as Debezium's router reads them"
+    return Step(
+        "expand",
+        "create_publication",
+        f"Publish {what}",
+        of.move.table,
+        Lock.ACCESS_EXCLUSIVE,
+        rank=CAPTURE,
+        up=(Group((), _publish(of)),),
+        down=(Group((), (*_no_slot(of), *_unpublish(of))),),
+    )
+
+
+def _listed(of: Crossing) -> str:
+    return ", ".join(f"{of.move.table.database}.{m.old.name}" for m in of.stream)
+
+
+def _no_slot(of: Crossing) -> tuple[str, ...]:
+    return () if _debezium(of) else (stream_slot.no_slot(of.of),)
+
+
+def _uncaptured(of: Crossing) -> Step:
+    title = f"Drop the publication of {_listed(of)}"
+    title += "" if _debezium(of) else "; refused while its slot is there, which would keep all WAL"
+    return Step(
+        "contract",
+        "drop_publication",
+        title,
+        of.move.table,
+        rank=0,
+        up=(Group((), (*_no_slot(of), *_unpublish(of))),),
+        down=(Group((), _publish(of)),),
+    )
+
+
+# ------------------------------------------------------------------------------------------- contract
+
+
+def _guarded(of: Crossing) -> str:
+    table = of.of.old.table
+    # Locked first: nobody writes it between the questions and its end.
+    lock = f"    LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE;\n"
+    body = (
+        f"\nBEGIN\n  IF to_regclass({literal(table)}) IS NOT NULL THEN\n{lock}{drop_table.guard(table)}  END IF;\nEND"
+    )
+    tag = dollar_tag(body, "guard")
+    return f"DO {tag}{body}\n{tag}"
+
+
+def _drop(of: Crossing) -> Step:
+    source, moved = of.move.table, of.of
+    context = of.beside("old")
+    subject = f"move {names.table(source)}"
+    moving_too = {m.table.entity for m in context.module.moves}
+    own = [c for c in source.constraints if c.kind == "reference" and c.target and c.target.entity not in moving_too]
+    parents = sorted({names.table(constraints.parent_of(context, c)[0]) for c in own})
+    # The old table may be gone already where a killed run is repeated: it can't be locked first.
+    locks = tuple((table, Lock.ACCESS_EXCLUSIVE) for table in parents)
+    locks = (_LANES, *locks) if locks else ()
+    up = (
+        # As appliers do it, the lanes before the table: whoever waits for the table would hold one that is about to go.
+        f"LOCK TABLE {_LANES[0]} IN {_LANES[1].value} MODE",
+        _guarded(of),
+        stream_sql.gate(moved, "new", f"{moved.old.table} is about to be dropped"),
+        stream_sql.drained(moved, "old"),
+        table_memory.remember(context.migration, subject, names.table(source)),
+        f"-- squawk-ignore ban-drop-table\nDROP TABLE IF EXISTS {names.table(source)}",
+        *stream_sql.drop_objects(moved, "old"),
+        *([stream_sql.drop_fence(moved)] if of.is_last else []),
+    )
+    down = (
+        memory.restore(context, subject),
+        *stream_sql.objects(moved, "old"),
+        *stream_sql.drop_triggers(moved, "old"),
+        *stream_sql.triggers(moved, "old"),
+    )
+    return Step(
+        "contract",
+        "drop_table",
+        f"Drop {of.called('old')}, whose rows are in {of.called('new')}, with its outbox; refused while something else "
+        "depends on it",
+        source,
+        Lock.ACCESS_EXCLUSIVE,
+        rank=LAST,
+        up=(Group(locks, up),),
+        down=(Group(locks, down),),
+    )
+
+
+def _let_go(of: Crossing) -> Step:
+    """On the new side writes need no fence any more, and leave no keys."""
+    moved, table = of.of, of.move.target
+    drop = stream_sql.drop_triggers(moved, "new")
+    lock = (_LANES, (names.table(table), Lock.ACCESS_EXCLUSIVE))
+    up = (
+        stream_sql.gate(moved, "new", f"the fence of {moved.new.table} is about to be dropped"),
+        *drop,
+        *stream_sql.drop_objects(moved, "new"),
+        *([stream_sql.drop_fence(moved)] if of.is_last else []),
+    )
+    return Step(
+        "contract",
+        "drop_trigger",
+        f"Drop fence, outbox and triggers of {of.called('new')}: nothing is carried back any more",
+        table,
+        Lock.ACCESS_EXCLUSIVE,
+        rank=LAST,
+        up=(Group(lock, up),),
+        down=(Group(lock, (*stream_sql.objects(moved, "new"), *drop, *stream_sql.triggers(moved, "new"))),),
+    )
+
+
+def _homewards(of: Crossing) -> Step:
+    """The rows come home by the stream: their keys go into the outbox of the new side."""
+    moved, context = of.of, of.context
+    walk = Walk(of.move.target)
+    place: Place = moved.new
+    key = place.keyed("t")
+    batch = f"""INSERT INTO {moved.outbox("new")} (lane, {", ".join(moved.key_columns)}, tenant)
+SELECT {moved.lane(key)}, {", ".join(key)}, {place.tenant_of("t")}
+  FROM {walk.source()}
+ {walk.confined(walk.after(), walk.upto())}"""
+    title = (
+        f"On the way back: put the keys of all rows of {of.called('new')} into its outbox, from where the sync job "
+        "carries them home to "
+        f"{of.called('old')}"
+    )
+    title_of = f"the outbox of {place.name}"
+    part = Refill(title_of, of_revision(context), walk.upper(), walk.bound(), batch, of.move.target.key)
+    return Step("contract", "refill", title, of.move.target, cost=Cost.BATCHES, rank=REFILL, down=(part,))

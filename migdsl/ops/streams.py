@@ -1,0 +1,188 @@
+"""Moves to another database become streams: which tables are switched together, and what each side gives the other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from migdsl.dialect.names import literal, quote
+from migdsl.ops import names
+from migdsl.ops.model import Gate, TablePlan
+from migdsl.ops.pairs import over
+from migdsl.ops.stream_model import ROW, Column, Moved, Place, Side
+from migdsl.semantics.model import CheckedModule, CreateTable, Table
+from migdsl.semantics.move_model import Move
+
+
+def streams(migration: str, module: CheckedModule) -> tuple[tuple[Moved, ...], ...]:
+    """All streams of a module: tables that go from one database to the same other one are switched together."""
+    ways: dict[tuple[str, str], list[CreateTable]] = {}
+    for each in module.created:
+        if each.move is not None and each.move.across:
+            ways.setdefault((each.move.table.database, each.move.target.database), []).append(each)
+    return tuple(tuple(_moved(migration, each, group[0].table.entity) for each in group) for group in ways.values())
+
+
+def stream_of(migration: str, module: CheckedModule, move: Move) -> tuple[Moved, ...]:
+    """The stream that a table moves in, all of its tables."""
+    return next(found for found in streams(migration, module) if move.table.entity in (m.entity for m in found))
+
+
+def moved(migration: str, module: CheckedModule, move: Move) -> Moved:
+    """A table as its stream has it."""
+    return next(m for m in stream_of(migration, module, move) if m.entity == move.table.entity)
+
+
+def _moved(migration: str, operation: CreateTable, stream: str) -> Moved:
+    move = operation.move
+    assert move is not None
+    table, target = move.table, operation.table
+    forth = tuple(
+        Column(name, target.type_of(name), over(table, value, "t"), not target.type_of(name).built_in)
+        for name, value in move.values
+    )
+    back = tuple(
+        Column(b.column, table.type_of(b.column), over(target, b.expression, "t"), not table.type_of(b.column).built_in)
+        for b in move.backs
+    )
+    return Moved(
+        migration,
+        stream,
+        table.entity,
+        tuple(table.type_of(name) for name in table.key),
+        _place(table, table.key, back),
+        _place(target, target.key, forth),
+        captured=move.sync.variant == "logical",
+    )
+
+
+def _place(table: Table, key: tuple[str, ...], columns: tuple[Column, ...]) -> Place:
+    tenant = table.tenant if table.scope == "tenant" else None
+    if tenant is None:
+        return Place(table.schema, table.name, key, columns, "", "text", "", "", tenant_column="")
+    name = quote(tenant)
+    type_ = table.type_of(tenant).sql
+    return Place(
+        table.schema,
+        table.name,
+        key,
+        columns,
+        f"{ROW}.{name}",
+        type_,
+        "",
+        f"t.{name} = :tenant_id",
+        tenant_column=tenant,
+    )
+
+
+# ------------------------------------------------------------------------------------------- gates
+
+
+def carried(of: Moved, side: Side = "old") -> Gate:
+    """Nothing that was written on a side waits to be carried over, and nothing has been set aside."""
+    own = f"migration = {literal(of.migration)} AND entity = {literal(of.entity)}"
+    return Gate(
+        f"carried_{of.entity}",
+        f"all that was written to {of.entity} on the {side} side has been carried over, and no row is a dead letter",
+        f"""SELECT CASE WHEN waiting > 0 THEN {literal(f"rows of {of.entity} wait to be carried over: ")} || waiting
+            WHEN letters > 0 THEN {literal(f"rows of {of.entity} that can not be carried over: ")} || letters END
+  FROM (SELECT (SELECT count(*) FROM (SELECT FROM {of.outbox(side)} LIMIT 100000) AS few) AS waiting,
+               (SELECT count(*) FROM migdsl.dead_letter WHERE {own}) AS letters) AS left_over""",
+    )
+
+
+def agreed(of: Moved) -> Gate:
+    """The rows have come: the newest reconciliation of all tenants found nothing."""
+    own = f"migration = {literal(of.migration)} AND kind = 'reading' AND subject = {literal(f'problems:{of.entity}')}"
+    return Gate(
+        f"arrived_{of.entity}",
+        f"the newest reconciliation of {of.entity} found all rows on the new side",
+        f"""SELECT CASE WHEN max(id) IS NULL THEN {literal(f"rows of {of.entity} have not been compared yet")}
+            ELSE (SELECT {literal(f"the newest reconciliation of {of.entity} found problems: ")} || newest.value
+                    FROM migdsl.event AS newest WHERE newest.id = max(event.id) AND newest.value <> '0') END
+  FROM migdsl.event WHERE {own}""",
+    )
+
+
+def lagging(of: Moved, seconds: float) -> Gate:
+    """The sync job has been heard of lately, and is not too far behind."""
+    own = f"migration = {literal(of.migration)} AND kind = 'reading' AND subject = {literal(f'sync_lag:{of.entity}')}"
+    return Gate(
+        f"sync_lag_{of.entity}",
+        f"what is written to {of.entity} is at most {seconds:g} seconds behind on the other side",
+        f"""SELECT CASE WHEN max(id) IS NULL OR max(at) < clock_timestamp() - interval '5 minutes'
+            THEN {literal(f"the sync job of {of.entity} has not told for 5 minutes how far it is: is it running?")}
+            ELSE (SELECT {literal(f"{of.entity} is behind on the other side by seconds: ")} || newest.value
+                    FROM migdsl.event AS newest WHERE newest.id = max(event.id) AND newest.value::numeric > {seconds:g}) END
+  FROM migdsl.event WHERE {own}""",
+    )
+
+
+def unburied(of: Moved) -> Gate:
+    """No row has been set aside, on either side, as far as the sync job has told."""
+    own = (
+        f"migration = {literal(of.migration)} AND kind = 'reading' AND subject = {literal(f'dead_letters:{of.entity}')}"
+    )
+    return Gate(
+        f"dead_letters_{of.entity}",
+        f"no row of {of.entity} is a dead letter",
+        f"""SELECT CASE WHEN max(id) IS NULL
+            THEN {literal(f"the sync job of {of.entity} has not told of dead letters: is it running?")}
+            ELSE (SELECT {literal(f"rows of {of.entity} that can not be carried over: ")} || newest.value
+                    FROM migdsl.event AS newest WHERE newest.id = max(event.id) AND newest.value <> '0') END
+  FROM migdsl.event WHERE {own}""",
+    )
+
+
+def turned_over(tables: tuple[Moved, ...], listing: str | None, seconds: int) -> Gate:
+    """Every tenant writes on the new side, and has for the soak. `listing`: the tenants, where this database knows them."""
+    of = tables[0]
+    entities = " and ".join(m.entity for m in tables)
+    known = f"SELECT side.tenant FROM migdsl.side WHERE {of.scope}"
+    if not of.old.tenant:
+        known += "\n         UNION SELECT ''"
+    if listing is not None:
+        listed = f"(\n{listing.strip().rstrip(';')}\n) AS listed (tenant)"
+        known += f"\n         UNION SELECT CAST(listed.tenant AS text) FROM {listed}"
+    days = f"{seconds // 86_400} days" if seconds % 86_400 == 0 else f"{seconds} seconds"
+    until = f"to_char(latest + interval '{seconds} seconds', 'YYYY-MM-DD HH24:MI TZ')"
+    return Gate(
+        f"written_new_{of.stream}",
+        f"every tenant has written {entities} on the new side for {days}",
+        f"""SELECT CASE WHEN behind > 0
+            THEN {literal(f"tenants that do not write {entities} on the new side: ")} || behind
+            WHEN latest > clock_timestamp() - interval '{seconds} seconds'
+            THEN {literal(f"the soak of {days} since the last switch of {entities} lasts until ")} || {until} END
+  FROM (SELECT count(*) FILTER (WHERE found.state IS DISTINCT FROM 'new') AS behind, max(found.since) AS latest
+          FROM ({known}) AS known (tenant)
+          LEFT JOIN migdsl.side AS found
+            ON found.migration = {literal(of.migration)} AND found.stream = {literal(of.stream)}
+           AND found.tenant = known.tenant) AS side""",
+    )
+
+
+def gates(module: CheckedModule, plans: tuple[TablePlan, ...], database: str, seconds: int) -> Iterator[Gate]:
+    """What contract asks of the streams that have a side in a database."""
+    told: set[str] = set()
+    for plan in plans:
+        if plan.moved is None or plan.move is None:
+            continue
+        at_home = plan.home == database
+        if at_home:
+            yield carried(plan.moved)
+        if plan.moved.stream not in told:
+            told.add(plan.moved.stream)
+            tables = stream_of(plan.moved.migration, module, plan.move)
+            yield turned_over(tables, _listing(module, plan.move.table if at_home else plan.table), seconds)
+
+
+def _listing(module: CheckedModule, table: Table) -> str | None:
+    """The statement that lists the tenants, where it can be asked in the table's own database."""
+    tenants = module.tenants
+    if tenants is None or tenants.listing is None or not table.owned or module.listed_in(table) is not None:
+        return None
+    return tenants.listing.text
+
+
+def sequences(move: Move) -> tuple[tuple[str, str, str, str], ...]:
+    """The columns that give out numbers on both sides: old table and column, new table and column, as SQL and bare."""
+    return tuple((names.table(move.table), theirs, names.table(move.target), ours) for ours, theirs in move.numbered)

@@ -1,0 +1,92 @@
+"""A migration whose tables move to another database, and the databases it is played on, become a crossing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import ExitStack
+from pathlib import Path
+
+from migdsl.executor.model import Project
+from migdsl.executor.sites import Sites
+from migdsl.rehearsal import baseline, several
+from migdsl.rehearsal.clients import Rules
+from migdsl.rehearsal.crosser import Turning
+from migdsl.rehearsal.crossing import Crossing, Say, chance, played
+from migdsl.rehearsal.journal import Journal
+from migdsl.rehearsal.model import Log, Settings, Undoable
+from migdsl.rehearsal.rows import Maker, tenancy
+from migdsl.rehearsal.shapes import shapes
+from migdsl.rehearsal.stage import Stage
+from migdsl.rehearsal.traffic import Traffic
+from migdsl.rehearsal.watch import Watch
+from migdsl.runtime.stop import Signals
+
+
+def ends(project: Project) -> tuple[str, str]:
+    """The database that tables leave, and the one that they go to. Raises Undoable where there are several of either."""
+    found = {(move.table.database, move.target.database) for move in project.planned.module.moves if move.across}
+    if len(found) != 1 or any(not move.across for move in project.planned.module.moves):
+        raise Undoable(
+            f"{project.name} moves tables between more than two databases", "one rehearsal plays one such move"
+        )
+    return found.pop()
+
+
+def play(
+    project: Project,
+    files: Mapping[str, str],
+    main: str,
+    stages: Mapping[str, Stage],
+    settings: Settings,
+    log: Log,
+    say: Say,
+) -> tuple[Traffic, Watch, int]:
+    """What there was of requests and of waits, and how many rows at the start. Raises Undoable, JobError, psycopg.Error."""
+    near, far = ends(project)
+    own = several.part(project, near)
+    module = own.planned.module
+    sites = Sites.of(project, {name: stage.url for name, stage in stages.items()}, {}, Signals())
+    tables = shapes(module, project.planned.lowered)
+    journals, tenants = {shape.entity: Journal(shape) for shape in tables}, tenancy(module, settings)
+    moved = tuple(shape for shape in tables if shape.move is not None)
+    with ExitStack() as stack:
+        desks = {name: stack.enter_context(stage.connect()) for name, stage in stages.items()}
+        writing = stack.enter_context(stages[near].connect("rehearsal maker"))
+        sites.open()
+        stack.callback(sites.close)
+        for name, desk in desks.items():
+            for statement in baseline.ddl(several.part(project, name).planned.module):
+                desk.execute(statement.encode())
+        rules = Rules(dict.fromkeys(tenants.ids, "off"), tenants.busy)
+        maker = Maker(module, tables, journals, writing, chance(settings.seed), log)
+        count = maker.fill(tenants)
+        log.saw("baseline", f"{count} rows of {len(tenants.ids)} tenants in {len(tables)} tables")
+        say(f"{count} rows of {len(tenants.ids)} tenants in {len(tables)} tables")
+        url = stages[near].url
+        traffic = Traffic(url, project.name, moved, journals, maker, rules, log, settings.rate, settings.seed)
+        watch = Watch(url, log)
+        crossing = Crossing(
+            project, files, main, stages, settings, log, say, sites, moved, journals, tenants, rules, maker, traffic, desks,
+            Turning(),
+        )  # fmt: skip
+        watch.start()
+        try:
+            played(crossing, stages[far].url)
+        finally:
+            watch.over.set()
+            watch.join()
+            _forgotten(Path(project.folder, project.planned.paths.flags))
+    for verdict in _UNPLAYED:
+        log.unplayed[verdict] = "of a table that moves to another database this isn't played yet"
+    return traffic, watch, count
+
+
+def _forgotten(path: Path) -> None:
+    """Nobody looks at the flag file any more, which goes with the folder."""
+    from openfeature import api  # an optional extra
+    from openfeature.provider.no_op_provider import NoOpProvider
+
+    api.set_provider(NoOpProvider(), f"migdsl:{path.resolve()}")
+
+
+_UNPLAYED = ("second_write", "hold", "quarantine", "isolation", "alerts")

@@ -1,0 +1,103 @@
+"""What a plan says of tables that go to another database: what is run when, how one gets back, and what is asked before."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from migdsl.executor.conditions import conditions
+from migdsl.ops.model import Gate
+from migdsl.planning.build import build
+from migdsl.planning.model import Planned
+from migdsl.planning.works import works
+from migdsl.workspace import check
+
+ROOT = Path(__file__).resolve().parents[2]
+OUTBOX = ROOT / "examples/16_extraction_outbox/orders_extraction.mig"
+CDC = ROOT / "examples/17_extraction_cdc/orders_cdc.mig"
+
+
+@cache
+def planned(path: Path) -> Planned:
+    found = check({path.name: path.read_text(encoding="utf-8")}, path.name)
+    assert found.module is not None, found.diagnostics
+    return build(found.module, "", "contract")
+
+
+def kinds(path: Path, phase: str) -> list[tuple[str, str, str]]:
+    return [(w.kind, w.subject, w.database) for w in works(planned(path), phase)]
+
+
+def test_what_runs_in_which_phase_and_where() -> None:
+    assert kinds(OUTBOX, "backfill") == [
+        ("carry", "Order", "monolith"),
+        ("look", "Order", "monolith"),
+        ("look", "OrderLine", "monolith"),
+        ("backfill", "Order", "monolith"),
+        ("backfill", "OrderLine", "monolith"),
+        ("drain", "Order", "monolith"),
+        ("sequences", "Order", "monolith"),
+    ]
+    assert [kind for kind, _, _ in kinds(OUTBOX, "expand")] == ["upgrade", "upgrade"]
+    validate = [kind for kind, _, _ in kinds(OUTBOX, "validate")]
+    assert validate == ["carry", "reconcile", "reconcile", "upgrade", "reconcile", "reconcile"]
+    assert [kind for kind, _, _ in kinds(CDC, "expand")] == ["upgrade", "upgrade", "slot"]
+    assert kinds(CDC, "contract") == [
+        ("reconcile", "Order", "monolith"),
+        ("drain", "Order", "monolith"),
+        ("unslot", "Order", "monolith"),
+        ("upgrade", "orders_cdc_monolith_contract", "monolith"),
+        ("upgrade", "orders_cdc_orders_contract", "orders"),
+    ]
+
+
+def test_each_database_has_its_part_of_the_steps() -> None:
+    of = {r.id: [s.operation for s in r.steps if s.up and s.operation != "check_names"] for r in planned(CDC).revisions}
+    assert of["orders_cdc_monolith_expand"] == [
+        "create_ledger",
+        "check_table",
+        "check_table",
+        "create_outbox",
+        "create_trigger",
+        "create_publication",
+    ]
+    assert of["orders_cdc_orders_expand"] == ["create_ledger", "create_outbox", "create_table", "create_trigger"]
+    assert of["orders_cdc_monolith_contract"] == ["gate", "drop_publication", "drop_table"]
+    assert of["orders_cdc_orders_contract"] == ["gate", "drop_trigger"]
+
+
+def test_the_way_back_turns_writes_first() -> None:
+    ways = {way.from_phase: way.commands for way in planned(CDC).plan.rollback.phases}
+    job = "python sync/orders_cdc/order.py"
+    assert ways["expand"][-6:] == (
+        f"{job} switch --all --to old",
+        f"{job} drain",
+        "# end the sync job of Order",
+        f"{job} slot --drop",
+        "alembic --name orders downgrade orders_cdc_orders_expand@base",
+        "alembic --name monolith downgrade orders_cdc_monolith_expand@base",
+    )
+    assert ways["contract"][:3] == (
+        "alembic --name orders downgrade orders_cdc_orders_expand",
+        "alembic --name monolith downgrade orders_cdc_monolith_expand",
+        f"{job} slot --create",
+    )
+
+
+@pytest.mark.parametrize("path", [OUTBOX, CDC], ids=["outbox", "cdc"])
+def test_each_ledger_is_asked_what_it_knows(path: Path) -> None:
+    asked = {(c.id, c.database) for c in conditions(planned(path))["backfill"] if c.kind == "ledger"}
+    assert {("backfill_progress", "monolith"), ("sync_lag", "monolith"), ("dead_letters", "monolith")} <= asked
+    last = planned(path).plan.phases[-2].id
+    gates = {(c.id, c.database) for c in conditions(planned(path))[last]}
+    assert {("carried_Order", "monolith"), ("written_new_Order", "monolith"), ("written_new_Order", "orders")} <= gates
+    assert {("reconciled_Order", "monolith"), ("reconciled_Order", "orders"), ("backfilled_Order", "monolith")} <= gates
+    assert not {("carried_Order", "orders"), ("backfilled_Order", "orders")} & gates
+
+
+def test_a_condition_on_the_lag_is_a_gate_of_both_chains() -> None:
+    for revision in planned(CDC).revisions[-2:]:
+        gates = [part for step in revision.steps for part in step.up if isinstance(part, Gate)]
+        assert ["sync_lag:Order" in gate.unmet for gate in gates if gate.name == "kept_up"] == [True]
