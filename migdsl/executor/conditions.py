@@ -19,7 +19,7 @@ from migdsl.planning import demands
 from migdsl.planning.apis import QUIET
 from migdsl.planning.facts import Facts
 from migdsl.planning.model import Planned
-from migdsl.planning.streams import DEFAULT_LAG_S
+from migdsl.planning.streams import streams as planned_streams
 from migdsl.semantics import policy
 from migdsl.semantics.conditions import SERVED
 from migdsl.semantics.model import PHASES
@@ -129,7 +129,7 @@ def _measured(facts: Facts, criterion: ExitCondition) -> str:
     if criterion.id == "backfill_progress":
         asked = [gates.backfilled(facts.migration, backfill_name(p)).unmet for p in named if p.fills]
     elif criterion.id in ("sync_lag", "dead_letters"):
-        asked = [_streamed(p, criterion.id) for p in named]
+        asked = [_streamed(facts, p, criterion.id) for p in named]
     else:
         readings = _READINGS.get(criterion.id, ())
         asked = [newest(facts.migration, p.table.entity, readings) for p in named if readings]
@@ -138,13 +138,14 @@ def _measured(facts: Facts, criterion: ExitCondition) -> str:
     return f"SELECT nullif(concat_ws('; ', {', '.join(f'({sql})' for sql in asked)}), '')"
 
 
-def _streamed(plan: TablePlan, criterion: str) -> str:
+def _streamed(facts: Facts, plan: TablePlan, criterion: str) -> str:
     """What the sync job tells of an entity."""
     if plan.moved is None or plan.move is None:
         return ""
     if criterion == "dead_letters":
         return streams.unburied(plan.moved).unmet
-    return streams.lagging(plan.moved, plan.move.sync.lag_seconds or DEFAULT_LAG_S).unmet
+    stream = next(each for each in planned_streams(facts.tables) if plan in each.plans)
+    return streams.lagging(plan.moved, stream.lag_s).unmet
 
 
 def _named(facts: Facts, criterion: ExitCondition) -> list[TablePlan]:

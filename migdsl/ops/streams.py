@@ -14,11 +14,15 @@ from migdsl.semantics.move_model import Move
 
 
 def streams(migration: str, module: CheckedModule) -> tuple[tuple[Moved, ...], ...]:
-    """All streams of a module: tables that go from one database to the same other one are switched together."""
-    ways: dict[tuple[str, str], list[CreateTable]] = {}
+    """All streams of a module: tables that go from one database to the same other one are switched together.
+
+    Tables of tenants are switched tenant by tenant, global ones as a whole: these are streams of their own.
+    """
+    ways: dict[tuple[str, str, bool], list[CreateTable]] = {}
     for each in module.created:
         if each.move is not None and each.move.across:
-            ways.setdefault((each.move.table.database, each.move.target.database), []).append(each)
+            table = each.move.table
+            ways.setdefault((table.database, each.move.target.database, table.owned), []).append(each)
     return tuple(tuple(_moved(migration, each, group[0].table.entity) for each in group) for group in ways.values())
 
 

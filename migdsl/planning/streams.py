@@ -58,7 +58,8 @@ class Stream(Value):
     @property
     def lag_s(self) -> float:
         """How far behind the appliers may be, in seconds: the least that is said of a table."""
-        return min(move.sync.lag_seconds or DEFAULT_LAG_S for move in self.moves)
+        said = [move.sync.lag_seconds for move in self.moves]
+        return min((seconds for seconds in said if seconds is not None), default=DEFAULT_LAG_S)
 
     @property
     def numbered(self) -> bool:

@@ -94,6 +94,7 @@ class Database:
     """One connection, made again when it is lost.
 
     `stop` cuts every wait short; `on_retry` hears of each error that is tried again, and the seconds until then.
+    `settings` are further `SET LOCAL`s of every transaction.
     """
 
     conninfo: str
@@ -101,6 +102,7 @@ class Database:
     retry: Retry
     stop: Stop
     on_retry: Callable[[psycopg.Error, float], None] = lambda _error, _seconds: None
+    settings: str = ""
     _connection: psycopg.Connection[tuple[object, ...]] | None = None
     _random: Random = field(default_factory=Random)
 
@@ -125,7 +127,9 @@ class Database:
         connection = self._connection or self._connect()
         cursor = psycopg.RawCursor(connection)
         # Timeouts and row_security go with BEGIN, in its round trip: behind a pooler no session is ours.
-        late = "; SET LOCAL synchronous_commit = off" if unhurried else ""
+        late = (f"; {self.settings}" if self.settings else "") + (
+            "; SET LOCAL synchronous_commit = off" if unhurried else ""
+        )
         cursor.execute((_begin(self.limits, patient, snapshot) + late).encode())
         try:
             yield Transaction(cursor)

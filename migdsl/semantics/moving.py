@@ -142,8 +142,8 @@ def _draft(problems: Problems, node: ast.Move, table: Table, around: Surrounding
                 columns[column] = replace(source, name=column, span=item.column.span, unique=False)
                 values[column] = just(source.name)
             continue
-        columns[column] = _own(problems, item, table)
         found = expression(problems, item.sql, "from", before) if item.sql else None
+        columns[column] = _private(_own(problems, item, table), table, found)
         if found is not None:
             values[column] = found
     target = _target(problems, node, table, columns, copied, around)
@@ -183,6 +183,12 @@ def _own(problems: Problems, item: ast.Moved, table: Table) -> Column:
         theirs = table.key[0] if found.key and table.key else table.tenant or "tenant_id"
         problems.error("MIG451", item.span, title, f"is marked `{what}`", body=body, help=f"{found.name} = {theirs}")
     return replace(found, key=False, tenant=False)
+
+
+def _private(column: Column, table: Table, value: Expression | None) -> Column:
+    """What is computed from personal data is personal data."""
+    read = [c for c in table.columns if value is not None and c.name in value.names()]
+    return replace(column, pii=column.pii or any(c.pii for c in read), phi=column.phi or any(c.phi for c in read))
 
 
 def _target(

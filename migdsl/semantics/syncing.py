@@ -14,8 +14,6 @@ from migdsl.syntax import ast, lexis
 if TYPE_CHECKING:
     from migdsl.semantics.moving import Draft
 
-DEFAULT_LAG = 30.0
-
 
 def without_a_move(
     problems: Problems, nodes: list[ast.Sync], moved: Mapping[str, object], entities: Mapping[str, Table]
@@ -99,10 +97,13 @@ def _variant(problems: Problems, word: ast.Word, more: list[ast.Word]) -> str | 
 def _lag(problems: Problems, setting: ast.Setting | None, by: str) -> float | None:
     streams = by != "trigger"
     if setting is None:
-        return DEFAULT_LAG if streams else None
+        return None
     found = lexis.seconds(setting.numbers[0].raw)
     if found is None:
         bad_number(problems, setting.numbers[0], "duration", "30s")
+    elif found <= 0:
+        title = "what is carried over is always a little behind"
+        problems.error("MIG453", setting.span, title, "would never hold", help="lag at most 30s")
     elif not streams:
         title = "nothing is behind here: what is written is on both sides at once"
         how = "a trigger carries it in the same transaction"

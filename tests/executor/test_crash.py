@@ -19,7 +19,7 @@ from tests.executor.test_story import apply, roll
 from tests.integration.world import WRONG
 
 KILLED = -9
-TIMES = 4 if os.environ.get("MIGDSL_LONG") else 2
+TIMES = 4 if os.environ.get("MIGDSL_LONG") else 1
 BUSY = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
 
 
@@ -82,7 +82,7 @@ def test_killed_at_random_instants(home: Home, run: Run) -> None:
     """By the clock, wherever that is: in Python, in a statement, between two."""
     words = ("apply", "users.mig", "--to", "validate", "--yes", "--confirm", "watched", "--confirm", "old_code_User")
     chosen, kills = random.Random(7), 0
-    for _ in range(2 * TIMES):
+    for _ in range(3 * TIMES):
         process = start(home, sys.executable, "-m", "migdsl", *words)
         time.sleep(chosen.uniform(0.8, 3.0))
         process.kill()

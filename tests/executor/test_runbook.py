@@ -150,6 +150,7 @@ def test_there_and_back(person: Person) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.long("MIGDSL_LONG")
 @ALONE
 def test_to_the_end_and_a_step_back_from_there(person: Person) -> None:
     home = person.home

@@ -26,12 +26,13 @@ APART = """
     from migdsl.runtime.backfill import lane
     from migdsl.runtime.sql import Statement
 
-    def fill_next(tx, ledger, program, claim, span, size, lease_s, alone):
-        upto = program.bound(tx, claim.tenant, *span, size) or span[1]
-        ledger.advance(tx, claim, upto, program.rows_in(tx, claim.tenant, span[0], upto), 0, lease_s)
+    def fill_next(tx, ledger, program, claim, position, size, lease_s, alone):
+        after, upper = position.watermark, position.upper
+        upto = program.bound(tx, claim.tenant, after, upper, size) or upper
+        ledger.advance(tx, claim, upto, program.rows_in(tx, claim.tenant, after, upto), 0, lease_s)
         for word in ("COMMIT", "BEGIN"):
             tx.run(Statement(word, ()))
-        return lane.Batch(1, program.fill(tx, claim.tenant, span[0], upto), upto == span[1])
+        return lane.Batch(1, program.fill(tx, claim.tenant, after, upto), upto == upper)
 
     lane._fill_next = fill_next
     raise SystemExit(main(JOB))"""

@@ -90,7 +90,7 @@ def _fill_next(
 ) -> Batch:
     after, upper, fault, changed = position.watermark, position.upper, None, 0
     assert upper is not None
-    bound, scanned = _next(tx, program, claim.tenant, after, upper, size, few=position.left < size)
+    bound, scanned = _next(tx, program, claim.tenant, after, upper, size, few=0 < position.left < size)
     upto = upper if bound is None else bound
     if alone is None or bound is None:
         changed = program.fill(tx, claim.tenant, after, upto)

@@ -21,7 +21,7 @@ _WAITING: Final = 10_000
 _HOLD_S: Final = 1.0
 _LONGEST_S: Final = 4.0  # between two looks at what may be on its way
 _PATIENT_TENANTS: Final = 10
-_LOOKS: Final = 4  # at what no row explains
+_LOOKS: Final = 3  # at what no row explains
 
 
 class TimeIsUpError(Exception):

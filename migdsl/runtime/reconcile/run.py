@@ -54,7 +54,9 @@ def reconcile(
 
     def database_at(url: str) -> Database:
         conninfo = conninfo_of(url, application_name(job.migration, job.entity, asked.run))
-        return Database(conninfo, job.limits, job.retry, signals, retried)
+        # Values of two databases are hashed as texts, in which a point in time is one of a zone.
+        settings = "SET LOCAL timezone = 'UTC'" if job.other_env is not None else ""
+        return Database(conninfo, job.limits, job.retry, signals, retried, settings)
 
     database, other = database_at(options.url), None
     if job.other_env is not None:

@@ -26,6 +26,7 @@ from migdsl.runtime.stream.sides import DURABLE
 _MARK: Final = statement("SELECT set_config('migdsl.applier', :marker, true)")
 # So that the slot, which sees no setting, leaves the transaction out.
 _MESSAGE: Final = statement("SELECT pg_logical_emit_message(true, 'migdsl.applier', :marker::text)")
+_NOW: Final = statement("SELECT clock_timestamp()::text")
 _KEYS: Final = statement("SELECT set_config(:name, :values, true)")
 _OWN: Final = "migration = :migration AND entity = :entity"
 _TRY_LANE: Final = statement(
@@ -41,18 +42,22 @@ UPDATE migdsl.lane SET events = events + :events::bigint, changed = changed + :c
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """A key that was written. `tenant` is the row's, `was` the one that it was taken from; None: nobody knows any more."""
+    """A key that was written. `tenant` is the row's, `was` the one that it was taken from; None: nobody knows any more.
+
+    `at`: when it was taken from the outbox, by that database's clock.
+    """
 
     lane: int
     id: int
     tenant: str | None
     was: str | None
     key: tuple[str, ...]
+    at: str
 
     @classmethod
-    def of(cls, row: Row) -> Event:
+    def of(cls, row: Row, at: str) -> Event:
         """From `take`'s row."""
-        return cls(int(row[0] or 0), int(row[1] or 0), row[2], row[3], tuple(value or "" for value in row[4:]))
+        return cls(int(row[0] or 0), int(row[1] or 0), row[2], row[3], tuple(value or "" for value in row[4:]), at)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +90,7 @@ class Way:
     _upsert: Statement = field(init=False)
     _forget: Statement = field(init=False)
     _bury: Statement = field(init=False)
+    _lock: Statement = field(init=False)
 
     def __post_init__(self) -> None:
         self.carry = self.move.forward if self.side == "old" else self.move.back
@@ -96,6 +102,8 @@ class Way:
         self._upsert = statement(self.carry.upsert)
         self._forget = statement(_forget(self.carry.outbox))
         self._bury = statement(_bury(self.carry.outbox))
+        table = self.move.old_table if self.side == "old" else self.move.new_table
+        self._lock = Statement(f"LOCK TABLE {table} IN ACCESS SHARE MODE", ())
 
     @property
     def name(self) -> str:
@@ -158,11 +166,15 @@ class Way:
         self.forget(still)
 
     def forget(self, taken: Sequence[Event]) -> None:
-        """Deletes exactly these events, and the dead letters of their keys."""
+        """Deletes exactly these events, and the dead letters of their keys from before they were taken.
+
+        Our locks are gone by now: a letter that is younger is of a later write, which another applier could not apply.
+        """
         if not taken:
             return
         values = self._own(
             keys=json.dumps([list(event.key) for event in taken], ensure_ascii=False),
+            at=taken[0].at,
             **_numbers(taken),
         )
         self.origin.perform(lambda tx: tx.run(self._forget, values))
@@ -190,7 +202,8 @@ class Way:
 
     def _taken(self, values: Mapping[str, str | None], sql: Statement) -> list[Event]:
         with self.origin.transaction() as here:
-            return [Event.of(row) for row in here.rows(sql, values)]
+            now = here.rows(_NOW)[0][0] or ""
+            return [Event.of(row, now) for row in here.rows(sql, values)]
 
     def _put(self, there: Transaction, taken: Sequence[Event], *, alone: bool) -> tuple[int, Fault | None]:
         if not alone:
@@ -209,6 +222,8 @@ class Way:
         keys = {f"key_{number}": array(column) for number, column in enumerate(columns, 1)}
         there.cursor.execute(self.carry.stage.encode())
         with self.origin.transaction(snapshot=True) as here:
+            # Before there is a snapshot: one from before a rewriting ALTER TABLE would find the table empty after it.
+            here.run(self._lock)
             for name, values in keys.items():
                 here.rows(_KEYS, {"name": f"migdsl.{name}", "values": values})
             with (
@@ -262,7 +277,8 @@ SELECT o.lane, o.id, o.tenant, o.tenant_was, {keys}
 def _forget(outbox: str) -> str:
     return f"""
 WITH risen AS (
-    DELETE FROM migdsl.dead_letter WHERE {_OWN} AND row_key IN (SELECT jsonb_array_elements(:keys::jsonb))
+    DELETE FROM migdsl.dead_letter
+     WHERE {_OWN} AND row_key IN (SELECT jsonb_array_elements(:keys::jsonb)) AND at < :at::timestamptz
 )
 DELETE FROM {outbox} AS o USING unnest(:lanes::integer[], :ids::bigint[]) AS done (lane, id)
  WHERE o.lane = done.lane AND o.id = done.id"""

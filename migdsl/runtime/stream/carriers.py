@@ -90,7 +90,12 @@ class Carriers:
         if self._closed or now < self._paused_until:
             answer.set_result(Carried("closed" if self._closed else "paused"))
             return answer
-        self._start()
+        try:
+            self._start()
+        except RuntimeError as error:  # no thread to be had: what was written is in the outbox
+            self._rest()
+            answer.set_result(Carried("failed", error=_said(error)))
+            return answer
         try:
             self._jobs.put_nowait(_Job(told, now + self.timeout_s, answer))
         except queue.Full:
@@ -123,13 +128,19 @@ class Carriers:
                 return
             # A fork takes no thread with it, and may have left the queue's locks held.
             self._jobs = queue.Queue(self.waiting)
-            self._threads = [
-                threading.Thread(target=self._work, args=(self._jobs,), name=f"migdsl-carrier-{number}", daemon=True)
-                for number in range(self.workers)
-            ]
-            for thread in self._threads:
-                thread.start()
-            self._owner = os.getpid()
+            self._threads, self._owner = [], os.getpid()
+            try:
+                for number in range(self.workers):
+                    self._threads.append(self._started(number))
+            except RuntimeError:
+                if not self._threads:  # one is enough to begin with
+                    self._owner = 0
+                    raise
+
+    def _started(self, number: int) -> threading.Thread:
+        thread = threading.Thread(target=self._work, args=(self._jobs,), name=f"migdsl-carrier-{number}", daemon=True)
+        thread.start()
+        return thread
 
     def _rest(self) -> None:
         self._paused_until, self._late = self.clock() + self.pause_s, 0

@@ -24,15 +24,20 @@ class Written:
 
 @dataclass(slots=True)
 class Decoder:
-    """Reads messages in their order. Transactions that carry a message `prefix` with `content` are left out."""
+    """Reads messages in their order. Transactions that carry a message `prefix` with `content` are left out.
+
+    `xids`: the transactions that `written` is of, without their epoch.
+    """
 
     prefix: str
     content: str
     written: list[Written] = field(default_factory=list)
     end: str | None = None
+    xids: set[int] = field(default_factory=set)
     _relations: dict[int, tuple[tuple[str, str], tuple[str, ...]]] = field(default_factory=dict)
     _open: list[Written] = field(default_factory=list)
     _at: str = ""
+    _xid: int = 0
     _ours: bool = False
 
     def read(self, messages: Iterable[bytes]) -> None:
@@ -53,14 +58,16 @@ class Decoder:
     def _begin(self, body: _Body) -> None:
         body.skip(8)
         self._at = (_EPOCH + timedelta(microseconds=body.number("q"))).isoformat()
+        self._xid = body.number("I")
         self._open, self._ours = [], False
 
     def _commit(self, body: _Body) -> None:
         body.skip(1 + 8)
         end = body.number("Q")
         self.end = f"{end >> 32:X}/{end & 0xFFFFFFFF:X}"
-        if not self._ours:
+        if self._open and not self._ours:
             self.written += self._open
+            self.xids.add(self._xid)
         self._open = []
 
     def _relation(self, body: _Body) -> None:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
-from migdsl.runtime.database import Database
+from migdsl.runtime.database import Transaction
 from migdsl.runtime.errors import DatabaseFailedError, UsageError
 from migdsl.runtime.sql import Statement, statement
 from migdsl.runtime.stream.jobs import Sequence
@@ -24,6 +25,8 @@ SELECT format('SELECT max(%I)::text FROM %s', a.attname, a.attrelid::regclass)
   JOIN pg_catalog.pg_attribute AS a ON a.attrelid = d.refobjid AND a.attnum = d.refobjsubid
  WHERE d.classid = 'pg_catalog.pg_class'::regclass AND d.refclassid = d.classid AND d.objid = to_regclass(:name)
    AND d.deptype IN ('a', 'i')""")
+# Two first switches at once must not choose two places; the lock goes with the transaction.
+_ONE_AT_A_TIME: Final = statement("SELECT pg_advisory_xact_lock(hashtextextended('migdsl ' || :name, 7))")
 # What the old side may still give out before its sequence ends: far more than any migration lasts.
 _GAP: Final = 1_000_000_000_000
 
@@ -63,9 +66,14 @@ def together(pair: Pair) -> tuple[str, ...]:
                 f"{each.new} has given out keys on the new side, whose rows the old side has by now: it keeps its range"
             )
         if old.most < each.most:
-            _alter(pair.old, f"ALTER SEQUENCE {old.name} MAXVALUE {each.most:d}")
+            whole = Statement(f"ALTER SEQUENCE {old.name} MAXVALUE {each.most:d}", ())
+            pair.old.perform(partial(_run, whole))
             done.append(old.name)
     return tuple(done)
+
+
+def _run(sql: Statement, tx: Transaction) -> None:
+    tx.run(sql)
 
 
 def _part(pair: Pair, each: Sequence) -> bool:
@@ -74,19 +82,35 @@ def _part(pair: Pair, each: Sequence) -> bool:
         return False
     if old.step < 1 or new.step < 1:
         raise UsageError(f"{each.old} counts downwards: set disjoint ranges on both sides by hand")
-    # One that was cut already says where the other begins.
-    first = old.most + 1 if old.most < each.most else _first(each, max(old.last, new.last, _greatest(pair, old)))
-    _alter(pair.old, f"ALTER SEQUENCE {old.name} MAXVALUE {first - 1:d}")
-    bounds = f"MINVALUE {first:d} MAXVALUE {each.most:d} START WITH {first:d} RESTART WITH {first:d}"
-    _alter(pair.new, f"ALTER SEQUENCE {new.name} {bounds}")
+    first = pair.old.perform(lambda tx: _cut(tx, each, new.last))
+    pair.new.perform(lambda tx: _begin(tx, each, first))
     return True
 
 
-def _greatest(pair: Pair, old: Range) -> int:
+def _cut(tx: Transaction, each: Sequence, given: int) -> int:
+    """Ends the old side's sequence; where the new one begins, which is the same for all who cut at once."""
+    tx.rows(_ONE_AT_A_TIME, {"name": each.old})
+    old = _range(tx, each.old, each.columns[0] if each.columns else None)
+    if old.most < each.most:
+        return old.most + 1
+    first = _first(each, max(old.last, given, _greatest(tx, old)))
+    tx.run(Statement(f"ALTER SEQUENCE {old.name} MAXVALUE {first - 1:d}", ()))
+    return first
+
+
+def _begin(tx: Transaction, each: Sequence, first: int) -> None:
+    """Has the new side's sequence begin there, unless it has already: it may have given out keys since."""
+    tx.rows(_ONE_AT_A_TIME, {"name": each.new})
+    new = _range(tx, each.new, each.columns[1] if each.columns else None)
+    if new.least < first:
+        bounds = f"MINVALUE {first:d} MAXVALUE {each.most:d} START WITH {first:d} RESTART WITH {first:d}"
+        tx.run(Statement(f"ALTER SEQUENCE {new.name} {bounds}", ()))
+
+
+def _greatest(tx: Transaction, old: Range) -> int:
     """The greatest key that is there: a move that was taken back has left keys that only the new side's sequence knew."""
-    found = pair.old.perform(lambda tx: tx.rows(_OWNER, {"name": old.name}))
-    asked = (Statement(str(sql), ()) for (sql,) in found)
-    rows = (row for each in asked for row in pair.old.perform(lambda tx: tx.rows(each, {})))  # noqa: B023 - run at once
+    asked = [Statement(str(sql), ()) for (sql,) in tx.rows(_OWNER, {"name": old.name})]
+    rows = (row for each in asked for row in tx.rows(each))
     return max((int(str(value)) for (value,) in rows if value is not None), default=0)
 
 
@@ -101,19 +125,15 @@ def _first(each: Sequence, last: int) -> int:
 
 def _both(pair: Pair, each: Sequence) -> tuple[Range, Range]:
     columns = each.columns or (None, None)
-    return _range(pair.old, each.old, columns[0]), _range(pair.new, each.new, columns[1])
+    old = pair.old.perform(lambda tx: _range(tx, each.old, columns[0]))
+    return old, pair.new.perform(lambda tx: _range(tx, each.new, columns[1]))
 
 
-def _range(database: Database, name: str, column: str | None) -> Range:
-    asked: dict[str, str | None] = {"name": name, "column": column}
-    rows = database.perform(lambda tx: tx.rows(_READ, asked))
+def _range(tx: Transaction, name: str, column: str | None) -> Range:
+    rows = tx.rows(_READ, {"name": name, "column": column})
     if not rows:
         what = f"sequence {name}" if column is None else f"sequence that belongs to the column {column} of {name}"
         raise DatabaseFailedError(f"there is no {what}: run `alembic upgrade head` first")
     *numbers, sequence = rows[0]
     least, most, step, last = (int(value or 0) for value in numbers)
     return Range(least, most, step, last, sequence or name)
-
-
-def _alter(database: Database, sql: str) -> None:
-    database.perform(lambda tx: tx.run(Statement(sql, ())))

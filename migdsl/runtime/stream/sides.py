@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final, Literal
 
+from migdsl.runtime.backfill.transform import array
 from migdsl.runtime.database import Transaction
 from migdsl.runtime.sql import statement
 from migdsl.runtime.stream.jobs import Stream
@@ -32,6 +33,13 @@ _ALONE: Final = statement("SELECT pg_advisory_xact_lock(hashtextextended(:lock, 
 _MOVE: Final = statement(f"""
 UPDATE migdsl.side SET state = :after, since = clock_timestamp()
  WHERE {_ONE} AND state = :before""")
+# Whoever is at work in a lane has committed when this has them all, and who comes later sees what this writes. No deadlock:
+# everybody takes lanes in this order, and before anything else.
+_LANES: Final = statement("""
+SELECT lane FROM migdsl.lane WHERE migration = :migration AND entity = ANY(:entities::text[])
+ ORDER BY entity, lane FOR UPDATE""")
+_WITHIN: Final = statement("SELECT set_config('statement_timeout', :ms, true)")
+_SETTLED: Final = statement(f"SELECT attempt FROM migdsl.switch WHERE {_ONE} FOR UPDATE")
 _STATES: Final = statement(f"SELECT tenant, state FROM migdsl.side WHERE {_OWN} ORDER BY tenant")
 _EXISTS: Final = statement("SELECT to_regclass('migdsl.side') IS NOT NULL AND to_regclass('migdsl.lane') IS NOT NULL")
 
@@ -51,20 +59,44 @@ class Sides:
         own = self._values(tenant=tenant)
         tx.run(_CLAIM, {**own, "attempt": attempt})
         # A move of the attempt before was waited for.
-        return _state(tx.rows(_STATE, own)[0][0])
+        return self._stands(tx, tenant)
 
     def move(self, tx: Transaction, tenant: str, attempt: str, before: State, after: State) -> bool:
         """Moves the row once the tenant's writers are gone; False where another attempt has claimed it."""
         own = self._values(tenant=tenant)
         tx.rows(DURABLE)
-        if not tx.rows(_OURS, {**own, "attempt": attempt}):
+        if not self.ours(tx, tenant, attempt):
             return False
+        if self._stands(tx, tenant) == after:
+            return True  # by ourselves, as the claim is ours: the answer was lost
         tx.rows(_ALONE, {"lock": f"{self.stream.marker}/{tenant}"})
         return tx.run(_MOVE, {**own, "before": before, "after": after}) == 1
+
+    def ours(self, tx: Transaction, tenant: str, attempt: str) -> bool:
+        """Whether no other attempt has claimed the row since; none can until the transaction ends."""
+        return bool(tx.rows(_OURS, {**self._values(tenant=tenant), "attempt": attempt}))
+
+    def settled(self, tx: Transaction, tenant: str) -> State:
+        """Where the row stands once no move of it is half done, not even one whose connection is lost."""
+        tx.rows(_SETTLED, self._values(tenant=tenant))
+        return self._stands(tx, tenant)
+
+    def alone(self, tx: Transaction, seconds: float) -> None:
+        """Waits for all appliers at work on this side, and keeps them out until the transaction ends.
+
+        They don't write what is newer here if this transaction moves the row: their look at it is as old as their statement.
+        No statement of the transaction takes longer than `seconds`.
+        """
+        tx.rows(_WITHIN, {"ms": str(max(1, int(seconds * 1000)))})
+        entities = array([move.entity for move in self.stream.moves])
+        tx.rows(_LANES, {"migration": self.stream.migration, "entities": entities})
 
     def states(self, tx: Transaction) -> dict[str, State]:
         """Every tenant that has a row."""
         return {tenant or "": _state(state) for tenant, state in tx.rows(_STATES, self._values())}
+
+    def _stands(self, tx: Transaction, tenant: str) -> State:
+        return _state(tx.rows(_STATE, self._values(tenant=tenant))[0][0])
 
     def _values(self, **more: str | None) -> dict[str, str | None]:
         return {"migration": self.stream.migration, "stream": self.stream.stream, **more}

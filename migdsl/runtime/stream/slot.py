@@ -1,12 +1,14 @@
 """Turns what a replication slot of the old side's database has seen into keys in the outbox, where the appliers take them.
 
-Only the keys come this way; the rows are read again like all others. A key is in the outbox before the slot lets go of it, so
-that a kill in between brings it twice, and never loses it. What appliers write back carries a message, and is left out.
+Only the keys come this way; the rows are read again like all others, so a key isn't in the outbox before others see what was
+written. It is there before the slot lets go of it, so that a kill in between brings it twice, and never loses it. What appliers
+write back carries a message, and is left out.
 """
 
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
@@ -14,7 +16,7 @@ import psycopg
 
 from migdsl.runtime.backfill.transform import array
 from migdsl.runtime.database import Database, Transaction
-from migdsl.runtime.errors import DatabaseFailedError
+from migdsl.runtime.errors import DatabaseFailedError, StoppedError
 from migdsl.runtime.ledger import record_event
 from migdsl.runtime.sql import statement
 from migdsl.runtime.stream.jobs import Move, Slot, Stream
@@ -24,9 +26,13 @@ from migdsl.runtime.stream.sides import DURABLE
 PREFIX: Final = "migdsl.applier"
 _MOST: Final = 5_000
 _ACTIVE_S: Final = 0.005
+# A commit is decoded from when its WAL is flushed; others see it later, with a synchronous standby perhaps much later.
+_UNSEEN_S: Final = 0.005
+_XIDS: Final = 1 << 32
 # Until what one has peeked at is in the outbox nobody else peeks: a key that came late could meet a tenant's new side.
 _ALONE: Final = statement("SELECT pg_advisory_xact_lock(hashtextextended(:slot::text, 9))")
 _FLUSHED: Final = statement("SELECT pg_current_wal_flush_lsn()")
+_SNAPSHOT: Final = statement("SELECT pg_current_snapshot()")
 _PEEK: Final = statement("""
 SELECT data FROM pg_logical_slot_peek_binary_changes(
     :slot::text::name, :upto::pg_lsn, :most::integer,
@@ -59,6 +65,9 @@ class Tap:
     def create(self) -> bool:
         """Makes the slot; False where it is there. Raises DatabaseFailedError for one that was lost, with a way out."""
         if self._there():
+            # Who made it may have been killed before telling; untold, a loss later on would go unnoticed.
+            if self._was() != "created":
+                self._tell("created")
             return False
         if self.database.perform(lambda tx: tx.rows(_LEVEL)) != [("logical",)]:
             raise DatabaseFailedError(
@@ -92,27 +101,26 @@ class Tap:
 
     def pump(self) -> tuple[int, bool]:
         """Puts the keys of what was written into the outbox: how many, and whether it has come as far as the WAL had when
-        it began. Raises psycopg.Error, DatabaseFailedError."""
+        it began. Raises psycopg.Error, DatabaseFailedError, and StoppedError when a stop was asked for meanwhile."""
         while True:
             try:
                 return self._pump()
             except psycopg.errors.ObjectInUse:
                 # Another process reads the slot, which takes it a moment.
-                if self.database.stop.requested:
-                    return 0, False
+                self._require_going()
                 time.sleep(_ACTIVE_S)
             except psycopg.errors.UndefinedObject:
                 self.behind()
                 raise
 
     def catch_up(self) -> int:
-        """Until everything that was committed before is in the outbox; how many keys."""
-        keys = 0
-        while not self.database.stop.requested:
+        """Until everything that was committed before is in the outbox; how many keys. Raises as pump: who came back early
+        without a word would make a switch believe that nothing is left."""
+        keys, done = 0, False
+        while not done:
+            self._require_going()
             found, done = self.pump()
             keys += found
-            if done:
-                break
         return keys
 
     def _pump(self) -> tuple[int, bool]:
@@ -124,12 +132,29 @@ class Tap:
             asked = {"slot": self.slot.name, "upto": upto, "most": str(_MOST), "publication": self.slot.publication}
             messages = [bytes.fromhex((row[0] or "")[2:]) for row in tx.rows(_PEEK, asked)]
             decoder.read(messages)
+            self._await(tx, decoder.xids)
             for move in self.stream.moves:
                 self._enqueue(tx, move, decoder.written)
         done = len(messages) < _MOST
         until = upto if done else decoder.end
         self.database.perform(lambda tx: tx.rows(_ADVANCE, {"slot": self.slot.name, "upto": until}))
         return len(decoder.written), done
+
+    def _await(self, tx: Transaction, xids: set[int]) -> None:
+        """Until others see these transactions: an applier that read a row as it was before would forget the key.
+
+        Raises LockNotAvailable, which is tried again, after as long as one waits for a lock, and StoppedError.
+        """
+        until = time.monotonic() + self.database.limits.lock_ms / 1000
+        while xids and (xids := unseen(tx.rows(_SNAPSHOT)[0][0] or "", xids)):
+            self._require_going()
+            if time.monotonic() > until:
+                raise psycopg.errors.LockNotAvailable(f"{len(xids)} transactions are committing")
+            self.database.stop.sleep(_UNSEEN_S)
+
+    def _require_going(self) -> None:
+        if self.database.stop.requested:
+            raise StoppedError
 
     def _enqueue(self, tx: Transaction, move: Move, written: list[Written]) -> None:
         capture = move.capture
@@ -155,3 +180,15 @@ class Tap:
 
     def _tell(self, value: str) -> None:
         self.database.perform(lambda tx: record_event(tx, self.stream.migration, "slot", self.slot.name, value))
+
+
+def unseen(snapshot: str, xids: Iterable[int]) -> set[int]:
+    """Those of the transactions (32 bits each, without an epoch) that a `pg_snapshot` doesn't see yet."""
+    _, end, going = snapshot.split(":")
+    running = {int(xid) for xid in going.split(",") if xid}
+    return {xid for xid in xids if (whole := _whole(xid, int(end))) >= int(end) or whole in running}
+
+
+def _whole(xid: int, near: int) -> int:
+    """With its epoch: what PostgreSQL still has to do with is less than half of all numbers away."""
+    return near + (xid - near + _XIDS // 2) % _XIDS - _XIDS // 2

@@ -3,7 +3,8 @@
 Each database has its own row of the tenant, and refuses writers unless the row names that side. A switch goes
 (from, from) → (moving, from) → drained → (moving, to) → (to, to), where the first is the side that is left: at no moment do
 both let writers pass. Each attempt claims both rows first and moves them only while they are its own, and it looks at them
-after that; so an attempt that was thought dead can't open a side behind the back of one that turned round.
+after that; so an attempt that was thought dead can't open a side behind the back of one that turned round. All claim the old
+side's row first, and look whether they still have it when they have the other: whoever goes on had both at one moment.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Final
+from typing import Final, NoReturn
 
 import psycopg
 
@@ -29,13 +30,15 @@ from migdsl.runtime.stream.sides import Sides, State
 # As many events as are applied while a tenant's writers wait; what is more is carried over before.
 _FEW: Final = 200
 _MOST: Final = 2_000
+# Everybody claims in this order.
+_SIDES: Final[tuple[Side, Side]] = ("old", "new")
 _UNENQUEUED: Final = statement("""
 SELECT count(*) FILTER (WHERE state <> 'succeeded'), count(*) FROM migdsl.slice
  WHERE migration = :migration AND backfill = :backfill AND tenant = :tenant""")
 
 
 class SwitchRefusedError(JobError):
-    """A switch that wasn't begun, or was taken back: the tenant writes where it wrote before. Exit code 1."""
+    """A switch that wasn't begun, was taken back, or has to be run again, as the message says. Exit code 1."""
 
     def __init__(self, message: str) -> None:
         super().__init__(message, 1)
@@ -65,9 +68,9 @@ class Switch:
         """Switches. Raises SwitchRefusedError, and psycopg.Error where a database is lost: then run it again."""
         stream, leaving = self.pair.stream, other(self.to)
         sides, attempt = Sides(stream), secrets.token_hex(8)
-        for side in ("old", "new"):
+        for side in _SIDES:
             self.pair.at(side).perform(lambda tx: sides.seed(tx, [self.tenant]))
-        opened, left = (self._claim(sides, side, attempt) for side in (self.to, leaving))
+        opened, left = self._claim_both(sides, attempt)
         if (left, opened) in ((leaving, self.to), (self.to, leaving)):
             raise SwitchRefusedError(
                 f"the two databases contradict each other about tenant {self.tenant!r} ({leaving} side: {left}, {self.to} side: "
@@ -82,6 +85,13 @@ class Switch:
                 self._move(sides, self.to, attempt, opened, leaving)
             self._carry_most(leaving)
         return self._pass_over(sides, attempt, left)
+
+    def _claim_both(self, sides: Sides, attempt: str) -> tuple[State, State]:
+        """Where the rows stand, of the side that is opened and of the one that is left. Raises SwitchRefusedError."""
+        old, new = (self._claim(sides, side, attempt) for side in _SIDES)
+        if not self.pair.old.perform(lambda tx: sides.ours(tx, self.tenant, attempt)):
+            raise self._rival()
+        return (old, new) if self.to == "old" else (new, old)
 
     def _claim(self, sides: Sides, side: Side, attempt: str) -> State:
         return self.pair.at(side).perform(lambda tx: sides.claim(tx, self.tenant, attempt))
@@ -100,33 +110,80 @@ class Switch:
     def _pass_over(self, sides: Sides, attempt: str, left: State) -> Switched:
         leaving = other(self.to)
         began = time.monotonic()
+        until = began + self.pair.stream.pause_s
         if left == leaving:
             self._move(sides, leaving, attempt, leaving, "moving")
         self.at("moving")
         try:
             self._catch_up(leaving)
-            events = self._drain(leaving, began + self.pair.stream.pause_s)
+            events = self._drain(leaving, until)
             self.at("drained")
         except (psycopg.Error, JobError, StoppedError) as error:
             self._turn_back(sides, attempt, error)
-            raise
-        self._move(sides, self.to, attempt, leaving, self.to)
+        self._open(sides, attempt, until)
         pause = (time.monotonic() - began) * 1000
         self.at("opened")
         self._move(sides, leaving, attempt, "moving", self.to)
         self._tell(f"{pause:.0f} ms")
         return Switched(self.tenant, self.to, pause, events)
 
-    def _turn_back(self, sides: Sides, attempt: str, why: Exception) -> None:
+    def _open(self, sides: Sides, attempt: str, until: float) -> None:
+        """Lets the writers pass on the side that they go to, once no applier there can bring what is older than theirs."""
+        leaving = other(self.to)
+
+        def work(tx: Transaction) -> bool:
+            left = until - time.monotonic()
+            if left <= 0:
+                raise self._late()
+            sides.alone(tx, min(left, self.pair.stream.limits.statement_ms / 1000))
+            return sides.move(tx, self.tenant, attempt, leaving, self.to)
+
+        try:
+            if not self.pair.at(self.to).perform(work):
+                raise self._rival()
+        except (psycopg.Error, JobError, StoppedError) as error:
+            if self._may_be_open(sides):
+                raise self._between(error) from None
+            self._turn_back(sides, attempt, error)
+
+    def _may_be_open(self, sides: Sides) -> bool:
+        """Whether the opening may have been made although it failed: its answer was lost, or can't be asked for."""
+        try:
+            return self.pair.at(self.to).perform(lambda tx: sides.settled(tx, self.tenant)) == self.to
+        except (psycopg.Error, StoppedError):
+            return True
+
+    def _turn_back(self, sides: Sides, attempt: str, why: Exception) -> NoReturn:
+        """Raises `why`, or what is to be said instead. Changes nothing where the claim is another's: then that one decides."""
         leaving = other(self.to)
         try:
             self._move(sides, leaving, attempt, "moving", leaving)
-        except (psycopg.Error, JobError):
-            return  # the database is gone: the next run, whichever way it goes, finds the tenant between the sides
+        except (psycopg.Error, StoppedError):
+            # The next run, whichever way it goes, finds the tenant there.
+            raise self._between(why) from None
         if isinstance(why, psycopg.Error):
             raise SwitchRefusedError(
                 f"tenant {self.tenant!r} stays on the {leaving} side: {safe_text(why)}; see `dead-letters`, and `run`"
             ) from None
+        raise why
+
+    def _between(self, why: Exception) -> SwitchRefusedError:
+        """For a tenant that perhaps nobody may write."""
+        how = f" ({safe_text(why)})" if isinstance(why, psycopg.Error) else ""
+        return SwitchRefusedError(
+            f"tenant {self.tenant!r} is between the sides, and its writers may be refused until `switch` is run again, in "
+            f"either direction{how}"
+        )
+
+    def _late(self) -> SwitchRefusedError:
+        return SwitchRefusedError(
+            f"tenant {self.tenant!r} stays on the {other(self.to)} side: its writers waited for {self.pair.stream.pause_s:g} s"
+        )
+
+    def _rival(self) -> SwitchRefusedError:
+        return SwitchRefusedError(
+            f"another switch of tenant {self.tenant!r} is under way: this one leaves it alone; look at `status`"
+        )
 
     def _move(self, sides: Sides, side: Side, attempt: str, before: State, after: State) -> None:
         database = self.pair.at(side)
@@ -134,14 +191,8 @@ class Switch:
         def work(tx: Transaction) -> bool:
             return sides.move(tx, self.tenant, attempt, before, after)
 
-        if not database.perform(work) and not self._stands(sides, side, after):
-            raise SwitchRefusedError(
-                f"another switch of tenant {self.tenant!r} is under way: this one leaves it alone; look at `status`"
-            )
-
-    def _stands(self, sides: Sides, side: Side, state: State) -> bool:
-        """Whether a move whose answer was lost has been made."""
-        return self.pair.at(side).perform(sides.states).get(self.tenant) == state
+        if not database.perform(work):
+            raise self._rival()
 
     def _require_ready(self, leaving: Side) -> None:
         """Raises SwitchRefusedError for what would be lost, or would hold writers up for long."""
@@ -209,10 +260,7 @@ class Switch:
             while done := way.origin.retrying(partial(way.apply_tenant, self.tenant, _MOST)):
                 events += done
                 if time.monotonic() > until:
-                    raise SwitchRefusedError(
-                        f"tenant {self.tenant!r} stays on the {leaving} side: its writers waited for "
-                        f"{self.pair.stream.pause_s:g} s"
-                    )
+                    raise self._late()
             if way.origin.perform(partial(queue.dead, tenant=self.tenant)):
                 raise SwitchRefusedError(
                     f"tenant {self.tenant!r} stays on the {leaving} side: a row of {way.move.entity} can't be applied; see "

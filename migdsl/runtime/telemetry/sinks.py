@@ -77,6 +77,9 @@ class _Server(ThreadingHTTPServer):
     daemon_threads = True
     block_on_close = False
 
+    def handle_error(self, request: object, client_address: object) -> None:
+        """A scraper that hangs up is no matter of the job's, and no traceback among its lines."""
+
 
 class _Server6(_Server):
     address_family = socket.AF_INET6

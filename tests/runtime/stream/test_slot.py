@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import psycopg
@@ -12,9 +15,13 @@ from psycopg import errors
 from migdsl.ops import stream_slot
 from migdsl.rehearsal.server import Server, start_server
 from migdsl.runtime.cli import main as jobs
+from migdsl.runtime.errors import DatabaseFailedError, StoppedError
 from migdsl.runtime.sql import statement
+from migdsl.runtime.stop import Halt, Signals
 from migdsl.runtime.stream.cli import main
-from migdsl.runtime.stream.pair import Pair
+from migdsl.runtime.stream.pair import Pair, Urls
+from migdsl.runtime.stream.relay import Relay
+from migdsl.runtime.stream.slot import Tap, unseen
 from migdsl.runtime.stream.switch import Switch
 from tests.runtime.stream.conftest import databases, opened
 from tests.runtime.stream.world import World, backfill, make, moved, stream
@@ -117,3 +124,129 @@ def test_a_slot_that_is_lost_is_told(world: World):
     world.run("old", "ALTER TABLE orders REPLICA IDENTITY NOTHING")
     with pytest.raises(errors.ObjectNotInPrerequisiteState, match="not its key"):
         world.run("old", stream_slot.checked(OF))
+
+
+def test_a_stop_in_a_switch_turns_back(world: World, pair: Pair, monkeypatch: pytest.MonkeyPatch):
+    begin(world)
+    tenant, halt = world.tenants[0], pair.old.stop
+    assert isinstance(halt, Halt)
+
+    def stop(step: str) -> None:
+        halt.ended = step == "moving"
+
+    # A write that comes between the first look at the WAL and the fence is in the WAL alone.
+    world.run("old", "UPDATE orders SET total_cents = 77 WHERE tenant_id = %s", tenant)
+    with monkeypatch.context() as patched:
+        patched.setattr(Switch, "_carry_most", lambda _self, _leaving: None)
+        with pytest.raises(StoppedError):
+            Switch(pair, tenant, "new", at=stop).run()
+    assert world.sides()[tenant] == ("old", "old")
+    halt.ended = False
+    assert Switch(pair, tenant, "new").run().events > 0
+    assert world.difference() == (set(), set())
+
+
+def test_a_stop_while_another_reads_the_slot(world: World, pair: Pair, monkeypatch: pytest.MonkeyPatch):
+    run(world, "slot", "--create")
+
+    def busy(_tap: Tap) -> tuple[int, bool]:
+        raise errors.ObjectInUse
+
+    monkeypatch.setattr(Tap, "_pump", busy)
+    halt = Halt(Signals())
+    relay = Relay(stream(OF), Urls(world.old, world.new), "test", halt, lambda *_args, **_fields: None)
+    timer = threading.Timer(1.0, lambda: setattr(halt, "ended", True))
+    timer.start()
+    relay.run(1)
+    assert relay.errors == []
+    assert pair.tap is not None
+    assert isinstance(pair.old.stop, Halt)
+    pair.old.stop.ended = True
+    with pytest.raises(StoppedError):
+        pair.tap.pump()
+
+
+@contextmanager
+def without_standby(world: World) -> Iterator[psycopg.Connection]:
+    """A connection whose commits wait for a standby that isn't there, until the block ends; nobody else's do."""
+    world.run("old", f"ALTER DATABASE {world.one('old', 'SELECT current_database()')} SET synchronous_commit = local")
+    with psycopg.connect(world.old) as connection:
+        connection.execute("SET synchronous_commit = on")
+        connection.commit()
+        try:
+            world.run("old", "ALTER SYSTEM SET synchronous_standby_names = 'nobody'")
+            world.run("old", "SELECT pg_reload_conf()")
+            yield connection
+        finally:
+            world.run("old", "ALTER SYSTEM RESET synchronous_standby_names")
+            world.run("old", "SELECT pg_reload_conf()")
+
+
+def commit(connection: psycopg.Connection, world: World, cents: int) -> threading.Thread | None:
+    """Writes, and waits in COMMIT; None where that went through."""
+    connection.execute("UPDATE orders SET total_cents = %s WHERE id = 1", (cents,))
+    committing = threading.Thread(target=connection.commit, daemon=True)
+    committing.start()
+    waits = "SELECT wait_event = 'SyncRep' FROM pg_stat_activity WHERE pid = %s"
+    while committing.is_alive():
+        if world.one("old", waits, connection.info.backend_pid):
+            return committing
+        time.sleep(0.02)
+    return None
+
+
+def test_a_commit_that_nobody_sees_yet_is_waited_for(world: World):
+    begin(world)
+    with without_standby(world) as connection, opened(world, OF) as pair:
+        # The server takes its new setting when it likes.
+        cents, committing = 4321, None
+        while committing is None:
+            cents += 1
+            committing = commit(connection, world, cents)
+        assert pair.tap is not None
+        with pytest.raises(errors.LockNotAvailable):
+            pair.tap.pump()
+        assert world.waiting("old") == 0
+        assert world.one("old", "SELECT total_cents FROM orders WHERE id = 1") != cents
+        late = threading.Thread(target=run, args=(world, "once"))
+        late.start()
+        time.sleep(0.3)
+        assert late.is_alive()
+    committing.join(20)
+    late.join(20)
+    assert world.difference() == (set(), set())
+    assert world.one("new", "SELECT total FROM orders WHERE id = 1") * 100 == cents
+
+
+@pytest.mark.parametrize(
+    ("snapshot", "xids", "found"),
+    [
+        ("100:105:100,103", {99, 100, 102, 103, 104}, {100, 103}),
+        ("100:105:", {104, 105, 106}, {105, 106}),
+        # Of an epoch, of the one before it, and on either side of where it begins.
+        ("8589934692:8589934697:8589934692", {99, 100, 104, 105}, {100, 105}),
+        ("4294967290:4294967306:4294967290,4294967300", {4294967289, 4294967290, 3, 4, 10}, {4294967290, 4, 10}),
+        ("4294967290:4294967295:4294967290", {4294967290, 4294967294, 3}, {4294967290, 3}),
+    ],
+)
+def test_transactions_that_a_snapshot_does_not_see(snapshot: str, xids: set[int], found: set[int]):
+    assert unseen(snapshot, xids) == found
+
+
+def test_a_slot_whose_maker_was_killed_is_recorded(world: World, pair: Pair, monkeypatch: pytest.MonkeyPatch):
+    tap = pair.tap
+    assert tap is not None
+
+    def killed(_tap: Tap, _value: str) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Tap, "_tell", killed)
+        with pytest.raises(KeyboardInterrupt):
+            tap.create()
+    told = "SELECT count(*) FROM migdsl.event WHERE kind = 'slot' AND value = 'created'"
+    assert world.one("old", told) == 0
+    assert [(tap.create(), world.one("old", told)) for _ in range(2)] == [(False, 1), (False, 1)]
+    world.run("old", "SELECT pg_drop_replication_slot(%s)", tap.slot.name)
+    with pytest.raises(DatabaseFailedError, match="is gone"):
+        tap.create()

@@ -5,13 +5,19 @@ from __future__ import annotations
 import json
 import threading
 import time
+from functools import partial
 from pathlib import Path
 
 import psycopg
 import pytest
 from psycopg import errors
 
-from tests.runtime.stream.conftest import Job
+from migdsl.runtime.backfill.quarantine import Fault
+from migdsl.runtime.database import Transaction
+from migdsl.runtime.stream import sequences
+from migdsl.runtime.stream.jobs import Sequence
+from migdsl.runtime.stream.pair import Pair
+from tests.runtime.stream.conftest import Job, opened
 from tests.runtime.stream.world import World, moved
 
 NOWHERE = "00000000-0000-0000-0000-00000000dead"
@@ -133,6 +139,64 @@ def test_the_first_switch_sets_the_sequences_apart_and_waits_for_what_was_there_
     assert least == most + 1 > 10**12
     assert "apart" in job("sequences")
     assert "has given out keys" in job("sequences", "--release", code=2)
+
+
+def test_who_sets_the_sequences_apart_late_moves_nothing_that_has_begun(
+    world: World, pair: Pair, monkeypatch: pytest.MonkeyPatch
+):
+    """Another process has done it between our look and our turn, and the new side gives out keys by now."""
+    begun: list[int] = []
+    cut = sequences._cut
+
+    def late(tx: Transaction, each: Sequence, given: int) -> int:
+        if not begun:
+            begun.append(0)
+            with opened(world, moved()) as rival:
+                assert sequences.apart(rival) == (each.new,)
+            begun[0] = world.one("new", "SELECT nextval(pg_get_serial_sequence('orders', 'id'))")
+        return cut(tx, each, given)
+
+    monkeypatch.setattr(sequences, "_cut", late)
+    assert len(sequences.apart(pair)) == 1
+    assert world.one("new", "SELECT nextval(pg_get_serial_sequence('orders', 'id'))") == begun[0] + 1
+    most = world.one("old", "SELECT seqmax FROM pg_sequence WHERE seqrelid = 'orders_id_seq'::regclass")
+    assert most + 1 == begun[0]
+
+
+def test_a_letter_that_is_younger_than_what_was_applied_stays(world: World, pair: Pair, job: Job):
+    """Its row was written anew, and refused, between our commit and our forgetting."""
+    job("enqueue")
+    way = pair.ways[0]
+    taken = way._taken({"lane": "0", "events": "5"}, way._take)
+    way.bury(taken[0], Fault("CheckViolation 23514", "violates a check"))
+    way.forget(taken)
+    assert world.one("old", "SELECT count(*) FROM migdsl.dead_letter") == 1
+
+
+def test_a_table_that_is_rewritten_meanwhile_does_not_look_empty(world: World, pair: Pair, job: Job):
+    job("enqueue")
+    job("once")
+    before = world.one("new", "SELECT count(*) FROM orders")
+    job("enqueue", "--again")
+    way, done = pair.ways[0], threading.Event()
+
+    def apply() -> None:
+        for lane in range(way.move.lanes):
+            way.origin.retrying(partial(way.apply, lane, 1_000))
+        done.set()
+
+    with psycopg.connect(world.old) as owner:
+        owner.execute("ALTER TABLE orders ALTER COLUMN total_cents TYPE numeric")
+        thread = threading.Thread(target=apply)
+        thread.start()
+        while not world.all("old", "SELECT FROM pg_locks WHERE NOT granted") and not done.is_set():
+            time.sleep(0.01)
+        assert not done.is_set()
+        owner.commit()
+        thread.join()
+    assert done.is_set()
+    assert world.one("new", "SELECT count(*) FROM orders") == before
+    assert world.difference() == (set(), set())
 
 
 def test_the_relay_runs_until_it_is_told_to_stop_and_says_how_far_it_is(world: World, job: Job, tmp_path: Path):

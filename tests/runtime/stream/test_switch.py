@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 import psycopg
 import pytest
@@ -12,14 +13,15 @@ from psycopg import errors
 
 from migdsl.rehearsal.server import Server
 from migdsl.runtime.cli import main as jobs
+from migdsl.runtime.database import Database, Transaction
 from migdsl.runtime.errors import JobError
 from migdsl.runtime.stream.cli import main
 from migdsl.runtime.stream.jobs import Side, other
 from migdsl.runtime.stream.pair import Pair
-from migdsl.runtime.stream.sides import Sides
+from migdsl.runtime.stream.sides import Sides, State
 from migdsl.runtime.stream.status import status
 from migdsl.runtime.stream.switch import Switch, SwitchRefusedError
-from tests.runtime.stream.conftest import databases
+from tests.runtime.stream.conftest import databases, opened
 from tests.runtime.stream.world import World, backfill, make, moved, stream
 
 SIDES: tuple[Side, Side] = ("old", "new")
@@ -27,7 +29,9 @@ USED: set[str] = set()
 
 
 def wait_until(happened: Callable[[], object]) -> None:
+    until = time.monotonic() + 60
     while not happened():
+        assert time.monotonic() < until
         time.sleep(0.01)
 
 
@@ -47,7 +51,7 @@ def kill_at(step: str):
 def world(pg: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     """A tenant for each test, and what was there before carried over."""
     with databases(pg) as (old, new):
-        made = make(old, new, tmp_path_factory.mktemp("switch"), 8, 80)
+        made = make(old, new, tmp_path_factory.mktemp("switch"), 16, 160)
         assert jobs(backfill(moved()), ["--url", old]) == 0
         carried(made)
         yield made
@@ -129,6 +133,170 @@ def test_a_rival_that_turned_back_is_not_overtaken(world: World, pair: Pair, ten
 
     with pytest.raises(SwitchRefusedError, match="another switch"):
         Switch(pair, tenant, "new", rival).run()
+    assert writable(world, tenant) == ["old"]
+
+
+def claims(pair: Pair, side: Side, tenant: str, attempt: str) -> None:
+    pair.at(side).perform(lambda tx: Sides(pair.stream).claim(tx, tenant, attempt))
+
+
+def moves(pair: Pair, side: Side, tenant: str, attempt: str, before: State, after: State) -> bool:
+    return pair.at(side).perform(lambda tx: Sides(pair.stream).move(tx, tenant, attempt, before, after))
+
+
+def test_who_has_lost_the_first_claim_when_it_has_the_second_goes_no_further(
+    world: World, pair: Pair, tenant: str, monkeypatch: pytest.MonkeyPatch
+):
+    claim, order = Switch._claim, []
+
+    def claimed(switch: Switch, sides: Sides, side: Side, attempt: str) -> State:
+        stood = claim(switch, sides, side, attempt)
+        order.append(side)
+        if len(order) == 2:
+            claims(pair, "old", tenant, "rival")
+        return stood
+
+    monkeypatch.setattr(Switch, "_claim", claimed)
+    steps: list[str] = []
+    with pytest.raises(SwitchRefusedError, match="another switch"):
+        Switch(pair, tenant, "new", steps.append).run()
+    assert order == ["old", "new"]
+    assert "moving" not in steps
+    assert moves(pair, "old", tenant, "rival", "old", "old")
+
+
+def test_what_a_rival_moved_is_not_taken_for_ones_own(
+    world: World, pair: Pair, tenant: str, monkeypatch: pytest.MonkeyPatch
+):
+    def carry(_switch: Switch, leaving: Side) -> None:
+        claims(pair, leaving, tenant, "rival")
+        assert moves(pair, leaving, tenant, "rival", "old", "moving")
+
+    def turn_back(step: str) -> None:
+        if step == "drained":
+            assert moves(pair, "old", tenant, "rival", "moving", "old")
+
+    monkeypatch.setattr(Switch, "_carry_most", carry)
+    with pytest.raises(SwitchRefusedError, match="another switch"):
+        Switch(pair, tenant, "new", turn_back).run()
+    assert world.sides()[tenant] == ("moving", "old")
+    turn_back("drained")
+    assert writable(world, tenant) == ["old"]
+
+
+def test_a_switch_that_may_not_open_turns_back(world: World, pair: Pair, tenant: str):
+    def rival(step: str) -> None:
+        if step == "drained":
+            claims(pair, "new", tenant, "rival")
+
+    with pytest.raises(SwitchRefusedError, match="another switch"):
+        Switch(pair, tenant, "new", rival).run()
+    assert writable(world, tenant) == ["old"]
+
+
+def lose_next(monkeypatch: pytest.MonkeyPatch, database: Database, *, made: bool) -> None:
+    """The next transaction there seems to fail; `made` says whether it was committed all the same."""
+    perform = Database.perform
+
+    def lost(of: Database, work: Callable[[Transaction], object]) -> object:
+        if of is not database:
+            return perform(of, work)
+        monkeypatch.setattr(Database, "perform", perform)
+        if made:
+            perform(of, work)
+        raise psycopg.OperationalError("lost")
+
+    monkeypatch.setattr(Database, "perform", lost)
+
+
+@pytest.mark.parametrize(
+    ("made", "said", "stands"), [(True, "between the sides", "new"), (False, "stays on the", "old")]
+)
+def test_an_opening_whose_answer_is_lost_is_turned_back_only_if_it_was_not_made(
+    world: World, pair: Pair, tenant: str, monkeypatch: pytest.MonkeyPatch, made: bool, said: str, stands: str
+):
+    def at(step: str) -> None:
+        if step == "drained":
+            lose_next(monkeypatch, pair.new, made=made)
+
+    with pytest.raises(SwitchRefusedError, match=said):
+        Switch(pair, tenant, "new", at).run()
+    assert writable(world, tenant) == [stands]
+    Switch(pair, tenant, "new").run()
+    assert world.sides()[tenant] == ("new", "new")
+
+
+def test_a_tenant_that_could_not_be_turned_back_is_said_to_be_between_the_sides(
+    world: World, pair: Pair, tenant: str, monkeypatch: pytest.MonkeyPatch
+):
+    def at(step: str) -> None:
+        if step == "drained":
+            lose_next(monkeypatch, pair.old, made=False)
+            raise SwitchRefusedError("stays on the old side")
+
+    with pytest.raises(SwitchRefusedError, match=r"between the sides.*`switch` is run again"):
+        Switch(pair, tenant, "new", at).run()
+    assert writable(world, tenant) == []
+    Switch(pair, tenant, "old").run()
+    assert writable(world, tenant) == ["old"]
+
+
+def test_an_applier_that_is_late_brings_nothing_older_than_what_the_opened_side_wrote(
+    world: World, pair: Pair, tenant: str
+):
+    """Its statement, which still sees the old side named, waits for the row while the other side is opened."""
+    row = world.one("old", "SELECT min(id) FROM orders WHERE tenant_id = %s", tenant)
+    outbox, steps = moved().outbox("old"), []
+    with psycopg.connect(world.new) as holder, opened(world, moved()) as others:
+        others.new.limits = replace(others.new.limits, lock_ms=30_000)
+        carried(world)
+        world.run("old", "UPDATE orders SET total_cents = 100 WHERE id = %s", row)
+        lane = world.one("old", f"SELECT lane FROM {outbox} WHERE key_1 = %s", row)
+        late = threading.Thread(target=lambda: others.way(0, "old").apply(lane, 1_000))
+
+        def let_go() -> None:
+            """As soon as the opening waits for the applier: else not before the opened side has written."""
+            wait_until(lambda: blocked(world) > 1 or "opened" in steps)
+            if "opened" not in steps:
+                holder.rollback()
+
+        def at(step: str) -> None:
+            steps.append(step)
+            if step == "moving":
+                holder.execute("SELECT FROM orders WHERE id = %s FOR UPDATE", (row,))
+                late.start()
+                wait_until(lambda: blocked(world))
+                world.run("old", f"DELETE FROM {outbox} WHERE key_1 = %s", row)
+            elif step == "drained":
+                threading.Thread(target=let_go).start()
+            elif step == "opened":
+                holder.execute("UPDATE orders SET total = 2 WHERE id = %s", (row,))
+                holder.commit()
+
+        Switch(pair, tenant, "new", at).run()
+        late.join()
+    assert world.one("new", "SELECT total FROM orders WHERE id = %s", row) == 2
+
+
+def blocked(world: World) -> int:
+    """How many wait for another's row."""
+    return world.one(
+        "new", "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+    )
+
+
+def test_lanes_that_stay_taken_turn_the_switch_back_when_the_pause_is_over(world: World, pair: Pair, tenant: str):
+    pair.stream = replace(pair.stream, pause_s=0.5)
+    with psycopg.connect(world.new) as applier:
+
+        def at(step: str) -> None:
+            if step == "drained":
+                applier.execute("SELECT FROM migdsl.lane FOR UPDATE")
+
+        began = time.monotonic()
+        with pytest.raises(SwitchRefusedError, match="stays on the old side"):
+            Switch(pair, tenant, "new", at).run()
+    assert time.monotonic() - began < 30
     assert writable(world, tenant) == ["old"]
 
 
