@@ -48,6 +48,7 @@ def insist(home: Home, seed: int, most: int, *words: str) -> int:
 
 
 @pytest.mark.slow
+@pytest.mark.long("MIGDSL_LONG")
 def test_killed_on_every_way(home: Home, run: Run) -> None:
     before = home.dump()
     sure = ("--yes", "--confirm", "watched", "--confirm", "old_code_User")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import cache
 
 import pytest
@@ -26,13 +27,20 @@ def problems(text: str) -> tuple[Diagnostic, ...]:
     return check(refresh_cases.files("case.mig", text), "case.mig").diagnostics
 
 
-WITH_FIXES = {name: text for name, text in CASES.items() if fixable(problems(text), unsafe=True)}
-SHOWN = {
-    (found.code, found.fix.applicability.value)
-    for text in CASES.values()
-    for found in problems(text)
-    if found.fix is not None
+# Looked at while tests are collected, by each worker: so those alone whose codes promise a fix.
+PROMISED = {code.id: code.fix for code in all_codes().values() if code.fix != "none"}
+LIKELY = {
+    path.stem
+    for path in refresh_cases.CASES.glob("*.mig")
+    if not PROMISED.keys().isdisjoint(re.findall(r"\[(MIG\d+)\]", path.read_text(encoding="utf-8")))
 }
+WITH_FIXES = {name: text for name, text in CASES.items() if name in LIKELY and fixable(problems(text), unsafe=True)}
+
+
+def shown() -> set[tuple[str, str]]:
+    """Codes with the kinds of their fixes, over all cases."""
+    found = (each for text in CASES.values() for each in problems(text))
+    return {(each.code, each.fix.applicability.value) for each in found if each.fix is not None}
 
 
 @cache
@@ -48,9 +56,8 @@ def mended(text: str, *, unsafe: bool) -> tuple[str, int]:
 
 
 def test_codes_promise_what_their_fixes_are() -> None:
-    best = dict(sorted(SHOWN, reverse=True))  # safe comes last, and stands
-    promised = {code.id: code.fix for code in all_codes().values() if code.fix != "none"}
-    assert promised == best, "a code's `fix` is the best that a case of it shows"
+    best = dict(sorted(shown(), reverse=True))  # safe comes last, and stands
+    assert best == PROMISED, "a code's `fix` is the best that a case of it shows"
 
 
 @pytest.mark.parametrize("name", WITH_FIXES)
@@ -96,4 +103,4 @@ def test_line_ends_stay(name: str) -> None:
 
 
 def test_both_kinds_are_there() -> None:
-    assert {kind for _, kind in SHOWN} == {kind.value for kind in Applicability}
+    assert {kind for _, kind in shown()} == {kind.value for kind in Applicability}
