@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Literal
 
-from migdsl.ops.model import Violation
+from migdsl.ops.model import TablePlan, Violation
 from migdsl.ops.risk import LEVELS, risk
 from migdsl.plan.model import (
     AllowedRule,
@@ -85,57 +85,11 @@ def _sensitivity(table: Table, private: tuple[object, ...]) -> Sensitivity:
 def strategy(facts: Facts) -> Iterator[str]:
     """How it is done."""
     for plan in facts.tables:
-        table, change = plan.table, facts.change(plan)
-        count = len(facts.phases)
-        how = (
-            f"by expanding first and contracting last, in {count} deploys of DDL"
-            if count > 1
-            else "in one deploy of DDL"
-        )
-        yield f"Change {table.entity} ({summary(change)}) {how}."
-        if plan.swapped:
-            yield (
-                f"A trigger fills a shadow of {listed(plan.swapped)} until one swap exchanges the two, and the old column "
-                "after it, as far as its type goes."
-            )
-        if plan.moved is not None:
-            came, goes = sides(plan)
-            yield (
-                f"A resumable backfill puts the keys of all rows of {came} into its outbox, "
-                f"{demands.pace(facts, table.entity)}; the rows "
-                f"reach {goes} as all others do."
-            )
-        elif plan.origin is not None:
-            came, goes = sides(plan)
-            yield (
-                f"Triggers carry what is written to {came} over to {goes} and back, in the same statement, from expand until "
-                "contract; a column that one way rounds stays as it was written."
-                if plan.move is not None
-                else f"A trigger carries what is written to {came} over to {goes}, from expand until contract "
-                f"and never back; a row that new code has changed in {goes} stays as it is."
-            )
-            yield (
-                f"A resumable backfill inserts into {goes} the rows that aren't there, "
-                f"{demands.pace(facts, table.entity)}; it never overwrites one."
-            )
-        elif plan.switched and plan.moved is None:
-            yield (
-                f"A trigger keeps {old_side(plan, change)} and {new_side(plan)} equal for old and new code alike, "
-                "from expand until contract."
-            )
-        for fill in (f for f in plan.fills if f.python is not None):
-            yield (
-                f"{fill.python.function if fill.python else ''} computes {table.entity}.{fill.column} in Python; a row "
-                "whose inputs changed meanwhile is left to the next batch, and the job is run once more when no old code is left."
-            )
-        if plan.fills and plan.origin is None:
-            yield (
-                f"A resumable backfill fills {listed([f'{table.entity}.{f.column}' for f in plan.fills])} where NULL, "
-                f"{demands.pace(facts, table.entity)}; it never overwrites a value."
-            )
+        yield from _ways(facts, plan)
+        yield from _filled(facts, plan)
         if plan.violations and not plan.swapped:
             yield (
-                f"Constraints of {table.entity} bind only once every tenant writes the new shape; until then rows with "
+                f"Constraints of {plan.table.entity} bind only once every tenant writes the new shape; until then rows with "
                 f"{quoted(plan.violations, 'or')} are counted."
             )
     if facts.soak_seconds is not None:
@@ -145,6 +99,57 @@ def strategy(facts: Facts) -> Iterator[str]:
         yield f"{first_upper(taken_away(facts))}: gone after a soak of {soak}{proof}."
     yield from each_of(facts.beside, lambda b: b.strategy)
     yield from documents.strategy(facts)
+
+
+def _ways(facts: Facts, plan: TablePlan) -> Iterator[str]:
+    """What keeps both sides equal meanwhile."""
+    table, change = plan.table, facts.change(plan)
+    count = len(facts.phases)
+    how = f"by expanding first and contracting last, in {count} deploys of DDL" if count > 1 else "in one deploy of DDL"
+    yield f"Change {table.entity} ({summary(change)}) {how}."
+    if plan.swapped:
+        yield (
+            f"A trigger fills a shadow of {listed(plan.swapped)} until one swap exchanges the two, and the old column "
+            "after it, as far as its type goes."
+        )
+    if plan.moved is None and plan.origin is not None:
+        came, goes = sides(plan)
+        yield (
+            f"Triggers carry what is written to {came} over to {goes} and back, in the same statement, from expand until "
+            "contract; a column that one way rounds stays as it was written."
+            if plan.move is not None
+            else f"A trigger carries what is written to {came} over to {goes}, from expand until contract "
+            f"and never back; a row that new code has changed in {goes} stays as it is."
+        )
+    elif plan.moved is None and plan.switched:
+        yield (
+            f"A trigger keeps {old_side(plan, change)} and {new_side(plan)} equal for old and new code alike, "
+            "from expand until contract."
+        )
+
+
+def _filled(facts: Facts, plan: TablePlan) -> Iterator[str]:
+    """How the rows from before come along."""
+    entity = plan.table.entity
+    pace = demands.pace(facts, entity)
+    if plan.moved is not None:
+        came, goes = sides(plan)
+        yield (
+            f"A resumable backfill puts the keys of all rows of {came} into its outbox, {pace}; the rows "
+            f"reach {goes} as all others do."
+        )
+    elif plan.origin is not None:
+        _, goes = sides(plan)
+        yield f"A resumable backfill inserts into {goes} the rows that aren't there, {pace}; it never overwrites one."
+    for fill in plan.fills:
+        if fill.python is not None:
+            yield (
+                f"{fill.python.function} computes {entity}.{fill.column} in Python; a row "
+                "whose inputs changed meanwhile is left to the next batch, and the job is run once more when no old code is left."
+            )
+    if plan.fills and plan.origin is None:
+        columns = listed([f"{entity}.{f.column}" for f in plan.fills])
+        yield f"A resumable backfill fills {columns} where NULL, {pace}; it never overwrites a value."
 
 
 def source_of_truth(facts: Facts) -> str:
