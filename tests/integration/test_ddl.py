@@ -15,6 +15,7 @@ from alembic.util import CommandError
 from tests.integration.project import OWNING_ENV, Project
 from tests.integration.test_gates import record, unmet
 from tests.integration.world import WRONG
+from tests.ops.killing import killed_after
 
 INDEX = "users_tenant_id_contact_email_key"
 ADDRESS = "secret-o'hara@exämple.org"
@@ -157,31 +158,6 @@ def test_a_refill_that_fails_says_no_value(enforceable: Project) -> None:
 # ------------------------------------------------------------------------------------------------------------- kills
 
 
-KILLED = """
-
-_spared, _run = [{spared}], run
-
-
-def run(statement):
-    if not _spared[0]:
-        raise RuntimeError("killed")
-    _spared[0] -= 1
-    _run(statement)
-"""
-
-
-@contextmanager
-def killed_after(project: Project, revision: str, spared: int) -> Iterator[None]:
-    """The revision dies after so many statements."""
-    path = project.versions / f"{revision}.py"
-    text = path.read_text(encoding="utf-8")
-    path.write_text(text + KILLED.format(spared=spared), encoding="utf-8")
-    try:
-        yield
-    finally:
-        path.write_text(text, encoding="utf-8")
-
-
 def survives_kills(project: Project, revision: str, before: str) -> None:
     """Up and down, killed after each number of statements, then run again: the schema is what it is without a kill."""
     project.upgrade(revision)
@@ -189,7 +165,7 @@ def survives_kills(project: Project, revision: str, before: str) -> None:
     project.downgrade(before)
     below = project.dump()
     for spared in range(100):
-        with killed_after(project, revision, spared):
+        with killed_after(project.versions / f"{revision}.py", spared):
             try:
                 project.upgrade(revision)
             except RuntimeError:
@@ -198,7 +174,7 @@ def survives_kills(project: Project, revision: str, before: str) -> None:
                 killed_up = False
         project.upgrade(revision)
         assert project.dump() == above, f"up, killed after {spared}"
-        with killed_after(project, revision, spared):
+        with killed_after(project.versions / f"{revision}.py", spared):
             try:
                 project.downgrade(before)
             except RuntimeError:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 from tests.ops.story import LATE, Story
 
@@ -22,20 +24,28 @@ def run(statement):
 """
 
 
-def killed(story: Story, revision: str, spared: int, act: str) -> bool:
-    """Whether a revision that dies after so many statements was killed; it is run again, to its end."""
-    path = story.folder / "migrations" / "versions" / f"{revision}.py"
+@contextmanager
+def killed_after(path: Path, spared: int) -> Iterator[None]:
+    """The revision in that file dies after so many statements."""
     text = path.read_text(encoding="utf-8")
     path.write_text(text + KILLED.format(spared=spared), encoding="utf-8")
     try:
-        getattr(story, act)(revision if act == "upgrade" else "-1")
-    except RuntimeError:
-        path.write_text(text, encoding="utf-8")
-        getattr(story, act)(revision if act == "upgrade" else "-1")
-        return True
+        yield
     finally:
         path.write_text(text, encoding="utf-8")
-    return False
+
+
+def killed(story: Story, revision: str, spared: int, act: str) -> bool:
+    """Whether a revision that dies after so many statements was killed; it is run again, to its end."""
+    target = revision if act == "upgrade" else "-1"
+    with killed_after(story.folder / "migrations" / "versions" / f"{revision}.py", spared):
+        try:
+            getattr(story, act)(target)
+            return False
+        except RuntimeError:
+            pass
+    getattr(story, act)(target)
+    return True
 
 
 def killed_anywhere(story: Story, revision: str, below: Callable[[], None] = lambda: None) -> None:
