@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 
+from migdsl.runtime.engines.lanes import Bench
+from migdsl.runtime.engines.registry import load_job
+from migdsl.runtime.engines.settings import Settings
 from tests.engines.conftest import Queued
 
 
@@ -46,6 +51,30 @@ def test_a_message_with_an_older_ticket_ends_where_it_is_read(queued: Queued):
     assert queued.written() == 0
     assert lane(**newer[0][1]) in {"end", "again"}
     assert queued.written() > 0
+
+
+@pytest.mark.parametrize("engine", ["celery"])
+def test_a_sweep_that_was_killed_keeps_lost_messages_away_for_seconds(queued: Queued):
+    from migdsl.runtime.engines.celery import app_of  # only with its broker
+
+    bench = cast("Bench", SimpleNamespace(job=load_job(str(queued.path)), stop=None))
+    app = app_of({"job": bench}, queued.environment["CELERY_BROKER_URL"], Settings.of(queued.environment))
+    with app.connection_for_read() as connection:
+        # Kombu's own is five minutes.
+        assert connection.default_channel.unacked_mutex_expire == 2.0
+
+
+@pytest.mark.parametrize("engine", ["celery"])
+def test_lanes_whose_messages_were_lost_are_sent_anew(queued: Queued):
+    import redis as client  # only with its broker
+
+    queued.submit()
+    assert client.Redis.from_url(queued.environment["CELERY_BROKER_URL"]).delete(queued.queue) == 1
+    code, out, err = ends(queued)
+    assert code == 0, err
+    assert "6 succeeded" in out
+    assert "event=lanes_sent_anew" in err
+    queued.assert_right()
 
 
 def test_messages_name_the_job_and_the_tenant_and_nothing_else(queued: Queued):

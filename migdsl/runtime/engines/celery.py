@@ -12,6 +12,7 @@ import secrets
 import signal
 import sys
 import threading
+import time
 from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any, Final
@@ -29,7 +30,7 @@ from migdsl.runtime.engines.registry import jobs_of, queue_of, reference_of
 from migdsl.runtime.engines.settings import Settings
 from migdsl.runtime.errors import DatabaseFailedError, JobError, Remedy, StoppedError, UsageError, remedy
 from migdsl.runtime.jobs import BackfillJob
-from migdsl.runtime.ledger import record_event
+from migdsl.runtime.ledger import Ledger, record_event
 from migdsl.runtime.sql import statement
 from migdsl.runtime.stop import Signals
 
@@ -78,7 +79,7 @@ def work(bench: Bench, stop: Cord) -> None:
         concurrency=bench.workers, loglevel="WARNING", quiet=True, without_gossip=True, without_mingle=True
     )
     over, done = threading.Event(), threading.Event()
-    threading.Thread(target=_watch, args=(bench, stop, failed, over, done), daemon=True, name="migdsl watch").start()
+    threading.Thread(target=_watch, args=(app, bench, stop, failed, over, done), daemon=True, name="migdsl watch").start()
     try:
         worker.start()
     finally:
@@ -175,13 +176,19 @@ def _transport(broker: str, settings: Settings) -> dict[str, object]:
     if not broker.startswith(("redis", "sentinel", "valkey")):
         return {}
     return {
-        "visibility_timeout": max(settings.redeliver, 2 * settings.lane),
+        "visibility_timeout": _redelivered(settings),
         "unacked_restore_interval": settings.sweep,
+        # Who sweeps holds a lock, and a worker that was killed in a sweep would hold it for five minutes.
+        "unacked_mutex_expire": max(2.0, settings.sweep),
         # Before this option there was only a factor of ten.
         "unacked_restore_throttle": 1,
         "socket_timeout": 30.0,
         "socket_keepalive": True,
     }
+
+
+def _redelivered(settings: Settings) -> float:
+    return max(settings.redeliver, 2 * settings.lane)
 
 
 def _run(app: celery.Celery, bench: Bench, tenant: str, ticket: str) -> Next:
@@ -246,8 +253,11 @@ def _reach(app: celery.Celery) -> None:
         ) from None
 
 
-def _watch(bench: Bench, stop: Cord, failed: _Flag, over: threading.Event, done: threading.Event) -> None:
+def _watch(
+    app: celery.Celery, bench: Bench, stop: Cord, failed: _Flag, over: threading.Event, done: threading.Event
+) -> None:
     """Ends this worker as SIGTERM would, once there is nothing to do any more, in a thread of its parent process."""
+    lookout = _Lookout(app, bench)
     while not over.wait(_ASK_S):
         with suppress(psycopg.Error, StoppedError):
             if failed.is_set() or bench.perform(bench.finished):
@@ -255,3 +265,35 @@ def _watch(bench: Bench, stop: Cord, failed: _Flag, over: threading.Event, done:
             if done.is_set() or stop.requested:
                 os.kill(os.getpid(), signal.SIGTERM)
                 return
+            with suppress(JobError, KombuError, OSError):
+                lookout.look()
+
+
+class _Lookout:
+    """Sends the lanes anew that no message stands for: a worker killed between fetching one and noting that it did lost it.
+
+    They are known by an empty queue and lanes that nobody works on, for longer than a message may be with a worker.
+    """
+
+    def __init__(self, app: celery.Celery, bench: Bench) -> None:
+        self.app, self.bench, self.since = app, bench, time.monotonic()
+
+    def look(self) -> None:
+        """Raises JobError, psycopg.Error, KombuError, OSError."""
+        lost = () if self._waiting() else self.bench.perform(self._idle)
+        settings = self.bench.settings
+        if not lost:
+            self.since = time.monotonic()
+        elif time.monotonic() - self.since > _redelivered(settings) + 2 * settings.sweep + settings.parked:
+            for tenant in lost:
+                _send_anew(self.app, self.bench, tenant)
+            self.bench.backfill.observer.log("lanes_sent_anew", level="warning", lanes=len(lost))
+            self.since = time.monotonic()
+
+    def _waiting(self) -> int:
+        with self.app.connection_for_read() as connection:
+            queue = Queue(queue_of(self.bench.job))  # type: ignore[no-untyped-call]
+            return int(queue.bind(connection.default_channel).queue_declare().message_count)
+
+    def _idle(self, tx: Transaction, ledger: Ledger) -> tuple[str, ...]:
+        return tuple(lane.tenant for lane in self.bench.open_lanes(tx, ledger) if not lane.busy)

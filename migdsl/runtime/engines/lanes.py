@@ -118,7 +118,11 @@ class Bench:
 
     def due(self, tx: Transaction, ledger: Ledger) -> tuple[str, ...]:
         """Tenants whose lanes belong in the queue now, in order; those of the canary alone until they are through."""
-        return tuple(lane.tenant for lane in in_turn(self._lanes(tx, ledger), self._canary()))
+        return tuple(lane.tenant for lane in self.open_lanes(tx, ledger))
+
+    def open_lanes(self, tx: Transaction, ledger: Ledger) -> tuple[Lane, ...]:
+        """The lanes of the tenants that are due."""
+        return in_turn(self._lanes(tx, ledger), self._canary())
 
     def released(self, tx: Transaction, ledger: Ledger, tenant: str) -> tuple[str, ...]:
         """Tenants that waited for this one: all the others, once the last lane of the canary is through."""
