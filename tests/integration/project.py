@@ -18,6 +18,7 @@ from alembic.config import Config
 
 from migdsl.rehearsal.server import Server
 from migdsl.workspace import compile_files
+from tests.forked import run_file
 
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLE = ROOT / "examples" / "users.mig"
@@ -126,6 +127,9 @@ class Project:
             target.write_text(content, encoding="utf-8")
 
     def shell(self, *argv: str, **more: str) -> Ran:
+        if argv[0] == sys.executable and argv[1].endswith(".py"):
+            job = run_file([*argv], env=self.environment(**more), cwd=self.folder)
+            return Ran(job.returncode, job.stdout, job.stderr)
         done = subprocess.run(
             argv,
             cwd=self.folder,

@@ -13,6 +13,8 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from tests.forked import run_file
+
 ROOT = Path(__file__).resolve().parents[2]
 SAMPLES = Path(__file__).parent / "samples"
 LEDGER = ROOT / "templates" / "alembic" / "ledger.sql"
@@ -76,14 +78,7 @@ class Users:
 
     def job(self, job: str, *args: str) -> subprocess.CompletedProcess[str]:
         """Runs a generated job as a person would, to its end."""
-        done = subprocess.run(
-            self.argv(job, *args),
-            env=self.environment(),
-            capture_output=True,
-            text=True,
-            check=False,
-            stdin=subprocess.DEVNULL,
-        )
+        done = run_file(self.argv(job, *args), env=self.environment())
         assert "Traceback" not in done.stderr, done.stderr
         return done
 
