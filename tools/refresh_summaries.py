@@ -50,7 +50,12 @@ def summary(old: str, new: str) -> str:
 
 def texts() -> dict[Path, str]:
     """Each file's path and the text that it should have."""
-    return {FOLDER / f"summary_{name}.md": summary(old, new) for name, (old, new) in CHANGES.items()}
+    return {path_of(name): summary(old, new) for name, (old, new) in CHANGES.items()}
+
+
+def path_of(name: str) -> Path:
+    """Where the summary of that change is kept."""
+    return FOLDER / f"summary_{name}.md"
 
 
 def main(argv: Sequence[str] | None = None) -> int:

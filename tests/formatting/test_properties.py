@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -18,7 +17,8 @@ from migdsl.source import SourceFile
 from migdsl.syntax.derive import lark_parser
 from tests.formatting.support import DECLARATIONS, corpus, formatted, parses, relaid
 
-PARSER = lark_parser(read_resource("grammar", "mig.lark"))
+# All that costs time is read when the first test asks for it, not when tests are collected.
+TEXTS = st.deferred(lambda: st.sampled_from(corpus()))
 
 
 def proven(text: str) -> str:
@@ -48,12 +48,12 @@ def test_the_corpus_is_there():
     assert len(corpus()) > 60
 
 
-@pytest.mark.parametrize("text", corpus(), ids=range(len(corpus())))
-def test_every_file_of_the_project(text: str):
-    proven(text)
+def test_every_file_of_the_project():
+    for text in corpus():
+        proven(text)
 
 
-@given(text=st.sampled_from(corpus()), chance=st.randoms(use_true_random=False))
+@given(text=TEXTS, chance=st.randoms(use_true_random=False))
 @settings(max_examples=100)
 def test_other_layouts_say_the_same(text: str, chance: random.Random):
     other = relaid(text, chance)
@@ -61,7 +61,7 @@ def test_other_layouts_say_the_same(text: str, chance: random.Random):
     assert said(scan(proven(other))) == said(scan(text))
 
 
-@given(text=st.sampled_from(corpus()), chance=st.randoms(use_true_random=False))
+@given(text=TEXTS, chance=st.randoms(use_true_random=False))
 @settings(max_examples=50)
 def test_blanks_make_no_difference(text: str, chance: random.Random):
     assert formatted(relaid(text, chance, breaks=False)) == formatted(text)
@@ -81,7 +81,7 @@ def test_generated_files_in_other_layouts(text: str, chance: random.Random):
 
 
 @given(
-    text=st.sampled_from(corpus()),
+    text=TEXTS,
     at=st.floats(0, 1),
     length=st.integers(0, 12),
     junk=st.one_of(
@@ -107,14 +107,15 @@ def test_the_scanner_leaves_nothing_out(text: str):
     build(scan(text))
 
 
-@pytest.mark.parametrize("text", corpus(), ids=range(len(corpus())))
-def test_the_scanner_reads_what_the_parser_reads(text: str):
-    theirs = list(PARSER.parse(text).scan_values(lambda _: True))
-    ours = {(token.start, token.text) for token in scan(text)}
-    assert {(token.start_pos, str(token)) for token in theirs} <= ours
+def test_the_scanner_reads_what_the_parser_reads():
+    parser = lark_parser(read_resource("grammar", "mig.lark"))
+    for text in corpus():
+        theirs = list(parser.parse(text).scan_values(lambda _: True))
+        ours = {(token.start, token.text) for token in scan(text)}
+        assert {(token.start_pos, str(token)) for token in theirs} <= ours, text
 
 
-@given(text=st.one_of(DECLARATIONS, st.sampled_from(corpus())))
+@given(text=st.one_of(DECLARATIONS, TEXTS))
 @settings(max_examples=50)
 def test_a_block_on_one_line_fits(text: str):
     result = formatted(text)

@@ -7,6 +7,7 @@ import random
 import re
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import lark
@@ -25,9 +26,21 @@ from migdsl.workspace import check
 ROOT = Path(__file__).resolve().parents[2]
 PATHS = [*sorted((ROOT / "examples").rglob("*.mig")), *sorted((ROOT / "tests").rglob("*.mig"))]
 TEXTS = [path.read_bytes().decode("utf-8") for path in PATHS]
-PIECES = sorted({piece for text in TEXTS for piece in re.findall(r"\w+|`[^`]*`|\"[^\"]*\"|\s+|->|.", text)})
-THEIRS = lark_parser(read_resource("grammar", "mig.lark"), propagate_positions=True)
 fuzzed = settings(max_examples=200, suppress_health_check=[HealthCheck.too_slow])
+
+
+@cache
+def pieces_of_all() -> list[str]:
+    return sorted({piece for text in TEXTS for piece in re.findall(r"\w+|`[^`]*`|\"[^\"]*\"|\s+|->|.", text)})
+
+
+# Each worker collects these tests, and one runs them: what costs time is made then.
+PIECES = st.deferred(lambda: st.sampled_from(pieces_of_all()))
+
+
+@cache
+def theirs_of_the_language() -> lark.Lark:
+    return lark_parser(read_resource("grammar", "mig.lark"), propagate_positions=True)
 
 
 def ours(text: str, start: int, end: int) -> tuple[object, ...]:
@@ -49,7 +62,7 @@ def flat(node: Tree | Token) -> tuple[object, ...]:
 def theirs(text: str, start: int, end: int) -> tuple[object, ...]:
     """The same of Lark's."""
     try:
-        return flat_theirs(THEIRS.parse(lark.TextSlice(text, start, end)))
+        return flat_theirs(theirs_of_the_language().parse(lark.TextSlice(text, start, end)))
     except lark.UnexpectedToken as error:
         token = error.token
         return ("unexpected", token.type, str(token), token.start_pos, sorted(error.accepts or error.expected))
@@ -86,7 +99,7 @@ def test_any_characters(text: str):
 
 
 @fuzzed
-@given(st.lists(st.sampled_from(PIECES), max_size=60).map("".join))
+@given(st.lists(PIECES, max_size=60).map("".join))
 def test_any_pieces_of_the_language(text: str):
     same(text)
 
@@ -96,7 +109,7 @@ def test_any_pieces_of_the_language(text: str):
 def test_files_with_a_few_pieces_exchanged(text: str, chance: random.Random):
     for _ in range(chance.randrange(4)):
         at = chance.randrange(len(text) + 1)
-        text = text[:at] + chance.choice(PIECES) + text[at + chance.randrange(8) :]
+        text = text[:at] + chance.choice(pieces_of_all()) + text[at + chance.randrange(8) :]
     same(text)
 
 
@@ -135,7 +148,8 @@ def test_terminals_that_overlap_are_told_apart_by_what_may_stand_there(monkeypat
         monkeypatch.setattr(module, "tables", lambda: made)
     lexer._whole.cache_clear()
     lexer._narrow.cache_clear()
-    monkeypatch.setattr(sys.modules[__name__], "THEIRS", lark_parser(OVERLAPPING, propagate_positions=True))
+    difficult = lark_parser(OVERLAPPING, propagate_positions=True)
+    monkeypatch.setattr(sys.modules[__name__], "theirs_of_the_language", lambda: difficult)
     pieces = [
         "a",
         "b",

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import re
 from functools import cache
-
-import pytest
 
 from migdsl.cli.fixing import Found, fixable, mend
 from migdsl.diagnostics import Applicability, Diagnostic
@@ -27,14 +24,12 @@ def problems(text: str) -> tuple[Diagnostic, ...]:
     return check(refresh_cases.files("case.mig", text), "case.mig").diagnostics
 
 
-# Looked at while tests are collected, by each worker: so those alone whose codes promise a fix.
 PROMISED = {code.id: code.fix for code in all_codes().values() if code.fix != "none"}
-LIKELY = {
-    path.stem
-    for path in refresh_cases.CASES.glob("*.mig")
-    if not PROMISED.keys().isdisjoint(re.findall(r"\[(MIG\d+)\]", path.read_text(encoding="utf-8")))
-}
-WITH_FIXES = {name: text for name, text in CASES.items() if name in LIKELY and fixable(problems(text), unsafe=True)}
+
+
+@cache
+def with_fixes() -> dict[str, str]:
+    return {name: text for name, text in CASES.items() if fixable(problems(text), unsafe=True)}
 
 
 def shown() -> set[tuple[str, str]]:
@@ -60,46 +55,43 @@ def test_codes_promise_what_their_fixes_are() -> None:
     assert best == PROMISED, "a code's `fix` is the best that a case of it shows"
 
 
-@pytest.mark.parametrize("name", WITH_FIXES)
-def test_fixes_mend_what_they_promise(name: str) -> None:
-    text = WITH_FIXES[name]
-    before = fixable(problems(text), unsafe=True)
-    after, count = mended(text, unsafe=True)
-    assert count > 0, [each.fix for each in before]
-    gone = {(each.code, each.title) for each in problems(text)} - {(each.code, each.title) for each in problems(after)}
-    assert gone, after
-    source, was = SourceFile("case.mig", after), SourceFile("case.mig", text)
-    assert len(parse(source).diagnostics) <= len(parse(was).diagnostics)
-    assert mended(after, unsafe=True) == (after, 0), "nothing is left to mend"
+def test_fixes_mend_what_they_promise() -> None:
+    for name, text in with_fixes().items():
+        after, count = mended(text, unsafe=True)
+        assert count > 0, name
+        there = {(each.code, each.title) for each in problems(text)}
+        assert there - {(each.code, each.title) for each in problems(after)}, (name, after)
+        source, was = SourceFile("case.mig", after), SourceFile("case.mig", text)
+        assert len(parse(source).diagnostics) <= len(parse(was).diagnostics), name
+        assert mended(after, unsafe=True) == (after, 0), f"nothing is left to mend in {name}"
 
 
-@pytest.mark.parametrize("name", WITH_FIXES)
-def test_without_a_look_only_safe_fixes_are_applied(name: str) -> None:
-    text = WITH_FIXES[name]
-    after, count = mended(text, unsafe=False)
-    safe = fixable(problems(text), unsafe=False)
-    assert (count > 0) == bool(safe)
-    assert (after != text) == bool(safe)
+def test_without_a_look_only_safe_fixes_are_applied() -> None:
+    for name, text in with_fixes().items():
+        after, count = mended(text, unsafe=False)
+        safe = fixable(problems(text), unsafe=False)
+        assert (count > 0) == bool(safe), name
+        assert (after != text) == bool(safe), name
 
 
-@pytest.mark.parametrize("name", WITH_FIXES)
-def test_edits_are_exact_and_stay_in_the_file(name: str) -> None:
-    for found in fixable(problems(WITH_FIXES[name]), unsafe=True):
-        assert found.fix is not None
-        assert found.fix.title
-        assert found.fix.edits
-        for edit in found.fix.edits:
-            assert 0 <= edit.span.start <= edit.span.end <= len(WITH_FIXES[name])
-            assert not edit.statement, "settled before anybody sees it"
-            assert edit.text or edit.span.start < edit.span.end
+def test_edits_are_exact_and_stay_in_the_file() -> None:
+    for name, text in with_fixes().items():
+        for found in fixable(problems(text), unsafe=True):
+            assert found.fix is not None
+            assert found.fix.title, name
+            assert found.fix.edits, name
+            for edit in found.fix.edits:
+                assert 0 <= edit.span.start <= edit.span.end <= len(text), name
+                assert not edit.statement, "settled before anybody sees it"
+                assert edit.text or edit.span.start < edit.span.end, name
 
 
-@pytest.mark.parametrize("name", WITH_FIXES)
-def test_line_ends_stay(name: str) -> None:
-    after, count = mended(WITH_FIXES[name].replace("\n", "\r\n"), unsafe=True)
-    assert count
-    assert after.count("\n") == after.count("\r\n")
-    assert after.replace("\r\n", "\n") == mended(WITH_FIXES[name], unsafe=True)[0]
+def test_line_ends_stay() -> None:
+    for name, text in with_fixes().items():
+        after, count = mended(text.replace("\n", "\r\n"), unsafe=True)
+        assert count, name
+        assert after.count("\n") == after.count("\r\n"), name
+        assert after.replace("\r\n", "\n") == mended(text, unsafe=True)[0], name
 
 
 def test_both_kinds_are_there() -> None:
