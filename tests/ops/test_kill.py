@@ -170,13 +170,13 @@ def survives_all(story: Story) -> None:
 LONG = bool(os.environ.get("MIGDSL_LONG"))
 
 
-@pytest.mark.parametrize("path", EXAMPLES if LONG else EXAMPLES[::2], ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", EXAMPLES if LONG else EXAMPLES[::3], ids=lambda path: path.stem)
 def test_examples(walk: Walk, path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.syspath_prepend(str(path.parent))  # an example may bring a Python function along
     text = path.read_text(encoding="utf-8").replace("SELECT id FROM accounts ORDER BY id", LISTS)
     survives_all(walk(text, ddl(text), looks=None))
 
 
-@pytest.mark.parametrize("name", OTHERS if LONG else OTHERS[::2])
+@pytest.mark.parametrize("name", OTHERS if LONG else OTHERS[::3])
 def test_other_operations(walk: Walk, name: str):
     survives_all(walk(SCENARIOS[name].text, SCENARIOS[name].ddl, looks=None))
