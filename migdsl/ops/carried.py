@@ -117,12 +117,15 @@ class Carried(Value):
         """The condition under which a row of the new table is that of a row of the source."""
         return " AND ".join(f"{new}.{quote(a)} = {old}.{quote(b)}" for a, b in self.key_pairs())
 
-    def _missing(self) -> Iterator[str]:
+    def _missing(self, *, singly: bool = False) -> Iterator[str]:
+        """The conditions under which a row of the source has none yet; `singly`: each row is looked up by its key."""
         condition, column = self.where("t"), tenant(self.table)
         if condition is not None:
             yield f"({condition})"
         confined = f" AND n.{quote(column)} = :tenant_id" if column else ""
-        yield f"NOT EXISTS (SELECT FROM {names.table(self.table)} AS n WHERE {self.matched('n', 't')}{confined})"
+        # A join would read all that the tenant has in the new table, for each batch anew.
+        alone = " OFFSET 0" if singly else ""
+        yield f"NOT EXISTS (SELECT FROM {names.table(self.table)} AS n WHERE {self.matched('n', 't')}{confined}{alone})"
 
     def on_conflict(self) -> str:
         """What an INSERT does where a row stands in the way: of its key, or in the sense of an exclusion constraint."""
@@ -159,7 +162,7 @@ class Carried(Value):
         return f"""INSERT INTO {names.table(self.table)} ({", ".join(map(quote, self.columns()))})
 SELECT {", ".join(given)}
   FROM {walk.source()}
- {walk.confined(*conditions, *self._missing())}
+ {walk.confined(*conditions, *self._missing(singly=True))}
    FOR SHARE
     {self.on_conflict()}"""
 

@@ -43,18 +43,19 @@ def main(job: BackfillJob | ReconcileJob, argv: Sequence[str] | None = None) -> 
 
 
 def _backfill_parser(job: BackfillJob) -> argparse.ArgumentParser:
+    what = f"Put the keys of {job.table} into its outbox" if job.enqueues else f"Fill {job.backfill} of {job.table}"
     parser = _parser(
-        f"Fill {job.backfill} of {job.table}, tenant by tenant, for migration {job.migration}.",
+        f"{what}, tenant by tenant, for migration {job.migration}.",
         job.database_env,
         job.tenants_env,
     )
-    what = parser.add_mutually_exclusive_group()
-    what.add_argument("--dry-run", action="store_true", help="show the SQL and the slices, write nothing")
-    what.add_argument("--status", action="store_true", help="show how far the ledger is")
-    what.add_argument("--again", action="store_true", help="another pass over every tenant, with fresh bounds")
-    what.add_argument("--pause", action="store_true", help="stop all work after the batches at hand, until --resume")
-    what.add_argument("--resume", action="store_true", help="let what was paused go on")
-    what.add_argument("--cancel", action="store_true", help="give up what isn't done; --again begins anew")
+    verb = parser.add_mutually_exclusive_group()
+    verb.add_argument("--dry-run", action="store_true", help="show the SQL and the slices, write nothing")
+    verb.add_argument("--status", action="store_true", help="show how far the ledger is")
+    verb.add_argument("--again", action="store_true", help="another pass over every tenant, with fresh bounds")
+    verb.add_argument("--pause", action="store_true", help="stop all work after the batches at hand, until --resume")
+    verb.add_argument("--resume", action="store_true", help="let what was paused go on")
+    verb.add_argument("--cancel", action="store_true", help="give up what isn't done; --again begins anew")
     parser.add_argument(
         "--workers",
         type=_positive,

@@ -2,22 +2,31 @@
 
 from __future__ import annotations
 
+import os
 import re
-from collections.abc import Callable, Iterator, Mapping
+import socket
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from random import Random
-from typing import Final, Protocol, TypeVar
+from typing import TYPE_CHECKING, Final, Protocol, TypeVar
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from psycopg.pq import Escaping
 
 from migdsl.runtime.backfill.pace import backoff
 from migdsl.runtime.errors import DatabaseFailedError, Remedy, StoppedError, UsageError, remedy, safe_text
 from migdsl.runtime.jobs import Limits, Retry
 from migdsl.runtime.sql import Statement, statement
 
+if TYPE_CHECKING:
+    from psycopg.pq.abc import PGresult
+
 Row = tuple[str | None, ...]
+# A statement and its values.
+Asked = tuple[Statement, Mapping[str, str | None]]
 T = TypeVar("T")
 
 _NOTHING: Final[Mapping[str, str | None]] = {}
@@ -29,6 +38,8 @@ _DEFAULTS: Final = {
     "keepalives_idle": "30",
     "keepalives_interval": "10",
     "keepalives_count": "3",
+    # Keepalives are sent over an idle connection alone: what is never acknowledged would be waited for a quarter of an hour.
+    "tcp_user_timeout": "60000",
     "client_encoding": "utf8",
 }
 # Keys travel as text, so their text form must read back as the same value whatever the role's settings are.
@@ -47,22 +58,60 @@ class Stop(Protocol):
     def sleep(self, seconds: float) -> None: ...
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Transaction:
-    """An open transaction. Values go in as text of unknown type, and take the type of what they are compared with."""
+    """An open transaction. Values go in as text of unknown type, and take the type of what they are compared with.
 
-    cursor: psycopg.RawCursor[tuple[object, ...]]
+    `waiting` is what goes to the server with the next message, COMMIT's at the latest: BEGIN itself, where it can wait, and
+    statements that nobody needs an answer of.
+    """
+
+    _cursor: psycopg.RawCursor[tuple[object, ...]]
+    waiting: list[str] = field(default_factory=list)
+    begun: bool = True
+
+    @property
+    def cursor(self) -> psycopg.RawCursor[tuple[object, ...]]:
+        """The connection's cursor, once all that waits is sent."""
+        self.flush()
+        return self._cursor
+
+    def together(self, *asked: Asked) -> list[list[Row]]:
+        """The rows of each statement, all of them sent in one message; where one fails, those behind it aren't run.
+
+        Each has a snapshot of its own, as it would have by itself. Values are sent as literals.
+        """
+        results = self._send([*self.waiting, *(self._inlined(*each) for each in asked)])
+        return [_rows(result) for result in results[len(results) - len(asked) :]]
+
+    def later(self, statement: Statement, values: Mapping[str, str | None] = _NOTHING) -> None:
+        """Runs a statement before whatever comes next, and in the same message as COMMIT where nothing does."""
+        self.waiting.append(self._inlined(statement, values))
+
+    def flush(self, *last: str) -> None:
+        """Sends what waits, and `last`."""
+        if self.waiting or last:
+            self._send([*self.waiting, *last])
+
+    def _inlined(self, statement: Statement, values: Mapping[str, str | None]) -> str:
+        escaping = Escaping(self._cursor.connection.pgconn)
+        return statement.inlined(values, lambda value: escaping.escape_literal(value.encode()).decode())
+
+    def _send(self, texts: Sequence[str]) -> list[PGresult | None]:
+        self.waiting.clear()
+        self.begun = True
+        # A line of its own: a statement may end in a comment.
+        self._cursor.execute("\n;".join(texts).encode())
+        results = [self._cursor.pgresult]
+        while self._cursor.nextset():
+            results.append(self._cursor.pgresult)
+        return results
 
     def rows(self, statement: Statement, values: Mapping[str, str | None] = _NOTHING) -> list[Row]:
         """All rows, each value in PostgreSQL's text form."""
-        self.cursor.execute(statement.text.encode(), statement.bind(values))
-        result = self.cursor.pgresult
-        if result is None:
-            return []
-        return [
-            tuple(_text(result.get_value(row, column)) for column in range(result.nfields))
-            for row in range(result.ntuples)
-        ]
+        cursor = self.cursor
+        cursor.execute(statement.text.encode(), statement.bind(values))
+        return _rows(cursor.pgresult)
 
     def records(self, statement: Statement, values: Mapping[str, str | None] = _NOTHING) -> list[dict[str, str | None]]:
         """All rows as column name → text."""
@@ -72,18 +121,20 @@ class Transaction:
 
     def run(self, statement: Statement, values: Mapping[str, str | None] = _NOTHING) -> int:
         """How many rows the statement wrote."""
-        self.cursor.execute(statement.text.encode(), statement.bind(values))
-        return self.cursor.rowcount
+        cursor = self.cursor
+        cursor.execute(statement.text.encode(), statement.bind(values))
+        return cursor.rowcount
 
     @contextmanager
     def savepoint(self) -> Iterator[None]:
         """A part that is undone alone when it fails; deferred constraints are asked at its end."""
-        self.cursor.execute("SAVEPOINT migdsl_part")
+        self.flush("SAVEPOINT migdsl_part")
         try:
             yield
             self.cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
             self.cursor.execute("RELEASE SAVEPOINT migdsl_part")
         except BaseException:
+            self.waiting.clear()
             with suppress(psycopg.Error):
                 self.cursor.execute("ROLLBACK TO SAVEPOINT migdsl_part")
             raise
@@ -94,7 +145,8 @@ class Database:
     """One connection, made again when it is lost.
 
     `stop` cuts every wait short; `on_retry` hears of each error that is tried again, and the seconds until then.
-    `settings` are further `SET LOCAL`s of every transaction.
+    `settings` are further `SET LOCAL`s of every transaction. No try begins after `until` (by time.monotonic). `name` is what
+    an error is said to come from, where there are several. What is `severable` can be cut from another thread.
     """
 
     conninfo: str
@@ -103,8 +155,12 @@ class Database:
     stop: Stop
     on_retry: Callable[[psycopg.Error, float], None] = lambda _error, _seconds: None
     settings: str = ""
+    until: float = float("inf")
+    name: str = ""
+    severable: bool = False
     _connection: psycopg.Connection[tuple[object, ...]] | None = None
     _random: Random = field(default_factory=Random)
+    _wire: socket.socket | None = None
 
     def open(self) -> None:
         """Connects for the first time. Raises DatabaseFailedError, without the password."""
@@ -117,26 +173,51 @@ class Database:
         if self._connection is not None:
             self._connection.close()
             self._connection = None
+        wire, self._wire = self._wire, None
+        if wire is not None:
+            wire.close()
+
+    def sever(self) -> None:
+        """Cuts the connection, from another thread: whoever waits for its server, however silent that is, waits no more."""
+        wire = self._wire
+        if wire is not None:
+            with suppress(OSError):
+                wire.shutdown(socket.SHUT_RDWR)
 
     @contextmanager
     def transaction(
-        self, *, patient: bool = False, snapshot: bool = False, unhurried: bool = False
+        self, *, patient: bool = False, snapshot: bool = False, unhurried: bool = False, brief: bool = False
     ) -> Iterator[Transaction]:
         """One transaction; `patient`: no statement timeout, for counts that lock nothing; `snapshot`: read only;
-        `unhurried`: COMMIT doesn't wait for the disk, for work that a crash of the server may take back as a whole."""
-        connection = self._connection or self._connect()
-        cursor = psycopg.RawCursor(connection)
+        `unhurried`: COMMIT doesn't wait for the disk, for work that a crash of the server may take back as a whole; `brief`:
+        BEGIN goes in the message of the first statement."""
         # Timeouts and row_security go with BEGIN, in its round trip: behind a pooler no session is ours.
         late = (f"; {self.settings}" if self.settings else "") + (
             "; SET LOCAL synchronous_commit = off" if unhurried else ""
         )
-        cursor.execute((_begin(self.limits, patient, snapshot) + late).encode())
+        with self._named():
+            cursor = psycopg.RawCursor(self._connection or self._connect())
+            tx = Transaction(cursor, [_begin(self.limits, patient, snapshot) + late], begun=False)
+            if not brief:
+                tx.flush()
+            try:
+                yield tx
+                if tx.begun or len(tx.waiting) > 1:
+                    tx.flush("COMMIT")
+            except BaseException:
+                with suppress(psycopg.Error):
+                    if tx.begun:
+                        cursor.execute("ROLLBACK")
+                raise
+
+    @contextmanager
+    def _named(self) -> Iterator[None]:
+        """An error of the block tells the database's name, if it has one; within another's transaction it is the first note."""
         try:
-            yield Transaction(cursor)
-            cursor.execute("COMMIT")
-        except BaseException:
-            with suppress(psycopg.Error):
-                cursor.execute("ROLLBACK")
+            yield
+        except psycopg.Error as error:
+            if self.name:
+                error.add_note(self.name)
             raise
 
     def perform(self, work: Callable[[Transaction], T], *, patient: bool = False, snapshot: bool = False) -> T:
@@ -156,7 +237,7 @@ class Database:
                 return work()
             except psycopg.Error as error:
                 attempt += 1
-                if attempt > self.retry.attempts or not self.recover(error, attempt):
+                if attempt > self.retry.attempts or time.monotonic() > self.until or not self.recover(error, attempt):
                     raise
 
     def recover(self, error: psycopg.Error, attempt: int) -> bool:
@@ -183,6 +264,11 @@ class Database:
                 self._connection.cancel()
 
     @property
+    def announced_pid(self) -> int:
+        """What the other end said of the server process behind the connection: true unless it is a pooler."""
+        return (self._connection or self._connect()).info.backend_pid
+
+    @property
     def backend_pid(self) -> int | None:
         """The server process behind the connection: None behind a pooler, which makes numbers up."""
         connection = self._connection or self._connect()
@@ -193,6 +279,9 @@ class Database:
     def _connect(self) -> psycopg.Connection[tuple[object, ...]]:
         # No server-side prepared statements: a custom plan a batch keeps `:after IS NULL` foldable, and poolers happy.
         self._connection = psycopg.connect(self.conninfo, autocommit=True, prepare_threshold=None)
+        if self.severable:
+            # A handle of its own: the number of a socket that libpq has closed may be another one's by now.
+            self._wire = socket.socket(fileno=os.dup(self._connection.fileno()))
         return self._connection
 
     def _masked(self, message: str) -> str:
@@ -234,7 +323,10 @@ def speak(error: psycopg.Error, *, begun: bool = False) -> DatabaseFailedError:
         hint = "; the database isn't where this job expects it: run `alembic upgrade head` first"
     elif error.sqlstate == "42501" and "row-level security" in (error.diag.message_primary or ""):
         hint = "; a filtered table would be filled in part: run the job as a role with BYPASSRLS"
-    return DatabaseFailedError(f"the database refused: {safe_text(error)}{hint}")
+    elif error.sqlstate == "42501":
+        hint = "; grant it to the role that this job connects as"
+    who = next(iter(getattr(error, "__notes__", ())), "the database")
+    return DatabaseFailedError(f"{who} refused: {safe_text(error)}{hint}")
 
 
 def _begin(limits: Limits, patient: bool, snapshot: bool) -> str:
@@ -245,6 +337,13 @@ def _begin(limits: Limits, patient: bool, snapshot: bool) -> str:
         f"SET LOCAL lock_timeout = {limits.lock_ms:d}; "
         f"SET LOCAL idle_in_transaction_session_timeout = {limits.idle_ms:d}"
     )
+
+
+def _rows(result: PGresult | None) -> list[Row]:
+    if result is None:
+        return []
+    columns = range(result.nfields)
+    return [tuple(_text(result.get_value(row, column)) for column in columns) for row in range(result.ntuples)]
 
 
 def _text(value: bytes | None) -> str | None:

@@ -87,7 +87,8 @@ class BackfillJob:
     NULL. `workers` lanes (tenants) are worked side by side, a connection and a thread each: those of `canary` first, in
     that order. A tenant of more than `slice_rows` rows is cut into several slices. `tenants_env` names the variable with the
     URL of the database that `tenants` is asked in, None where it is the job's own. `trigger`: whether a trigger fills what
-    code writes meanwhile; where none does, rows that are written while the job runs may be left empty. Raises ValueError when
+    code writes meanwhile; where none does, rows that are written while the job runs may be left empty. `enqueues`: its batches
+    put keys into an outbox, and what `remaining` counts are rows that can't be carried over. Raises ValueError when
     a statement's parameters aren't these, and so when one isn't confined to the tenant.
     """
 
@@ -114,6 +115,7 @@ class BackfillJob:
     engine: Engine = "local"
     tenants_env: str | None = None
     trigger: bool = True
+    enqueues: bool = False
 
     def __post_init__(self) -> None:
         after, upto = parameter_names("after", self.key), parameter_names("upto", self.key)
@@ -205,6 +207,9 @@ class ReconcileJob:
     # Between two databases: the one of `right` and `left_new`, and the stream whose switch says which side is right.
     other_env: str | None = None
     stream: str | None = None
+    # The collations of the key's texts on either side: its name as SQL, and for people; a row a column.
+    sorted_old: str | None = None
+    sorted_new: str | None = None
 
     def __post_init__(self) -> None:
         tenant = set() if self.tenants is None else {"tenant_id"}
@@ -217,7 +222,7 @@ class ReconcileJob:
         for text, question in self.invariants:
             # One that speaks of shared tables alone has no use for the tenant.
             _check(question, f"the invariant {text!r}", tenant & set(bind_names(question)[1]))
-        for name in ("tenants", "old_writes", "hold"):
+        for name in ("tenants", "old_writes", "hold", "sorted_old", "sorted_new"):
             _check(getattr(self, name), name, set())
         _check(self.unlisted, "unlisted", set() if self.tenants_env is None else {"listed"})
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Final
 
-from migdsl.runtime.database import Row, Transaction
+from migdsl.runtime.database import Asked, Row, Transaction
 from migdsl.runtime.sql import statement
 
 Key = tuple[str, ...]
@@ -15,11 +15,16 @@ Key = tuple[str, ...]
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """A slice that this worker holds: the fence is checked in every batch's transaction."""
+    """A slice that this worker holds: the fence is checked in every batch's transaction.
+
+    `position` is how far it was when it was last seen, `aside` whether rows of the tenant were set aside.
+    """
 
     tenant: str
     part: int
     fence: int
+    position: Position | None = None
+    aside: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,12 +40,24 @@ class Part:
 class Position:
     """How far a slice is: the last key done (None before any batch) and its last key (None if it has no rows).
 
-    `left` are the rows that were planned and not passed yet; there may be others by now.
+    `left` are the rows that were planned and not passed yet; there may be others by now. `only`: the tenant's other slices
+    are all done. `fresh`: it was planned a few minutes ago.
     """
 
     watermark: Key | None
     upper: Key | None
     left: int
+    only: bool = field(default=False, compare=False)
+    fresh: bool = field(default=False, compare=False)
+
+    @property
+    def done(self) -> bool:
+        """Whether nothing is left to pass."""
+        return self.upper is None or self.watermark == self.upper
+
+    def few(self, size: int) -> bool:
+        """Whether fewer than `size` rows are likely to be left."""
+        return 0 < self.left < size
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,19 +115,26 @@ _BEGUN: Final = statement("SELECT EXISTS (SELECT FROM migdsl.event WHERE migrati
 _PLANNED: Final = statement(
     "SELECT DISTINCT tenant FROM migdsl.slice WHERE migration = :migration AND backfill = :backfill"
 )
-_LOCK_PLAN: Final = statement("SELECT pg_advisory_xact_lock(hashtextextended(:lane, 6))")
+# In one order, so that two processes that plan the same tenants never wait for each other.
+_LOCK_PLAN: Final = statement(
+    """
+SELECT pg_advisory_xact_lock(hashed.lane)
+  FROM (SELECT hashtextextended(name, 6) AS lane FROM jsonb_array_elements_text(:lanes::jsonb) AS name ORDER BY 1) AS hashed"""
+)
 _SLICES: Final = statement(f"""
-SELECT fence, state = 'running' AND NOT {_ABANDONED} FROM migdsl.slice WHERE {_LANE} ORDER BY part FOR UPDATE""")
-_UNPLAN: Final = statement(f"DELETE FROM migdsl.slice WHERE {_LANE}")
-# A worker of the pass before must not find its fence again.
+SELECT tenant, fence, state = 'running' AND NOT {_ABANDONED} FROM migdsl.slice WHERE {_SCOPE}
+ ORDER BY tenant, part FOR UPDATE""")
+_UNPLAN: Final = statement(f"DELETE FROM migdsl.slice WHERE {_SCOPE}")
 _PLAN: Final = statement("""
 INSERT INTO migdsl.slice (migration, backfill, tenant, part, lower_key, upper_key, rows_planned, fence, state)
-VALUES (:migration, :backfill, :tenant, :part::bigint, :lower::jsonb, :upper::jsonb, :rows::bigint, :fence::bigint,
-        CASE WHEN :upper::jsonb IS NULL THEN 'succeeded' ELSE 'pending' END)""")
+SELECT :migration, :backfill, p.tenant, p.part, p.lower, p.upper, p.rows, p.fence,
+       CASE WHEN p.upper IS NULL THEN 'succeeded' ELSE 'pending' END
+  FROM jsonb_to_recordset(:parts::jsonb)
+       AS p(tenant text, part bigint, lower jsonb, upper jsonb, rows bigint, fence bigint)""")
 # What was paused as a whole stays so for tenants that come later, and for another pass.
 _STAY_PAUSED: Final = statement(f"""
 UPDATE migdsl.slice SET state = 'paused'
- WHERE {_LANE} AND state = 'pending'
+ WHERE {_SCOPE} AND state = 'pending'
    AND 'paused' = (SELECT e.value FROM migdsl.event AS e
                     WHERE e.migration = :migration AND e.kind = 'control' AND e.subject = :backfill
                       AND e.value IN ('paused', 'resumed', 'cancelled')
@@ -134,24 +158,37 @@ SELECT EXISTS (SELECT FROM migdsl.slice WHERE {_OWN} AND state = 'failed' AND er
 _SPEND: Final = statement(f"""
 UPDATE migdsl.slice SET state = 'failed', error = :error, {_FREED}
  WHERE {_OWN} AND state = 'running'""")
-_LOCK_LANE: Final = statement("SELECT pg_try_advisory_xact_lock(hashtextextended(:lane, 6))")
+# What is said of the lock holds for this transaction: the claim goes in the same message, and must know it.
+_LOCK_LANE: Final = statement(
+    "SELECT set_config('migdsl.lane', pg_try_advisory_xact_lock(hashtextextended(:lane, 6))::text, true)"
+)
+# All slices of the lane but this one are done, so that nobody need ask for another.
+_ONLY: Final = """NOT EXISTS (
+       SELECT FROM migdsl.slice AS other
+        WHERE (other.migration, other.backfill, other.tenant) = (slice.migration, slice.backfill, slice.tenant)
+          AND other.part <> slice.part AND other.state NOT IN ('succeeded', 'cancelled'))"""
+_FRESH: Final = "planned_at > clock_timestamp() - interval '10 minutes'"
+_STANDS: Final = f"coalesce(watermark, lower_key), upper_key, rows_planned - rows_scanned, {_ONLY}, {_FRESH}"
 # A slice that is locked has a batch at work, whatever its lease says: nobody waits for that.
 _TAKE_BACK: Final = statement(f"""
 UPDATE migdsl.slice SET state = 'pending', fence = fence + 1, {_FREED}
  WHERE {_LANE} AND part IN (SELECT part FROM migdsl.slice
                              WHERE {_LANE} AND state = 'running' AND {_ABANDONED} FOR UPDATE SKIP LOCKED)""")
+# A fence jumps: a crash of the server may take a claim back whose COMMIT didn't wait for the disk, and the next one must
+# not be given the same. The server process behind a pooler is nobody's.
 _CLAIM: Final = statement(f"""
 UPDATE migdsl.slice
-   SET state = 'running', fence = fence + 1, attempts = attempts + 1, error = NULL, worker = :worker,
-       backend = :backend::bigint, lease_until = clock_timestamp() + make_interval(secs => :lease::int)
- WHERE {_LANE} AND state = 'pending'
+   SET state = 'running', fence = fence + 1 + (random() * 4294967295)::bigint, attempts = attempts + 1, error = NULL,
+       worker = :worker, backend = CASE WHEN pg_catalog.pg_backend_pid() = :backend::int THEN :backend::bigint END,
+       lease_until = clock_timestamp() + make_interval(secs => :lease::int)
+ WHERE {_LANE} AND state = 'pending' AND current_setting('migdsl.lane', true) = 'true'
    AND part = (SELECT min(part) FROM migdsl.slice WHERE {_LANE} AND state = 'pending')
    AND NOT EXISTS (SELECT FROM migdsl.slice WHERE {_LANE} AND state = 'running')
    AND NOT EXISTS (SELECT FROM migdsl.slice WHERE {_OWN} AND state = 'failed' AND error LIKE '{SPENT}%')
-RETURNING part, fence""")
-_HOLD: Final = statement(f"""
-SELECT coalesce(watermark, lower_key), upper_key, rows_planned - rows_scanned
-  FROM migdsl.slice WHERE {_HELD} FOR UPDATE""")
+RETURNING part, fence, EXISTS (SELECT FROM migdsl.quarantine AS q
+                                WHERE (q.migration, q.backfill, q.tenant) = (slice.migration, slice.backfill, slice.tenant)),
+       {_STANDS}""")
+_HOLD: Final = statement(f"SELECT {_STANDS}\n  FROM migdsl.slice WHERE {_HELD} FOR UPDATE")
 _ADVANCE: Final = statement(f"""
 UPDATE migdsl.slice
    SET watermark = :watermark::jsonb, rows_scanned = rows_scanned + :scanned::bigint,
@@ -165,11 +202,7 @@ UPDATE migdsl.slice SET rows_changed = rows_changed + :changed::bigint,
 _KEEP: Final = statement(f"""
 UPDATE migdsl.slice SET held = :held, lease_until = clock_timestamp() + make_interval(secs => :lease::int)
  WHERE {_HELD}""")
-_SUCCEED: Final = statement(f"""
-UPDATE migdsl.slice AS done SET state = 'succeeded', {_FREED} WHERE {_HELD}
-RETURNING NOT EXISTS (SELECT FROM migdsl.slice AS other
-                       WHERE (other.migration, other.backfill, other.tenant) = (done.migration, done.backfill, done.tenant)
-                         AND other.part <> done.part AND other.state NOT IN ('succeeded', 'cancelled'))""")
+_SUCCEED: Final = statement(f"UPDATE migdsl.slice SET state = 'succeeded', {_FREED} WHERE {_HELD}")
 _RELEASE: Final = statement(f"UPDATE migdsl.slice SET state = 'pending', {_FREED} WHERE {_HELD}")
 _FAIL: Final = statement(f"UPDATE migdsl.slice SET state = 'failed', error = :error, {_FREED} WHERE {_HELD}")
 _TOTALS: Final = statement(f"""
@@ -203,19 +236,34 @@ class Ledger:
 
         A tenant without rows has one slice without an upper key, which has succeeded. True if they were made.
         """
-        lane = self._values(tenant=tenant)
-        tx.rows(_LOCK_PLAN, {"lane": self._lane(tenant)})
-        found = tx.rows(_SLICES, lane)
-        if found and (not again or any(busy == "t" for _, busy in found)):
-            return False
-        if found:
-            tx.run(_UNPLAN, lane)
-        fence = max((int(row[0] or 0) for row in found), default=-1) + 1
-        for number, part in enumerate(parts):
-            bounds = {"lower": _json(part.lower), "upper": _json(part.upper), "rows": str(part.rows)}
-            tx.run(_PLAN, {**lane, **bounds, "part": str(number), "fence": str(fence)})
-        tx.run(_STAY_PAUSED, lane)
-        return True
+        return tenant in self.plan_all(tx, {tenant: parts}, again=again)
+
+    def plan_all(
+        self, tx: Transaction, tenants: Mapping[str, Sequence[Part]], *, again: bool = False
+    ) -> frozenset[str]:
+        """The slices of several tenants, as `plan`; those whose slices were made."""
+        lanes = json.dumps([self._lane(tenant) for tenant in tenants], ensure_ascii=False)
+        _, found = tx.together((_LOCK_PLAN, {"lanes": lanes}), (_SLICES, self._scope(tenants)))
+        known = frozenset(_texts(found))
+        kept = frozenset(_texts([row for row in found if row[2] == "t"])) if again else known
+        made = frozenset(tenants) - kept
+        if not made:
+            return made
+        if replaced := known - kept:
+            tx.later(_UNPLAN, self._scope(replaced))
+        # A worker of the pass before must not find its fence again.
+        fences = {
+            tenant: 1 + max((int(row[1] or 0) for row in found if row[0] == tenant), default=-1) for tenant in made
+        }
+        parts = [
+            {"tenant": tenant, "part": number, "lower": part.lower, "upper": part.upper, "rows": part.rows}
+            | {"fence": fences[tenant]}
+            for tenant in sorted(made)
+            for number, part in enumerate(tenants[tenant])
+        ]
+        tx.later(_PLAN, self._values(parts=json.dumps(parts, ensure_ascii=False)))
+        tx.later(_STAY_PAUSED, self._scope(made))
+        return made
 
     def requeue(self, tx: Transaction, tenants: Iterable[str] | None) -> int:
         """Failed slices, and those of tenants with rows set aside, become pending again; how many."""
@@ -238,25 +286,32 @@ class Ledger:
         tx.run(_SPEND, self._values(error=f"{SPENT}: {why}"))
 
     def claim(self, tx: Transaction, tenant: str, worker: str, backend: int | None, lease_s: int) -> Claim | None:
-        """The tenant's next pending slice, with a new fence; None if there is none or another worker holds the lane."""
+        """The tenant's next pending slice, with a new fence; None if there is none or another worker holds the lane.
+
+        `backend` is the server process that the connection was told of.
+        """
         values = self._values(
             tenant=tenant, worker=worker, backend=None if backend is None else str(backend), lease=str(lease_s)
         )
-        if tx.rows(_LOCK_LANE, {"lane": self._lane(tenant)}) != [("t",)]:
-            return None
-        rows = tx.rows(_CLAIM, values)
-        if not rows and tx.run(_TAKE_BACK, values):
+        locked, rows = tx.together((_LOCK_LANE, {"lane": self._lane(tenant)}), (_CLAIM, values))
+        if not rows and locked == [("true",)] and tx.run(_TAKE_BACK, values):
             rows = tx.rows(_CLAIM, values)
-        return Claim(tenant, int(rows[0][0] or 0), int(rows[0][1] or 0)) if rows else None
+        if not rows:
+            return None
+        part, fence, aside, *stands = rows[0]
+        return Claim(tenant, int(part or 0), int(fence or 0), _position(stands), aside == "t")
 
-    def hold(self, tx: Transaction, claim: Claim) -> Position | None:
-        """Locks the slice for this transaction and reads how far it is; None when the fence is no longer ours."""
-        rows = tx.rows(_HOLD, self._held(claim))
-        return Position(_key(rows[0][0]), _key(rows[0][1]), int(rows[0][2] or 0)) if rows else None
+    def hold(self, tx: Transaction, claim: Claim, *also: Asked) -> tuple[Position | None, list[list[Row]]]:
+        """Locks the slice for this transaction and reads how far it is; None when the fence is no longer ours.
+
+        The rows of `also`, asked in the same message once the slice is locked.
+        """
+        rows, *others = tx.together((_HOLD, self._held(claim)), *also)
+        return (_position(rows[0]) if rows else None), others
 
     def advance(self, tx: Transaction, claim: Claim, watermark: Key, scanned: int, changed: int, lease_s: int) -> None:
         """Moves the watermark in the batch's own transaction, and renews the lease."""
-        tx.run(
+        tx.later(
             _ADVANCE,
             self._held(
                 claim, watermark=_json(watermark), scanned=str(scanned), changed=str(changed), lease=str(lease_s)
@@ -271,9 +326,9 @@ class Ledger:
         """Renews the lease of a slice that waits, and says why; False when the fence is no longer ours."""
         return tx.run(_KEEP, self._held(claim, held=why, lease=str(lease_s))) > 0
 
-    def succeed(self, tx: Transaction, claim: Claim) -> bool:
-        """The slice is done; whether all of the tenant's are, so that nobody need ask for another."""
-        return tx.rows(_SUCCEED, self._held(claim)) == [("t",)]
+    def succeed(self, tx: Transaction, claim: Claim) -> None:
+        """The slice is done."""
+        tx.later(_SUCCEED, self._held(claim))
 
     def release(self, tx: Transaction, claim: Claim) -> None:
         """Gives the lease back; the slice goes on from its watermark, with whoever claims it."""
@@ -317,6 +372,11 @@ def begun(tx: Transaction, migration: str) -> bool:
 def record_event(tx: Transaction, migration: str, kind: str, subject: str, value: str) -> None:
     """One more line of the append-only log; `kind` is `stage`, `reading` or `job`."""
     tx.run(_EVENT, {"migration": migration, "kind": kind, "subject": subject, "value": value})
+
+
+def _position(row: Sequence[str | None]) -> Position:
+    watermark, upper, left, only, fresh = row
+    return Position(_key(watermark), _key(upper), int(left or 0), only == "t", fresh == "t")
 
 
 def _texts(rows: list[Row]) -> list[str]:

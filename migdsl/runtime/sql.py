@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final, NoReturn
@@ -45,6 +45,14 @@ class Statement:
         """The values in `$n` order; KeyError names a parameter that has none."""
         return tuple(values[name] for name in self.names)
 
+    def inlined(self, values: Mapping[str, str | None], literal: Callable[[str], str]) -> str:
+        """The text with `literal` of each value in its place, so that several statements can go in one message.
+
+        A literal of unknown type takes the type that the parameter would have taken.
+        """
+        given = ["NULL" if value is None else literal(value) for value in self.bind(values)]
+        return "".join(piece if isinstance(piece, str) else given[piece] for piece in _pieces(self.text))
+
 
 def statement(sql: str) -> Statement:
     """A Statement of SQL text with `:name` parameters; errors as `bind_names`."""
@@ -73,6 +81,23 @@ def bind_names(sql: str) -> tuple[str, tuple[str, ...]]:
         else:
             out.append(sql[match.start() : at])
     return "".join(out), tuple(names)
+
+
+@lru_cache(maxsize=256)
+def _pieces(text: str) -> tuple[str | int, ...]:
+    """A statement in `$n` form, cut where its parameters stand: text, and the index of a parameter's value."""
+    out: list[str | int] = []
+    at = begun = 0
+    while at < len(text):
+        match = _TOKEN.match(text, at)
+        if match is None:  # `other` takes any character
+            _refuse("unreadable text", at)
+        if match.lastgroup == "positional":
+            out += [text[begun:at], int(match[0][1:]) - 1]
+            at = begun = match.end()
+        else:
+            _, at = _end_of(text, match)
+    return (*out, text[begun:])
 
 
 def _end_of(sql: str, match: re.Match[str]) -> tuple[str, int]:

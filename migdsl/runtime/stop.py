@@ -20,12 +20,14 @@ _Handler = Callable[[int, FrameType | None], object] | int | signal.Handlers | N
 class Signals:
     """A context in which signals ask for a stop. `exit_code` is 0 after SIGTERM and 130 after Ctrl-C.
 
-    A second Ctrl-C raises KeyboardInterrupt at once.
+    A second Ctrl-C raises KeyboardInterrupt at once. What a signal asked of a context is asked of the one around it, too: a walk
+    that runs a job stops with it.
     """
 
     exit_code: int = 0
     requested: bool = False
     _before: dict[int, _Handler] = field(default_factory=dict)
+    _number: int | None = None
 
     def __enter__(self) -> Signals:
         if threading.current_thread() is threading.main_thread():
@@ -38,6 +40,9 @@ class Signals:
     ) -> None:
         for number, handler in self._before.items():
             signal.signal(number, handler)
+        around = getattr(self._before.get(self._number or 0), "__self__", None)
+        if isinstance(around, Signals) and not around.requested:
+            around.ask(self._number or 0)
 
     def sleep(self, seconds: float) -> None:
         """Sleeps, and returns within a twentieth of a second of a request."""
@@ -45,10 +50,14 @@ class Signals:
         while not self.requested and (left := until - time.monotonic()) > 0:
             time.sleep(min(left, _SLICE_S))
 
+    def ask(self, number: int) -> None:
+        """As if the signal had come here."""
+        self._asked(number, None)
+
     def _asked(self, number: int, _frame: FrameType | None) -> None:
         if number == signal.SIGINT and self.requested:
             raise KeyboardInterrupt
-        self.requested = True
+        self.requested, self._number = True, number
         self.exit_code = 130 if number == signal.SIGINT else 0
 
 

@@ -189,8 +189,9 @@ class Project:
         return self.shell(sys.executable, "out/backfills/users_email/user.py", "--duty", "1", *options)
 
     def start_backfill(self) -> subprocess.Popen[str]:
+        """In batches of a fixed size, so that a tenant is several of them on any machine."""
         return subprocess.Popen(
-            [sys.executable, "out/backfills/users_email/user.py", "--duty", "1"],
+            [sys.executable, "out/backfills/users_email/user.py", "--duty", "1", "--batch", "100"],
             cwd=self.folder,
             env=self.environment(),
             stdout=subprocess.PIPE,

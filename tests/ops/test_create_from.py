@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import runpy
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from threading import Event, Thread
@@ -9,6 +10,7 @@ from threading import Event, Thread
 import psycopg
 import pytest
 
+from migdsl.runtime.sql import statement as bound
 from migdsl.workspace import compile_files
 from tests.ops.killing import killed_anywhere
 from tests.ops.story import Story, Walk, both_versions, sees
@@ -242,6 +244,20 @@ def test_a_snapshot_from_before_a_batch_is_told_to_try_again(walk: Walk, write: 
         client.execute(write.encode())
         client.commit()
     assert story.rows(WRONG) == []
+
+
+def test_a_batch_looks_its_rows_up_in_the_new_table(walk: Walk):
+    """A join would read all that the tenant has there: with each batch more than with the one before."""
+    story = walk(TEXT, SEED, looks=None)
+    story.upgrade("m_expand")
+    assert story.job("backfills") == 0
+    (path,) = (story.folder / "backfills").rglob("*.py")
+    batch = bound("EXPLAIN " + runpy.run_path(str(path))["JOB"].batch)
+    values = batch.bind({"tenant_id": T1, "after": "390", "upto": "400"})
+    with psycopg.RawCursor(story.connection) as cursor:
+        plan = "\n".join(str(line) for (line,) in cursor.execute(batch.text.encode(), values))
+    assert "SubPlan" in plan, plan
+    assert "Join" not in plan, plan
 
 
 class Clients:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from migdsl.runtime.backfill.pace import BatchSize, backoff, pause_after
+from migdsl.runtime.backfill.pace import BatchSize, backoff, pause_after, unthrottled
 from migdsl.runtime.jobs import Pace, Retry
 
 PACE = Pace()
@@ -54,6 +54,18 @@ def test_a_timeout_cuts_at_once():
 def test_half_duty_sleeps_as_long_as_it_works():
     assert pause_after(PACE, 0.02) == pytest.approx(0.02)
     assert pause_after(Pace(duty=1.0), 0.02) == 0
+
+
+def test_without_pauses_batches_are_longer_unless_the_file_says_how_long():
+    alone = unthrottled(Pace(duty=1.0))
+    assert alone.target_ms > PACE.target_ms
+    assert alone.growth > PACE.growth
+    for said in (PACE, Pace(duty=1.0, rows_per_second=100), Pace(duty=1.0, target_ms=35)):
+        assert unthrottled(said) == said
+    size = BatchSize(PACE.first)
+    for _ in range(8):
+        size = size.after(alone, size.rows, size.rows * 15e-6)
+    assert size.rows * 0.015 == pytest.approx(alone.target_ms, rel=0.1)
 
 
 def test_backoff_doubles_up_to_the_longest_with_jitter():

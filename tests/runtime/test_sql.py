@@ -51,6 +51,12 @@ def test_bind_gives_the_values_in_the_order_of_the_numbers():
         statement.bind({"a": "1"})
 
 
+def test_values_in_the_text_stand_where_the_numbers_are():
+    sql = "SELECT :a, '$1', $q$ $1 $q$, /* $1 */ \"$1\", a$1, :b::text -- $1\n WHERE :a IS NULL"
+    text = Statement(*bind_names(sql)).inlined({"a": "x", "b": None}, lambda value: f"<{value}>")
+    assert text == "SELECT <x>, '$1', $q$ $1 $q$, /* $1 */ \"$1\", a$1, NULL::text -- $1\n WHERE <x> IS NULL"
+
+
 def as_scanned(sql: str) -> tuple[str, tuple[str, ...]]:
     """The same rewriting on PostgreSQL's own tokens (offsets in bytes)."""
     source = sql.encode()

@@ -10,6 +10,7 @@ import pytest
 from migdsl.runtime import BackfillJob, main
 from migdsl.runtime.backfill.holds import Health
 from migdsl.runtime.backfill.program import Program
+from migdsl.runtime.engines.lanes import Bench, Cord
 from tests.runtime.conftest import Users
 from tests.runtime.samples.backfill_user import JOB
 from tests.runtime.test_backfill import FAST
@@ -65,6 +66,30 @@ def test_a_row_that_is_set_aside_is_a_failure_all_the_same(users: Users, capsys:
     code, said = ran(users, ALONE, capsys)
     assert (code, empty(users)) == (1, 1), said
     assert "1 set aside" in said
+
+
+class Queue:
+    """An engine that hands out lanes in this process."""
+
+    def submit(self, bench: Bench) -> int:
+        return len(bench.backfill.plan())
+
+    def work(self, bench: Bench, _stop: Cord) -> None:
+        while not bench.perform(bench.finished):
+            for tenant in bench.perform(bench.due):
+                bench.work(tenant)
+
+
+@pytest.mark.parametrize("verbs", [("run",), ("submit", "work")])
+def test_an_engine_makes_the_pass_too(users: Users, monkeypatch: pytest.MonkeyPatch, verbs: tuple[str, ...]):
+    """Whoever works off what another has queued, as well."""
+    users.run(WRITER.format(FIRST))
+    monkeypatch.setattr("migdsl.runtime.engines.run.scheduler_of", lambda _engine: Queue())
+    for verb in verbs:
+        words = [] if verb == "run" else [f"--{verb}"]
+        assert main(ALONE, ["--url", users.url, *FAST, "--engine", "celery", *words]) == 0
+    assert empty(users) == 0
+    assert users.one("SELECT value FROM migdsl.event WHERE kind = 'job' ORDER BY id DESC LIMIT 1") == "finished"
 
 
 class Asked:

@@ -15,7 +15,7 @@ from migdsl.runtime.backfill.holds import HOLD_S, Health
 from migdsl.runtime.backfill.pace import BatchSize, Search, pause_after
 from migdsl.runtime.backfill.program import Program
 from migdsl.runtime.backfill.quarantine import BudgetSpentError, Entry, Fault, Quarantine, fault_of
-from migdsl.runtime.database import Database, Transaction
+from migdsl.runtime.database import Database, Row, Transaction
 from migdsl.runtime.errors import FenceLostError, Remedy, RowsRefusedError, StoppedError, error_class, remedy
 from migdsl.runtime.jobs import BackfillJob, Pace
 from migdsl.runtime.ledger import SPENT, Claim, Key, Lane, Ledger, Position
@@ -36,14 +36,15 @@ class LaneEnd(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """What one batch did: rows in its range, rows it wrote, whether it was the slice's last, why a row was set aside, and
-    whether the whole lane is known to be done."""
+    """What one batch did: rows in its range, rows it wrote, whether it was the slice's last, why a row was set aside,
+    whether the whole lane is known to be done, and how far its slice is now, where that is known."""
 
     scanned: int
     changed: int
     last: bool
     aside: Fault | None = None
     lane_done: bool = False
+    position: Position | None = None
 
     @property
     def end(self) -> LaneEnd | None:
@@ -51,6 +52,15 @@ class Batch:
         if not self.last:
             return None
         return LaneEnd.DONE if self.lane_done else LaneEnd.NEXT
+
+
+@dataclass(frozen=True, slots=True)
+class Ahead:
+    """A batch of at most `size` rows from a position on; `answer` is that to `Program.reach`, where it was asked already."""
+
+    position: Position
+    size: int
+    answer: list[Row] | None = None
 
 
 def run_batch(
@@ -67,15 +77,37 @@ def run_batch(
     With `alone`, a batch of one row that can't be filled is handed to it, and the watermark moves past the row. Raises
     FenceLostError, before it touches a row, when the slice is no longer ours.
     """
-    position = ledger.hold(tx, claim)
+    seen = claim.position
+    sure = seen is None or seen.done or program.knows(seen, size)
+    also = () if seen is None or sure else (program.reach(claim.tenant, seen, size),)
+    position, answers = ledger.hold(tx, claim, *also)
     if position is None:
         raise FenceLostError
-    batch = (
-        Batch(0, 0, True)
-        if position.upper is None or position.watermark == position.upper
-        else _fill_next(tx, ledger, program, claim, position, size, lease_s, alone)
-    )
-    return replace(batch, lane_done=ledger.succeed(tx, claim)) if batch.last else batch
+    answer = answers[0] if answers and position == seen else None
+    return _batch(tx, ledger, program, claim, Ahead(position, size, answer), lease_s, alone)
+
+
+def first_batch(tx: Transaction, ledger: Ledger, program: Program, claim: Claim, size: int, lease_s: int) -> Batch:
+    """As `run_batch`, in the transaction that has claimed the slice: nobody else can have touched it."""
+    assert claim.position is not None
+    return _batch(tx, ledger, program, claim, Ahead(claim.position, size), lease_s)
+
+
+def _batch(
+    tx: Transaction,
+    ledger: Ledger,
+    program: Program,
+    claim: Claim,
+    ahead: Ahead,
+    lease_s: int,
+    alone: Callable[[Transaction, Entry, Fault], None] | None = None,
+) -> Batch:
+    empty = ahead.position.done
+    batch = Batch(0, 0, True) if empty else _fill_next(tx, ledger, program, claim, ahead, lease_s, alone)
+    if not batch.last:
+        return batch
+    ledger.succeed(tx, claim)
+    return replace(batch, lane_done=ahead.position.only)
 
 
 def _fill_next(
@@ -83,14 +115,16 @@ def _fill_next(
     ledger: Ledger,
     program: Program,
     claim: Claim,
-    position: Position,
-    size: int,
+    ahead: Ahead,
     lease_s: int,
     alone: Callable[[Transaction, Entry, Fault], None] | None,
 ) -> Batch:
+    position = ahead.position
     after, upper, fault, changed = position.watermark, position.upper, None, 0
     assert upper is not None
-    bound, scanned = _next(tx, program, claim.tenant, after, upper, size, few=0 < position.left < size)
+    # One row alone is known by its key.
+    known = alone is None and program.knows(position, ahead.size)
+    bound, scanned = (None, position.left) if known else _reached(tx, program, claim.tenant, ahead)
     upto = upper if bound is None else bound
     if alone is None or bound is None:
         changed = program.fill(tx, claim.tenant, after, upto)
@@ -103,19 +137,19 @@ def _fill_next(
                 raise
             fault = fault_of(error)
             alone(tx, Entry(upto, after), fault)
+    if known and changed != scanned:
+        # Some were filled or deleted since they were planned, or others were born.
+        scanned = program.rows_in(tx, claim.tenant, after, upto)
     ledger.advance(tx, claim, upto, scanned, changed, lease_s)
-    return Batch(scanned, changed, upto == upper, fault)
+    now = replace(position, watermark=upto, left=position.left - scanned)
+    return Batch(scanned, changed, upto == upper, fault, position=now)
 
 
-def _next(
-    tx: Transaction, program: Program, tenant: str, after: Key | None, upper: Key, size: int, *, few: bool
-) -> tuple[Key | None, int]:
-    """The key `size` rows after `after`, or None where there are fewer up to `upper`; and how many rows the batch has."""
-    # Most tenants are one batch: to count its rows is all that has to be read before it.
-    if few and (left := program.rows_in(tx, tenant, after, upper)) < size:
-        return None, left
-    bound = program.bound(tx, tenant, after, upper, size)
-    return bound, program.rows_in(tx, tenant, after, upper) if bound is None else size
+def _reached(tx: Transaction, program: Program, tenant: str, ahead: Ahead) -> tuple[Key | None, int]:
+    answer = ahead.answer
+    if answer is None:
+        answer = tx.rows(*program.reach(tenant, ahead.position, ahead.size))
+    return program.reached(tx, tenant, ahead.position, ahead.size, answer)
 
 
 def _of_the_data(error: psycopg.Error | RowsRefusedError) -> bool:
@@ -164,31 +198,59 @@ class Worker:
         if tenant not in self.canary and self._canaries_are_open():
             return LaneEnd.HELD
         while not self.database.stop.requested:
-            claim, aside = self._claim(tenant)
-            if claim is None:
-                return self._why_unclaimed(tenant)
             with self.on_lane(tenant):
-                end = self._run_slice(claim, aside, until)
+                end = self._next_slice(tenant, until)
             if end is not LaneEnd.NEXT:
                 return end
         return LaneEnd.STOPPED
+
+    def _next_slice(self, tenant: str, until: float | None) -> LaneEnd:
+        claim, batch = self._begin(tenant)
+        if claim is None:
+            return self._why_unclaimed(tenant)
+        if batch is not None and batch.end is not None:
+            return batch.end
+        return self._run_slice(claim, until, begun=batch is not None)
 
     def _canaries_are_open(self) -> bool:
         if not self.canary:
             return False
         return bool(self.database.perform(lambda tx: self.ledger.lanes(tx, self.canary)))
 
-    def _claim(self, tenant: str) -> tuple[Claim | None, tuple[Entry, ...]]:
-        """The tenant's next slice, and the tenant's rows that were set aside."""
-        database = self.database
+    def _begin(self, tenant: str) -> tuple[Claim | None, Batch | None]:
+        """The tenant's next slice with its first batch, in one transaction: most tenants are no more than that.
 
-        def work() -> tuple[Claim | None, tuple[Entry, ...]]:
-            backend = database.backend_pid
-            with database.transaction() as tx:
-                claim = self.ledger.claim(tx, tenant, self.name, backend, self.job.limits.lease_s)
-                return claim, () if claim is None else self.quarantine.entries(tx, tenant)
+        The slice alone where something is in the way: it is then seen to be ours while that is waited for or looked into.
+        """
+        assert self.health is not None
+        batch = None
+        try:
+            if self.health.reason(self.database) is not None:
+                return self._claim(tenant), None
+            started, size = time.monotonic(), self.size.rows
+            with self.database.transaction(unhurried=True, brief=True) as tx:
+                claim = self._claim_in(tx, tenant)
+                if claim is not None and not claim.aside:
+                    batch = first_batch(tx, self.ledger, self.program, claim, size, self.job.limits.lease_s)
+        except (psycopg.Error, RowsRefusedError) as error:
+            self._shrink_after(error)
+            return self._claim(tenant), None
+        if claim is None or batch is None:
+            return claim, None
+        self._note(claim, batch, time.monotonic() - started, size, searching=False)
+        return replace(claim, position=batch.position), batch
 
-        return database.retrying(work)
+    def _claim(self, tenant: str) -> Claim | None:
+        """The tenant's next slice."""
+
+        def work() -> Claim | None:
+            with self.database.transaction(unhurried=True, brief=True) as tx:
+                return self._claim_in(tx, tenant)
+
+        return self.database.retrying(work)
+
+    def _claim_in(self, tx: Transaction, tenant: str) -> Claim | None:
+        return self.ledger.claim(tx, tenant, self.name, self.database.announced_pid, self.job.limits.lease_s)
 
     def _why_unclaimed(self, tenant: str) -> LaneEnd:
         def work(tx: Transaction) -> tuple[bool, tuple[Lane, ...]]:
@@ -204,10 +266,12 @@ class Worker:
             return LaneEnd.HELD
         return LaneEnd.PAUSED if lane.paused else LaneEnd.FAILED
 
-    def _run_slice(self, claim: Claim, aside: tuple[Entry, ...], until: float | None) -> LaneEnd:
+    def _run_slice(self, claim: Claim, until: float | None, *, begun: bool) -> LaneEnd:
+        """Works a slice off; `begun`: the first of this turn's batches is done."""
         try:
-            self._mend(claim, aside)
-            end = self._run_batches(claim, until)
+            if claim.aside:
+                self._mend(claim)
+            end = self._run_batches(claim, until, begun=begun)
         except FenceLostError:
             end = self._why_unclaimed(claim.tenant)
             # The lane is open or done, and whoever took it over sees to it.
@@ -230,19 +294,21 @@ class Worker:
             self._settle(lambda tx: self.ledger.release(tx, claim))
         return end
 
-    def _run_batches(self, claim: Claim, until: float | None) -> LaneEnd:
+    def _run_batches(self, claim: Claim, until: float | None, *, begun: bool) -> LaneEnd:
         search = Search()
         while not self.database.stop.requested:
+            if begun and until is not None and time.monotonic() >= until:
+                return LaneEnd.MORE
             if not self._wait(claim, until):
                 return LaneEnd.MORE
-            if (end := self._run_batch(claim, search)) is not None:
-                return end
-            if until is not None and time.monotonic() >= until:
-                return LaneEnd.MORE
+            batch, begun = self._run_batch(claim, search), True
+            if batch.end is not None:
+                return batch.end
+            claim = replace(claim, position=batch.position)
         return LaneEnd.STOPPED
 
-    def _run_batch(self, claim: Claim, search: Search) -> LaneEnd | None:
-        """One batch, tried until it commits, then the pause that it costs. None while the slice goes on."""
+    def _run_batch(self, claim: Claim, search: Search) -> Batch:
+        """One batch, tried until it commits, then the pause that it costs."""
         attempt = 0
         while True:
             started, size = time.monotonic(), search.size(self.size.rows)
@@ -256,18 +322,21 @@ class Worker:
                     search.failed(size)
                     continue
                 attempt += 1
-                if remedy(error) is Remedy.SHRINK:
-                    self.size = self.size.cut(self.pace)
+                self._shrink_after(error)
                 if attempt > self.job.retry.attempts or not self.database.recover(error, attempt):
                     raise
         self._note(claim, batch, time.monotonic() - started, size, searching=search.suspects > 0)
         search.passed(batch.scanned, batch.aside is not None)
-        return batch.end
+        return batch
+
+    def _shrink_after(self, error: psycopg.Error | RowsRefusedError) -> None:
+        if isinstance(error, psycopg.Error) and remedy(error) is Remedy.SHRINK:
+            self.size = self.size.cut(self.pace)
 
     def _try_batch(self, claim: Claim, size: int, *, alone: bool) -> Batch:
         aside = partial(self._set_aside, claim.tenant) if alone else None
-        # Rows and watermark are kept or lost together. A claim does wait for the disk: its fence must never be given twice.
-        with self.database.transaction(unhurried=True) as tx:
+        # Rows and watermark are kept or lost together, and so is the claim: its fence is never given again.
+        with self.database.transaction(unhurried=True, brief=True) as tx:
             return run_batch(tx, self.ledger, self.program, claim, size, self.job.limits.lease_s, aside)
 
     def _set_aside(self, tenant: str, tx: Transaction, entry: Entry, fault: Fault) -> None:
@@ -281,15 +350,15 @@ class Worker:
             self.size = self.size.after(self.pace, batch.scanned, seconds)
         self.database.stop.sleep(pause_after(self.pace, seconds, batch.scanned))
 
-    def _mend(self, claim: Claim, aside: tuple[Entry, ...]) -> None:
+    def _mend(self, claim: Claim) -> None:
         """Tries rows that were set aside once more, each in its own transaction; those filled are let go."""
-        for entry in aside:
+        for entry in self.database.perform(partial(self.quarantine.entries, tenant=claim.tenant)):
             if self.database.stop.requested:
                 return
             self.database.perform(partial(self._mend_one, claim, entry))
 
     def _mend_one(self, claim: Claim, entry: Entry, tx: Transaction) -> None:
-        if self.ledger.hold(tx, claim) is None:
+        if self.ledger.hold(tx, claim)[0] is None:
             raise FenceLostError
         try:
             with tx.savepoint():

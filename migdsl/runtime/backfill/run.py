@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TextIO
 
 import psycopg
@@ -16,8 +17,9 @@ from migdsl.runtime.backfill.control import Control, Verb
 from migdsl.runtime.backfill.crew import Crew, Lanes, in_turn
 from migdsl.runtime.backfill.holds import Health
 from migdsl.runtime.backfill.lane import Worker
+from migdsl.runtime.backfill.pace import unthrottled
 from migdsl.runtime.backfill.program import Program
-from migdsl.runtime.backfill.slices import Cutter
+from migdsl.runtime.backfill.slices import Cutter, in_handfuls
 from migdsl.runtime.database import Database, Transaction, conninfo_of, misplaced, speak
 from migdsl.runtime.errors import DatabaseFailedError, StoppedError, safe_text
 from migdsl.runtime.jobs import BackfillJob, Pace
@@ -157,7 +159,7 @@ class Backfill:
         self.database.open()
         try:
             tenants = self._tenants()
-            slices = {tenant: self._cut(tenant) for tenant in tenants}
+            slices = {each: parts for some in self._cut(tenants) for each, parts in some.items()}
             outlook.explain(self.database, self.program, slices)
             health = self.database.perform(self.program.reason_to_wait, snapshot=True)
         finally:
@@ -181,25 +183,27 @@ class Backfill:
 
     def _plan(self, tenants: tuple[str, ...]) -> None:
         known = self.database.perform(self.ledger.planned)
-        for tenant in tenants:
-            if self.signals.requested:
-                return
-            if tenant not in known or self.options.again:
-                self._plan_tenant(tenant, again=tenant in known)
+        self._plan_these([tenant for tenant in tenants if tenant not in known], again=False)
+        if self.options.again:
+            self._plan_these([tenant for tenant in tenants if tenant in known], again=True)
+        if self.signals.requested:
+            return
         if self.options.tenants is None:
             self._record("planned")  # a run for some tenants says nothing of the others
         self.database.perform(lambda tx: self.ledger.requeue(tx, self.options.tenants))
         totals = self._totals()
         self.observer.start(totals.planned, totals.scanned)
 
-    def _plan_tenant(self, tenant: str, *, again: bool) -> None:
-        parts = self._cut(tenant)
-        made = self.database.perform(lambda tx: self.ledger.plan(tx, tenant, parts, again=again))
-        if again and not made:
-            self.observer.log("still_running", tenant=tenant)
+    def _plan_these(self, tenants: Sequence[str], *, again: bool) -> None:
+        for parts in self._cut(tenants):
+            made = self.database.perform(partial(self.ledger.plan_all, tenants=parts, again=again))
+            for tenant in [tenant for tenant in parts if again and tenant not in made]:
+                self.observer.log("still_running", tenant=tenant)
+            if self.signals.requested:
+                return
 
-    def _cut(self, tenant: str) -> tuple[Part, ...]:
-        return Cutter(self.program, self.job.slice_rows).cut(self.database, tenant)
+    def _cut(self, tenants: Sequence[str]) -> Iterator[dict[str, tuple[Part, ...]]]:
+        return in_handfuls(tenants, partial(Cutter(self.program, self.job.slice_rows).cut, self.database))
 
     def _handed_over(
         self, tx: Transaction, also: Callable[[Transaction, tuple[str, ...]], None] | None
@@ -228,10 +232,9 @@ class Backfill:
         totals = self._totals()
         if totals.quarantined or any(state != "succeeded" for state in totals.states):
             return
-        left = [tenant for tenant in tenants if self._left(tenant)]
-        for tenant in left:
-            self._plan_tenant(tenant, again=True)
+        left = [tenant for tenant, rows in self._left(tenants).items() if rows]
         if left:
+            self._plan_these(left, again=True)
             self._work_off()
 
     def _waits(self, lanes: int, why: str) -> None:
@@ -245,8 +248,7 @@ class Backfill:
         return self.options.workers or self.job.workers
 
     def _finish(self, tenants: tuple[str, ...]) -> int:
-        left = {tenant: self._left(tenant) for tenant in tenants}
-        unfilled = {tenant: rows for tenant, rows in left.items() if rows}
+        unfilled = {tenant: rows for tenant, rows in self._left(tenants).items() if rows}
         totals = self._totals()
         self.observer.planned, self.observer.passed = totals.planned, totals.scanned
         self.observer.export(sum(unfilled.values()))
@@ -255,16 +257,21 @@ class Backfill:
         # Code that leaves a column empty does so faster than any pass ends: the gates count such rows until it is gone.
         done = passed and (not unfilled or not self.job.trigger)
         self._record("finished" if done else "incomplete")
-        self.out.write(f"{self._name()}: {outlook.summary(totals)}; {sum(unfilled.values()):,} rows unfilled\n")
+        what = "can't be carried over" if self.job.enqueues else "unfilled"
+        self.out.write(f"{self._name()}: {outlook.summary(totals)}; {sum(unfilled.values()):,} rows {what}\n")
         self.out.write(outlook.troubles(totals))
         if unfilled and passed:
             worst = max(unfilled, key=lambda tenant: unfilled[tenant])
             why = "is the trigger in place? then run once more with --again" if self.job.trigger else _WRITTEN
+            why = _LETTERS if self.job.enqueues else why
             self.out.write(f"  most of them in tenant {worst!r}; {why}\n")
         return 0 if done else 1
 
-    def _left(self, tenant: str) -> int:
-        return self.database.perform(lambda tx: self.program.rows_left(tx, tenant), patient=True, snapshot=True)
+    def _left(self, tenants: tuple[str, ...]) -> dict[str, int]:
+        def some(these: Sequence[str]) -> dict[str, int]:
+            return self.database.perform(partial(self.program.rows_left, tenants=these), patient=True, snapshot=True)
+
+        return {tenant: rows for found in in_handfuls(tenants, some) for tenant, rows in found.items()}
 
     def _totals(self) -> Totals:
         return self.database.perform(lambda tx: self.ledger.totals(tx, self.options.tenants))
@@ -273,7 +280,9 @@ class Backfill:
         self.database.perform(lambda tx: record_event(tx, self.job.migration, "job", self.job.backfill, value))
 
     def _pace(self) -> Pace:
-        pace = self.job.pace if self.options.duty is None else replace(self.job.pace, duty=self.options.duty)
+        pace = unthrottled(
+            self.job.pace if self.options.duty is None else replace(self.job.pace, duty=self.options.duty)
+        )
         fixed = self.options.batch
         return pace if fixed is None else replace(pace, first=fixed, floor=fixed, ceiling=fixed)
 
@@ -281,6 +290,7 @@ class Backfill:
         return f"{self.job.migration} {self.job.backfill}"
 
 
+_LETTERS = "see the sync job's `dead-letters`, mend them, and try them once more with `dead-letters --retry`"
 _WRITTEN = (
     "code has left them empty while the job ran, and no trigger fills them: run it once more with --again when no running "
     "code does so any more"

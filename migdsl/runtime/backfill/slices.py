@@ -1,35 +1,77 @@
-"""Turns a tenant's rows into the slices that a ledger plans: key ranges of at most so many rows."""
+"""Turns tenants' rows into the slices that a ledger plans: key ranges of at most so many rows."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Final, TypeVar
+
+import psycopg
 
 from migdsl.runtime.backfill.program import Program
 from migdsl.runtime.database import Database, Transaction
 from migdsl.runtime.ledger import Key, Part
+from migdsl.runtime.sql import Statement
+
+T = TypeVar("T")
+
+# How long a transaction for several tenants should take, and how many tenants it has at most.
+_AIM_S: Final = 0.5
+_MOST: Final = 128
+# A tenant whose rows are counted for longer is looked at by itself, slice by slice.
+_HURRY: Final = Statement("SET LOCAL statement_timeout = 1000", ())
 
 
-@dataclass(frozen=True, slots=True)
+def in_handfuls(tenants: Sequence[str], work: Callable[[Sequence[str]], T]) -> Iterator[T]:
+    """What `work` gives of a few tenants at a time: of as many as take about half a second, so that a snapshot is short."""
+    at, size = 0, 4
+    while at < len(tenants):
+        began, these = time.monotonic(), tenants[at : at + size]
+        yield work(these)
+        at += len(these)
+        size = min(_MOST, size * 2) if time.monotonic() - began < _AIM_S else max(1, size // 2)
+
+
+@dataclass(slots=True)
 class Cutter:
-    """Cuts tenants into slices of `rows` rows, one statement a slice.
+    """Cuts tenants into slices of `rows` rows.
 
-    Each statement begins where the one before ended, in the index of the key: together they read each entry once, as the
-    count of the tenant's rows would, and none of them reads more than a slice. The last key is fixed first: rows that are
-    born later are the trigger's.
+    Small tenants are counted several at a time. One that is bigger is cut, one statement a slice: each begins where the one
+    before ended, in the index of the key, so that together they read each entry once, and none of them reads more than a
+    slice. The last key is fixed first: rows that are born later are the trigger's.
     """
 
     program: Program
     rows: int
+    _slow: bool = field(default=False)
 
-    def cut(self, database: Database, tenant: str) -> tuple[Part, ...]:
-        """The tenant's slices in the key's order; one without keys where the tenant has no rows."""
+    def cut(self, database: Database, tenants: Sequence[str]) -> dict[str, tuple[Part, ...]]:
+        """Each tenant's slices in the key's order; one without keys where the tenant has no rows."""
+        counted = {} if self._slow else self._counted(database, tenants)
+        return {tenant: counted.get(tenant) or self._cut(database, tenant) for tenant in tenants}
+
+    def _counted(self, database: Database, tenants: Sequence[str]) -> dict[str, tuple[Part, ...]]:
+        """The tenants that are one slice; none where that can't be told at once."""
+        try:
+            with database.transaction(snapshot=True, brief=True) as tx:
+                tx.later(_HURRY)
+                counted = self.program.sizes(tx, tenants)
+        except psycopg.Error:
+            # Each by itself is tried as often as it may.
+            self._slow = True
+            return {}
+        return {tenant: (Part(None, last, rows),) for tenant, (last, rows) in counted.items() if rows <= self.rows}
+
+    def _cut(self, database: Database, tenant: str) -> tuple[Part, ...]:
         upper = database.perform(lambda tx: self.program.last_key(tx, tenant), patient=True, snapshot=True)
         if upper is None:
             return (Part(None, None, 0),)
         parts: list[Part] = []
         lower: Key | None = None
         while lower != upper:
-            part = self._next(database, tenant, lower, upper)
+            part = database.perform(partial(self._next, tenant, lower, upper), patient=True, snapshot=True)
             if part.rows == 0 and parts:
                 # Rows at the end were deleted meanwhile: the slice before takes what may come there.
                 parts[-1] = Part(parts[-1].lower, upper, parts[-1].rows)
@@ -38,11 +80,8 @@ class Cutter:
             lower = part.upper
         return tuple(parts)
 
-    def _next(self, database: Database, tenant: str, lower: Key | None, upper: Key) -> Part:
-        def work(tx: Transaction) -> Part:
-            bound = self.program.bound(tx, tenant, lower, upper, self.rows)
-            if bound is not None:
-                return Part(lower, bound, self.rows)
-            return Part(lower, upper, self.program.rows_in(tx, tenant, lower, upper))
-
-        return database.perform(work, patient=True, snapshot=True)
+    def _next(self, tenant: str, lower: Key | None, upper: Key, tx: Transaction) -> Part:
+        bound = self.program.bound(tx, tenant, lower, upper, self.rows)
+        if bound is not None:
+            return Part(lower, bound, self.rows)
+        return Part(lower, upper, self.program.rows_in(tx, tenant, lower, upper))

@@ -79,7 +79,9 @@ def work(bench: Bench, stop: Cord) -> None:
         concurrency=bench.workers, loglevel="WARNING", quiet=True, without_gossip=True, without_mingle=True
     )
     over, done = threading.Event(), threading.Event()
-    threading.Thread(target=_watch, args=(app, bench, stop, failed, over, done), daemon=True, name="migdsl watch").start()
+    threading.Thread(
+        target=_watch, args=(app, bench, stop, failed, over, done), daemon=True, name="migdsl watch"
+    ).start()
     try:
         worker.start()
     finally:
@@ -293,7 +295,8 @@ class _Lookout:
     def _waiting(self) -> int:
         with self.app.connection_for_read() as connection:
             queue = Queue(queue_of(self.bench.job))  # type: ignore[no-untyped-call]
-            return int(queue.bind(connection.default_channel).queue_declare().message_count)
+            bound = queue.bind(connection.default_channel)  # type: ignore[no-untyped-call]
+            return int(bound.queue_declare().message_count)
 
     def _idle(self, tx: Transaction, ledger: Ledger) -> tuple[str, ...]:
         return tuple(lane.tenant for lane in self.bench.open_lanes(tx, ledger) if not lane.busy)

@@ -32,6 +32,8 @@ class Scheduler(Protocol):
 def run(backfill: Backfill, engine: Engine, verb: Verb) -> int:
     """`submit` plans and queues the lanes; `work` works with others until none is left; `run` does both, and counts.
 
+    A job that no trigger follows is passed once more by who works, as without an engine.
+
     An exit code; raises JobError, psycopg.Error.
     """
     scheduler = scheduler_of(engine)
@@ -51,9 +53,10 @@ def run(backfill: Backfill, engine: Engine, verb: Verb) -> int:
     if stop.requested:
         return backfill.signals.exit_code
     settled = totals.states.keys() <= {"succeeded"} and not totals.quarantined
-    if verb == "work" or not settled:
+    if (verb == "work" and bench.job.trigger) or not settled:
         return backfill.status()
-    # With nothing left to do a run is the count of what isn't filled.
+    # With nothing left to do a run is the count of what isn't filled; and of a job that no trigger follows it is one more pass,
+    # which whoever works makes, since nobody knows who will be the last.
     return replace(backfill, options=replace(backfill.options, again=False)).run()
 
 
