@@ -64,14 +64,14 @@ class Walk:
             return apart
         found = works(self._project.planned, phase)
         revision = next((n for n, work in enumerate(found) if work.kind == "upgrade"), 0)
-        # What can't be had back is left until nothing is in the way any more.
-        last = tuple(work for work in found[:revision] if work.kind == "unslot")
-        for work in (w for w in found[:revision] if w not in last):
+        # What people are told to do right before it waits until nothing is in the way any more.
+        first = next((n for n, work in enumerate(found[:revision]) if work.kind == "told"), revision)
+        for work in found[:first]:
             if (stopped := self._do(phase, work)) is not None:
                 return stopped
         if (unmet := self._unmet(phase)) is not None:
             return unmet
-        stopped = self._done(phase, (*last, *found[revision:]))
+        stopped = self._done(phase, found[first:])
         return stopped if stopped.code != "reached" else None
 
     def _done(self, phase: str, found: list[Work] | tuple[Work, ...]) -> Outcome:

@@ -9,11 +9,12 @@ from typing import Final
 
 import psycopg
 
-from migdsl.executor.model import WAITING, Desk, Outcome, Wishes
+from migdsl.executor.model import WAITING, Desk, Outcome, Refused, Wishes
 from migdsl.executor.sites import Sites
 from migdsl.executor.streams import Carried, streams
 from migdsl.planning.works import Work
-from migdsl.runtime.errors import JobError, safe_text
+from migdsl.runtime.database import speak
+from migdsl.runtime.errors import JobError, StoppedError
 from migdsl.runtime.stop import Halt
 from migdsl.runtime.stream.relay import Relay
 from migdsl.values import replace
@@ -23,7 +24,6 @@ VERBS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
     {
         "carry": ("run",),
         "slot": ("slot", "--create"),
-        "unslot": ("slot", "--drop"),
         "drain": ("drain",),
         "sequences": ("sequences",),
     }
@@ -43,7 +43,10 @@ class Carriers:
 
     def work(self, phase: str, work: Work) -> Outcome | None:
         """None where it is done. Each may be done again. Raises StoppedError, psycopg.Error."""
-        carried = next(each for each in streams(self._sites) if each.path == work.path)
+        carried = next((each for each in streams(self._sites) if each.path == work.path), None)
+        if carried is None:
+            help_ = "compile the file again, and look at what changed"
+            raise Refused("MIG740", f"{work.path} isn't among the compiled files", help_)
         if work.kind != "carry":
             return self._command(phase, work, carried)
         stopped = self._carry(phase, work, carried)
@@ -59,7 +62,9 @@ class Carriers:
         subject = f"{phase}/{work.kind} {work.subject}"
         self._sites.ledgers.record("apply", subject, "started")
         code = carried.run(*VERBS[work.kind])
-        self._sites.ledgers.record("apply", subject, "failed" if code else "finished")
+        stopped = self._sites.ledgers.stopped
+        self._sites.ledgers.record("apply", subject, "stopped" if stopped else "failed" if code else "finished")
+        self._sites.ledgers.paused(0)
         if code == 0:
             return None
         reason = f"{work.path} {' '.join(VERBS[work.kind])} ended with exit code {code}"
@@ -117,10 +122,14 @@ class _Own:
     def _run(self) -> None:
         try:
             self._relay.run(self._carried.stream.workers)
+        except StoppedError:
+            pass  # the walk has ended while they looked whether both sides are ready
         except JobError as error:
             self._error = str(error)
         except psycopg.Error as error:
-            self._error = f"the appliers ended: {safe_text(error)}"
+            self._error = f"the appliers ended: {speak(error)}"
+        except Exception as error:  # noqa: BLE001 - a thread's traceback would be all that is heard of it
+            self._error = f"the appliers ended: {type(error).__name__}"
 
 
 def _quietly(_event: str, **_fields: object) -> None:

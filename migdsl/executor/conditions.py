@@ -20,6 +20,7 @@ from migdsl.planning.apis import QUIET
 from migdsl.planning.facts import Facts
 from migdsl.planning.model import Planned
 from migdsl.planning.streams import streams as planned_streams
+from migdsl.planning.words import first_upper
 from migdsl.semantics import policy
 from migdsl.semantics.conditions import SERVED
 from migdsl.semantics.model import PHASES
@@ -88,7 +89,8 @@ def _of(whole: Facts, facts: Facts, planned: Planned, phase: Phase) -> Iterator[
         if (each.id in said and each.kind == "metric") or (each.kind == "manual" and phase.id not in PHASES):
             continue  # asked as the file has it; and a phase of the user's own is its steps, asked one by one
         elsewhere = each.id not in asked and _named(whole, each) and not _named(facts, each)
-        if each.id in others or elsewhere:
+        of_another = each.id in asked and not each.text.startswith(first_upper(asked[each.id].title))
+        if each.id in others or elsewhere or of_another:
             continue  # another database knows
         if each.metric == SERVED and each.kind == "metric":
             yield from _said(facts, phase.id, each.id, QUIET)

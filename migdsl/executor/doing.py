@@ -11,6 +11,7 @@ from migdsl.executor.model import WAITING, Desk, Outcome
 from migdsl.executor.position import unfilled, unproven
 from migdsl.executor.sites import Site
 from migdsl.planning.works import Work
+from migdsl.runtime.errors import StoppedError
 
 # A reading of today is asked for by the gates; one that is younger than this needs no other.
 _FRESH_S: Final = 6 * 3_600
@@ -43,6 +44,9 @@ class Doing:
         except (Failed, KeyboardInterrupt):
             self._ledger.record("apply", subject, "failed")
             raise
+        except StoppedError:
+            self._ledger.record("apply", subject, "stopped")
+            raise
         self._ledger.record("apply", subject, "finished" if stopped is None else stopped.code)
         return stopped
 
@@ -71,7 +75,12 @@ class Doing:
         return reading is None or reading.id < moved or reading.age > _FRESH_S
 
     def _job(self, phase: str, work: Work) -> Outcome | None:
-        code = self.run(work)
+        try:
+            code = self.run(work)
+        except StoppedError:
+            way_out = "run the same again: it goes on where it stopped"
+            exit_ = self._ledger.signals.exit_code or WAITING
+            return Outcome("stopped", phase, (f"{work.path} was asked to stop",), way_out, exit_)
         if code != 0:
             how = "stopped" if code == _STOPPED else "failed"
             return Outcome(
@@ -83,9 +92,11 @@ class Doing:
         return None
 
     def run(self, work: Work) -> int:
-        """A job's exit code."""
+        """A job's exit code. Raises StoppedError where a signal ended it, whatever it made of that."""
         site = self._site
-        return jobs.run(self._project, work, self._ledger.conninfo, self._ledger.run, site.listing, site.others)
+        code = jobs.run(self._project, work, self._ledger.conninfo, self._ledger.run, site.listing, site.others)
+        self._ledger.paused(0)
+        return code
 
     def _upgrade(self, phase: str, work: Work) -> Outcome | None:
         try:

@@ -82,6 +82,8 @@ class Homecoming:
         for each in commands:
             self._sites.ledgers.paused(0)
             self._desk.say(carried.command(each))
-            if code := carried.run(*each.split()):
+            code = carried.run(*each.split())
+            self._sites.ledgers.paused(0)
+            if code:
                 return (f"{carried.path} {each} ended with exit code {code}",)
         return ()

@@ -72,6 +72,11 @@ class Ledgers:
         for each in self._ledgers.values():
             each.record(kind, subject, value)
 
+    @property
+    def stopped(self) -> bool:
+        """Whether a signal has asked for a stop."""
+        return self._home.signals.requested
+
     def paused(self, seconds: float) -> None:
         """Sleep, and raise StoppedError where a signal came."""
         self._home.paused(seconds)

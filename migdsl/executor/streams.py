@@ -16,6 +16,7 @@ from migdsl.runtime.stream.cli import main
 from migdsl.runtime.stream.jobs import Stream
 from migdsl.runtime.stream.pair import Pair, Urls
 from migdsl.runtime.stream.sides import Sides, together
+from migdsl.runtime.stream.tenants import switchable
 from migdsl.values import Value
 
 # A job that runs leaves a reading a minute; after that long somebody should have a look.
@@ -113,9 +114,8 @@ def _quietly(_error: psycopg.Error, _seconds: float) -> None:
 
 
 def known(pair: Pair) -> Mapping[str, str]:
-    """Every tenant that is listed or that a database knows, and its side: old, new or switching."""
+    """Every tenant that can be switched, and its side: old, new or switching. Who is gone is nobody's."""
     rows = Sides(pair.stream)
     old, new = (pair.at(side).perform(rows.states) for side in ("old", "new"))
     # Who has no row yet is the old side's.
-    tenants = dict.fromkeys((*pair.tenants(), *sorted({*old, *new})))
-    return {tenant: together(old.get(tenant, "old"), new.get(tenant, "old")) for tenant in tenants}
+    return {tenant: together(old.get(tenant, "old"), new.get(tenant, "old")) for tenant in switchable(pair)}

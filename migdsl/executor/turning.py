@@ -27,13 +27,15 @@ def wanted(project: Project, tenants: tuple[str, ...], *, ask: bool = True) -> M
     Raises Refused where it can't be asked.
     """
     module = project.planned.module
-    named = _named(module)
     all_: Side = _side(next((line.stage for line in module.stages if line.scope == "all"), "off"))
+    # What belongs to nobody goes with all, and is in no share.
+    named = {"": all_} | _named(module)
     shares = {line.stage in _NEW for line in module.stages if line.scope == "percent"}
     if all(share == (all_ == "new") for share in shares):
         return {tenant: named.get(tenant, all_) for tenant in tenants}
     found = {tenant: named[tenant] for tenant in tenants if tenant in named}
-    return found | _asked(project, [t for t in tenants if t not in named]) if ask else found
+    rest = [tenant for tenant in tenants if tenant not in named]
+    return found | _asked(project, rest) if ask and rest else found
 
 
 def _named(module: CheckedModule) -> dict[str, Side]:

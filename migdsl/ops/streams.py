@@ -6,11 +6,14 @@ from collections.abc import Iterator
 
 from migdsl.dialect.names import literal, quote
 from migdsl.ops import names
+from migdsl.ops.batches import Walk
+from migdsl.ops.gates import lasting
 from migdsl.ops.model import Gate, TablePlan
 from migdsl.ops.pairs import over
-from migdsl.ops.stream_model import ROW, Column, Moved, Place, Side
+from migdsl.ops.stream_model import ROW, Column, Follower, Moved, Place, Side
 from migdsl.semantics.model import CheckedModule, CreateTable, Table
 from migdsl.semantics.move_model import Move
+from migdsl.values import replace
 
 
 def streams(migration: str, module: CheckedModule) -> tuple[tuple[Moved, ...], ...]:
@@ -23,7 +26,7 @@ def streams(migration: str, module: CheckedModule) -> tuple[tuple[Moved, ...], .
         if each.move is not None and each.move.across:
             table = each.move.table
             ways.setdefault((table.database, each.move.target.database, table.owned), []).append(each)
-    return tuple(tuple(_moved(migration, each, group[0].table.entity) for each in group) for group in ways.values())
+    return tuple(_stream(migration, module, group) for group in ways.values())
 
 
 def stream_of(migration: str, module: CheckedModule, move: Move) -> tuple[Moved, ...]:
@@ -36,7 +39,43 @@ def moved(migration: str, module: CheckedModule, move: Move) -> Moved:
     return next(m for m in stream_of(migration, module, move) if m.entity == move.table.entity)
 
 
-def _moved(migration: str, operation: CreateTable, stream: str) -> Moved:
+def _stream(migration: str, module: CheckedModule, group: list[CreateTable]) -> tuple[Moved, ...]:
+    """Its tables, each with those whose rows belong to a tenant by way of it."""
+    found: dict[str, Moved] = {}
+    # From the last one: a table comes before those that it leads to the tenant.
+    for each in reversed(group):
+        followers = tuple(
+            Follower(found[other.table.entity], *(_belonging(table, each.table.entity) for table in _both(other)))
+            for other in group
+            if other.table.via is not None and each.table.entity in (hop.entity for hop in other.table.via.hops)
+        )
+        made = _moved(migration, module, each, group[0].table.entity)
+        cascaded = any(_cascades(table, [other.table.entity for other in group]) for table in _both(each))
+        found[each.table.entity] = replace(made, followers=followers, cascaded=cascaded)
+    return tuple(found[each.table.entity] for each in group)
+
+
+def _cascades(table: Table, entities: list[str]) -> bool:
+    targets = (c.target for c in table.constraints if c.target is not None)
+    return any(target.entity in entities and target.on_delete == "CASCADE" for target in targets)
+
+
+def _both(operation: CreateTable) -> tuple[Table, Table]:
+    assert operation.move is not None
+    return operation.move.table, operation.table
+
+
+def _belonging(table: Table, entity: str) -> str:
+    """The rows `t` of a table that belong to the row `@row` of one on their way."""
+    assert table.via is not None
+    hops = table.via.hops
+    at = next(number for number, hop in enumerate(hops) if hop.entity == entity)
+    joined = list(Walk(table).way())[:at]
+    source = " JOIN ".join([f"{names.table(table)} AS t", *(f"{parent} ON {met}" for parent, met in joined)])
+    return f"{source} WHERE {f'p{at}' if at else 't'}.{quote(hops[at].column)} = {ROW}.{quote(hops[at].key)}"
+
+
+def _moved(migration: str, module: CheckedModule, operation: CreateTable, stream: str) -> Moved:
     move = operation.move
     assert move is not None
     table, target = move.table, operation.table
@@ -53,13 +92,15 @@ def _moved(migration: str, operation: CreateTable, stream: str) -> Moved:
         stream,
         table.entity,
         tuple(table.type_of(name) for name in table.key),
-        _place(table, table.key, back),
-        _place(target, target.key, forth),
+        _place(module, table, table.key, back),
+        _place(module, target, target.key, forth),
         captured=move.sync.variant == "logical",
     )
 
 
-def _place(table: Table, key: tuple[str, ...], columns: tuple[Column, ...]) -> Place:
+def _place(module: CheckedModule, table: Table, key: tuple[str, ...], columns: tuple[Column, ...]) -> Place:
+    if table.via is not None:
+        return _led(module, table, key, columns)
     tenant = table.tenant if table.scope == "tenant" else None
     if tenant is None:
         return Place(table.schema, table.name, key, columns, "", "text", "", "", tenant_column="")
@@ -75,6 +116,21 @@ def _place(table: Table, key: tuple[str, ...], columns: tuple[Column, ...]) -> P
         "",
         f"t.{name} = :tenant_id",
         tenant_column=tenant,
+    )
+
+
+def _led(module: CheckedModule, table: Table, key: tuple[str, ...], columns: tuple[Column, ...]) -> Place:
+    """A table whose tenant stands in a row of another one, which the row's own columns lead to."""
+    assert table.via is not None
+    walk, hop, last = Walk(table), table.via.hops[0], table.via.hops[-1]
+    (first, _), *others = walk.way()
+    joined = "".join(f" JOIN {parent} ON {condition}" for parent, condition in others)
+    owner = f"(SELECT {walk.tenant} FROM {first}{joined} WHERE p1.{quote(hop.key)} = {ROW}.{quote(hop.column)})"
+    root = next(t for t in module.every if (t.database, t.schema, t.name) == (table.database, last.schema, last.name))
+    type_ = root.type_of(table.via.tenant).sql
+    confined = f"{walk.tenant} = :tenant_id"
+    return Place(
+        table.schema, table.name, key, columns, owner, type_, walk.source(), confined, looked_up=True, tenant_column=""
     )
 
 
@@ -137,31 +193,55 @@ def unburied(of: Moved) -> Gate:
     )
 
 
-def turned_over(tables: tuple[Moved, ...], listing: str | None, seconds: int) -> Gate:
-    """Every tenant writes on the new side, and has for the soak. `listing`: the tenants, where this database knows them."""
+def turned_over(tables: tuple[Moved, ...], listing: str | None, seconds: int, side: Side = "old") -> Gate:
+    """Every tenant writes on the new side, and has for the soak. `listing`: the tenants, where this database knows them.
+
+    Who isn't listed any more, and has no row here, is gone: nothing of it can be lost, and nobody can switch it.
+    """
     of = tables[0]
     entities = " and ".join(m.entity for m in tables)
-    known = f"SELECT side.tenant FROM migdsl.side WHERE {of.scope}"
+    unlisted = "true" if listing is None else "false"
+    known = f"SELECT side.tenant, {unlisted} FROM migdsl.side WHERE {of.scope}"
     if not of.old.tenant:
-        known += "\n         UNION SELECT ''"
+        known += "\n         UNION ALL SELECT '', true"
     if listing is not None:
         listed = f"(\n{listing.strip().rstrip(';')}\n) AS listed (tenant)"
-        known += f"\n         UNION SELECT CAST(listed.tenant AS text) FROM {listed}"
-    days = f"{seconds // 86_400} days" if seconds % 86_400 == 0 else f"{seconds} seconds"
+        known += f"\n         UNION ALL SELECT CAST(listed.tenant AS text), true FROM {listed}"
+    known = (
+        f"SELECT every.tenant, bool_or(every.listed) FROM (\n{known}\n) AS every (tenant, listed) GROUP BY every.tenant"
+    )
+    rows = " OR ".join(f"EXISTS ({_rows_of(m, side)})" for m in tables) if of.old.tenant else "true"
+    behind = "found.state IS DISTINCT FROM 'new'"
+    days = lasting(seconds)
     until = f"to_char(latest + interval '{seconds} seconds', 'YYYY-MM-DD HH24:MI TZ')"
     return Gate(
         f"written_new_{of.stream}",
-        f"every tenant has written {entities} on the new side for {days}",
+        f"all writes of {entities} have gone to the new side for {days}",
         f"""SELECT CASE WHEN behind > 0
             THEN {literal(f"tenants that do not write {entities} on the new side: ")} || behind
+            WHEN left_over > 0
+            THEN {literal(f"tenants that are not listed any more, do not write {entities} on the new side, and still have rows ")}
+                 || 'here (list them again and switch them, or delete the rows): ' || left_over
             WHEN latest > clock_timestamp() - interval '{seconds} seconds'
             THEN {literal(f"the soak of {days} since the last switch of {entities} lasts until ")} || {until} END
-  FROM (SELECT count(*) FILTER (WHERE found.state IS DISTINCT FROM 'new') AS behind, max(found.since) AS latest
-          FROM ({known}) AS known (tenant)
+  FROM (SELECT count(*) FILTER (WHERE {behind} AND known.listed) AS behind,
+               count(*) FILTER (WHERE {behind} AND NOT known.listed AND ({rows})) AS left_over,
+               max(found.since) FILTER (WHERE NOT ({behind})) AS latest
+          FROM ({known}) AS known (tenant, listed)
           LEFT JOIN migdsl.side AS found
             ON found.migration = {literal(of.migration)} AND found.stream = {literal(of.stream)}
            AND found.tenant = known.tenant) AS side""",
     )
+
+
+def _rows_of(of: Moved, side: Side) -> str:
+    """The rows that the tenant `known.tenant` has on a side."""
+    place = of.at(side)
+    tenant = f"CAST(nullif(known.tenant, '') AS {place.tenant_type})"
+    confined = place.confined.replace(":tenant_id", tenant)
+    if not place.looked_up:
+        confined = f"({confined} OR (known.tenant = '' AND {place.tenant.replace(ROW, 't')} IS NULL))"  # nobody's
+    return f"SELECT FROM {place.reads or f'{place.table} AS t'} WHERE {confined}"
 
 
 def gates(module: CheckedModule, plans: tuple[TablePlan, ...], database: str, seconds: int) -> Iterator[Gate]:
@@ -176,7 +256,8 @@ def gates(module: CheckedModule, plans: tuple[TablePlan, ...], database: str, se
         if plan.moved.stream not in told:
             told.add(plan.moved.stream)
             tables = stream_of(plan.moved.migration, module, plan.move)
-            yield turned_over(tables, _listing(module, plan.move.table if at_home else plan.table), seconds)
+            listing = _listing(module, plan.move.table if at_home else plan.table)
+            yield turned_over(tables, listing, seconds, "old" if at_home else "new")
 
 
 def _listing(module: CheckedModule, table: Table) -> str | None:

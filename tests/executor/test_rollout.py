@@ -44,6 +44,10 @@ def test_moves_that_are_refused(home: Home, run: Run) -> None:
     )
     ran = run("rollout", "users.mig", "--stage", "rampdown", "--for", "all")
     assert (ran.code, "MIG509" in ran.err) == (1, True)
+    # A database that is asked knows that contract hasn't taken the old away.
+    ran = run("rollout", "users.mig", "--stage", "off", "--for", "all", "--url", "env:DATABASE_URL")
+    assert (ran.code, ran.err) == (0, "")
+    assert "stage off for all" in home.source.read_text(encoding="utf-8")
 
 
 def test_words(home: Home, run: Run) -> None:

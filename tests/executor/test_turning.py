@@ -71,6 +71,14 @@ def test_a_share_that_nobody_can_tell(tmp_path: Path, monkeypatch: pytest.Monkey
     ) == {"new"}
 
 
+def test_what_is_nobodys_goes_with_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setitem(__import__("sys").modules, "openfeature.api", None)
+    made = project(tmp_path, "stage shadow for all", "stage live for 75%", "stage live for canary")
+    assert wanted(made, ("",)) == {"": "old"}
+    assert wanted(project(tmp_path / "all", "stage live for all", "stage shadow for 75%"), ("",)) == {"": "new"}
+    assert out_of_place(made, {"": "new"}) == ("",)
+
+
 def test_what_people_see_of_a_stream():
     way = {"entity": "Order", "from": "old", "events": 3, "lag_seconds": 1.5, "dead_letters": 2}
     stream = {

@@ -21,6 +21,7 @@ from migdsl.runtime.reconcile.one_tenant import OneTenant
 from migdsl.runtime.reconcile.options import ReconcileOptions
 from migdsl.runtime.reconcile.report import Comparison, Report
 from migdsl.runtime.reconcile.runs import Runs
+from migdsl.runtime.reconcile.sorting import require_one_order
 from migdsl.runtime.routing.mask import Mask
 from migdsl.runtime.sql import statement
 from migdsl.runtime.stop import Signals
@@ -98,6 +99,7 @@ class _Reconciliation:
         """All tenants that were asked for."""
         began = time.monotonic()
         self._require_ledger()
+        require_one_order(self.job, self.database, self.one.other)
         tenants = self._tenants(self.options.tenants)
         run, before = self._begin(tenants)
         self._event("job", self.job.entity, "started")

@@ -15,6 +15,7 @@ import psycopg
 from migdsl.runtime.backfill.pace import BatchSize, Search, pause_after
 from migdsl.runtime.errors import Remedy, remedy
 from migdsl.runtime.stream.apply import Applied, Way
+from migdsl.runtime.stream.faults import of_the_rows
 from migdsl.runtime.stream.pair import Pair
 
 # How long one lane is worked on while others wait.
@@ -83,7 +84,7 @@ class Applier:
             except psycopg.Error as error:
                 if remedy(error) is Remedy.SHRINK:
                     self._size = self._size.cut(self.pair.stream.pace)
-                if remedy(error) is not Remedy.HALVE or search.alone:
+                if not of_the_rows(error) or search.alone:
                     raise
                 search.failed(size)
                 continue

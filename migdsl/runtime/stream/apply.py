@@ -8,8 +8,7 @@ lock ends with the transaction, behind a pooler too. What was applied and not fo
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -17,17 +16,22 @@ import psycopg
 
 from migdsl.runtime.backfill.quarantine import Fault, fault_of
 from migdsl.runtime.backfill.transform import array
-from migdsl.runtime.database import Database, Row, Transaction
-from migdsl.runtime.errors import Remedy, remedy
+from migdsl.runtime.database import Asked, Database, Row, Transaction
 from migdsl.runtime.sql import Statement, statement
+from migdsl.runtime.stream.faults import of_the_rows
 from migdsl.runtime.stream.jobs import Carry, Move, Side, Stream, other
-from migdsl.runtime.stream.sides import DURABLE
+from migdsl.runtime.stream.sides import DURABLE_SQL
 
-_MARK: Final = statement("SELECT set_config('migdsl.applier', :marker, true)")
-# So that the slot, which sees no setting, leaves the transaction out.
-_MESSAGE: Final = statement("SELECT pg_logical_emit_message(true, 'migdsl.applier', :marker::text)")
-_NOW: Final = statement("SELECT clock_timestamp()::text")
-_KEYS: Final = statement("SELECT set_config(:name, :values, true)")
+_MARK_SQL: Final = f"SELECT set_config('migdsl.applier', :marker, true), ({DURABLE_SQL})"
+_MARK: Final = statement(_MARK_SQL)
+# The message is for the slot, which sees no setting, and leaves the transaction out.
+_MARK_ALOUD: Final = statement(f"{_MARK_SQL}, pg_logical_emit_message(true, 'migdsl.applier', :marker::text)")
+# A tenant that is written over there already takes nothing: what came late would overwrite what is newer.
+_WRITTEN_THERE: Final = statement("""
+SELECT tenant FROM migdsl.side
+ WHERE migration = :migration AND stream = :stream AND state = :state AND tenant = ANY(:tenants::text[])""")
+# From before the keys are looked for: what is younger is of a later write.
+_NOW: Final = "statement_timestamp()::text"
 _OWN: Final = "migration = :migration AND entity = :entity"
 _TRY_LANE: Final = statement(
     f"SELECT lane FROM migdsl.lane WHERE {_OWN} AND lane = :lane::integer FOR UPDATE SKIP LOCKED"
@@ -55,9 +59,10 @@ class Event:
     at: str
 
     @classmethod
-    def of(cls, row: Row, at: str) -> Event:
-        """From `take`'s row."""
-        return cls(int(row[0] or 0), int(row[1] or 0), row[2], row[3], tuple(value or "" for value in row[4:]), at)
+    def of(cls, row: Row) -> Event:
+        """From a row as `take` gives it, with the time behind."""
+        *key, at = row[4:]
+        return cls(int(row[0] or 0), int(row[1] or 0), row[2], row[3], tuple(value or "" for value in key), at or "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,11 +95,12 @@ class Way:
     _upsert: Statement = field(init=False)
     _forget: Statement = field(init=False)
     _bury: Statement = field(init=False)
-    _lock: Statement = field(init=False)
+    _keys: Statement = field(init=False)
+    _walled: bool = field(init=False)
 
     def __post_init__(self) -> None:
         self.carry = self.move.forward if self.side == "old" else self.move.back
-        self._take = statement(self.carry.take)
+        self._take = statement(f"SELECT taken.*, {_NOW} FROM (\n{self.carry.take}\n) AS taken")
         self._of_tenant = statement(_of_tenant(self.carry.outbox, len(self.move.key)))
         self._told = statement(_told(self.carry.outbox, len(self.move.key)))
         self._still = statement(_still(self.carry.outbox, len(self.move.key)))
@@ -102,8 +108,9 @@ class Way:
         self._upsert = statement(self.carry.upsert)
         self._forget = statement(_forget(self.carry.outbox))
         self._bury = statement(_bury(self.carry.outbox))
-        table = self.move.old_table if self.side == "old" else self.move.new_table
-        self._lock = Statement(f"LOCK TABLE {table} IN ACCESS SHARE MODE", ())
+        numbers = range(1, len(self.move.key) + 1)
+        self._keys = statement("SELECT " + ", ".join(f"set_config('migdsl.key_{n}', :key_{n}, true)" for n in numbers))
+        self._walled = "migdsl.side" in self.carry.upsert
 
     @property
     def name(self) -> str:
@@ -115,7 +122,8 @@ class Way:
 
         With `alone`, an event that can't be applied becomes a dead letter. Raises psycopg.Error.
         """
-        with self._there() as there:
+        with self.target.transaction() as there:
+            self.mark(there)
             if not there.rows(_TRY_LANE, self._own(lane=str(lane))):
                 return None
             taken = self._taken({"lane": str(lane), "events": str(most)}, self._take)
@@ -133,19 +141,46 @@ class Way:
 
     def apply_tenant(self, tenant: str, most: int) -> int:
         """Applies a tenant's events in whatever lanes they are, waiting for appliers at work; how many. 0: none is left."""
-        asked = {"tenant": tenant, "events": str(most), "lanes": None}
-        waiting = self._taken(asked, self._of_tenant)
+        with self.origin.transaction() as here:
+            waiting = self.of_tenant(here, tenant, most)
         if not waiting:
             return 0
-        lanes = "{" + ",".join(map(str, sorted({event.lane for event in waiting}))) + "}"
-        with self._there() as there:
+        lanes = array([str(lane) for lane in sorted({event.lane for event in waiting})])
+        with self.target.transaction() as there:
+            self.mark(there)
             there.rows(_LANES, self._own(lanes=lanes))
             # What others had in hand is done by now.
-            taken = self._taken({**asked, "lanes": lanes}, self._of_tenant)
+            with self.origin.transaction() as here:
+                taken = self.of_tenant(here, tenant, most, lanes)
             if taken:
                 self._put(there, taken, alone=False)
         self.forget(taken)
         return len(waiting)
+
+    def of_tenant(self, here: Transaction, tenant: str, most: int, lanes: str | None = None) -> list[Event]:
+        """A tenant's events, the oldest first, in the transaction that is given; `lanes` (an array): of these alone."""
+        return [Event.of(row) for row in here.rows(*self.asked_of(tenant, most, lanes))]
+
+    def asked_of(self, tenant: str, most: int, lanes: str | None = None) -> tuple[Statement, dict[str, str | None]]:
+        """The statement of `of_tenant`, and its values."""
+        return self._of_tenant, {"tenant": tenant, "events": str(most), "lanes": lanes}
+
+    def mark(self, there: Transaction) -> None:
+        """From now on neither the fence nor the outbox over there sees what the transaction writes."""
+        aloud = self.stream.slot is not None and self.side == "new"
+        there.rows(_MARK_ALOUD if aloud else _MARK, {"marker": self.stream.marker})
+
+    def prepare(self, there: Transaction) -> None:
+        """Makes over there what rows are staged in, before anybody waits for it."""
+        there.cursor.execute(self.carry.stage.encode())
+
+    def stage_in(self, here: Transaction, there: Transaction, taken: Sequence[Event]) -> tuple[Asked, Asked]:
+        """Takes the rows of events over, in a transaction that has their lanes, is marked and prepared; the statement that
+        deletes what is gone, and the one that puts all others in place.
+
+        `here` has one snapshot, from after it has locked the table.
+        """
+        return (self._gone, self._staged(here, there, taken)), (self._upsert, {})
 
     def told(self, tenant: str, after: int, most: int) -> list[Event]:
         """A tenant's events that came into the outbox after that number: a writer's own, and perhaps some of others."""
@@ -158,7 +193,8 @@ class Way:
         What isn't there any more once the lanes are ours, others have applied: by now the tenant may even write over there.
         """
         values = self._own(lanes=array([str(lane) for lane in sorted({event.lane for event in taken})]))
-        with self._there() as there:
+        with self.target.transaction() as there:
+            self.mark(there)
             there.rows(_LANES, values)
             still = self._taken(_numbers(taken), self._still)
             if still:
@@ -170,14 +206,17 @@ class Way:
 
         Our locks are gone by now: a letter that is younger is of a later write, which another applier could not apply.
         """
-        if not taken:
-            return
+        if taken:
+            self.origin.perform(lambda tx: self.forget_in(tx, taken))
+
+    def forget_in(self, here: Transaction, taken: Sequence[Event]) -> None:
+        """The same in the transaction that is given."""
         values = self._own(
             keys=json.dumps([list(event.key) for event in taken], ensure_ascii=False),
             at=taken[0].at,
             **_numbers(taken),
         )
-        self.origin.perform(lambda tx: tx.run(self._forget, values))
+        here.run(self._forget, values)
 
     def bury(self, event: Event, fault: Fault) -> None:
         """Makes an event a dead letter, unless it has been applied meanwhile."""
@@ -190,59 +229,85 @@ class Way:
         )
         self.origin.perform(lambda tx: tx.run(self._bury, values))
 
-    @contextmanager
-    def _there(self) -> Iterator[Transaction]:
-        """A transaction over there that neither the fence nor the outbox sees."""
-        with self.target.transaction() as tx:
-            tx.rows(DURABLE)
-            tx.rows(_MARK, {"marker": self.stream.marker})
-            if self.stream.slot is not None and self.side == "new":
-                tx.rows(_MESSAGE, {"marker": self.stream.marker})
-            yield tx
-
     def _taken(self, values: Mapping[str, str | None], sql: Statement) -> list[Event]:
         with self.origin.transaction() as here:
-            now = here.rows(_NOW)[0][0] or ""
-            return [Event.of(row, now) for row in here.rows(sql, values)]
+            return [Event.of(row) for row in here.rows(sql, values)]
+
+    def _due(self, there: Transaction, taken: Sequence[Event]) -> Sequence[Event]:
+        """Without those of tenants that are written over there, where the statements themselves don't look."""
+        if self._walled:
+            return taken
+        tenants = array(sorted({event.tenant for event in taken if event.tenant is not None}))
+        own = {"migration": self.stream.migration, "stream": self.stream.stream, "state": other(self.side)}
+        there_already = {row[0] for row in there.rows(_WRITTEN_THERE, {**own, "tenants": tenants})}
+        return [event for event in taken if event.tenant not in there_already]
 
     def _put(self, there: Transaction, taken: Sequence[Event], *, alone: bool) -> tuple[int, Fault | None]:
+        taken = self._due(there, taken)
+        if not taken:
+            return 0, None
         if not alone:
             return self._carried(there, taken), None
         try:
             with there.savepoint():
                 return self._carried(there, taken), None
         except psycopg.Error as error:
-            if remedy(error) is not Remedy.HALVE:
+            if not of_the_rows(error):
                 raise
             return 0, fault_of(error)
 
     def _carried(self, there: Transaction, taken: Sequence[Event]) -> int:
         """Reads the rows of the keys where they are the truth, and makes the other side the same; rows written there."""
-        columns = list(zip(*dict.fromkeys(event.key for event in taken), strict=True))
-        keys = {f"key_{number}": array(column) for number, column in enumerate(columns, 1)}
-        there.cursor.execute(self.carry.stage.encode())
+        self.prepare(there)
         with self.origin.transaction(snapshot=True) as here:
             # Before there is a snapshot: one from before a rewriting ALTER TABLE would find the table empty after it.
-            here.run(self._lock)
-            for name, values in keys.items():
-                here.rows(_KEYS, {"name": f"migdsl.{name}", "values": values})
+            here.run(lock((self,)))
+            keys = self._staged(here, there, taken)
+        return there.run(self._gone, keys) + there.run(self._upsert)
+
+    def _staged(self, here: Transaction, there: Transaction, taken: Sequence[Event]) -> dict[str, str | None]:
+        """The rows as they are here in a table over there; their keys, as arrays."""
+        columns = list(zip(*dict.fromkeys(event.key for event in taken), strict=True))
+        keys: dict[str, str | None] = {f"key_{number}": array(column) for number, column in enumerate(columns, 1)}
+        here.rows(self._keys, keys)
+        self._copy(here, there)
+        return keys
+
+    def _copy(self, here: Transaction, there: Transaction) -> None:
+        """The rows, as a stream. What ends the reading is not told to whoever writes: its server would log the text, values
+        and all."""
+        ended: psycopg.Error | None = None
+        try:
             with (
                 here.cursor.copy(f"COPY ({self.carry.read}) TO STDOUT (FORMAT binary)".encode()) as rows,
                 there.cursor.copy(self.carry.copy.encode()) as stage,
             ):
-                for data in rows:
-                    stage.write(data)
-        return there.run(self._gone, keys) + there.run(self._upsert)
+                try:
+                    for data in rows:
+                        stage.write(data)
+                except psycopg.Error as error:
+                    ended = error
+        except psycopg.Error:
+            if ended is None:
+                raise
+        if ended is not None:
+            raise ended
 
     def _own(self, **more: str | None) -> dict[str, str | None]:
         return {"migration": self.stream.migration, "entity": self.move.entity, **more}
+
+
+def lock(ways: Sequence[Way]) -> Statement:
+    """What a snapshot of tables waits for."""
+    tables = ", ".join(way.move.old_table if way.side == "old" else way.move.new_table for way in ways)
+    return Statement(f"LOCK TABLE {tables} IN ACCESS SHARE MODE", ())
 
 
 def _of_tenant(outbox: str, width: int) -> str:
     """A tenant's events; those whose tenant nobody knows may be anybody's."""
     keys = ", ".join(f"o.key_{number}" for number in range(1, width + 1))
     return f"""
-SELECT o.lane, o.id, o.tenant, o.tenant_was, {keys}
+SELECT o.lane, o.id, o.tenant, o.tenant_was, {keys}, {_NOW}
   FROM {outbox} AS o
  WHERE (o.tenant = :tenant OR o.tenant_was = :tenant OR o.tenant IS NULL)
    AND (:lanes::integer[] IS NULL OR o.lane = ANY(:lanes::integer[]))
@@ -256,7 +321,7 @@ def _numbers(taken: Sequence[Event]) -> dict[str, str | None]:
 def _still(outbox: str, width: int) -> str:
     keys = ", ".join(f"o.key_{number}" for number in range(1, width + 1))
     return f"""
-SELECT o.lane, o.id, o.tenant, o.tenant_was, {keys}
+SELECT o.lane, o.id, o.tenant, o.tenant_was, {keys}, {_NOW}
   FROM unnest(:lanes::integer[], :ids::bigint[]) AS given (lane, id)
   JOIN {outbox} AS o ON o.lane = given.lane AND o.id = given.id"""
 
@@ -265,7 +330,7 @@ def _told(outbox: str, width: int) -> str:
     """By the primary key, lane by lane: however much waits, only its end is looked at."""
     keys = ", ".join(f"o.key_{number}" for number in range(1, width + 1))
     return f"""
-SELECT o.lane, o.id, o.tenant, o.tenant_was, {keys}
+SELECT o.lane, o.id, o.tenant, o.tenant_was, {keys}, {_NOW}
   FROM generate_series(0, :lanes::integer - 1) AS each (lane),
        LATERAL (SELECT * FROM {outbox} AS told
                  WHERE told.lane = each.lane AND told.id > :after::bigint

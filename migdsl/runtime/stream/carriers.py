@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Final, Literal
 
@@ -19,6 +20,7 @@ from migdsl.runtime.errors import Remedy, remedy, safe_text
 from migdsl.runtime.jobs import Limits, Retry
 from migdsl.runtime.stop import Halt, Signals
 from migdsl.runtime.stream.apply import Event, Way
+from migdsl.runtime.stream.faults import of_the_rows
 from migdsl.runtime.stream.jobs import Side, Stream
 from migdsl.runtime.stream.pair import Pair, Urls
 from migdsl.runtime.telemetry.options import application_name
@@ -116,7 +118,9 @@ class Carriers:
         self._closed = True
         if self._owner == os.getpid():
             for _ in self._threads:
-                self._jobs.put(None)
+                # Workers that wait for a silent database leave the queue as it is, and end with the process.
+                with suppress(queue.Full):
+                    self._jobs.put(None, timeout=self.timeout_s + 1)
             for thread in self._threads:
                 thread.join(self.timeout_s + 1)
 
@@ -230,7 +234,7 @@ def _settled(way: Way, events: list[Event]) -> tuple[list[Event], str]:
     try:
         way.apply_these(events)
     except psycopg.Error as error:
-        if remedy(error) is not Remedy.HALVE:
+        if not of_the_rows(error):
             raise
         if len(events) == 1:
             return events, safe_text(error)

@@ -21,6 +21,10 @@ if TYPE_CHECKING:
 
 # psycopg costs 200 ms, and --help and usage errors don't need it: modules that do are imported where they are used.
 _LOCK_MS: Final = 200
+# As long as a run that a clock starts each minute may take: else there would be more and more of them.
+_CLOCK_S: Final = 50.0
+# Those that something starts again and again.
+_LASTING: Final = frozenset({"run", "once", "drain"})
 
 
 def parser(stream: Stream) -> argparse.ArgumentParser:
@@ -35,11 +39,15 @@ def parser(stream: Stream) -> argparse.ArgumentParser:
     verbs = made.add_subparsers(dest="verb", required=True, metavar="COMMAND")
     run = verbs.add_parser("run", help="carry over what is written, both ways, until SIGTERM")
     run.add_argument("--workers", type=_positive, default=stream.workers, metavar="N", help="appliers in this process")
-    once = verbs.add_parser("once", help="carry over what waits, and stop when nothing does")
-    once.add_argument("--by-clock", action="store_true", help="a clock starts it each minute, in place of `run`")
+    once = verbs.add_parser("once", help="carry over what waited when it began, and stop")
+    once.add_argument(
+        "--by-clock",
+        action="store_true",
+        help=f"a clock starts it each minute, in place of `run`: it ends after {_CLOCK_S:g} s, the next one goes on",
+    )
     switch = verbs.add_parser("switch", help="turn a tenant's writes over to a side, or finish what a kill interrupted")
     switch.add_argument("--tenant", action="append", metavar="ID", help="this tenant (repeatable)")
-    switch.add_argument("--all", action="store_true", help="every tenant that is listed, one after another")
+    switch.add_argument("--all", action="store_true", help="every tenant, one after another")
     switch.add_argument("--to", choices=("old", "new"), required=True)
     status = verbs.add_parser("status", help="show what waits, which side each tenant writes, what can't be applied")
     status.add_argument("--json", action="store_true")
@@ -77,10 +85,21 @@ def main(stream: Stream, argv: Sequence[str] | None = None) -> int:
 
 def _run(stream: Stream, options: argparse.Namespace, signals: Signals) -> int:
     # psycopg: see above.
-    from migdsl.runtime.stream.pair import Urls
+    import psycopg
 
-    urls = Urls.of(stream, options.old_url, options.new_url)
-    return _VERBS[options.verb](_Asked(stream, urls, options, signals))
+    from migdsl.runtime.errors import DatabaseFailedError
+    from migdsl.runtime.stream.pair import OverError, Urls
+
+    asked = _Asked(stream, Urls.of(stream, options.old_url, options.new_url), options, signals)
+    try:
+        return _VERBS[options.verb](asked)
+    except (DatabaseFailedError, psycopg.Error) as error:
+        over = asked.relay().meant(error)
+        if not isinstance(over, OverError) or options.verb not in _LASTING:
+            raise over from None
+        # Whoever starts it again and again has it end well, and say why.
+        asked.log("over", level="warning", why=str(over))
+        return 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,20 +140,22 @@ def _work(asked: _Asked) -> int:
 
 
 def _once(asked: _Asked) -> int:
-    relay = asked.relay()
-    events = relay.by_clock() if asked.options.by_clock else relay.once()
+    """What was there when it began; on a busy side there is always something."""
+    relay, by_clock = asked.relay(), asked.options.by_clock
+    backlog = _Backlog(_CLOCK_S if by_clock else float("inf"))
+    events = (relay.by_clock if by_clock else relay.once)(backlog.worked_off)
     print(f"{asked.stream.marker}: {events:,} events applied")
-    return _left(asked, relay)
-
-
-def _left(asked: _Asked, relay: Relay) -> int:
     pair = relay.pair()
     pair.open()
     try:
-        found = pair.waiting()
+        backlog.worked_off(pair)
     finally:
         pair.close()
-    return asked.signals.exit_code or (1 if _dead(found) or any(each.events for each in found) else 0)
+    if backlog.left:
+        print(f"{asked.stream.marker}: {backlog.left:,} events still wait")
+    # The next one that the clock starts goes on with them.
+    late = bool(backlog.left) and not by_clock
+    return asked.signals.exit_code or (1 if _dead(backlog.found) or late else 0)
 
 
 def _dead(found: tuple[Waiting, ...]) -> int:
@@ -196,6 +217,7 @@ def _switch(asked: _Asked) -> int:
     # psycopg: see above.
     from migdsl.runtime.errors import UsageError
     from migdsl.runtime.stream.switch import Switch, SwitchRefusedError
+    from migdsl.runtime.stream.tenants import chosen as tenants_chosen
 
     options, stream = asked.options, asked.stream
     if stream.tenants is not None and bool(options.tenant) == options.all:
@@ -205,7 +227,7 @@ def _switch(asked: _Asked) -> int:
     pair.open()
     refused = 0
     try:
-        for tenant in pair.tenants(None if options.all or stream.tenants is None else tuple(options.tenant)):
+        for tenant in tenants_chosen(pair, None if options.all or stream.tenants is None else tuple(options.tenant)):
             if asked.signals.requested:
                 return asked.signals.exit_code or 1
             try:

@@ -6,18 +6,32 @@ import os
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 import psycopg
 
-from migdsl.runtime.database import Database, Stop, conninfo_of, tenants_of
+from migdsl.runtime.database import Database, Stop, Transaction, conninfo_of, tenants_of
 from migdsl.runtime.errors import DatabaseFailedError, Remedy, UsageError, remedy
 from migdsl.runtime.jobs import Limits
 from migdsl.runtime.stream.apply import Way
 from migdsl.runtime.stream.jobs import Side, Stream, other
-from migdsl.runtime.stream.sides import stream_exists
+from migdsl.runtime.stream.sides import Sides, stream_exists
 from migdsl.runtime.stream.slot import Tap
 from migdsl.runtime.stream.waiting import Queue, Waiting
 from migdsl.runtime.telemetry.options import application_name
+
+T = TypeVar("T")
+
+
+class OverError(DatabaseFailedError):
+    """Contract has taken away what a sync job works with, and nothing is left for it to do."""
+
+    def __init__(self, marker: str, side: Side) -> None:
+        super().__init__(
+            f"{marker}: the migration is over: contract has run in the {side} side's database, and nothing is left to carry "
+            "over; end this job for good"
+        )
+
 
 Retried = Callable[[psycopg.Error, float], None]
 
@@ -65,10 +79,11 @@ class Pair:
         """Databases that aren't open yet."""
         name, limits = application_name(stream.migration, f"{stream.stream} sync", run), limits or stream.limits
 
-        def database(url: str) -> Database:
-            return Database(conninfo_of(url, name), limits, stream.retry, stop, retried)
+        def database(url: str, side: Side) -> Database:
+            whole, called = conninfo_of(url, name), f"the {side} side's database"
+            return Database(whole, limits, stream.retry, stop, retried, name=called, severable=True)
 
-        return cls(stream, database(urls.old), database(urls.new))
+        return cls(stream, database(urls.old, "old"), database(urls.new, "new"))
 
     def at(self, side: Side) -> Database:
         """One side's."""
@@ -79,13 +94,25 @@ class Pair:
         return Way(self.stream, self.stream.moves[index], side, self.at(side), self.at(other(side)))
 
     def open(self) -> None:
-        """Connects, and looks whether both sides are ready. Raises DatabaseFailedError."""
-        for side, database in (("old", self.old), ("new", self.new)):
+        """Connects, and looks whether both sides are ready. Raises DatabaseFailedError, OverError."""
+        for database in (self.old, self.new):
             database.open()
-            if not database.perform(stream_exists):
-                raise DatabaseFailedError(
-                    f"the {side} side's database has no sync tables (schema migdsl): run `alembic upgrade head` there first"
-                )
+        self.require()
+
+    def require(self) -> None:
+        """Raises OverError once contract has run, and DatabaseFailedError where expand has not."""
+        missing = [queue for queue in self.queues if not self.at(queue.side).perform(queue.stands)]
+        for queue in missing:
+            if self.at(queue.side).perform(self._was_there):
+                raise OverError(self.stream.marker, queue.side)
+        for queue in missing:
+            raise DatabaseFailedError(
+                f"the {queue.side} side's database has no outbox for {queue.move.entity}: the expand revision makes it (`alembic "
+                "upgrade`, there); if expand has been taken back, there is nothing left to do"
+            )
+
+    def _was_there(self, tx: Transaction) -> bool:
+        return stream_exists(tx) and bool(Sides(self.stream).states(tx))
 
     def close(self) -> None:
         """Both."""
@@ -99,6 +126,17 @@ class Pair:
             # Which of the two was lost isn't said.
             self.close()
         return self.new.recover(error, attempt)
+
+    def retrying(self, work: Callable[[], T]) -> T:
+        """As Database.retrying, of work that needs both."""
+        attempt = 0
+        while True:
+            try:
+                return work()
+            except psycopg.Error as error:
+                attempt += 1
+                if attempt > self.stream.retry.attempts or not self.recover(error, attempt):
+                    raise
 
     def tenants(self, asked: tuple[str, ...] | None = None) -> tuple[str, ...]:
         """Those listed. Raises as tenants_of."""

@@ -24,9 +24,10 @@ class Written:
 
 @dataclass(slots=True)
 class Decoder:
-    """Reads messages in their order. Transactions that carry a message `prefix` with `content` are left out.
+    """Reads messages in their order. Transactions that begin with a message `prefix` with `content` are left out.
 
-    `xids`: the transactions that `written` is of, without their epoch.
+    Of a transaction that is huge only what hasn't been taken yet is kept. `xids`: the transactions that `written` is of, without
+    their epoch.
     """
 
     prefix: str
@@ -35,10 +36,14 @@ class Decoder:
     end: str | None = None
     xids: set[int] = field(default_factory=set)
     _relations: dict[int, tuple[tuple[str, str], tuple[str, ...]]] = field(default_factory=dict)
-    _open: list[Written] = field(default_factory=list)
     _at: str = ""
     _xid: int = 0
     _ours: bool = False
+
+    def take(self) -> tuple[list[Written], set[int]]:
+        """What has been read since, and the transactions that it is of."""
+        taken, self.written, self.xids = (self.written, self.xids), [], set()
+        return taken
 
     def read(self, messages: Iterable[bytes]) -> None:
         """Takes messages in; `end` is the position behind the last transaction that was complete."""
@@ -59,16 +64,12 @@ class Decoder:
         body.skip(8)
         self._at = (_EPOCH + timedelta(microseconds=body.number("q"))).isoformat()
         self._xid = body.number("I")
-        self._open, self._ours = [], False
+        self._ours = False
 
     def _commit(self, body: _Body) -> None:
         body.skip(1 + 8)
         end = body.number("Q")
         self.end = f"{end >> 32:X}/{end & 0xFFFFFFFF:X}"
-        if self._open and not self._ours:
-            self.written += self._open
-            self.xids.add(self._xid)
-        self._open = []
 
     def _relation(self, body: _Body) -> None:
         relation, table = body.number("I"), (body.text(), body.text())
@@ -81,11 +82,14 @@ class Decoder:
         self._relations[relation] = (table, tuple(columns))
 
     def _row(self, body: _Body) -> None:
+        if self._ours:
+            return
         table, names = self._relations[body.number("I")]
         if body.take(1) in (b"K", b"O"):
             body.row()
             body.skip(1)
-        self._open.append(Written(table, dict(zip(names, body.row(), strict=True)), self._at))
+        self.written.append(Written(table, dict(zip(names, body.row(), strict=True)), self._at))
+        self.xids.add(self._xid)
 
     def _message(self, body: _Body) -> None:
         body.skip(1 + 8)

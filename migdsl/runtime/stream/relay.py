@@ -12,14 +12,14 @@ from typing import Final, TypeVar
 
 import psycopg
 
-from migdsl.runtime.database import Transaction
-from migdsl.runtime.errors import StoppedError, safe_text
+from migdsl.runtime.database import Transaction, misplaced
+from migdsl.runtime.errors import DatabaseFailedError, StoppedError, safe_text
 from migdsl.runtime.ledger import record_event
 from migdsl.runtime.stop import Halt
 from migdsl.runtime.stream.applier import Applier, Held
 from migdsl.runtime.stream.apply import Applied, Way
 from migdsl.runtime.stream.jobs import Stream
-from migdsl.runtime.stream.pair import Pair, Urls
+from migdsl.runtime.stream.pair import OverError, Pair, Urls
 from migdsl.runtime.stream.waiting import Waiting, lag_of
 
 # How long a worker that found nothing sleeps: short at first, since work comes in bursts.
@@ -76,10 +76,12 @@ class Relay:
     held: Held = field(default_factory=Held)
 
     def run(self, workers: int) -> None:
-        """Works until a stop is asked for. Raises what ended a worker that nothing helps."""
+        """Works until a stop is asked for. Raises what ended a worker that nothing helps, and OverError."""
         first = self.pair()
-        first.open()
-        first.close()
+        try:
+            first.open()
+        finally:
+            first.close()
         threads = [
             threading.Thread(target=self._guarded, args=(work,), name=f"migdsl-{number}", daemon=True)
             for number, work in enumerate([*self._once_each(), *[self._work] * workers])
@@ -90,12 +92,27 @@ class Relay:
             while thread.is_alive():
                 thread.join(0.2)
         if self.errors:
-            raise self.errors[0]
+            raise self.meant(self.errors[0])
+
+    def meant(self, error: BaseException) -> BaseException:
+        """The error, or what it means that something isn't there any more."""
+        if not isinstance(error, DatabaseFailedError) and not (isinstance(error, psycopg.Error) and misplaced(error)):
+            return error
+        pair = self.pair()
+        try:
+            pair.open()
+        except OverError as over:
+            return over
+        except DatabaseFailedError as found:
+            return error if isinstance(error, DatabaseFailedError) else found
+        finally:
+            pair.close()
+        return error
 
     def _once_each(self) -> list[Callable[[], None]]:
         return [self._watch] if self.stream.slot is None else [self._watch, self._tap]
 
-    def once(self, enough: Callable[[Pair], bool] = lambda _pair: False) -> int:
+    def once(self, enough: Callable[[Pair], bool]) -> int:
         """Applies until nothing waits or it is `enough`, in this thread; how many events. Raises psycopg.Error, StoppedError."""
         pair, events = self.pair(), 0
         pair.open()
@@ -115,14 +132,14 @@ class Relay:
             pair.close()
         return events
 
-    def by_clock(self) -> int:
+    def by_clock(self, enough: Callable[[Pair], bool]) -> int:
         """`once`, and what `run` sees to beside: dead letters that are due, and readings in both ledgers."""
         pair = self.pair()
         pair.open()
         try:
             self.meters.waiting = self._patiently(pair, pair.waiting)
             self._revive(pair)
-            events = self.once()
+            events = self.once(enough)
             self.meters.waiting = self._patiently(pair, pair.waiting)
             self._patiently(pair, lambda: self._reading(pair))
         finally:

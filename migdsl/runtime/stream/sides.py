@@ -15,8 +15,10 @@ from migdsl.runtime.stream.jobs import Stream
 State = Literal["old", "moving", "new"]
 
 # What is forgotten on one side must be on the other's disk, whatever the role's setting is.
-DURABLE: Final = statement("""
-SELECT CASE WHEN current_setting('synchronous_commit') = 'off' THEN set_config('synchronous_commit', 'on', true) END""")
+DURABLE_SQL: Final = (
+    "SELECT CASE WHEN current_setting('synchronous_commit') = 'off' THEN set_config('synchronous_commit', 'on', true) END"
+)
+DURABLE: Final = statement(DURABLE_SQL)
 _OWN: Final = "migration = :migration AND stream = :stream"
 _ONE: Final = f"{_OWN} AND tenant = :tenant"
 _SEED: Final = statement("""
@@ -32,13 +34,13 @@ _OURS: Final = statement(f"SELECT attempt FROM migdsl.switch WHERE {_ONE} AND at
 _ALONE: Final = statement("SELECT pg_advisory_xact_lock(hashtextextended(:lock, 8))")
 _MOVE: Final = statement(f"""
 UPDATE migdsl.side SET state = :after, since = clock_timestamp()
- WHERE {_ONE} AND state = :before""")
+ WHERE {_ONE} AND state = :before AND EXISTS (SELECT FROM migdsl.switch WHERE {_ONE} AND attempt = :attempt)
+RETURNING tenant""")
 # Whoever is at work in a lane has committed when this has them all, and who comes later sees what this writes. No deadlock:
-# everybody takes lanes in this order, and before anything else.
+# everybody takes lanes in this order, and before anything else in that database.
 _LANES: Final = statement("""
 SELECT lane FROM migdsl.lane WHERE migration = :migration AND entity = ANY(:entities::text[])
  ORDER BY entity, lane FOR UPDATE""")
-_WITHIN: Final = statement("SELECT set_config('statement_timeout', :ms, true)")
 _SETTLED: Final = statement(f"SELECT attempt FROM migdsl.switch WHERE {_ONE} FOR UPDATE")
 _STATES: Final = statement(f"SELECT tenant, state FROM migdsl.side WHERE {_OWN} ORDER BY tenant")
 _EXISTS: Final = statement("SELECT to_regclass('migdsl.side') IS NOT NULL AND to_regclass('migdsl.lane') IS NOT NULL")
@@ -54,6 +56,10 @@ class Sides:
         """Gives every tenant a row that has none: it is the old side's."""
         tx.run(_SEED, self._values(tenants=json.dumps(sorted(tenants), ensure_ascii=False)))
 
+    def knows(self, tx: Transaction, tenant: str) -> bool:
+        """Whether the tenant has a row."""
+        return bool(tx.rows(_STATE, self._values(tenant=tenant)))
+
     def claim(self, tx: Transaction, tenant: str, attempt: str) -> State:
         """From now on only this attempt moves the tenant's row here; where the row stands."""
         own = self._values(tenant=tenant)
@@ -63,14 +69,13 @@ class Sides:
 
     def move(self, tx: Transaction, tenant: str, attempt: str, before: State, after: State) -> bool:
         """Moves the row once the tenant's writers are gone; False where another attempt has claimed it."""
-        own = self._values(tenant=tenant)
-        tx.rows(DURABLE)
-        if not self.ours(tx, tenant, attempt):
-            return False
-        if self._stands(tx, tenant) == after:
-            return True  # by ourselves, as the claim is ours: the answer was lost
-        tx.rows(_ALONE, {"lock": f"{self.stream.marker}/{tenant}"})
-        return tx.run(_MOVE, {**own, "before": before, "after": after}) == 1
+        own = {**self._values(tenant=tenant), "attempt": attempt, "before": before, "after": after}
+        lock = {"lock": f"{self.stream.marker}/{tenant}"}
+        # Only who closes a side finds writers there. All in one message: some of them wait already.
+        alone = [(_ALONE, lock)] if after == "moving" else []
+        *_, moved = tx.together((DURABLE, {}), (_OURS, own), *alone, (_MOVE, own))
+        # By ourselves, where the claim is ours: the answer was lost.
+        return bool(moved) or (self.ours(tx, tenant, attempt) and self._stands(tx, tenant) == after)
 
     def ours(self, tx: Transaction, tenant: str, attempt: str) -> bool:
         """Whether no other attempt has claimed the row since; none can until the transaction ends."""
@@ -81,13 +86,12 @@ class Sides:
         tx.rows(_SETTLED, self._values(tenant=tenant))
         return self._stands(tx, tenant)
 
-    def alone(self, tx: Transaction, seconds: float) -> None:
+    def alone(self, tx: Transaction) -> None:
         """Waits for all appliers at work on this side, and keeps them out until the transaction ends.
 
-        They don't write what is newer here if this transaction moves the row: their look at it is as old as their statement.
-        No statement of the transaction takes longer than `seconds`.
+        Else one of them might overwrite what is newer here once this transaction has moved the row: its look at it is as old as
+        its statement.
         """
-        tx.rows(_WITHIN, {"ms": str(max(1, int(seconds * 1000)))})
         entities = array([move.entity for move in self.stream.moves])
         tx.rows(_LANES, {"migration": self.stream.migration, "entities": entities})
 

@@ -18,13 +18,15 @@ from migdsl.runtime.backfill.transform import array
 from migdsl.runtime.database import Database, Transaction
 from migdsl.runtime.errors import DatabaseFailedError, StoppedError
 from migdsl.runtime.ledger import record_event
-from migdsl.runtime.sql import statement
+from migdsl.runtime.sql import Statement, statement
 from migdsl.runtime.stream.jobs import Move, Slot, Stream
 from migdsl.runtime.stream.pgoutput import Decoder, Written
 from migdsl.runtime.stream.sides import DURABLE
 
 PREFIX: Final = "migdsl.applier"
+# Whole transactions are decoded until there are as many changes; they are fetched, and put into the outbox, page by page.
 _MOST: Final = 5_000
+_PAGE: Final = 2_000
 _ACTIVE_S: Final = 0.005
 # A commit is decoded from when its WAL is flushed; others see it later, with a synchronous standby perhaps much later.
 _UNSEEN_S: Final = 0.005
@@ -34,7 +36,7 @@ _ALONE: Final = statement("SELECT pg_advisory_xact_lock(hashtextextended(:slot::
 _FLUSHED: Final = statement("SELECT pg_current_wal_flush_lsn()")
 _SNAPSHOT: Final = statement("SELECT pg_current_snapshot()")
 _PEEK: Final = statement("""
-SELECT data FROM pg_logical_slot_peek_binary_changes(
+DECLARE migdsl_tap NO SCROLL CURSOR FOR SELECT data FROM pg_logical_slot_peek_binary_changes(
     :slot::text::name, :upto::pg_lsn, :most::integer,
     'proto_version', '1', 'publication_names', quote_ident(:publication), 'messages', 'true')""")
 _ADVANCE: Final = statement("""
@@ -99,12 +101,12 @@ class Tap:
             raise DatabaseFailedError(f"the slot {self.slot.name} fell too far behind, and PostgreSQL has given it up")
         return int(found[0][2] or 0)
 
-    def pump(self) -> tuple[int, bool]:
-        """Puts the keys of what was written into the outbox: how many, and whether it has come as far as the WAL had when
-        it began. Raises psycopg.Error, DatabaseFailedError, and StoppedError when a stop was asked for meanwhile."""
+    def pump(self, upto: str | None = None) -> tuple[int, bool]:
+        """Puts the keys of what was written into the outbox: how many, and whether it has come as far as `upto`, which is as the
+        WAL has now. Raises psycopg.Error, DatabaseFailedError, and StoppedError when a stop was asked for meanwhile."""
         while True:
             try:
-                return self._pump()
+                return self._pump(upto)
             except psycopg.errors.ObjectInUse:
                 # Another process reads the slot, which takes it a moment.
                 self._require_going()
@@ -117,28 +119,39 @@ class Tap:
         """Until everything that was committed before is in the outbox; how many keys. Raises as pump: who came back early
         without a word would make a switch believe that nothing is left."""
         keys, done = 0, False
+        upto = self.database.perform(lambda tx: tx.rows(_FLUSHED))[0][0]
         while not done:
             self._require_going()
-            found, done = self.pump()
+            found, done = self.pump(upto)
             keys += found
         return keys
 
-    def _pump(self) -> tuple[int, bool]:
-        decoder = Decoder(PREFIX, self.stream.marker)
-        with self.database.transaction() as tx:
-            tx.rows(DURABLE)
-            tx.rows(_ALONE, {"slot": self.slot.name})
-            upto = tx.rows(_FLUSHED)[0][0]
+    def _pump(self, upto: str | None) -> tuple[int, bool]:
+        decoder, keys, seen = Decoder(PREFIX, self.stream.marker), 0, 0
+        # The first page of one huge transaction comes when all of it is decoded: nobody waits for that but a switch.
+        with self.database.transaction(patient=self.database.until == float("inf"), brief=True) as tx:
+            *_, flushed = tx.together((DURABLE, {}), (_ALONE, {"slot": self.slot.name}), (_FLUSHED, {}))
+            upto = upto or flushed[0][0]
             asked = {"slot": self.slot.name, "upto": upto, "most": str(_MOST), "publication": self.slot.publication}
-            messages = [bytes.fromhex((row[0] or "")[2:]) for row in tx.rows(_PEEK, asked)]
-            decoder.read(messages)
-            self._await(tx, decoder.xids)
-            for move in self.stream.moves:
-                self._enqueue(tx, move, decoder.written)
-        done = len(messages) < _MOST
+            fetch = Statement(f"FETCH FORWARD {_PAGE:d} FROM migdsl_tap", ())
+            _, page = tx.together((_PEEK, asked), (fetch, {}))
+            while page:
+                self._require_going()
+                seen += len(page)
+                decoder.read(bytes.fromhex((row[0] or "")[2:]) for row in page)
+                keys += self._told(tx, decoder)
+                page = tx.rows(fetch) if len(page) == _PAGE else []
+        done = seen < _MOST
         until = upto if done else decoder.end
         self.database.perform(lambda tx: tx.rows(_ADVANCE, {"slot": self.slot.name, "upto": until}))
-        return len(decoder.written), done
+        return keys, done
+
+    def _told(self, tx: Transaction, decoder: Decoder) -> int:
+        written, xids = decoder.take()
+        self._await(tx, xids)
+        for move in self.stream.moves:
+            self._enqueue(tx, move, written)
+        return len(written)
 
     def _await(self, tx: Transaction, xids: set[int]) -> None:
         """Until others see these transactions: an applier that read a row as it was before would forget the key.

@@ -14,18 +14,21 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Final, NoReturn
+from typing import Final
 
 import psycopg
 
 from migdsl.runtime.database import Row, Transaction
-from migdsl.runtime.errors import DatabaseFailedError, JobError, StoppedError, safe_text
+from migdsl.runtime.errors import DatabaseFailedError, safe_text
 from migdsl.runtime.ledger import record_event
 from migdsl.runtime.sql import Statement, statement
 from migdsl.runtime.stream.jobs import Side, other
 from migdsl.runtime.stream.pair import Pair
+from migdsl.runtime.stream.pause import Pause, SwitchRefusedError
 from migdsl.runtime.stream.sequences import apart
 from migdsl.runtime.stream.sides import Sides, State
+
+__all__ = ["Switch", "SwitchRefusedError", "Switched"]
 
 # As many events as are applied while a tenant's writers wait; what is more is carried over before.
 _FEW: Final = 200
@@ -35,13 +38,6 @@ _SIDES: Final[tuple[Side, Side]] = ("old", "new")
 _UNENQUEUED: Final = statement("""
 SELECT count(*) FILTER (WHERE state <> 'succeeded'), count(*) FROM migdsl.slice
  WHERE migration = :migration AND backfill = :backfill AND tenant = :tenant""")
-
-
-class SwitchRefusedError(JobError):
-    """A switch that wasn't begun, was taken back, or has to be run again, as the message says. Exit code 1."""
-
-    def __init__(self, message: str) -> None:
-        super().__init__(message, 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +64,9 @@ class Switch:
         """Switches. Raises SwitchRefusedError, and psycopg.Error where a database is lost: then run it again."""
         stream, leaving = self.pair.stream, other(self.to)
         sides, attempt = Sides(stream), secrets.token_hex(8)
+        if self.to == "new" and not self.pair.new.perform(lambda tx: sides.knows(tx, self.tenant)):
+            # Before either side hears of it: one that has gone would be waited for from then on.
+            self._require_enqueued()
         for side in _SIDES:
             self.pair.at(side).perform(lambda tx: sides.seed(tx, [self.tenant]))
         opened, left = self._claim_both(sides, attempt)
@@ -109,76 +108,26 @@ class Switch:
 
     def _pass_over(self, sides: Sides, attempt: str, left: State) -> Switched:
         leaving = other(self.to)
-        began = time.monotonic()
-        until = began + self.pair.stream.pause_s
-        if left == leaving:
-            self._move(sides, leaving, attempt, leaving, "moving")
-        self.at("moving")
-        try:
-            self._catch_up(leaving)
-            events = self._drain(leaving, until)
-            self.at("drained")
-        except (psycopg.Error, JobError, StoppedError) as error:
-            self._turn_back(sides, attempt, error)
-        self._open(sides, attempt, until)
-        pause = (time.monotonic() - began) * 1000
-        self.at("opened")
-        self._move(sides, leaving, attempt, "moving", self.to)
-        self._tell(f"{pause:.0f} ms")
-        return Switched(self.tenant, self.to, pause, events)
-
-    def _open(self, sides: Sides, attempt: str, until: float) -> None:
-        """Lets the writers pass on the side that they go to, once no applier there can bring what is older than theirs."""
-        leaving = other(self.to)
+        pause = Pause(self.pair, sides, self.tenant, self.to, attempt, self.at, "yes" if left == "moving" else "no")
+        pause.run()
 
         def work(tx: Transaction) -> bool:
-            left = until - time.monotonic()
-            if left <= 0:
-                raise self._late()
-            sides.alone(tx, min(left, self.pair.stream.limits.statement_ms / 1000))
-            return sides.move(tx, self.tenant, attempt, leaving, self.to)
+            moved = sides.move(tx, self.tenant, attempt, "moving", self.to)
+            for way, taken in pause.taken:
+                if taken:
+                    way.forget_in(tx, taken)
+            return moved
 
         try:
-            if not self.pair.at(self.to).perform(work):
+            if not self.pair.at(leaving).perform(work):
                 raise self._rival()
-        except (psycopg.Error, JobError, StoppedError) as error:
-            if self._may_be_open(sides):
-                raise self._between(error) from None
-            self._turn_back(sides, attempt, error)
-
-    def _may_be_open(self, sides: Sides) -> bool:
-        """Whether the opening may have been made although it failed: its answer was lost, or can't be asked for."""
-        try:
-            return self.pair.at(self.to).perform(lambda tx: sides.settled(tx, self.tenant)) == self.to
-        except (psycopg.Error, StoppedError):
-            return True
-
-    def _turn_back(self, sides: Sides, attempt: str, why: Exception) -> NoReturn:
-        """Raises `why`, or what is to be said instead. Changes nothing where the claim is another's: then that one decides."""
-        leaving = other(self.to)
-        try:
-            self._move(sides, leaving, attempt, "moving", leaving)
-        except (psycopg.Error, StoppedError):
-            # The next run, whichever way it goes, finds the tenant there.
-            raise self._between(why) from None
-        if isinstance(why, psycopg.Error):
+        except psycopg.Error as error:
             raise SwitchRefusedError(
-                f"tenant {self.tenant!r} stays on the {leaving} side: {safe_text(why)}; see `dead-letters`, and `run`"
+                f"tenant {self.tenant!r} writes on the {self.to} side by now, and the {leaving} side couldn't be told "
+                f"({safe_text(error)}): run `switch` again"
             ) from None
-        raise why
-
-    def _between(self, why: Exception) -> SwitchRefusedError:
-        """For a tenant that perhaps nobody may write."""
-        how = f" ({safe_text(why)})" if isinstance(why, psycopg.Error) else ""
-        return SwitchRefusedError(
-            f"tenant {self.tenant!r} is between the sides, and its writers may be refused until `switch` is run again, in "
-            f"either direction{how}"
-        )
-
-    def _late(self) -> SwitchRefusedError:
-        return SwitchRefusedError(
-            f"tenant {self.tenant!r} stays on the {other(self.to)} side: its writers waited for {self.pair.stream.pause_s:g} s"
-        )
+        self._tell(f"{pause.pause_ms:.0f} ms")
+        return Switched(self.tenant, self.to, pause.pause_ms, sum(len(taken) for _, taken in pause.taken))
 
     def _rival(self) -> SwitchRefusedError:
         return SwitchRefusedError(
@@ -244,29 +193,12 @@ class Switch:
                         f"more than {left - 1} events of tenant {self.tenant!r} wait all the time: it writes faster than the "
                         "appliers carry over; run more of them, or switch it at a quieter hour"
                     )
-                way.origin.retrying(partial(way.apply_tenant, self.tenant, _MOST))
+                self.pair.retrying(partial(way.apply_tenant, self.tenant, _MOST))
 
     def _catch_up(self, leaving: Side) -> None:
         """What was committed is in the outbox, where that isn't done by the writers themselves."""
         if leaving == "old" and self.pair.tap is not None:
             self.pair.old.retrying(self.pair.tap.catch_up)
-
-    def _drain(self, leaving: Side, until: float) -> int:
-        """Carries the last events over, until none is left; how many. Raises SwitchRefusedError when it takes too long."""
-        events = 0
-        for way, queue in zip(self.pair.ways, self.pair.queues, strict=True):
-            if way.side != leaving:
-                continue
-            while done := way.origin.retrying(partial(way.apply_tenant, self.tenant, _MOST)):
-                events += done
-                if time.monotonic() > until:
-                    raise self._late()
-            if way.origin.perform(partial(queue.dead, tenant=self.tenant)):
-                raise SwitchRefusedError(
-                    f"tenant {self.tenant!r} stays on the {leaving} side: a row of {way.move.entity} can't be applied; see "
-                    "`dead-letters`"
-                )
-        return events
 
     def _tell(self, how: str) -> None:
         said = f"{self.to}: {how}"

@@ -18,6 +18,7 @@ _OF: Final = "(:tenant::text IS NULL OR tenant = :tenant OR tenant_was = :tenant
 _LETTERS: Final = statement(f"""
 SELECT row_key, tenant, error_class, template, tries, at FROM migdsl.dead_letter WHERE {_OWN} AND {_OF}
  ORDER BY at, row_key LIMIT :limit""")
+_STANDS: Final = statement("SELECT to_regclass(:name) IS NOT NULL AND to_regclass('migdsl.side') IS NOT NULL")
 _COUNT: Final = statement(f"SELECT count(*) FROM migdsl.dead_letter WHERE {_OWN} AND {_OF}")
 # What depends on another row may be right by now: a parent that came later, a value that was given up.
 _DUE: Final = (
@@ -61,6 +62,10 @@ class Queue:
     def outbox(self) -> str:
         """Its name, as SQL."""
         return (self.move.forward if self.side == "old" else self.move.back).outbox
+
+    def stands(self, tx: Transaction) -> bool:
+        """Whether its outbox is there: expanded, and not contracted."""
+        return tx.rows(_STANDS, {"name": self.outbox}) == [("t",)]
 
     def lanes(self, tx: Transaction) -> tuple[int, ...]:
         """The lanes in which something waits."""

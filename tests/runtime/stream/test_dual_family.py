@@ -69,7 +69,7 @@ def test_parents_and_children_go_over_with_one_write(urls: tuple[str, str], tabl
         "MONOLITH_URL",
         "ORDERS_URL",
         (None, None),
-        (None, None),
+        ((), ()),
         "SELECT id FROM tenants",
     )
     space: dict[str, Any] = {"__name__": "generated"}

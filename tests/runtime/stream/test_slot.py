@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -20,6 +20,7 @@ from migdsl.runtime.sql import statement
 from migdsl.runtime.stop import Halt, Signals
 from migdsl.runtime.stream.cli import main
 from migdsl.runtime.stream.pair import Pair, Urls
+from migdsl.runtime.stream.pgoutput import Decoder
 from migdsl.runtime.stream.relay import Relay
 from migdsl.runtime.stream.slot import Tap, unseen
 from migdsl.runtime.stream.switch import Switch
@@ -109,6 +110,37 @@ def test_there_and_back_without_an_echo(world: World, pair: Pair, monkeypatch: p
     assert world.difference() == (set(), set())
 
 
+def test_a_huge_transaction_is_read_page_by_page(world: World, pair: Pair, monkeypatch: pytest.MonkeyPatch):
+    begin(world)
+    pages: list[int] = []
+    read = Decoder.read
+
+    def counted(decoder: Decoder, messages: Iterable[bytes]) -> None:
+        page = list(messages)
+        pages.append(len(page))
+        read(decoder, page)
+        assert len(decoder.written) <= 100
+
+    monkeypatch.setattr("migdsl.runtime.stream.slot._PAGE", 100)
+    monkeypatch.setattr(Decoder, "read", counted)
+    world.run(
+        "old",
+        "INSERT INTO orders (tenant_id, total_cents) SELECT tenant_id, g FROM orders, generate_series(1, 20) AS g",
+    )
+    assert pair.tap is not None
+    assert pair.tap.catch_up() == 800
+    assert max(pages) == 100
+    assert sum(pages) > 800
+    assert world.waiting("old") == 800
+    # What appliers bring comes with a message before it, page by page.
+    monkeypatch.setattr("migdsl.runtime.stream.slot._PAGE", 2)
+    with psycopg.connect(world.old) as applier:
+        applier.execute("SELECT set_config('migdsl.applier', 'extraction/Order', true)")
+        applier.execute("SELECT pg_logical_emit_message(true, 'migdsl.applier', 'extraction/Order')")
+        applier.execute("UPDATE orders SET status = 2 WHERE id < 10")
+    assert pair.tap.catch_up() == 0
+
+
 def test_a_slot_that_is_lost_is_told(world: World):
     assert jobs(backfill(OF), ["--url", world.old, "--dry-run"]) == 0
     run(world, "once", code=3)
@@ -149,7 +181,7 @@ def test_a_stop_in_a_switch_turns_back(world: World, pair: Pair, monkeypatch: py
 def test_a_stop_while_another_reads_the_slot(world: World, pair: Pair, monkeypatch: pytest.MonkeyPatch):
     run(world, "slot", "--create")
 
-    def busy(_tap: Tap) -> tuple[int, bool]:
+    def busy(_tap: Tap, _upto: str | None) -> tuple[int, bool]:
         raise errors.ObjectInUse
 
     monkeypatch.setattr(Tap, "_pump", busy)

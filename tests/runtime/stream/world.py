@@ -80,7 +80,7 @@ def described(of: Moved) -> sync_job.SyncJob:
     keys = sync_job.Keys("public.orders_id_seq", "public.orders_id_seq")
     listing = "SELECT id FROM tenants ORDER BY id"
     return sync_job.SyncJob(
-        (of,), "sync/extraction/order.py", "MONOLITH_URL", "ORDERS_URL", ("order.enqueue",), (keys,), listing
+        (of,), "sync/extraction/order.py", "MONOLITH_URL", "ORDERS_URL", ("order.enqueue",), ((keys,),), listing
     )
 
 
@@ -108,6 +108,7 @@ def backfill(of: Moved) -> BackfillJob:
         database_env="MONOLITH_URL",
         key=of.old.key,
         tenants="SELECT id FROM tenants ORDER BY id",
+        enqueues=True,
         **{name: getattr(made, name) for name in made.FIELDS},
     )
 
