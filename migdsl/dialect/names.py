@@ -25,6 +25,11 @@ def qualified(schema: str, name: str) -> str:
     return f"{quote(schema)}.{quote(name)}"
 
 
+def is_system_schema(schema: str) -> bool:
+    """Whether PostgreSQL keeps the schema for itself: it creates none of that name, and what is in it is the system's."""
+    return schema.startswith("pg_") or schema == "information_schema"
+
+
 def literal(text: str) -> str:
     """A text as an SQL string, the same whatever `standard_conforming_strings` says."""
     escaped = text.replace("'", "''")

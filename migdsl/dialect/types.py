@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from migdsl.dialect.names import qualified, quote
 
@@ -68,6 +68,7 @@ class SqlType:
     """A type. `sql` is its canonical spelling, `base` the same without length, precision and array brackets.
 
     `labels` are those of an enum that is spelt out. `known` is False where it only stands in for a type that could not be read.
+    `serial`: it was written as one, a number with a sequence of its own.
     """
 
     sql: str
@@ -75,6 +76,7 @@ class SqlType:
     array: bool = False
     known: bool = True
     labels: tuple[str, ...] = ()
+    serial: bool = field(default=False, compare=False)
 
     @property
     def built_in(self) -> bool:
@@ -111,7 +113,7 @@ def resolve(
         base, args, arguments = ("real" if int(args[0]) <= 24 else "double precision"), (), ""
     if base not in _KNOWN or len(args) > _ARGUMENTS.get(base, 0) or not _counts(base, args):
         return None
-    return SqlType(_spell(base, arguments) + brackets, base, bool(dims))
+    return SqlType(_spell(base, arguments) + brackets, base, bool(dims), serial=whole in SERIAL)
 
 
 def _counts(base: str, args: tuple[str, ...]) -> bool:

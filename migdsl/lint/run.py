@@ -18,6 +18,7 @@ from migdsl.lint.rules import (
     left_behind,
     may_fail,
     name_taken,
+    no_revision,
     no_ticket,
     not_unique,
     nothing_changes,
@@ -33,7 +34,9 @@ from migdsl.lint.rules import (
     retype_key,
     risk_lowered,
     session,
+    shared_at_once,
     short_soak,
+    spelt_apart,
     stage_without_meaning,
     too_late,
     unknown_gate,
@@ -72,7 +75,9 @@ RULES: tuple[tuple[str, Rule], ...] = (
     ("MIG429", via_moves.check),
     ("MIG434", python_alone.check),
     ("MIG454", left_behind.check),
+    ("MIG455", spelt_apart.check),
     ("MIG501", big_bang.check),
+    ("MIG512", shared_at_once.check),
     ("MIG601", no_ticket.check),
     ("MIG602", nothing_changes.check),
     ("MIG808", stage_without_meaning.check),
@@ -84,11 +89,12 @@ PLANNED: tuple[Rule, ...] = (
     unknown_gate.check,
     risk_lowered.check,
     nothing_to_fill.check,
+    no_revision.check,
 )
 # They speak of the file as a whole, which is not known while some of it can't be read.
 _OF_THE_WHOLE = frozenset(["MIG501", "MIG602", "MIG603"])
 # The rest says that something can't work or would lose data: no reason makes that right.
-ALLOWABLE = frozenset(["MIG407", "MIG410", "MIG413", "MIG454", "MIG501", "MIG601", "MIG603", "MIG606"])
+ALLOWABLE = frozenset(["MIG407", "MIG410", "MIG413", "MIG454", "MIG501", "MIG512", "MIG601", "MIG603", "MIG606"])
 
 
 def lint(module: CheckedModule, errors: tuple[Span, ...] = ()) -> tuple[Diagnostic, ...]:

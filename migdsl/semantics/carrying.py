@@ -144,6 +144,11 @@ def _target(
     """The operation whose column Python fills."""
     entity = change.table.entity
     known = _fillable(change)
+    if any(isinstance(o, CreateTable) for o in change.operations):
+        title = f"Python fills no column of `{entity}`: its rows come from another table, as SQL says"
+        help_ = "add the column once the rows are there, in a migration of its own, and let Python fill it then"
+        problems.error("MIG433", using.span, title, "has nothing to fill", help=help_)
+        return None
     if node.column is None:
         title = "nothing says which column this function computes"
         example = known[0].column.name if known else "column"

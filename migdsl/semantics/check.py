@@ -8,6 +8,7 @@ from typing import TypeVar
 from migdsl.diagnostics import Diagnostic
 from migdsl.semantics import changes, creation, header, relations, retypes, rollout, routes, tables
 from migdsl.semantics.model import Change, CheckedModule, Database, Rollout, Table
+from migdsl.semantics.phrases import switches_nothing
 from migdsl.semantics.problems import Problems
 from migdsl.syntax import ast
 from migdsl.syntax.parser import Parsed
@@ -164,7 +165,7 @@ def _rollout(work: _Work, module: CheckedModule) -> CheckedModule:
         from migdsl.semantics import replacing  # as above
 
         cutovers, tenants = replacing.ramped(work.all(ast.Replace), cutovers, tenants)
-    found = rollout.rollout(work.problems, cutovers, tenants)
+    found = rollout.rollout(work.problems, cutovers, tenants, at_once=_at_once(module))
     name = module.header.name if module.header else None
     return replace(
         module,
@@ -172,6 +173,14 @@ def _rollout(work: _Work, module: CheckedModule) -> CheckedModule:
         stages=rollout.stages(work.problems, work.all(ast.Flag), name, found.canary, module.tenants),
         switches=rollout.switches(work.problems, work.all(ast.BooleanFlag), found.canary, module.tenants),
     )
+
+
+def _at_once(module: CheckedModule) -> bool:
+    """Whether all that is switched is rows without tenants that go to another database, where all turn over in one moment."""
+    if module.replacements or not module.moves:
+        return False
+    moves = [move.target for move in module.moves if move.across and not move.table.owned]
+    return all(switches_nothing(change) for change in module.changes if change.table not in moves)
 
 
 def _apis(work: _Work, module: CheckedModule) -> CheckedModule:

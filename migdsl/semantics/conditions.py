@@ -6,14 +6,17 @@ import re
 from collections.abc import Mapping
 from types import MappingProxyType
 
+from migdsl.semantics import sense
 from migdsl.semantics.header import bad_number
-from migdsl.semantics.policy import Comparison, Condition, Held, Joined, Metric
+from migdsl.semantics.policy import Comparison, Condition, Held, Joined, Metric, spoken
 from migdsl.semantics.problems import Problems
 from migdsl.syntax import ast, lexis
 
 UNITS = ("ratio", "count", "seconds", "bytes", "per_second")
 # What a number of each unit looks like.
 _EXAMPLES = {"ratio": "0.1%", "count": "100", "seconds": "10s", "bytes": "64MB", "per_second": "500"}
+_KINDS = {"ratio": "percentage", "seconds": "duration", "bytes": "amount of data"}
+_KINDS |= dict.fromkeys(["count", "per_second"], "whole number")
 _SPOKEN = {
     "ratio": "a ratio",
     "count": "a count",
@@ -56,14 +59,24 @@ _BYTES = re.compile(r"(\d[\d_]*)(B|kB|MB|GB|TB)")
 _POWERS = ("B", "kB", "MB", "GB", "TB")
 
 
-def watched(problems: Problems, node: ast.Condition, metrics: Mapping[str, Metric]) -> Condition | None:
-    """A condition that monitoring, or a gate, can tell; None where it can't be (and was reported)."""
-    return _checked(_Reader(problems, metrics, pausing=False), node)
+def watched(
+    problems: Problems, node: ast.Condition, metrics: Mapping[str, Metric], *, alarms: bool = False
+) -> Condition | None:
+    """A condition that monitoring, or a gate, can tell; None where it can't be (and was reported).
+
+    `alarms`: something goes off while it holds, so that one that always does is a mistake.
+    """
+    found = _checked(_Reader(problems, metrics, pausing=False), node)
+    if alarms:
+        _not_always(problems, node, found, "goes off with the first reading, and never stops")
+    return found
 
 
 def pausing(problems: Problems, node: ast.Condition) -> Condition | None:
     """A condition that a backfill asks itself about between two batches."""
-    return _checked(_Reader(problems, {}, pausing=True), node)
+    found = _checked(_Reader(problems, {}, pausing=True), node)
+    _not_always(problems, node, found, "the job would pause, and never go on")
+    return found
 
 
 class _Reader:
@@ -82,7 +95,27 @@ def _checked(reader: _Reader, node: ast.Condition) -> Condition | None:
         return _held(reader, node)
     parts = [_checked(reader, part) for part in node.parts]
     known = tuple(part for part in parts if part is not None)
-    return Joined(node.either, known) if len(known) == len(parts) else None
+    if len(known) < len(parts):
+        return None
+    found = Joined(node.either, known)
+    _together(reader.problems, node, found)
+    return found
+
+
+def _together(problems: Problems, node: ast.Joined, found: Joined) -> None:
+    """Report what can't all be true at one moment. A part that never is alone has been told of."""
+    if not sense.never(found) or any(sense.never(part) for part in found.parts):
+        return
+    both = sense.contradiction(sense.at_once(found)) or ()
+    title = f"`{sense.shown(both)}` never holds" if both else "this condition never holds"
+    help_ = "one or the other: join them with `or`; or change one of the numbers"
+    problems.error("MIG126", node.span, title, "can't be true at one moment", help=help_)
+
+
+def _not_always(problems: Problems, node: ast.Condition, found: Condition | None, what: str) -> None:
+    if found is not None and sense.always(found):
+        title = f"`{spoken(found)}` holds always"
+        problems.error("MIG126", node.span, title, what, help="change the number, or the direction of the comparison")
 
 
 def _held(reader: _Reader, node: ast.Held) -> Condition | None:
@@ -111,7 +144,14 @@ def _comparison(reader: _Reader, node: ast.Comparison) -> Condition | None:
     if value is None:
         _wrong_unit(reader.problems, node, metric)
         return None
-    return Comparison(metric, node.operator, value, node.number.raw)
+    found = Comparison(metric, node.operator, value, node.number.raw)
+    if sense.never(found):
+        high = found.value != "0"
+        help_ = f"for example {metric.name} = {'100%' if high else '0'}"
+        help_ += "" if high else f"; or {metric.name} {node.operator} {_example(metric)}"
+        title = f"`{spoken(found)}` never holds"
+        reader.problems.error("MIG126", node.span, title, sense.reason(metric, above=high), help=help_)
+    return found
 
 
 def _metric(reader: _Reader, node: ast.Comparison) -> Metric | None:
@@ -137,11 +177,19 @@ def _metric(reader: _Reader, node: ast.Comparison) -> Metric | None:
     return Metric(name, BUILT_IN[name], None)
 
 
+def _example(metric: Metric) -> str:
+    return "100%" if metric.name == "backfill_progress" else _EXAMPLES[metric.unit]
+
+
 def _wrong_unit(problems: Problems, node: ast.Comparison, metric: Metric) -> None:
     others = [unit for unit in UNITS if amount(node.number.raw, unit) is not None]
-    example = "100%" if metric.name == "backfill_progress" else _EXAMPLES[metric.unit]
+    example = _example(metric)
+    if not others and metric.unit == "ratio" and node.number.raw.endswith("%"):
+        title = f"`{node.number.raw}` is more than all there is"
+        problems.error("MIG008", node.number.span, title, "a ratio ends at 100%", help=f"for example {example}")
+        return
     if not others:
-        bad_number(problems, node.number, "number", example)
+        bad_number(problems, node.number, _KINDS[metric.unit], example)
         return
     title = f"`{metric.name}` is {_SPOKEN[metric.unit]}, and `{node.number.raw}` is {_SPOKEN[others[0]]}"
     help_ = f"for example {metric.name} {node.operator} {example}"

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
+from migdsl.semantics import belonging
 from migdsl.semantics.model import AddConstraint, Change, Constraint, CreateTable, DropConstraint, Table
 from migdsl.semantics.move_model import Child, Move
 from migdsl.semantics.phrases import called
-from migdsl.semantics.problems import Problems
+from migdsl.semantics.problems import Problems, written
 from migdsl.semantics.shapes import Referred
 from migdsl.values import replace
 
@@ -21,10 +22,16 @@ _BODY = "The two are in one database now, and PostgreSQL keeps a foreign key in 
 def way(problems: Problems, draft: Draft, drafts: Mapping[str, Draft]) -> None:
     """The foreign keys of what moves, and its way to the tenant."""
     table = draft.table
-    if table.scope == "via":
+    if draft.across and not belonging.way(problems, draft, drafts):
+        return
+    if table.scope == "via" and not draft.across:
         title = f"`{table.entity}` has its tenant by way of another table"
-        help_ = "give it a tenant column of its own first, in a migration of its own"
-        problems.error("MIG451", draft.node.entity.span, title, "no row of it says whose it is", help=help_)
+        body = "Within one database what keeps both tables equal goes by the tenant that stands in the row itself."
+        help_ = f"say in place what becomes of it: change {written(table.entity)} {{ rename … to …; add … }}, and its name in a "
+        help_ += "migration of its own: "
+        help_ += f"change {written(table.entity)} {{ rename table to {written(draft.target.name)} }}"
+        label = "no row of it says whose it is"
+        problems.error("MIG451", draft.node.entity.span, title, label, body=body, help=help_)
     without = {(o.column, o.target) for o in draft.omitted if o.target is not None}
     said = [c for c in draft.node.standing if hasattr(c, "target")]
     for constraint in table.constraints if draft.across else ():
@@ -45,6 +52,38 @@ def way(problems: Problems, draft: Draft, drafts: Mapping[str, Draft]) -> None:
             )
 
 
+def one_direction(problems: Problems, moves: tuple[Move, ...]) -> None:
+    """Tables don't go round in a circle: of two databases the one that is left contracts first."""
+    ways: dict[tuple[str, str], Move] = {}
+    for move in (m for m in moves if m.across):
+        here, there = move.table.database, move.target.database
+        back = _path(ways, there, here)
+        if not back:
+            ways.setdefault((here, there), move)
+            continue
+        other = back[0]
+        title = f"`{move.table.entity}` would go from `{here}` to `{there}`, and `{other.table.entity}` away from there"
+        body = "The database that is left contracts first, and here each of them would have to be the first."
+        help_ = f"move {move.table.entity} in a migration of its own, once this one is finished"
+        more = [(each.target.span, f"from `{each.table.database}` to `{each.target.database}`") for each in back]
+        problems.error(
+            "MIG456", move.target.span, title, f"from `{here}` to `{there}`", body=body, more=more, help=help_
+        )
+
+
+def _path(ways: Mapping[tuple[str, str], Move], start: str, end: str) -> tuple[Move, ...]:
+    """Moves that lead from one database to another, the first of each; none where nothing does."""
+    found: dict[str, tuple[Move, ...]] = {start: ()}
+    waiting = [start]
+    while waiting:
+        here = waiting.pop(0)
+        for (of, to), move in ways.items():
+            if of == here and to not in found:
+                found[to] = (*found[here], move)
+                waiting.append(to)
+    return found.get(end, ())
+
+
 def children(problems: Problems, draft: Draft, drafts: Mapping[str, Draft], around: Surroundings) -> tuple[Child, ...]:
     """The tables that stay and point at what moves."""
     found: list[Child] = []
@@ -53,20 +92,21 @@ def children(problems: Problems, draft: Draft, drafts: Mapping[str, Draft], arou
         if table.entity == draft.table.entity or (moves and moves.target.database == draft.target.database):
             continue
         gone = _dropped(around.change(table.entity))
+        belongs = table.via is not None and table.via.hops[0].entity == draft.table.entity
         for constraint in table.constraints:
             target = constraint.target
             if target is not None and target.entity == draft.table.entity and constraint not in gone:
-                if draft.across or not set(target.columns) <= set(draft.copied):
-                    _left_behind(problems, draft, table, constraint)
-                else:
+                if not draft.across and set(target.columns) <= set(draft.copied):
                     found.append(Child(table, constraint))
-        if table.via is not None and table.via.hops[0].entity == draft.table.entity:
+                elif not (draft.across and belongs):  # that is told once, below
+                    _left_behind(problems, draft, table, constraint, moves=moves is not None)
+        if belongs:
             found.append(Child(table, None))
             if draft.across:
                 title = (
                     f"`{table.entity}` has its tenant by way of `{draft.table.entity}`, which moves to another database"
                 )
-                help_ = f"move both: move {table.entity} to {draft.target.database}.…; or give it a tenant column first"
+                help_ = f"move both: move {table.entity} to {draft.target.database}.… {{ … }}"
                 problems.error(
                     "MIG452", draft.node.entity.span, title, "moves away", more=[(table.span, "stays")], help=help_
                 )
@@ -77,18 +117,17 @@ def _dropped(change: Change | None) -> list[Constraint]:
     return [o.constraint for o in (change.operations if change else ()) if isinstance(o, DropConstraint)]
 
 
-def _left_behind(problems: Problems, draft: Draft, table: Table, constraint: Constraint) -> None:
+def _left_behind(problems: Problems, draft: Draft, table: Table, constraint: Constraint, *, moves: bool) -> None:
+    """`moves`: the table goes elsewhere itself, and so can't be changed in this migration."""
     name, target = called(table, constraint), draft.table.entity
-    title = f"`{table.entity}` points at `{target}`, and stays"
-    help_ = (
-        f"move both: move {table.entity} to {draft.target.database}.…; or drop the key, in this migration: "
-        f"change {table.entity} {{ drop constraint {name} }}; or keep a copy of `{target}` where it is: leave it there, and "
-        "fill the new table from it"
-    )
+    title = f"`{table.entity}` points at `{target}`, and {'goes elsewhere' if moves else 'stays'}"
+    drop = f"change {table.entity} {{ drop constraint {written(name, folds=True)} }}"
+    help_ = f"move both: move {table.entity} to {draft.target.database}.…; or drop the key, "
+    help_ += f"in a migration of its own, before: {drop}" if moves else f"in this migration: {drop}"
     more = [(constraint.span, "the foreign key")]
     if not draft.across:
         title = f"`{table.entity}` points at a column of `{target}` that isn't copied"
-        help_ = f"copy it, or drop the key: change {table.entity} {{ drop constraint {name} }}"
+        help_ = f"copy it, or drop the key: {drop}"
     body = _BODY if draft.across else ""
     problems.error("MIG452", draft.node.entity.span, title, "moves away", body=body, more=more, help=help_)
 

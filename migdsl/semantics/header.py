@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from migdsl.diagnostics import fixes
+from migdsl.dialect.names import is_system_schema
 from migdsl.semantics.expressions import select
 from migdsl.semantics.model import PHASES, Allowed, Database, Header, Tenants
 from migdsl.semantics.problems import Problems, sql_name
@@ -17,6 +18,7 @@ TYPES = (
     "architecture_migration infrastructure_migration dependency_migration"
 ).split()
 OLDEST, NEWEST = 14, 18
+_LEDGER = "migdsl"
 _PASSWORD = re.compile(r"://[^/@\s]*:[^/@\s]*@|password=", re.IGNORECASE)
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,62}")
 
@@ -83,6 +85,8 @@ def database(problems: Problems, node: ast.Database) -> Database:
     if migrations:
         _folder(problems, migrations.texts[0])
     url = settings.get("url_env")
+    if node.schema is not None:
+        free_schema(problems, node.schema)
     return Database(
         name=node.name.text,
         version=_version(problems, settings.get("engine")),
@@ -92,6 +96,16 @@ def database(problems: Problems, node: ast.Database) -> Database:
         after=texts[1] if len(texts) > 1 else None,
         span=node.name.span,
     )
+
+
+def free_schema(problems: Problems, name: ast.Name) -> None:
+    """Report a schema that PostgreSQL keeps for itself, or that the ledger is in."""
+    schema = sql_name(name)
+    if schema == _LEDGER or is_system_schema(schema):
+        whose = "the ledger's: expand makes it, and prepare takes it away again"
+        whose = whose if schema == _LEDGER else "PostgreSQL's own: nobody else may have a table there"
+        title = f"no table of yours can be in the schema `{schema}`"
+        problems.error("MIG114", name.span, title, f"is {whose}", help="name a schema of your own, such as public")
 
 
 def _folder(problems: Problems, path: ast.Text) -> None:
@@ -225,8 +239,10 @@ def bad_number(problems: Problems, number: ast.Number, what: str, example: str) 
     """Report a number of the wrong kind."""
     title, label = f"`{number.raw}` is no {what}", f"a {what} is expected"
     meant = lexis.respelt(number.raw, example)
+    meant = meant if meant != number.raw else None
     fix = fixes.replacing(number.span, meant, f"`{number.raw}` becomes `{meant}`", safe=True) if meant else None
-    problems.error("MIG008", number.span, title, label, help=f"for example {meant or example}", fix=fix)
+    near = f"{number.raw}%" if lexis.percent(example) and lexis.percent(f"{number.raw}%") else None
+    problems.error("MIG008", number.span, title, label, help=f"for example {meant or near or example}", fix=fix)
 
 
 def _text(settings: tuple[ast.Setting, ...], key: str) -> str | None:

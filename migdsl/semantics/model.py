@@ -344,10 +344,13 @@ class CheckedModule(Value):
 
     @property
     def migrated(self) -> tuple[str, ...]:
-        """The databases in which something changes, in the order of their declarations."""
+        """The databases in which something changes, in the order of their declarations, but for tables that go from one to
+        another: the one that is left comes first."""
         found = {change.table.database for change in self.changes if change.operations}
         found |= {move.table.database for move in self.moves if move.across}  # what moves is left behind there
-        return tuple(dict.fromkeys(d.name for d in self.databases if d.name in found))
+        named = tuple(dict.fromkeys(d.name for d in self.databases if d.name in found))
+        ways = {(move.table.database, move.target.database) for move in self.moves if move.across}
+        return _left_first(named, ways) if ways else named
 
     def listed_in(self, table: Table) -> Database | None:
         """The database that has the list of tenants, where it isn't the table's own."""
@@ -364,6 +367,11 @@ class CheckedModule(Value):
         """The tables whose rows go to another one."""
         return tuple(o.move for o in self.created if o.move is not None)
 
+    def crossed(self, constraint: Constraint) -> bool:
+        """Whether it is a foreign key to a table that goes to another database, and so goes before its rows are written there."""
+        target = constraint.target
+        return target is not None and any(m.across and m.table.entity == target.entity for m in self.moves)
+
     @property
     def dropped(self) -> tuple[DropTable, ...]:
         """The tables that this migration takes away."""
@@ -373,3 +381,13 @@ class CheckedModule(Value):
     def every(self) -> tuple[Table, ...]:
         """The tables that are there before, and those that come."""
         return (*self.tables, *(o.table for o in self.created))
+
+
+def _left_first(names: tuple[str, ...], ways: set[tuple[str, str]]) -> tuple[str, ...]:
+    """The same names, each behind those from which something comes there; in a circle, which is refused, as they stand."""
+    left, found = list(names), []
+    while left:
+        free = [name for name in left if not any(to == name and of in left for of, to in ways)]
+        found.append((free or left)[0])
+        left.remove(found[-1])
+    return tuple(found)

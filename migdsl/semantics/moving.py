@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 
 from migdsl.dialect.sql import Expression
-from migdsl.semantics import crossing, syncing, tables
+from migdsl.semantics import belonging, crossing, syncing, tables
+from migdsl.semantics.accounted import account
 from migdsl.semantics.expressions import expression
 from migdsl.semantics.header import again
 from migdsl.semantics.model import Back, Change, Column, CreateTable, Database, Source, Table
 from migdsl.semantics.move_model import Move, Omitted
-from migdsl.semantics.problems import Problems, sql_name
+from migdsl.semantics.problems import Problems, sql_name, written
 from migdsl.semantics.scene import Scene, just
 from migdsl.semantics.standing import Standing, generated
 from migdsl.source import Span
@@ -65,10 +66,12 @@ def moved(problems: Problems, nodes: list[ast.Move], syncs: list[ast.Sync], arou
             drafts[table.entity] = _draft(problems, node, table, around)
     _one_place(problems, drafts, around)
     syncing.without_a_move(problems, syncs, drafts, around.entities)
+    drafts = belonging.parents_first(drafts)
     found = tuple(_change(problems, draft, drafts, syncs, around) for draft in drafts.values())
     moves = tuple(o.move for c in found for o in c.operations if isinstance(o, CreateTable) and o.move is not None)
     if not problems.found:  # what is wrong comes first
         syncing.one_stream(problems, moves)
+        crossing.one_direction(problems, moves)
     return found
 
 
@@ -78,8 +81,10 @@ def _alone(problems: Problems, node: ast.Move, table: Table, drafts: Mapping[str
     other: tuple[Span, str, str] | None = None
     if name in drafts:
         other = (drafts[name].node.entity.span, f"the rows of `{name}` go to two tables", "moved here first")
-        help_ = f"a row that new code writes to one of them would be half of one of `{name}`: move it to one table, and fill"
-        help_ += f" the second in a migration of its own: create … {{ from {name} {{ … }} }}"
+        help_ = f"a row that new code writes to one of them would be half of one of `{name}`: move it to one table; once that is "
+        help_ += "finished, fill the second from there in a migration of its own, and drop there what only the second keeps: "
+        second = ".".join(written(part.text) for part in node.table)
+        help_ += f"create … in {second} {{ …; from {written(name)} {{ … }} }}"
     elif (changed := around.change(name)) is not None:
         other = (changed.span, f"`{name}` is changed and moved", "changed here")
         help_ = "say what it becomes in the `move`; or change it in a migration of its own, before"
@@ -108,10 +113,13 @@ def _one_place(problems: Problems, drafts: Mapping[str, Draft], around: Surround
         merged = any(twin is other.target for other in drafts.values())
         title = f"there is a table `{twin.name}` already"
         help_ = "rows move to a table that isn't there yet: give it another name"
+        if twin is draft.table:
+            help_ += f"; what becomes of its columns in place: change {written(twin.entity)} {{ … }}"
         if merged:
             title = f"the rows of `{twin.entity}` and of `{draft.table.entity}` would meet in one table"
-            help_ = f"two of them may have one key: give `{draft.table.entity}` a table of its own, and bring the two together "
-            help_ += "in the application"
+            help_ = f"two of them may have one key: give `{draft.table.entity}` a table of its own; who reads both can read "
+            help_ += 'a view: change … { sql "both" { up `CREATE VIEW … UNION ALL …`; back `DROP VIEW …`; '
+            help_ += "phase expand; lock access exclusive } }, in a migration of its own"
         more = [(twin.span, "moves there too" if merged else "declared here")]
         problems.error(
             "MIG451" if merged else "MIG104", draft.node.entity.span, title, "can't move there", more=more, help=help_
@@ -200,7 +208,10 @@ def _target(
     around: Surroundings,
 ) -> Table:
     database, schema, name = tables.place(
-        problems, ast.Entity(node.entity, node.table, (), node.span), around.databases
+        problems,
+        ast.Entity(node.entity, node.table, (), node.span),
+        around.databases,
+        f"move {written(node.entity.text)} to",
     )
     back = {ours: theirs for theirs, ours in copied.items()}
     made = tuple(_made(problems, table, column, back.get(column.name), copied) for column in columns.values())
@@ -252,7 +263,8 @@ def _abroad(problems: Problems, table: Table, column: Column, source: str | None
 
 def _numbers(column: Column, across: bool) -> bool:
     """Whether a column gives out numbers that its copy has to give out as well."""
-    return column.identity is not None or (across and "nextval(" in (column.default or "").lower())
+    sequence = column.type.serial or "nextval(" in (column.default or "").lower()
+    return column.identity is not None or (across and sequence)
 
 
 def _omitted(problems: Problems, node: ast.Move, table: Table) -> tuple[Omitted, ...]:
@@ -278,6 +290,13 @@ def _backs(problems: Problems, draft: Draft, places: Mapping[str, Span]) -> Iter
             yield Back(theirs, just(ours), places[ours])
     for node in draft.node.backs:
         name = sql_name(node.column) if node.column else ""
+        if name in draft.copied:
+            title = f"`{table.entity}.{name}` is copied, and goes back as it is"
+            more = [(seen.get(name, node.span), "goes both ways")]
+            problems.error(
+                "MIG013", node.span, title, "another way back", more=more, help="leave one of the two lines out"
+            )
+            continue
         if name in seen:
             again(problems, node.span, seen[name], f"the way back of {name}", f"`{table.entity}`")
             continue
@@ -285,58 +304,7 @@ def _backs(problems: Problems, draft: Draft, places: Mapping[str, Span]) -> Iter
         found = scene.back(node)
         if found is not None:
             yield found
-    _complete(problems, draft, seen)
-
-
-def _complete(problems: Problems, draft: Draft, home: Collection[str]) -> None:
-    """Every column of the source has a place in the target and a way home, or the file says why not."""
-    table = draft.table
-    left = {o.column: o for o in draft.omitted if o.target is None}
-    read = {name for _, value in draft.values for name in value.names()}
-    for column in table.columns:
-        omit = left.get(column.name)
-        if omit is not None and column.name in draft.copied:
-            more = [(omit.span, "omitted here")]
-            title = f"`{table.entity}.{column.name}` is copied and omitted"
-            problems.error("MIG450", dict(draft.places)[draft.copied[column.name]], title, "copied here", more=more)
-        if column.generated is not None or column.name in home:
-            continue
-        if column.name in table.key or column.tenant:
-            _not_copied(problems, draft, column)
-        elif omit is None:
-            _lost(problems, draft, column, column.name in read)
-        elif not (column.nullable or column.default or column.identity):
-            title = f"a row that new code writes gets no `{table.entity}.{column.name}`"
-            body = "Until contract each new row goes back to the old table, for old code to read; there the column is NOT NULL."
-            help_ = f"say what such a row gets: back {column.name} = `…`"
-            more = [(column.span, "NOT NULL, without a default")]
-            problems.error("MIG450", omit.span, title, "omitted, without a way home", body=body, more=more, help=help_)
-
-
-def _not_copied(problems: Problems, draft: Draft, column: Column) -> None:
-    table, tenant = draft.table, column.tenant
-    what = "tenant" if tenant else "key"
-    title = f"the {what} of `{table.entity}` doesn't move along"
-    body = "Triggers, batches and reconciliation tell by the key which row is which, and by the tenant whose it is."
-    help_ = f"copy it as it is: {column.name} = {column.name}"
-    more = [(column.span, f"is {'the tenant column' if tenant else 'part of the key'}")]
-    problems.error(
-        "MIG451", draft.node.entity.span, title, f"`{column.name}` is not copied", body=body, more=more, help=help_
-    )
-
-
-def _lost(problems: Problems, draft: Draft, column: Column, read: bool) -> None:
-    table, name = draft.table, column.name
-    title = f"`{table.entity}.{name}` has no way home" if read else f"`{table.entity}.{name}` doesn't move along"
-    body = "The old table goes at the end, with everything that nobody has named." + (
-        " Until then new code's rows go back there, so that a rollback loses no write." if read else ""
-    )
-    ways = f"back {name} = `…`" if read else f"{name} = {name}"
-    help_ = f'{ways}; or say why nobody needs it any more: omit {name} because "…"'
-    label = "is only read" if read else "says nothing of it"
-    problems.error(
-        "MIG450", draft.node.entity.span, title, label, body=body, more=[(column.span, "declared here")], help=help_
-    )
+    account(problems, draft, seen)
 
 
 def _change(
@@ -344,7 +312,7 @@ def _change(
 ) -> Change:
     table, node = draft.table, draft.node
     standing = Standing.of(problems, draft, drafts, around.entities)
-    target = replace(draft.target, constraints=(*standing.kept, *standing.own))
+    target = replace(draft.target, constraints=(*standing.kept, *standing.own), via=belonging.led(draft, drafts))
     sources = {ours: table.column(theirs) for theirs, ours in draft.copied.items()}
     numbered = tuple((ours, c.name) for ours, c in sources.items() if c is not None and _numbers(c, draft.across))
     move = Move(

@@ -116,8 +116,11 @@ def way_back(
     keep = None
     for setting in node.keeps[:1]:
         keep = lexis.seconds(setting.numbers[0].raw)
-        if keep is None or keep < 1:
-            bad_number(problems, setting.numbers[0], "duration", "14d")
+        if keep is not None and keep < 1:
+            title, label = "the way back would be gone at once", "no time is left for it"
+            problems.error("MIG008", setting.numbers[0].span, title, label, help="keep 14d")
             keep = None
-    found = conditions(problems, node.whens, metrics)
+        elif keep is None:
+            bad_number(problems, setting.numbers[0], "duration", "14d")
+    found = conditions(problems, node.whens, metrics, alarms=True)
     return found, steps(problems, node.steps), None if keep is None else int(keep)

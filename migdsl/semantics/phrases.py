@@ -17,6 +17,11 @@ _VERBS = {
     model.SetDefault: "default",
 }
 _SUFFIX = {"unique": "key", "check": "check", "reference": "fkey", "index": "idx", "exclude": "excl", "key": "pkey"}
+# What changes no column that code reads or writes.
+_STEADY = (
+    *(model.AddConstraint, model.DropConstraint, model.Comment, model.SetDefault),
+    *(model.ReplicaIdentity, model.ExtendEnum),
+)
 _KINDS = {"reference": "foreign key", "key": "primary key", "exclude": "exclusion constraint"}
 
 
@@ -29,6 +34,11 @@ def phrases(operations: Iterable[Operation]) -> tuple[str, ...]:
         if not (isinstance(o, model.AddConstraint) and o.replaces is not None) and not followed(every, o)
     )
     return tuple(dict.fromkeys(said))
+
+
+def switches_nothing(change: model.Change) -> bool:
+    """Whether no column takes the place of another, so that there is nothing that code could move to, some of it first."""
+    return all(isinstance(operation, _STEADY) for operation in change.operations)
 
 
 def followed(operations: Iterable[Operation], operation: Operation) -> bool:

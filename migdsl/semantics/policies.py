@@ -52,7 +52,7 @@ def with_policy(problems: Problems, module: CheckedModule, declarations: tuple[a
     found = Policy(
         metrics=tuple(own.values()),
         slos=watch.conditions(problems, tuple(s for h in said.headers[:1] for s in h.slos), metrics),
-        aborts=watch.conditions(problems, aborts, metrics),
+        aborts=watch.conditions(problems, aborts, metrics, alarms=True),
         returns=returns,
         return_steps=return_steps,
         keep_seconds=keep,

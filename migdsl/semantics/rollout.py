@@ -17,22 +17,28 @@ _UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _INTEGER = re.compile(r"-?\d+")
 
 
-def rollout(problems: Problems, nodes: list[ast.Cutover], tenants: Tenants | None) -> Rollout:
-    """The rollout's canary and steps; the default ones where the file says nothing."""
+def rollout(problems: Problems, nodes: list[ast.Cutover], tenants: Tenants | None, *, at_once: bool = False) -> Rollout:
+    """The rollout's canary and steps; the default ones where the file says nothing.
+
+    `at_once`: nothing that changes is any tenant's or any request's own, so that by default there is one step for all.
+    """
+    default = (100.0,) if at_once else DEFAULT_STEPS
+    shared = tenants is not None and tenants.none_because is not None and not at_once
     for extra in nodes[1:]:
         again(problems, extra.span, nodes[0].span, "cutover", "the migration")
     if not nodes:
-        return Rollout((), DEFAULT_STEPS, DEFAULT_EVERY, False)
+        return Rollout((), default, DEFAULT_EVERY, shared)
     node = nodes[0]
     for found in (node.canaries, node.ramps):
         if len(found) > 1:
             again(problems, found[1].span, found[0].span, "canary" if found is node.canaries else "ramp", "the cutover")
     canary = tenant_names(problems, [t for c in node.canaries[:1] for t in c.tenants], tenants)
     if not node.ramps:
-        return Rollout(canary, DEFAULT_STEPS, DEFAULT_EVERY, False)
+        return Rollout(canary, default, DEFAULT_EVERY, shared)
     ramp = node.ramps[0]
     steps = DEFAULT_STEPS if ramp.by_request else _steps(problems, ramp, bool(canary))
-    return Rollout(canary, steps, _every(problems, ramp), ramp.by_request, _steps_span(ramp))
+    # Without tenants a share is one of the requests.
+    return Rollout(canary, steps, _every(problems, ramp), ramp.by_request or shared, _steps_span(ramp))
 
 
 def _every(problems: Problems, ramp: ast.Ramp) -> int:
@@ -41,6 +47,9 @@ def _every(problems: Problems, ramp: ast.Ramp) -> int:
     found = lexis.seconds(ramp.every.raw)
     if found is None:
         bad_number(problems, ramp.every, "duration", "24h")
+    elif found < 1:
+        title, label = "no time passes between the steps: all would move at once", "too short to see what goes wrong"
+        problems.error("MIG008", ramp.every.span, title, label, help="every 24h")
     return int(found or DEFAULT_EVERY)
 
 
@@ -51,16 +60,7 @@ def _steps(problems: Problems, ramp: ast.Ramp, has_canary: bool) -> tuple[float 
     upwards = _upwards(ramp)
     for number in ramp.steps:
         if number is None:
-            if not has_canary:
-                title = "the ramp begins with a canary, and no canary is named"
-                problems.error(
-                    "MIG504",
-                    ramp.span,
-                    title,
-                    "`canary` in this ramp",
-                    help='canary "7f1f9a52-53f0-4d0e-9f0a-0d8f4a1f3c11"',
-                )
-            steps.append(None)
+            steps += _canary_step(problems, ramp, first=not steps, named=has_canary)
             continue
         value = lexis.percent(number.raw)
         if value is None:
@@ -77,6 +77,19 @@ def _steps(problems: Problems, ramp: ast.Ramp, has_canary: bool) -> tuple[float 
         title = "the ramp never reaches everybody"
         problems.error("MIG502", ramp.span, title, f"ends at {highest:g}%", help="end it at 100%", fix=upwards)
     return tuple(steps)
+
+
+def _canary_step(problems: Problems, ramp: ast.Ramp, *, first: bool, named: bool) -> list[None]:
+    """The step of the canary; none where it comes too late."""
+    if not first:
+        title, label = "the canary goes first, and once", "`canary` after another step"
+        problems.error("MIG502", ramp.span, title, label, help="ramp canary, 10%, 50%, 100%")
+        return []
+    if not named:
+        title, label = "the ramp begins with a canary, and no canary is named", "`canary` in this ramp"
+        help_ = 'canary "7f1f9a52-53f0-4d0e-9f0a-0d8f4a1f3c11"'
+        problems.error("MIG504", ramp.span, title, label, help=help_)
+    return [None]
 
 
 def _steps_span(ramp: ast.Ramp) -> Span | None:
@@ -184,7 +197,13 @@ def tenant_names(problems: Problems, texts: list[ast.Text], tenants: Tenants | N
     """Tenants named in the file, each held against the type of the tenant key."""
     if texts and tenants is not None and tenants.none_because:
         title = "there are no tenants to name"
-        problems.error("MIG504", texts[0].span, title, "the file says `tenants none`", help="ramp by request")
+        problems.error(
+            "MIG504",
+            texts[0].span,
+            title,
+            "the file says `tenants none`",
+            help="leave it out: without tenants the ramp's steps are shares of the requests",
+        )
     base = tenants.type.base if tenants is not None and tenants.type else None
     shape = {"uuid": _UUID, "integer": _INTEGER, "bigint": _INTEGER, "smallint": _INTEGER}.get(base or "")
     for text in texts:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 
 from migdsl.semantics.header import again
@@ -13,6 +14,7 @@ from migdsl.semantics.problems import Problems
 def check(problems: Problems, module: CheckedModule) -> None:
     """Report what could mean more databases than one."""
     databases = module.migrated
+    _addressed(problems, module)
     _followed(problems, module, databases)
     _references(problems, module)
     if len(databases) < 2:
@@ -33,6 +35,25 @@ def folder(module: CheckedModule, database: Database, *, several: bool) -> str:
     name = module.header.name if module.header else "migration"
     values = Where(name, database.name, (), (), ()).values()
     return fill(versions(module, database, several=several), values)
+
+
+def _addressed(problems: Problems, module: CheckedModule) -> None:
+    """Two names of one database would have two chains and two sets of jobs meet in it."""
+    seen: dict[str, Database] = {}
+    for database in module.databases:
+        first = seen.setdefault(database.url_env, database)
+        if first.name == database.name:
+            continue
+        title = f"`{first.name}` and `{database.name}` have one address: {database.url_env}"
+        body = "Whatever is done in the one would be done in the other: a table that moves between them would move onto itself."
+        help_ = f"url env {environment(database.name)}; or, if they are one, let it be one `database` block"
+        more = [(first.span, "the same variable")]
+        problems.error("MIG113", database.span, title, "is the same database", body=body, more=more, help=help_)
+
+
+def environment(name: str) -> str:
+    """What the variable with a database's URL may be called."""
+    return f"{re.sub(r'[^A-Za-z0-9]+', '_', name).strip('_').upper()}_URL"
 
 
 def _followed(problems: Problems, module: CheckedModule, databases: tuple[str, ...]) -> None:

@@ -9,7 +9,7 @@ from migdsl.diagnostics.suggest import did_you_mean
 from migdsl.semantics.constraints import constraints
 from migdsl.semantics.defaults import default
 from migdsl.semantics.expressions import expression
-from migdsl.semantics.header import again, bad_number
+from migdsl.semantics.header import again, bad_number, free_schema
 from migdsl.semantics.model import Column, Database, Table, Tenants
 from migdsl.semantics.problems import Problems, sql_name
 from migdsl.semantics.relations import references
@@ -50,8 +50,11 @@ def table(problems: Problems, node: ast.Entity, databases: dict[str, Database], 
     )
 
 
-def place(problems: Problems, node: ast.Entity, databases: dict[str, Database]) -> tuple[str, str, str]:
-    """Where a table is: database, schema, name."""
+def place(
+    problems: Problems, node: ast.Entity, databases: dict[str, Database], begins: str = ""
+) -> tuple[str, str, str]:
+    """Where a table is: database, schema, name. `begins` is what stands before it, where that isn't `entity NAME in`."""
+    begins = begins or f"entity {_written(node.name)} in"
     parts = node.table
     if len(parts) == 1 and len(databases) == 1:
         only = next(iter(databases.values()))
@@ -63,16 +66,25 @@ def place(problems: Problems, node: ast.Entity, databases: dict[str, Database]) 
             span,
             "a table is written database.table or database.schema.table",
             "has too few or too many parts",
+            help=_in_which(begins, parts, databases),
         )
         return "", "public", sql_name(parts[-1])
     found = databases.get(parts[0].text)
     if found is None:
-        _no_database(problems, node, databases)
+        _no_database(problems, node, databases, begins)
     schema = sql_name(parts[1]) if len(parts) == 3 else (found.schema if found else "public")
+    if len(parts) == 3:
+        free_schema(problems, parts[1])
     return parts[0].text, schema, sql_name(parts[-1])
 
 
-def _no_database(problems: Problems, node: ast.Entity, databases: dict[str, Database]) -> None:
+def _in_which(begins: str, parts: tuple[ast.Name, ...], databases: dict[str, Database]) -> str:
+    """The same table with its database, where only that is missing."""
+    known = [f"{begins} {name}.{_written(parts[0])}" for name in sorted(databases)[:3]]
+    return " or ".join(known) if len(parts) == 1 else ""
+
+
+def _no_database(problems: Problems, node: ast.Entity, databases: dict[str, Database], begins: str) -> None:
     """The first part is often meant as a schema, so the help says which part is which, and shows the line."""
     first, *rest = node.table
     if not databases or did_you_mean(first.text, databases) or first.text in problems.broken:
@@ -80,7 +92,7 @@ def _no_database(problems: Problems, node: ast.Entity, databases: dict[str, Data
         return
     known = min(databases)
     table = ".".join(_written(part) for part in rest)
-    help_ = f"the first part is the database, not the schema: entity {_written(node.name)} in {known}.{table}"
+    help_ = f"the first part is the database, not the schema: {begins} {known}.{table}"
     if len(rest) == 1:
         help_ += f", or with the schema: {known}.{_written(first)}.{table}"
     if len(databases) > 1:

@@ -68,9 +68,11 @@ def named(problems: Problems, name: ast.Name, what: str) -> None:
         problems.error("MIG008", name.span, title, "not a name everywhere", help=help_)
 
 
-def conditions(problems: Problems, nodes: tuple[ast.When, ...], known: Mapping[str, Metric]) -> tuple[Condition, ...]:
-    """The conditions of several `when` lines."""
-    found = (watched(problems, node.condition, known) for node in nodes)
+def conditions(
+    problems: Problems, nodes: tuple[ast.When, ...], known: Mapping[str, Metric], *, alarms: bool = False
+) -> tuple[Condition, ...]:
+    """The conditions of several `when` lines; `alarms`: something goes off while one of them holds."""
+    found = (watched(problems, node.condition, known, alarms=alarms) for node in nodes)
     return tuple(condition for condition in found if condition is not None)
 
 
@@ -120,7 +122,7 @@ def _alert(problems: Problems, node: ast.Alert, known: Mapping[str, Metric]) -> 
             title = f"the alert `{node.name.text}` doesn't say when"
             problems.error("MIG124", node.name.span, title, "never fires", help="when drift_rate > 1% for 10m")
         return None
-    condition = watched(problems, node.whens[0].condition, known)
+    condition = watched(problems, node.whens[0].condition, known, alarms=True)
     if condition is None:
         return None
     return Alert(

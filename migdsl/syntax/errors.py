@@ -40,7 +40,9 @@ def unexpected(source: SourceFile, error: Unexpected, start: int, top: bool) -> 
         return _no_mark(span, found, keywords)
     if first and block not in ("", "entity") and (misspelt := _misspelt(source.path, first, block)):
         return misspelt
-    return _plain(span, found, accepted, keywords, first[1] if first else "")
+    name = first[1] if first else ""
+    typeless = block == "move" and found.startswith("`") and "NAME" in accepted and name
+    return _typeless(span, name) if typeless else _plain(span, found, accepted, keywords, name)
 
 
 def _endless(span: Span) -> Diagnostic:
@@ -124,6 +126,12 @@ def _no_mark(span: Span, found: str, keywords: set[str]) -> Diagnostic:
     return Diagnostic("MIG012", Severity.ERROR, title, Label(span, "unknown"), help=help_, fix=fix)
 
 
+def _typeless(span: Span, name: str) -> Diagnostic:
+    title = f"`{name}` is computed, and its type isn't said"
+    help_ = f"{name} text = `…`; a column that is copied as it is has neither type nor SQL: {name} = {name}"
+    return Diagnostic("MIG001", Severity.ERROR, title, Label(span, "SQL doesn't tell of which type it is"), help=help_)
+
+
 def _plain(span: Span, found: str, accepted: dict[str, str], keywords: set[str], first: str) -> Diagnostic:
     phrases = spoken(accepted)
     expected = listed(phrases) if phrases else "something else"
@@ -133,10 +141,24 @@ def _plain(span: Span, found: str, accepted: dict[str, str], keywords: set[str],
     near = did_you_mean(found, sorted(keywords)) if _WORD.fullmatch(found) else None
     # A name may stand here too, perhaps: then it is not the word that is wrong.
     fix = fixes.respelling(span, found, keywords) if near and "NAME" not in accepted else None
-    if near is None and "ENUM" in accepted and first not in parser_keywords():
+    if near is None and "ENUM" in accepted and "EQUAL" not in accepted and first not in parser_keywords():
         near = did_you_mean(first, sorted(_LINES_OF_AN_ENTITY))  # `rowz 500k` reads as a column called rowz
     help_ = f"did you mean `{near}`?" if near else ""
+    help_ = help_ or _meant(found, accepted, first)
     return Diagnostic("MIG001", Severity.ERROR, what, Label(span, f"expected {expected}"), help=help_, fix=fix)
+
+
+def _meant(found: str, accepted: dict[str, str], first: str) -> str:
+    """What is often meant where such a thing stands."""
+    if "COMPARED" in accepted:
+        return "a condition compares a metric with a number: drift_rate < 0.1%"
+    if {"ENUM", "EQUAL"} <= set(accepted):  # in a move, behind a column's name
+        return f"copied as it is: {first} = {first}; computed: {first} text = `…`"
+    if found.startswith("'") and "STRING" in accepted:
+        return 'a text stands in double quotes: "…"; in SQL, between backticks, in single ones'
+    if "_SEP" in accepted and found in parser_keywords():
+        return f"`{found}` begins on a line of its own, or after `;`"
+    return ""
 
 
 def _short(text: str) -> str:

@@ -51,17 +51,28 @@ def seconds(raw: str) -> float | None:
 
 def respelt(raw: str, example: str) -> str | None:
     """A number whose unit is spelt out or in the wrong case, as it is written where `example` would do; None where
-    there is no telling what was meant: `30days` → `30d`, `500K` → `500k`."""
+    there is no telling what was meant: `30days` → `30d`, `0.5h` → `30m`, `500K` → `500k`."""
     match = _WITH_UNIT.fullmatch(raw)
     if match is None:
         return None
     whole, unit = match[1], match[2]
+    if seconds(example) is not None and "." in whole and unit in UNITS:
+        return _in_whole_units(float(whole.replace("_", "")) * UNITS[unit])
     if seconds(example) is not None and "." not in whole:
         unit = _SPELT_OUT.get(unit.lower(), "")
         return f"{whole.replace('_', '')}{unit}" if unit else None
     if count(example) is not None:
         unit = {"K": "k", "g": "G", "mio": "M", "m": "M"}.get(unit, "")
         return f"{whole}{unit}" if unit else None
+    return None
+
+
+def _in_whole_units(length: float) -> str | None:
+    """`0.1` seconds → `100ms`, in the largest unit of which it is a whole number of."""
+    for unit, one in sorted(UNITS.items(), key=lambda each: -each[1]):
+        number = round(length / one, 6)
+        if number >= 1 and number.is_integer():
+            return f"{number:.0f}{unit}"
     return None
 
 

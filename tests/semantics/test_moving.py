@@ -6,6 +6,7 @@ import pytest
 
 from migdsl.semantics.model import AddConstraint, DropConstraint
 from migdsl.semantics.move_model import Move
+from migdsl.workspace import check
 from tests.ops.moves import TEXT
 from tests.ops.support import checked
 
@@ -124,3 +125,45 @@ def test_who_points_at_it_follows(change: str, expected: list[type | None]):
     assert len(found.operations) == len(expected)
     targets = [o.constraint.target for o in found.operations if isinstance(o, AddConstraint)]
     assert all(target is not None and target.moved for target in targets)
+
+
+ADVICE = {
+    "the second of two": """
+entity Order in orders.orders { id bigint key; tenant_id uuid tenant; note text? }
+create OrderText in orders.order_texts {
+  order_id bigint key
+  tenant_id uuid tenant
+  note text?
+  from Order { order_id = id; tenant_id = tenant_id; note = note }
+}
+change Order { drop note irreversible because "in OrderText" }""",
+    "two in one": """
+entity A in orders.a { id bigint key; tenant_id uuid tenant }
+entity B in orders.b { id bigint key; tenant_id uuid tenant }
+change A {
+  sql "both" {
+    up `CREATE VIEW c AS SELECT 'a' AS kind, id, tenant_id FROM a UNION ALL SELECT 'b', id, tenant_id FROM b`
+    back `DROP VIEW c`; phase expand; lock access exclusive
+  }
+}""",
+    "a child's columns": """
+entity Order in orders.orders { id bigint key; tenant_id uuid tenant }
+entity Line in orders.lines { id bigint key; order_id bigint -> Order.id; sku text; tenant via order_id -> Order }
+change Line { rename sku to code; add note text? }""",
+    "a child's name": """
+entity Order in orders.orders { id bigint key; tenant_id uuid tenant }
+entity Line in orders.lines { id bigint key; order_id bigint -> Order.id; sku text; tenant via order_id -> Order }
+change Line { rename table to parts }""",
+    "a child's foreign key": """
+entity Order in orders.orders { id bigint key; tenant_id uuid tenant }
+entity Line in orders.lines { id bigint key; order_id bigint; sku text; tenant via order_id -> Order }
+change Line { order_id -> Order.id }""",
+}
+
+
+@pytest.mark.parametrize("text", ADVICE.values(), ids=ADVICE.keys())
+def test_what_is_advised_instead_is_right(text: str):
+    head = """migration m { ticket "MIG-1" }
+database orders { engine postgresql 15; url env ORDERS_URL }
+tenants { key tenant_id uuid; list `SELECT id FROM tenants ORDER BY id` }"""
+    assert check({"m.mig": head + text}, "m.mig").diagnostics == ()

@@ -1,4 +1,4 @@
-"""MIG450 to MIG454: rows that go to another table."""
+"""MIG450 to MIG456: rows that go to another table."""
 
 from __future__ import annotations
 
@@ -128,6 +128,53 @@ move Order to app.purchases {
   back code = `substr(label, 2)`
   unique (tenant_id, label)
 }""",
+        fix="none",
+    ),
+    Code(
+        id="MIG455",
+        severity=Severity.ERROR,
+        title="equal keys may be spelt otherwise",
+        why="""\
+Between two databases a row goes by its key: as text in the ledger, as a hash that tells its lane, as the place where the \
+two sides are compared. So a key needs a type of which two values are equal if, and only if, they are spelt alike. `citext` \
+takes 'A' and 'a' for one value, `numeric` without digits 1.0 and 1.00, a floating-point number 0 and -0: a key that is \
+written in another spelling would stay on the other side as it was, and the two sides never agree. Other types have no \
+hash at all. Within one database none of this matters. What holds for the key holds for the tenant column.""",
+        bad="""\
+database app    { engine postgresql 15; url env APP_URL }
+database orders { engine postgresql 15; url env ORDERS_URL }
+tenants { key tenant_id uuid; list in app `SELECT id FROM tenants ORDER BY id` }
+entity Voucher in app.vouchers { code citext key; tenant_id uuid tenant }
+move Voucher to orders.vouchers { code = code; tenant_id = tenant_id }""",
+        good="""\
+database app    { engine postgresql 15; url env APP_URL }
+database orders { engine postgresql 15; url env ORDERS_URL }
+tenants { key tenant_id uuid; list in app `SELECT id FROM tenants ORDER BY id` }
+entity Voucher in app.vouchers { code text key; tenant_id uuid tenant }
+move Voucher to orders.vouchers { code = code; tenant_id = tenant_id }""",
+        fix="none",
+    ),
+    Code(
+        id="MIG456",
+        severity=Severity.ERROR,
+        title="tables would be exchanged between databases",
+        why="""\
+What is left goes first: contract drops the old table in its database once nothing of it waits any more, and only then lets go \
+of the new one in the other. Where tables go both ways, each database would have to be the first. Whichever it is, it would \
+take away what the other one's rows still need to come over.""",
+        bad="""\
+database app { engine postgresql 15; url env APP_URL }
+database crm { engine postgresql 15; url env CRM_URL }
+entity Order in app.orders { id bigint key; tenant_id uuid tenant; index (tenant_id, id) }
+entity Lead in crm.leads { id bigint key; tenant_id uuid tenant; index (tenant_id, id) }
+move Order to crm.orders { id = id; tenant_id = tenant_id }
+move Lead to app.leads { id = id; tenant_id = tenant_id }""",
+        good="""\
+database app { engine postgresql 15; url env APP_URL }
+database crm { engine postgresql 15; url env CRM_URL }
+entity Order in app.orders { id bigint key; tenant_id uuid tenant; index (tenant_id, id) }
+entity Lead in crm.leads { id bigint key; tenant_id uuid tenant; index (tenant_id, id) }
+move Order to crm.orders { id = id; tenant_id = tenant_id }""",
         fix="none",
     ),
 )

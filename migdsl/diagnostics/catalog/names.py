@@ -221,6 +221,40 @@ phase contract { after "9c41d7e" in orders }""",
         fix="none",
     ),
     Code(
+        id="MIG113",
+        severity=Severity.ERROR,
+        title="two databases have the same address",
+        why="""\
+A `database` block is a database of its own: with a chain of revisions, a ledger and jobs. Where two of them take their URL \
+from one variable, all of that meets in one database: two chains of which each finds the other's revision, and a table that \
+moves from the one to the other and finds itself there. Two schemas of one database are one `database` block: write \
+database.schema.table.""",
+        bad="""\
+database app    { engine postgresql 15; url env DATABASE_URL }
+database orders { engine postgresql 15; url env DATABASE_URL }""",
+        good="""\
+database app    { engine postgresql 15; url env DATABASE_URL }
+database orders { engine postgresql 15; url env ORDERS_URL }
+tenants { key tenant_id uuid; list in app `SELECT id FROM tenants ORDER BY id` }""",
+        fix="none",
+    ),
+    Code(
+        id="MIG114",
+        severity=Severity.ERROR,
+        title="no table of yours can be in this schema",
+        why="""\
+PostgreSQL keeps `information_schema` and all names that begin with `pg_` for itself, and creates no schema of such a name. \
+In the schema `migdsl` stands the ledger, which expand makes and the last migration that leaves takes along, with all that \
+is in it.""",
+        bad="""\
+entity Order in app.orders { id bigint key; tenant_id uuid tenant }
+move Order to app.migdsl.orders { id = id; tenant_id = tenant_id }""",
+        good="""\
+entity Order in app.orders { id bigint key; tenant_id uuid tenant }
+move Order to app.sales.orders { id = id; tenant_id = tenant_id }""",
+        fix="none",
+    ),
+    Code(
         id="MIG121",
         severity=Severity.ERROR,
         title="there is no metric of this name",
@@ -269,6 +303,21 @@ validate User {
 }
 change User { add nickname text? }""",
         fix="unsafe",
+    ),
+    Code(
+        id="MIG126",
+        severity=Severity.ERROR,
+        title="this condition says nothing, whatever is measured",
+        why="""\
+A ratio is between 0% and 100%, and a count, a time or a rate is never below 0. A comparison that asks for less or for more, \
+or two that can't be true at one moment, make a gate that never opens and an alert that never fires. And what stops \
+something (an alert, `abort when`, `rollback when`, `pause when`) must not hold always. Of a metric of your own nothing is \
+known but its unit.""",
+        bad="""\
+gate clean when drift_rate < 0.1% and drift_rate > 1%""",
+        good="""\
+gate clean when drift_rate < 0.1% and rows_missing = 0""",
+        fix="none",
     ),
     Code(
         id="MIG124",

@@ -166,8 +166,9 @@ flag users_email { stage shadow for all }""",
         why="""\
 At `complete` new code looks at the new shape alone, and contract may have taken the old one away: a flag that goes \
 back would send readers to columns that are gone, or that nobody kept in step. First take contract back (`alembic \
-downgrade`, as in the runbook), prove by a reconciliation that the old side is whole again, then move the flag, or \
-write a new migration that leads back. From every earlier stage the way back is open, in one move.""",
+downgrade`, as in the runbook), prove by a reconciliation that the old side is whole again, then move the flag by \
+`migdsl rollout` with `--url`, which sees that the database has contract no more; or write a new migration that leads \
+back. From every earlier stage the way back is open, in one move.""",
         bad="""\
 # deployed: stage complete for all
 flag users_email { stage live for all }""",
@@ -205,7 +206,8 @@ change User { drop old_settings after 14d irreversible because "unread for years
         why="""\
 The seven derived phases follow one another in a fixed order, and a phase of your own stands behind one of them or \
 behind another of your own. It has steps for people and conditions, but no revision, so no other revision can be \
-followed by it; and phases that follow each other in a circle would never begin.""",
+followed by it. Nor can one by a derived phase in which nothing happens in that database: name the next phase that has a \
+revision there. And phases that follow each other in a circle would never begin.""",
         bad="""\
 phase smoke_test after load_test { step "click through the checkout" }
 phase load_test after smoke_test { step "replay an hour of traffic" }""",
@@ -213,5 +215,30 @@ phase load_test after smoke_test { step "replay an hour of traffic" }""",
 phase smoke_test after expand { step "click through the checkout" }
 phase load_test after smoke_test { step "replay an hour of traffic" }""",
         fix="none",
+    ),
+    Code(
+        id="MIG512",
+        severity=Severity.ERROR,
+        title="what has no tenants turns over for everybody at once",
+        why="""\
+Where a table goes to another database, a tenant's rows are written on one side at a time, and a tenant turns over with its \
+stage. Rows that are nobody's own have one side for everybody. Were the flag at `live` for some alone, their writes would go \
+to the side that refuses them; and an UPDATE that meets no row there is refused by nothing, and lost. So such a table moves \
+in one step: `ramp 100%`, which is the default where nothing else changes, and a flag that has `live` for all. Beside \
+tables that have tenants it needs a migration of its own; or, with a reason, code that writes it on the old side until the \
+flag is live for all.""",
+        bad="""\
+database app    { engine postgresql 15; url env APP_URL }
+database orders { engine postgresql 15; url env ORDERS_URL }
+entity Rate in app.rates { code text key; percent integer; global because "the same for all" }
+move Rate to orders.rates { code = code; percent = percent }
+cutover { ramp 1%, 50%, 100% }""",
+        good="""\
+database app    { engine postgresql 15; url env APP_URL }
+database orders { engine postgresql 15; url env ORDERS_URL }
+entity Rate in app.rates { code text key; percent integer; global because "the same for all" }
+move Rate to orders.rates { code = code; percent = percent }
+cutover { ramp 100% }""",
+        fix="unsafe",
     ),
 )

@@ -251,7 +251,8 @@ From expand on, a trigger computes `from` for every row that old code writes. A 
 by zero or a text that is too long for the new column would fail old code's own INSERT or UPDATE, which worked before. So \
 such a `from` is computed in a block of its own, which costs each write a little: where it fails, the write goes on and the \
 new column stays NULL. Reconciliation counts these rows and shows their keys, and enforce waits until they are mended. \
-Better write the expression so that it has an answer for every value.""",
+Of a table that moves, `back` is computed for every row that new code writes: within a database its write fails where `back` \
+does, and between two the row waits until it is mended. Better write the expression so that it has an answer for every value.""",
         bad="""\
 change User {
   add age_years integer? {

@@ -13,6 +13,8 @@ def check(module: CheckedModule) -> Iterator[Diagnostic]:
     steps = [s for s in module.rollout.steps if s is not None]
     alone = len(module.rollout.steps) == 1 and steps == [100.0]
     moves = any(isinstance(o, AddColumn | RequireColumn) and o.filled for c in module.changes for o in c.operations)
+    # What belongs to no tenant turns over in another database at once, whoever ramps.
+    moves = moves or any(move.table.owned or not move.across for move in module.moves)
     if alone and (moves or module.replacements) and module.header is not None:
         place = module.rollout.steps_span
         yield Diagnostic(

@@ -44,9 +44,11 @@ def _apart(table: Table, source: Source) -> Iterator[Diagnostic]:
     theirs = source.table
     if theirs.database != table.database:
         title = f"`{theirs.entity}` is in another database than `{table.entity}`"
-        yield _error(
-            source.span, title, f"is in `{theirs.database}`", "a table is filled from one of the same database"
+        help_ = (
+            f"rows go to another database by a move: move {theirs.entity} to {table.database}.{table.name} {{ … }}; or "
         )
+        help_ += "create the table empty, and let the application fill it"
+        yield _error(source.span, title, f"is in `{theirs.database}`", help_)
     for each in (theirs, table):
         if each.scope == "via":
             title = f"`{each.entity}` has its tenant by way of another table"

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from migdsl.diagnostics import Diagnostic, Fix, Label, Severity, fixes
 from migdsl.dialect.nulls import surely_null
-from migdsl.semantics.model import AddColumn, Change, CheckedModule, Column, RequireColumn
+from migdsl.semantics.model import AddColumn, Change, CheckedModule, Column, CreateTable, RequireColumn
 from migdsl.source import Span
 
 
@@ -100,9 +100,15 @@ def _of_new_tables(module: CheckedModule) -> Iterator[Diagnostic]:
                         "value for it",
                         Label(column.span, "NOT NULL, without a value in `from` and without `default`"),
                         (Label(source.span, "filled from here"),),
-                        help=f"say how it is computed: {column.name} = `…`; or make it nullable: {column.type.sql}?",
+                        help=f"say how it is computed: {_given(operation, column)} = `…`; or make it nullable: "
+                        f"{column.type.sql}?",
                         fix=_nullable(column),
                     )
+
+
+def _given(operation: CreateTable, column: Column) -> str:
+    """What stands before the `=`: in a move the column is declared there too."""
+    return f"{column.name} {column.type.sql}" if operation.move is not None else column.name
 
 
 def _nullable(column: Column) -> Fix | None:
