@@ -15,6 +15,7 @@ from migdsl.cli.problems import drifted, unwritable
 from migdsl.diagnostics import Diagnostic, Severity
 from migdsl.executor.model import WAITING, Project, Refused
 from migdsl.planning.build import build
+from migdsl.planning.paths import section
 from migdsl.runtime.errors import JobError, StoppedError
 from migdsl.runtime.stop import Signals
 from migdsl.workspace import Compilation, compile_files, source_digest
@@ -83,7 +84,7 @@ def sites_of(options: Options, found: Project, signals: Signals) -> Sites:
     files = {name: (file, "alembic") for name, file in _named(options.alembic_configs, names).items() if name}
     for file in (file for name, file in _named(options.alembic_configs, names).items() if not name):
         # One file for all of them has a section for each.
-        files |= {n: (file, n if len(names) > 1 else "alembic") for n in names if n not in files}
+        files |= {n: (file, section(n) if len(names) > 1 else "alembic") for n in names if n not in files}
     return Sites.of(found, _urls(options, found, names), files, signals)
 
 

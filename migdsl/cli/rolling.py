@@ -133,7 +133,9 @@ def _refused(options: Options, edit: _Edited) -> tuple[Diagnostic, ...]:
         return ()
     after = build(module, source_digest(edit.after.sources), options.through)
     found = problems(edit.before, after, compare(edit.before, after, frozenset()))
-    if found or options.url is None:
+    # Whether contract has taken the old away is what keeps a flag at complete: a database that is asked knows, of tables.
+    beside = module.apis or module.replacements
+    if options.url is None or any(beside or each.code != "MIG509" for each in found):
         return found
     from migdsl.cli.recording import unready  # the database's driver is an optional extra
 

@@ -58,7 +58,9 @@ def _alerts(context: EmitContext, view: t.TelemetryView) -> Iterator[t.AlertSpec
         yield _spec(view, _numbered("slo", number), negated(slo), "page", summary, action)
     for number, condition in enumerate(policy.aborts, 1):
         back = "dualwrite" if view.entities else "off"
-        action = f"Take the tenants that were moved last back to {back}, as in the section on cutover, then look for the cause."
+        action = (
+            f"Take the tenants that were moved last back to {back}, as Moving the flag says, then look for the cause."
+        )
         yield _spec(
             view, _numbered("abort", number), condition, "page", f"Stop the rollout: {spoken(condition)}", action
         )

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 
 from migdsl.dialect.boundary import Boundary
 from migdsl.dialect.names import quote
+from migdsl.dialect.pgquery import Tree
 from migdsl.dialect.sql import statement, walk
 from migdsl.dialect.tenancy import unconfined
 from migdsl.emit.artifact import Artifact
@@ -19,7 +20,7 @@ from migdsl.semantics.model import CheckedModule
 
 _NO_SQL = frozenset(
     "migration backfill entity table database_env tenants_env key pace retry private workers canary budget engine "
-    "schema pins column note other_env stream trigger patience_s".split()
+    "schema pins column note other_env stream trigger patience_s enqueues".split()
 )
 # Exempt, and listed in the plan's guardrails: they say which tenants there are, and count rows that belong to none.
 _EXEMPT = frozenset(["tenants", "unlisted"])
@@ -58,27 +59,32 @@ def prove(artifact: Artifact, tree: ast.Module, known: Boundary, across: Boundar
 
 
 def _keyed(artifact: Artifact, stream: ast.Call) -> None:
-    """What carries rows of all tenants reaches no table but its own, and of that only rows that it names by key."""
-    for move in (node for node in ast.walk(stream) if isinstance(node, ast.Call) and _called(node) == "Move"):
-        given = {k.arg: k.value for k in move.keywords}
-        columns = len(ast.literal_eval(given["key"]))
-        sides = [ast.literal_eval(given[name]) for name in ("old_table", "new_table")]
-        for way, (origin, target) in (("forward", sides), ("back", sides[::-1])):
-            carry = given[way]
+    """What carries rows of all tenants reaches no table but its own, and of that only rows that it names by key. To know
+    which side a row's tenant is written on it may ask the side's other tables whose the row is."""
+    moves = [node for node in ast.walk(stream) if isinstance(node, ast.Call) and _called(node) == "Move"]
+    given = [{k.arg: k.value for k in move.keywords} for move in moves]
+    asked = {side: frozenset(ast.literal_eval(each[side]) for each in given) for side in ("old_table", "new_table")}
+    for each in given:
+        columns = len(ast.literal_eval(each["key"]))
+        for way, origin, target in (("forward", "old_table", "new_table"), ("back", "new_table", "old_table")):
+            carry = each[way]
             assert isinstance(carry, ast.Call)
-            for each in (k for k in carry.keywords if k.arg in _BY_KEY):
-                sql = str(ast.literal_eval(each.value))
-                expected = origin if each.arg == "read" else target
-                _of_one_table(artifact, f"{way}.{each.arg}", sql, expected, columns)
+            for part in (k for k in carry.keywords if k.arg in _BY_KEY):
+                own = ast.literal_eval(each[origin if part.arg == "read" else target])
+                owners = frozenset() if part.arg == "read" else asked[target]
+                _of_one_table(artifact, f"{way}.{part.arg}", str(ast.literal_eval(part.value)), own, owners, columns)
 
 
-def _of_one_table(artifact: Artifact, name: str, sql: str, table: str, columns: int) -> None:
+def _of_one_table(artifact: Artifact, name: str, sql: str, table: str, owners: frozenset[str], columns: int) -> None:
     tree = statement(sql).tree
+    asking = {id(node) for question in _questions(tree) for kind, node in walk(question) if kind == "RangeVar"}
     written = [tree["relation"]] if "relation" in tree else []
+    relations = (*written, *(node for kind, node in walk(tree) if kind == "RangeVar"))
     found = {
-        ".".join(quote(part) for part in (node.get("schemaname", ""), node["relname"]) if part)
-        for node in (*written, *(node for kind, node in walk(tree) if kind == "RangeVar"))
+        shown
+        for node in relations
         if node.get("schemaname") not in (names.LEDGER, "pg_temp")
+        and not ((shown := _shown(node)) in owners and id(node) in asking)
     }
     by_key = all(f" = o.key_{n}" in sql for n in range(1, columns + 1))
     staged = sql.lstrip().startswith("INSERT") and "FROM pg_temp." in sql
@@ -86,6 +92,20 @@ def _of_one_table(artifact: Artifact, name: str, sql: str, table: str, columns: 
         raise UnprovenError(
             f"{artifact.path}: `{name}` reaches more than the keys that it was given: {', '.join(sorted(found))}"
         )
+
+
+def _shown(relation: Tree) -> str:
+    return ".".join(quote(part) for part in (relation.get("schemaname", ""), relation["relname"]) if part)
+
+
+def _questions(tree: Tree) -> Iterator[Tree]:
+    """The subqueries that ask whether a tenant is written on this side: all that they answer is yes or no."""
+    for kind, node in walk(tree):
+        if kind == "SubLink" and node.get("subLinkType") == "EXISTS_SUBLINK":
+            query = node["subselect"]["SelectStmt"]
+            sources = [source.get("RangeVar", {}) for source in query.get("fromClause", [])]
+            if [(s.get("schemaname"), s.get("relname")) for s in sources] == [(names.LEDGER, "side")]:
+                yield node["subselect"]
 
 
 def _called(call: ast.Call) -> str:

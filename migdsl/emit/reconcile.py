@@ -16,13 +16,15 @@ from migdsl.ops.batches import Walk
 from migdsl.ops.both_ways import Ways
 from migdsl.ops.carried import Carried
 from migdsl.ops.model import TablePlan
+from migdsl.planning.facts import sides
 from migdsl.semantics.model import Table
 from migdsl.semantics.policy import Pace
 from migdsl.syntax import lexis
 
 _STATEMENTS = (
     "next_bound compare_old compare_new differing_old differing_new left right violated violating "
-    "repair_old repair_new insert_missing delete_extra left_new right_new insert_old delete_old other_env stream"
+    "repair_old repair_new insert_missing delete_extra left_new right_new insert_old delete_old other_env stream "
+    "sorted_old sorted_new"
 ).split()
 
 
@@ -165,14 +167,18 @@ def _old_writes(counter: str) -> str:
 def _docstring(context: EmitContext, plan: TablePlan, path: str) -> str:
     what = ", ".join(c.column for c in plan.comparisons)
     compares = f"Compares {what} of" if what else "Counts the rows of"
+    table = objects.table(plan.table)
     if plan.origin is not None:
-        compares = f"Compares the rows of {objects.table(plan.origin.table)} with those of"
+        came = objects.table(plan.origin.table)
+        # The tables of two databases may be called alike.
+        came, table = (came, table) if plan.moved is None else sides(plan)
+        compares = f"Compares the rows of {came} with those of"
     repair = ""
     if any(c.mended_old for c in plan.comparisons) or plan.origin is not None:
         repair = f"\n    python {path} --repair    make rows right from the side that is true, then compare again"
     if plan.leaves:
         compares = "Counts who still writes"
-    return f"""{compares} {objects.table(plan.table)} for migration {context.planned.plan.migration}.
+    return f"""{compares} {table} for migration {context.planned.plan.migration}.
 
     python {path}             compare, record the result in the ledger
     python {path} --json      the same, as JSON{repair}

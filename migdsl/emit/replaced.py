@@ -36,7 +36,7 @@ def _errors(view: t.TelemetryView) -> t.AlertSpec:
         for_seconds=120,
         severity="page",
         summary="The new side fails a larger share of its requests than the old one",
-        what_to_do=f"Move the flag back to {back} for all, as in the section on cutover: the old side is able to take everybody. "
+        what_to_do=f"Move the flag back to {back} for all, as in the section on rollback: the old side can take everybody. "
         "Then look for the cause among the requests of the new side.",
         phase="cutover",
         runbook=view.section("replace_errors"),

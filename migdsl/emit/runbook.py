@@ -10,39 +10,20 @@ from migdsl.dialect.names import literal
 from migdsl.emit.artifact import Artifact
 from migdsl.emit.context import EmitContext
 from migdsl.emit.observability import all_alerts, spoken, telemetry
+from migdsl.emit.runbook_phases import ENGINES, engine_of, phase_view, plain, preconditions
 from migdsl.emit.telemetry import AlertSpec, runbook_heading
 from migdsl.emit.templates import render
 from migdsl.plan.asked import IntegrationPart, TicketPart
 from migdsl.plan.model import DataMigrationPlan
 from migdsl.plan.phases import Phase
 from migdsl.planning.demands import sentence
+from migdsl.planning.facts import Facts
+from migdsl.planning.losses import losses
+from migdsl.planning.paths import section
 from migdsl.planning.release import stage_rows
 from migdsl.planning.streams import streams
 from migdsl.planning.words import listed
-from migdsl.planning.works import works
 from migdsl.semantics.policy import spoken as spoken_condition
-
-_SPECIAL = re.compile(r"([\\`*_{}\[\]<>|#])")
-_NOTES = {
-    "enforce": "The revision checks its gates itself and refuses, with the reason, while one is unmet.",
-    "contract": "The revision checks its gates itself and refuses, with the reason, while one is unmet. After it there is "
-    "only the slow way back: {again}.",
-    "backfill": "The jobs of {entities} may be stopped and started at any time, and run beside each other. With `--status` they "
-    "say how far they are.",
-}
-_HOMEWARDS = "End the sync job of {entities} once the first revision has run: it has nothing to carry any more."
-_WHEN = {
-    "validate": "the flag stands at shadow for somebody",
-    "cutover": "the flag stands at live for somebody",
-    "enforce": "the flag stands at live for all",
-    "contract": "the flag stands at complete for all",
-}
-_OF_PEOPLE = ("stage", "characterize", "manual")
-_SCHEDULED = (
-    "Reconcile {entities} on a schedule from now on, every hour say: {binding} asks for two clean readings, 24 hours "
-    "apart, since "
-    "the last tenant was switched."
-)
 
 
 def emit(context: EmitContext) -> Iterator[Artifact]:
@@ -74,9 +55,14 @@ def emit(context: EmitContext) -> Iterator[Artifact]:
         "watched": [part.watched for part in planned.beside if part.watched],
         "databases": list(_databases(context)),
         "tenants_env": _tenants_env(context),
-        "preconditions": [plain(text[0].upper() + text[1:] + ".") for text in _preconditions(plan.phases)],
-        "phases": [_phase(context, phase) for phase in plan.phases],
+        "versions": context.planned.versions if planned.lowered.tables else "",
+        "folders": listed([f"`{folder}/`" for folder in _folders(context)]),
+        "versions_at": _versions_at(context),
+        "engines": list(_engines(context)),
+        "preconditions": preconditions(plan.phases),
+        "phases": [phase_view(context, phase) for phase in plan.phases],
         "record": _record(context),
+        "stage_words": _stage_words(context),
         "pairs": any(p.switched and p.moved is None for p in planned.lowered.tables),
         "reconciles": [planned.paths.reconcile(p.table) for p in planned.lowered.tables],
         **_ways(context, plan),
@@ -84,21 +70,25 @@ def emit(context: EmitContext) -> Iterator[Artifact]:
         "alerts": list(_alerts(context)),
         "files": list(_files(context)),
     }
-    yield Artifact(planned.paths.runbook, render("runbook/runbook.md.j2", view), "runbook")
+    text = re.sub(r"\n{3,}", "\n\n", render("runbook/runbook.md.j2", view))
+    yield Artifact(planned.paths.runbook, text, "runbook")
 
 
 def _ways(context: EmitContext, plan: DataMigrationPlan) -> dict[str, object]:
     """There and back, and what proves that it was worth it."""
-    policy = context.planned.module.policy
+    policy, planned = context.planned.module.policy, context.planned
+    facts = Facts(planned.module, planned.lowered, planned.paths, frozenset())
     return {
-        "cutover": {
-            "approach": plain(plan.cutover.approach),
-            "steps": [plain(s) for s in plan.cutover.steps],
-            "aborts": [plain(s) for s in plan.cutover.abort_conditions]
-            or [f"a client fails that worked before {plan.migration}"],
-        },
+        "aborts": [plain(s) for s in plan.cutover.abort_conditions]
+        or [f"A client fails that worked before {plain(plan.migration)}"],
         "rollback": [
-            {"start": w.from_phase, "end": w.to_phase, "keeps": plain(w.keeps), "commands": w.commands}
+            {
+                "start": w.from_phase,
+                "end": w.to_phase,
+                "keeps": plain(w.keeps),
+                "commands": w.commands,
+                "lose": " --lose" if losses(facts, w.from_phase) else "",
+            }
             for w in plan.rollback.phases
         ],
         "return_when": [plain(spoken_condition(c)) for c in policy.returns],
@@ -123,12 +113,10 @@ def _turns(context: EmitContext) -> Iterator[dict[str, object]]:
     """The jobs that turn tenants' writes over to another database."""
     for each in streams(context.planned.lowered.tables):
         owned = each.table.owned
-        what = plain(listed(list(each.entities)))
+        everybody = "; --all instead of --tenant ID takes everybody" if owned else ""
         yield {
-            "job": context.planned.paths.sync(each.table),
-            "whom": "--tenant ID" if owned else "",
-            "owned": owned,
-            "what": what,
+            "command": f"python {context.planned.paths.sync(each.table)} switch {'--tenant ID ' if owned else ''}--to new",
+            "aside": f"of {plain(listed(list(each.entities)))}; --to old turns back{everybody}",
         }
 
 
@@ -181,11 +169,6 @@ def _foreseen(part: TicketPart | IntegrationPart | None) -> tuple[str, ...]:
     return part.risks if part is not None else ()
 
 
-def plain(text: str) -> str:
-    """A text that Markdown shows as it is."""
-    return _SPECIAL.sub(r"\\\1", " ".join(text.split()))
-
-
 def _diagram(phases: tuple[Phase, ...]) -> Iterator[str]:
     names = [phase.id for phase in phases]
     yield f"[*] --> {names[0]}"
@@ -206,7 +189,56 @@ def _databases(context: EmitContext) -> Iterator[dict[str, str]]:
     planned = context.planned
     for name in planned.lowered.databases if len(planned.lowered.databases) > 1 else ():
         folders = [r.path.rsplit("/", 1)[0] for r in planned.revisions if r.database == name]
-        yield {"name": plain(name), "env": planned.module.database(name).url_env, "folder": "".join(folders[:1])}
+        yield {
+            "name": plain(name),
+            "section": section(name),
+            "env": planned.module.database(name).url_env,
+            "folder": "".join(folders[:1]),
+        }
+
+
+def _stage_words(context: EmitContext) -> str:
+    """What stages mean where no column takes the place of another; empty where one does."""
+    planned, phases = context.planned, {p.id for p in context.planned.plan.phases}
+    if any(p.switched for p in planned.lowered.tables):
+        return ""
+    if not {"cutover", "enforce", "contract"} & phases:
+        flag = planned.plan.migration
+        return f"Nothing here waits for the flag {flag}: it may stay off, and code may use the change after expand."
+    then = "enforce may follow" if "enforce" in phases else "the swap may follow"
+    means = ["off", f"live (no running code does any more what it ends: {then})"]
+    means += ["complete (what goes may go)"] if "contract" in phases else []
+    return (
+        f"Of the stages only {listed(means)} mean something here, since no column takes the place of another; the others may be "
+        "skipped."
+    )
+
+
+def _folders(context: EmitContext) -> list[str]:
+    """Where the commands find their files."""
+    planned = context.planned
+    paths = [*(r.path for r in planned.revisions), *(planned.paths.reconcile(p.table) for p in planned.lowered.tables)]
+    return list(dict.fromkeys(path.rpartition("/")[0] for path in paths if "/" in path))
+
+
+def _versions_at(context: EmitContext) -> str:
+    """Where the revisions are, of one database."""
+    return next((r.path.rpartition("/")[0] or "." for r in context.planned.revisions), "")
+
+
+def _engines(context: EmitContext) -> Iterator[str]:
+    """What workers of a queue need that the jobs alone don't."""
+    planned = context.planned
+    jobs = [planned.paths.backfill(p.table) for p in planned.lowered.tables if p.fills]
+    for name in dict.fromkeys(engine for path in jobs if (engine := engine_of(context, path))):
+        more = {
+            "celery": ", and `CELERY_BROKER_URL` with the broker's address (`redis://…` or `amqp://…`)",
+            "procrastinate": ", and a URL that doesn't lead through a pooler of transactions: its queue is beside the ledger",
+        }[name]
+        yield (
+            f"Whoever runs a backfill job through {ENGINES[name]} has `migdsl` with its extra `{name}`{more}. "
+            "`--engine local` works without it."
+        )
 
 
 def _tenants_env(context: EmitContext) -> str:
@@ -214,65 +246,6 @@ def _tenants_env(context: EmitContext) -> str:
     planned = context.planned
     listed_in = [planned.module.listed_in(p.table) for p in planned.lowered.tables if p.table.owned]
     return next((d.url_env for d in listed_in if d is not None and d.name not in planned.lowered.databases), "")
-
-
-def _preconditions(phases: tuple[Phase, ...]) -> list[str]:
-    return list(dict.fromkeys(s.precondition for p in phases for s in p.typed_steps if s.precondition))
-
-
-def _phase(context: EmitContext, phase: Phase) -> dict[str, object]:
-    steps = []
-    beside = [step.operation for step in context.planned.lowered.beside]
-    for step in phase.typed_steps:
-        lock = f", {step.lock}" if step.lock else ""
-        steps.append(
-            plain(step.title) + (f" *({step.cost}{lock})*" if step.operation not in (*_OF_PEOPLE, *beside) else "")
-        )
-    return {
-        "id": phase.id,
-        "title": plain(phase.name),
-        "stage": phase.flag_stage,
-        "note": _note(context, phase),
-        "steps": steps,
-        "commands": list(_commands(context, phase.id)),
-        "exit": [plain(text) for text in phase.exit_criteria],
-    }
-
-
-def _note(context: EmitContext, phase: Phase) -> str:
-    """What a person has to know before the first step."""
-    found = [_NOTES.get(phase.id, "") if context.planned.lowered.tables else ""]
-    if any(each.id.startswith("reconciled_") for each in phase.exit_conditions) and phase.id == "cutover":
-        found.append(_SCHEDULED)
-    found += [_HOMEWARDS] if phase.id == "contract" and streams(context.planned.lowered.tables) else []
-    late = [r for r in context.planned.revisions if r.phase == phase.id and not r.released]
-    found += [f"`{r.path}` isn't written yet: `migdsl compile` writes it once {_WHEN[phase.id]}." for r in late]
-    tables = context.planned.lowered.tables
-    entities, first = plain(listed([p.table.entity for p in tables])), _binds_first(context)
-    again = (
-        "the old columns are computed again"
-        if any(p.moved is None for p in tables)
-        else "all rows are carried home again"
-    )
-    said = {"{entities}": entities, "{again}": again, "{binding}": first}
-    for name, text in said.items():
-        found = [each.replace(name, text) for each in found]
-    return " ".join(text for text in found if text)
-
-
-def _binds_first(context: EmitContext) -> str:
-    """The phase whose revision asks for clean reconciliations first."""
-    phases = [revision.phase for revision in context.planned.revisions]
-    return "enforce" if "enforce" in phases else "contract"
-
-
-def _commands(context: EmitContext, phase: str) -> Iterator[str]:
-    for work in works(context.planned, phase):
-        if work.kind == "carry":
-            # A command that runs on would keep those behind it from being typed.
-            yield from [f"{work.command} &  # a service of its own, until contract"] if phase == "backfill" else []
-        elif work.command:
-            yield work.command
 
 
 def _record(context: EmitContext) -> str:

@@ -32,7 +32,9 @@ def standard_alerts(view: TelemetryView) -> tuple[AlertSpec, ...]:
     if view.backfills:
         alerts += [_backfill_stalled(view), _backfill_errors(view)]
     if view.entities:
-        alerts += [_drift(view), _violations(view), _reconcile_stale(view)]
+        alerts += [_drift(view)] if view.compares else []
+        alerts += [_violations(view)] if view.binds else []
+        alerts += [_reconcile_stale(view)]
         alerts += [_tenants_unlisted(view)] if view.has_tenants else []
         # Before the last tenant is live, old code is meant to write: only a soak makes its writes news.
         alerts += [_old_writes(view)] if view.has_old_writes and view.stage in SOAK_STAGES else []
@@ -127,6 +129,7 @@ def _drift(view: TelemetryView) -> AlertSpec:
 
 
 def _violations(view: TelemetryView) -> AlertSpec:
+    refuses = f"{view.binding[0].capitalize()} will refuse to run. " if view.binding else ""
     return AlertSpec(
         id="constraint_violations",
         title="Constraint violations",
@@ -134,8 +137,7 @@ def _violations(view: TelemetryView) -> AlertSpec:
         for_seconds=60,
         severity="ticket",
         summary="Rows break a constraint that is still to come",
-        what_to_do="Enforce will refuse to run. The reconciliation job counts these rows per tenant; their owners mend "
-        "them.",
+        what_to_do=f"{refuses}The reconciliation job counts these rows per tenant; their owners mend them.",
         phase="enforce",
         runbook=view.section("constraint_violations"),
         subject="entity",
@@ -174,13 +176,24 @@ def _tenants_unlisted(view: TelemetryView) -> AlertSpec:
         for_seconds=0,
         severity="ticket",
         summary="Rows belong to tenants that the list of tenants leaves out",
-        what_to_do="No backfill carries these rows over, and contract would lose them: it refuses to run. Add the "
-        "tenants to the list, or mend rows without a tenant, then run backfill and reconciliation again.",
+        what_to_do=_of_unlisted(view),
         phase="validate",
         runbook=view.section("tenants_unlisted"),
         subject="entity",
         cases=_above_zero(view, UNLISTED),
     )
+
+
+def _of_unlisted(view: TelemetryView) -> str:
+    lost = "No backfill carries these rows over. " if view.backfills else "No check looks at these rows. "
+    jobs = "backfill and reconciliation" if view.backfills else "the reconciliation"
+    waits = (
+        f"{' and '.join(view.binding)} {'refuse' if len(view.binding) > 1 else 'refuses'} to run. "
+        if view.binding
+        else ""
+    )
+    mend = f"Add the tenants to the list, or mend rows without a tenant, then run {jobs} again."
+    return f"{lost}{waits[:1].upper()}{waits[1:]}{mend}"
 
 
 def _old_writes(view: TelemetryView) -> AlertSpec:

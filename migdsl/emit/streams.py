@@ -4,19 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from migdsl.dialect.names import literal
 from migdsl.emit import dual_writes
 from migdsl.emit.artifact import Artifact, canonical_json
 from migdsl.emit.context import EmitContext
 from migdsl.emit.python import block, quoted
 from migdsl.emit.sync_job import Keys, SyncJob, text
 from migdsl.ops import debezium
+from migdsl.ops import names as objects
 from migdsl.ops.demands import backfill_name
 from migdsl.ops.model import TablePlan
 from migdsl.ops.stream_carry import enqueue
 from migdsl.ops.stream_compare import Compared, compared, repaired
 from migdsl.ops.stream_model import Moved
 from migdsl.ops.streams import sequences
-from migdsl.planning.streams import Stream, streams
+from migdsl.planning.streams import Stream, streams, texts_of_key
+from migdsl.semantics.model import Table
 from migdsl.semantics.move_model import Move
 
 _MOST = {"smallint": 32_767, "integer": 2_147_483_647}
@@ -54,12 +57,12 @@ def _job(context: EmitContext, stream: Stream, path: str) -> SyncJob:
     )
 
 
-def _keys(move: Move) -> Keys | None:
-    """Where both sides' numbers come from; None where the writers make keys."""
-    for old, theirs, new, ours in sequences(move):
-        most = _MOST.get(move.table.type_of(theirs).base, 9_223_372_036_854_775_807)
-        return Keys(old, new, most, (theirs, ours))
-    return None
+def _keys(move: Move) -> tuple[Keys, ...]:
+    """Where both sides' numbers come from; none where the writers make them."""
+    return tuple(
+        Keys(old, new, _MOST.get(move.table.type_of(theirs).base, 9_223_372_036_854_775_807), (theirs, ours))
+        for old, theirs, new, ours in sequences(move)
+    )
 
 
 def _environment(context: EmitContext, stream: Stream) -> str:
@@ -98,7 +101,29 @@ def of_reconciliation(context: EmitContext, plan: TablePlan, moved: Moved) -> di
         "other_env": quoted(context.planned.module.database(plan.table.database).url_env),
         "stream": quoted(moved.stream),
         "patience_s": repr(_lag(context, moved)),
+        **_sorted(plan),
     }
+
+
+def _sorted(plan: TablePlan) -> dict[str, object]:
+    """The collations of the key on either side, where it has texts."""
+    move = plan.move
+    if move is None or not texts_of_key(move.table):
+        return {}
+    tables = (("sorted_old", move.table), ("sorted_new", move.target))
+    return {name: block(_collations(table)) for name, table in tables}
+
+
+def _collations(table: Table) -> str:
+    columns = ", ".join(literal(name) for name in table.key)
+    shown = "CASE WHEN c.collname = 'default' THEN d.datcollate ELSE c.collname END"
+    return f"""SELECT CAST(c.oid::regcollation AS text) AS collation, {shown} AS shown
+  FROM pg_catalog.pg_attribute AS a
+  JOIN pg_catalog.pg_collation AS c ON c.oid = a.attcollation
+  JOIN pg_catalog.pg_database AS d ON d.datname = current_database()
+ WHERE a.attrelid = CAST({literal(objects.table(table))} AS regclass)
+   AND a.attname IN ({columns})
+ ORDER BY array_position(ARRAY[{columns}], CAST(a.attname AS text))"""
 
 
 def _lag(context: EmitContext, moved: Moved) -> float:

@@ -13,7 +13,7 @@ _BLOCKS = ("take", "read", "stage", "gone", "upsert")
 
 
 class Keys(Value):
-    """The sequences that give out a table's keys on both sides, as SQL, and the largest key; none: the writers make keys.
+    """The sequences that give out a column's numbers on both sides, as SQL, and the largest number.
 
     With `columns`, those of the old and the new side, `old` and `new` are tables, and the sequences those that belong there.
     """
@@ -28,7 +28,8 @@ class SyncJob(Value):
     """What a sync job says beside its statements.
 
     `path` is its own, for the docstring; `listing` the statement that lists the tenants, on the side `listed`. `backfills`
-    are the names of the jobs that enqueue, and `keys` the sequences, of each table in the order of `moved`.
+    are the names of the jobs that enqueue, and `keys` the sequences (of the key, and of what else is numbered), of each table
+    in the order of `moved`.
     """
 
     moved: tuple[Moved, ...]
@@ -36,7 +37,7 @@ class SyncJob(Value):
     old_env: str
     new_env: str
     backfills: tuple[str | None, ...]
-    keys: tuple[Keys | None, ...]
+    keys: tuple[tuple[Keys, ...], ...]
     listing: str | None = None
     listed: Side = "old"
     lag_s: float = 30.0
@@ -65,11 +66,7 @@ def described(job: SyncJob) -> dict[str, object]:
     }
 
 
-def _move(moved: Moved, backfill: str | None, keys: Keys | None) -> dict[str, object]:
-    sequences = []
-    if keys is not None:
-        columns = names(keys.columns) if keys.columns is not None else ""
-        sequences = [{"old": quoted(keys.old), "new": quoted(keys.new), "most": repr(keys.most), "columns": columns}]
+def _move(moved: Moved, backfill: str | None, keys: tuple[Keys, ...]) -> dict[str, object]:
     return {
         "entity": quoted(moved.entity),
         "old_table": quoted(moved.old.table),
@@ -77,13 +74,18 @@ def _move(moved: Moved, backfill: str | None, keys: Keys | None) -> dict[str, ob
         "key": names(moved.new.key),
         "lanes": repr(moved.lanes),
         "backfill": quoted(backfill) if backfill is not None else "None",
-        "sequences": sequences,
+        "sequences": [_sequence(each) for each in keys],
         "capture": _capture(moved) if moved.captured else None,
         "ways": [
             _way(moved, "old", "forward", "From the old side to the new one."),
             _way(moved, "new", "back", "From the new side to the old one, of tenants that have been switched."),
         ],
     }
+
+
+def _sequence(keys: Keys) -> dict[str, str]:
+    columns = names(keys.columns) if keys.columns is not None else ""
+    return {"old": quoted(keys.old), "new": quoted(keys.new), "most": repr(keys.most), "columns": columns}
 
 
 def _way(moved: Moved, origin: Side, name: str, comment: str) -> dict[str, str]:

@@ -33,8 +33,9 @@ class TelemetryView:
     are all its lines for people (`shadow for canary`); `routed`: applications choose a side by it; `own` are metrics of
     the user's; `replaced` are replacements, and `strangled`: a router is in front of one; `apis` are
     their names, each with a version that goes away; `streamed` are entities that a sync job carries to another database, each
-    with the seconds that it may be behind; `runbook_path` is relative to the repository; `datasource_uid` is
-    Prometheus' data source in Grafana.
+    with the seconds that it may be behind; `compares`: there are two sides; `binds`: there are rules to come, or invariants;
+    `binding` are the phases whose revisions refuse while something is wrong; `runbook_path` is relative to the repository;
+    `datasource_uid` is Prometheus' data source in Grafana.
     """
 
     migration: str
@@ -53,6 +54,9 @@ class TelemetryView:
     strangled: bool = False
     apis: tuple[tuple[str, str], ...] = ()
     streamed: tuple[tuple[str, float], ...] = ()
+    compares: bool = True
+    binds: bool = True
+    binding: tuple[str, ...] = ("enforce", "contract")
 
     def section(self, alert_id: str) -> str:
         """Where the runbook explains an alert."""

@@ -8,8 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from migdsl.dialect.names import dollar_tag, literal
-from migdsl.ops import constraints, debezium, drop_table, memory, moving, names, stream_slot, stream_sql, table_memory
+from migdsl.dialect.names import dollar_tag, literal, quote
+from migdsl.ops import (
+    constraints,
+    drop_table,
+    memory,
+    moving,
+    names,
+    needed,
+    owners,
+    publishing,
+    stream_sql,
+    table_memory,
+)
 from migdsl.ops.add_column import EXPAND_TABLE
 from migdsl.ops.batches import Walk
 from migdsl.ops.both_ways import Ways
@@ -25,8 +36,6 @@ from migdsl.semantics.move_model import Move
 
 OBJECTS, LAST = moving.OBJECTS, moving.LAST
 _LANES = ("migdsl.lane", Lock.EXCLUSIVE)  # no applier is at work in this database
-# What reads the outboxes or the tables of a whole stream comes when all of them are there, and goes before.
-CAPTURE = EXPAND_TABLE + 1
 
 
 class Crossing:
@@ -61,16 +70,18 @@ def lower(context: Context, operation: CreateTable) -> Iterator[Step]:
     """The steps on both sides, but for the table that is made."""
     assert operation.move is not None
     of = Crossing(context, operation.move)
+    yield from _needed(of)
     yield _plain(of)
+    yield from owners.lower(of.move.table)
     sides: tuple[Side, Side] = ("old", "new")
     for side in sides:
         yield _objects(of, side)
         yield _triggers(of, side)
-    if of.is_last and of.move.sync.by == "cdc":
-        yield _captured(of)
-        yield _uncaptured(of)
     ways = Ways(Carried(context.migration, operation.table, operation.sources[0]), of.move)
     yield from moving.between_old(of.beside("old"), ways)
+    if of.is_last and of.move.sync.by == "cdc":
+        # Behind the foreign keys of one rank: with them nothing could tell what else the tables are used by.
+        yield from publishing.lower(of, LAST - 1)
     yield _drop(of)
     yield _let_go(of)
     yield _homewards(of)
@@ -79,13 +90,30 @@ def lower(context: Context, operation: CreateTable) -> Iterator[Step]:
 # ------------------------------------------------------------------------------------------- expand
 
 
+def _needed(of: Crossing) -> Iterator[Step]:
+    """What the new database has to have already, for the table, for what stands on it, and for the ways home."""
+    refusal = needed.refusal(of.context.module, of.move)
+    if refusal is not None:
+        of_target = f"{of.called('new')} needs"
+        listed = ", ".join(each.shown for each in needed.needed(of.context.module, of.move))
+        yield Step(
+            "expand",
+            "check_table",
+            f"Refuse where the database {of.move.target.database} lacks what {of_target}, and say which: {listed}",
+            of.move.target,
+            rank=0,
+            up=(Group((), (refusal,)),),
+            precondition=f"the database {of.move.target.database} has what {of_target}: {listed}",
+        )
+
+
 def _plain(of: Crossing) -> Step:
-    """What the new table would lack without a word, and keys that nothing would give out there."""
+    """What the new table would lack without a word, and numbers that nothing would give out there."""
     source = of.move.table
     place = names.table(source)
     numbered = {theirs for _, theirs, _, _ in sequences(of.move)}
     checks = [_numbered(place, theirs) for theirs in sorted(numbered)]
-    checks += [_unnumbered(place, column) for column in source.key if column not in numbered]
+    checks += [_unnumbered(place, theirs) for _, theirs in of.move.copied if theirs not in numbered]
     body = f"""
 BEGIN
   IF (SELECT c.relrowsecurity FROM pg_class AS c WHERE c.oid = {literal(place)}::regclass) THEN
@@ -94,7 +122,8 @@ BEGIN
   END IF;
 {"".join(checks)}END"""
     tag = dollar_tag(body, "plain")
-    title = f"Refuse where {of.called('old')} has row level security, or keys from a sequence, that {of.called('new')} would lack"
+    title = f"Refuse where {of.called('old')} has row level security, or numbers from a sequence, that "
+    title += f"{of.called('new')} would lack"
     return Step("expand", "check_table", title, source, rank=0, up=(Group((), (f"DO {tag}{body}\n{tag}",)),))
 
 
@@ -108,9 +137,13 @@ def _numbered(place: str, column: str) -> str:
 
 
 def _unnumbered(place: str, column: str) -> str:
-    return f"""  IF pg_get_serial_sequence({literal(place)}, {literal(column)}) IS NOT NULL THEN
+    said = f"declare it in the entity: {column} … identity, or as a serial".replace("'", "''")
+    return f"""  IF EXISTS (SELECT FROM pg_attribute AS a
+              LEFT JOIN pg_attrdef AS d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
+             WHERE a.attrelid = {literal(place)}::regclass AND a.attname = {literal(column)}
+               AND (a.attidentity <> '' OR pg_get_expr(d.adbin, d.adrelid) LIKE '%nextval(%')) THEN
     RAISE EXCEPTION 'a sequence gives out % of %, and nothing would on the new side', {literal(column)}, {literal(place)}
-      USING ERRCODE = '55000', HINT = 'declare it in the entity: {column.replace("'", "''")} … key identity';
+      USING ERRCODE = '55000', HINT = '{said}';
   END IF;
 """
 
@@ -176,7 +209,8 @@ def _triggers(of: Crossing, side: Side) -> Step:
         precondition = (
             f"code that writes {moved.entity} tries a transaction again on SQLSTATE 40001 (its tenant is being switched "
             "just then), and "
-            f"goes to the other side on 55000 (it is written there by now); {of.called('new')} has the grants that new code needs"
+            f"goes to the other side on 55000 (it is written there by now){_of_elsewhere(of)}; {of.called('new')} has the grants "
+            "that new code needs"
         )
     return Step(
         "expand",
@@ -185,11 +219,42 @@ def _triggers(of: Crossing, side: Side) -> Step:
         table,
         Lock.ACCESS_EXCLUSIVE if side == "old" else Lock.NONE,
         rank=EXPAND_TABLE,
-        up=(Group(lock, (*drop, _proof(moved, other(side)), *stream_sql.triggers(moved, side))),),
+        up=(Group(lock, (*drop, _proof(moved, other(side)), *stream_sql.triggers(moved, side), *_writable(of, side))),),
         # Where a killed run is repeated the new table may be gone already: it can't be locked first.
-        down=(Group(lock, (back, *drop)),),
+        down=(Group(lock, (back, *drop, *_strict_again(of, side))),),
         precondition=precondition,
     )
+
+
+def _of_elsewhere(of: Crossing) -> str:
+    """What else may be said on the wrong side, of a row that points at one which was born on the other side."""
+    along = {m.entity: m for m in of.stream}
+    targets = [c.target.entity for c in of.move.table.constraints if c.target and c.target.entity in along]
+    which = " or ".join(dict.fromkeys(targets))
+    return f" or 23503 (a row of {which} that was born there isn't here yet)" if targets else ""
+
+
+def _always(of: Crossing, side: Side) -> Iterator[tuple[str, str]]:
+    """Numbers that the old side's sequence alone may give: what the new side has in their place couldn't come home."""
+    written = {column.name for column in of.of.old.columns} - set(of.move.table.key)
+    for column in of.move.table.columns if side == "old" else ():
+        if column.identity == "always" and column.name in written:
+            yield column.name, f"identity {names.table(of.move.table)}.{column.name}"
+
+
+def _writable(of: Crossing, side: Side) -> Iterator[str]:
+    place = names.table(of.move.table)
+    for column, subject in _always(of, side):
+        own = f"a.attrelid = {literal(place)}::regclass AND a.attname = {literal(column)} AND a.attidentity = 'a'"
+        set_ = f"ALTER TABLE {place} ALTER COLUMN {quote(column)} SET GENERATED"
+        yield memory.remember(of.beside(side), subject, literal(f"{set_} ALWAYS"), f"pg_attribute AS a\n WHERE {own}")
+        body = f"BEGIN IF EXISTS (SELECT FROM pg_attribute AS a WHERE {own}) THEN {set_} BY DEFAULT; END IF; END"
+        tag = dollar_tag(body, "number")
+        yield f"DO {tag}{body}{tag}"
+
+
+def _strict_again(of: Crossing, side: Side) -> Iterator[str]:
+    return (memory.restore(of.beside(side), subject) for _, subject in _always(of, side))
 
 
 def _proof(moved: Moved, target: Side) -> str:
@@ -199,73 +264,6 @@ def _proof(moved: Moved, target: Side) -> str:
     body = f"\nBEGIN\n  PERFORM {given}\n     FROM {here.table} AS t\n    WHERE FALSE;\nEND"
     tag = dollar_tag(body, "proof")
     return f"DO {tag}{body}\n{tag}"
-
-
-# ------------------------------------------------------------------------------------------- capture
-
-
-def _publish(of: Crossing) -> tuple[str, ...]:
-    create = debezium.prepare(of.stream) if _debezium(of) else stream_slot.publish(of.stream)
-    return (_wal_level(), _unpublish(of)[0], *create)
-
-
-def _unpublish(of: Crossing) -> tuple[str, ...]:
-    return debezium.take_back(of.stream) if _debezium(of) else (stream_slot.unpublish(of.stream),)
-
-
-def _debezium(of: Crossing) -> bool:
-    return of.move.sync.variant == "debezium"
-
-
-def _wal_level() -> str:
-    body = """
-BEGIN
-  IF current_setting('wal_level') <> 'logical' THEN
-    RAISE EXCEPTION 'the WAL of this server says too little to read writes from it: wal_level is %', current_setting('wal_level')
-      USING ERRCODE = '55000', HINT = 'set wal_level = logical, which takes a restart; or sync by outbox';
-  END IF;
-END"""
-    tag = dollar_tag(body, "level")
-    return f"DO {tag}{body}\n{tag}"
-
-
-def _captured(of: Crossing) -> Step:
-    tables = _listed(of)
-    what = f"the keys that are written to {tables}"
-    if _debezium(of):
-        what = f"the outboxes of {tables}, as Debezium's router reads them"
-    return Step(
-        "expand",
-        "create_publication",
-        f"Publish {what}",
-        of.move.table,
-        Lock.ACCESS_EXCLUSIVE,
-        rank=CAPTURE,
-        up=(Group((), _publish(of)),),
-        down=(Group((), (*_no_slot(of), *_unpublish(of))),),
-    )
-
-
-def _listed(of: Crossing) -> str:
-    return ", ".join(f"{of.move.table.database}.{m.old.name}" for m in of.stream)
-
-
-def _no_slot(of: Crossing) -> tuple[str, ...]:
-    return () if _debezium(of) else (stream_slot.no_slot(of.of),)
-
-
-def _uncaptured(of: Crossing) -> Step:
-    title = f"Drop the publication of {_listed(of)}"
-    title += "" if _debezium(of) else "; refused while its slot is there, which would keep all WAL"
-    return Step(
-        "contract",
-        "drop_publication",
-        title,
-        of.move.table,
-        rank=0,
-        up=(Group((), (*_no_slot(of), *_unpublish(of))),),
-        down=(Group((), _publish(of)),),
-    )
 
 
 # ------------------------------------------------------------------------------------------- contract
@@ -351,8 +349,9 @@ def _homewards(of: Crossing) -> Step:
     walk = Walk(of.move.target)
     place: Place = moved.new
     key = place.keyed("t")
+    tenant = f"CAST({walk.tenant} AS text)" if place.looked_up else place.tenant_of("t")
     batch = f"""INSERT INTO {moved.outbox("new")} (lane, {", ".join(moved.key_columns)}, tenant)
-SELECT {moved.lane(key)}, {", ".join(key)}, {place.tenant_of("t")}
+SELECT {moved.lane(key)}, {", ".join(key)}, {tenant}
   FROM {walk.source()}
  {walk.confined(walk.after(), walk.upto())}"""
     title = (

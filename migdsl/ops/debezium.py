@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from migdsl.dialect.names import derived, dollar_tag, literal, quote
 from migdsl.ops.stream_model import LEDGER, Moved
-from migdsl.ops.stream_slot import publication_name, slot_name
+from migdsl.ops.stream_slot import dropped, publication_name, slot_name
 
 # The defaults aren't ours: `decoderbufs`, and a publication of all tables that the connector makes by itself.
 _FIXED = {
@@ -55,7 +55,12 @@ def connector(tables: tuple[Moved, ...], environment: str, topic: str) -> dict[s
         "publication.name": _publication(first),
         "table.include.list": ",".join(_listed(moved) for moved in tables),
     }
-    return {"name": f"{first.migration}-{first.stream}", "config": dict(sorted(config.items()))}
+    return {"name": connector_name(first), "config": dict(sorted(config.items()))}
+
+
+def connector_name(moved: Moved) -> str:
+    """What the stream's connector is called in Kafka Connect."""
+    return f"{moved.migration}-{moved.stream}"
 
 
 def prepare(tables: tuple[Moved, ...]) -> tuple[str, ...]:
@@ -72,12 +77,15 @@ BEGIN
 END"""
         tag = dollar_tag(body, "routed")
         found += [
+            # It is as new as the columns: no row has to be rewritten.
             f"""ALTER TABLE {outbox}
+    -- squawk-ignore adding-field-with-default
     ADD COLUMN IF NOT EXISTS event_id uuid NOT NULL DEFAULT gen_random_uuid(),
     ADD COLUMN IF NOT EXISTS aggregatetype text NOT NULL DEFAULT {literal(moved.entity)},
     ADD COLUMN IF NOT EXISTS aggregateid text,
     ADD COLUMN IF NOT EXISTS type text NOT NULL DEFAULT 'written',
     ADD COLUMN IF NOT EXISTS payload text,
+    -- squawk-ignore adding-field-with-default
     ADD COLUMN IF NOT EXISTS occurred_at timestamp NOT NULL DEFAULT (clock_timestamp() AT TIME ZONE 'UTC')""",
             (
                 f"CREATE OR REPLACE FUNCTION {function}() RETURNS trigger\n"
@@ -90,8 +98,55 @@ END"""
     return (*found, f"CREATE PUBLICATION {quote(_publication(tables[0]))} FOR {listed}\n  WITH (publish = 'insert')")
 
 
+def unread(tables: tuple[Moved, ...]) -> str:
+    """A DO block that refuses to go on while a connector reads: it would fail, and begin again, for ever."""
+    slot = _slot(tables[0])
+    hint = f"delete the connector in Kafka Connect first: {deletion(tables[0])}"
+    body = f"""
+DECLARE
+  reader integer;
+BEGIN
+  SELECT s.active_pid INTO reader FROM pg_catalog.pg_replication_slots AS s
+   WHERE s.slot_name = {literal(slot)} AND s.database = current_database() AND s.active;
+  IF FOUND THEN
+    RAISE EXCEPTION 'a connector reads from the replication slot % (process %)', {literal(slot)}, reader
+      USING ERRCODE = '55000', HINT = {literal(hint)};
+  END IF;
+END"""
+    tag = dollar_tag(body, "gate")
+    return f"DO {tag}{body}\n{tag}"
+
+
+def released(tables: tuple[Moved, ...]) -> str:
+    """A DO block that drops the connector's slot, which stays when the connector is deleted, and keeps all WAL."""
+    slot = _slot(tables[0])
+    busy = f"delete the connector in Kafka Connect, then run this again: {deletion(tables[0])}"
+    denied = f"run SELECT pg_drop_replication_slot({literal(slot)}) as a role that has REPLICATION, then this again"
+    return dropped(slot, busy, denied)
+
+
+def deletion(moved: Moved) -> str:
+    """The command that deletes a stream's connector; `KAFKA_CONNECT_URL` is where Kafka Connect answers."""
+    safe = (c if c.isascii() and (c.isalnum() or c in "-_.~") else _percent(c) for c in connector_name(moved))
+    return f'curl -fsS -X DELETE "$KAFKA_CONNECT_URL/connectors/{"".join(safe)}"'
+
+
+def creation(path: str) -> str:
+    """The command that posts the connector that the file at `path` describes."""
+    from shlex import quote  # most migrations have no connector
+
+    return (
+        f"curl -fsS -X POST -H 'Content-Type: application/json' --data {quote('@' + path)} "
+        '"$KAFKA_CONNECT_URL/connectors"'
+    )
+
+
+def _percent(character: str) -> str:
+    return "".join(f"%{byte:02X}" for byte in character.encode())
+
+
 def take_back(tables: tuple[Moved, ...]) -> tuple[str, ...]:
-    """The way back of `prepare`, before the outboxes go; the connector's slot goes with the connector."""
+    """The way back of `prepare`; the connector goes before, and its slot by `released`."""
     functions = (f"DROP FUNCTION IF EXISTS {moved.named('old', 'routed')}() CASCADE" for moved in tables)
     return (f"DROP PUBLICATION IF EXISTS {quote(_publication(tables[0]))}", *functions)
 

@@ -73,7 +73,8 @@ def subject(context: Context, constraint: Constraint) -> str:
 
 def rebuild(context: Context) -> Iterator[Step]:
     """The way back of all that goes: built again, and proven again, when the values are there."""
-    gone = [*replaced(context), *(c for c in dropped(context) if not forgotten(context, c))]
+    late = (c for c in dropped(context) if not context.module.crossed(c))
+    gone = [*replaced(context), *(c for c in late if not forgotten(context, c))]
     table = context.table
     for rank, kinds in ((REBUILD, ("unique", "index", "check")), (REFER, ("reference",))):
         found = [c for c in gone if c.kind in kinds]

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from migdsl.dialect.names import dollar_tag, literal, qualified, quote
-from migdsl.ops import dependents, standing, twins
+from migdsl.ops import dependents, names, standing, twins
 from migdsl.ops.context import Context
-from migdsl.ops.model import Alone, Group, Lock, Part, Step
+from migdsl.ops.model import Alone, Group, Lock, Part, Replay, Step
 from migdsl.semantics.model import Constraint, DropConstraint, ReplicaIdentity
 from migdsl.semantics.phrases import called, described
 from migdsl.semantics.succession import successor
@@ -18,8 +18,12 @@ DROP = 1  # in contract: before the columns that it stands on, and after the for
 def lower(context: Context, operation: DropConstraint) -> Iterator[Step]:
     """The steps of a `drop constraint` or a `drop index`; what makes it again is a step of the whole table."""
     found = dependents.named(context.table, operation.constraint)
+    remembered = operation.irreversible is None
     yield _guard(context, found)
-    yield _drop(context, found, remembered=operation.irreversible is None)
+    if context.module.crossed(found):
+        yield _cut(context, found, remembered=remembered)
+    else:
+        yield _drop(context, found, remembered=remembered)
 
 
 def _guard(context: Context, found: Constraint) -> Step:
@@ -61,6 +65,53 @@ def _drop(context: Context, found: Constraint, *, remembered: bool) -> Step:
         rank=DROP - 1 if found.kind == "reference" else DROP,
         up=parts,
     )
+
+
+def _cut(context: Context, found: Constraint, *, remembered: bool) -> Step:
+    """A foreign key to what goes to another database: from the first switch on a row that it asks for may be missing here.
+
+    All rows are there by now, and nobody writes there yet: it is the last moment.
+    """
+    table, name = context.table, called(context.table, found)
+    assert found.target is not None
+    parent, deletes = found.target.entity, found.target.on_delete
+    subject = f"{dependents.subject(context, found)} {name}"
+    keep = (dependents.keep(context, found), *_aside(context, found, subject)) if remembered else ()
+    drop = f"ALTER TABLE {context.sql} DROP CONSTRAINT IF EXISTS {quote(name)}"
+    tables = tuple((sql, Lock.ACCESS_EXCLUSIVE) for sql in sorted({context.sql, *_parent(context, parent)}))
+    title = f"Drop {described(found)} of {table.entity}, before {parent} is written in the other database"
+    lost = {"CASCADE": "deletes rows", "SET NULL": "empties the column", "SET DEFAULT": "resets the column"}
+    title += f"; from here on nothing {lost[deletes]} of {table.entity} with {parent}" if deletes in lost else ""
+    return Step(
+        "validate",
+        "drop_constraint",
+        title,
+        table,
+        Lock.ACCESS_EXCLUSIVE,
+        reversible=remembered,
+        rank=DROP,
+        up=(Group(tables, (_refuse(context, found, there=False), *keep, drop)),),
+        down=(Replay(context.migration, subject, tables),) if remembered else (),
+    )
+
+
+def _aside(context: Context, found: Constraint, subject: str) -> tuple[str, ...]:
+    """What was kept just now goes under a name of its own: contract brings back what it has dropped itself, and no more.
+
+    Where nothing was, since a killed run is repeated, what is there already stays.
+    """
+    of, kept = f"migration = {literal(context.migration)} AND revision =", literal(dependents.subject(context, found))
+    return (
+        (
+            f"DELETE FROM migdsl.snapshot\n WHERE {of} {literal(subject)}\n"
+            f"   AND EXISTS (SELECT FROM migdsl.snapshot WHERE {of} {kept})"
+        ),
+        f"UPDATE migdsl.snapshot SET revision = {literal(subject)}\n WHERE {of} {kept}",
+    )
+
+
+def _parent(context: Context, entity: str) -> set[str]:
+    return {names.table(move.table) for move in context.module.moves if move.table.entity == entity}
 
 
 def _waiting(context: Context, found: Constraint) -> str | None:

@@ -163,12 +163,13 @@ BEGIN
     return f"DO {tag}{body}\n{tag}"
 
 
-def guard(table: str) -> str:
-    """What DROP TABLE would refuse, or take along without a word."""
+def guard(table: str, publication: str = "") -> str:
+    """What DROP TABLE would refuse, or take along without a word; `publication` is ours, and goes before."""
     place = literal(table)
-    return f"""    IF EXISTS (SELECT FROM ({_dependents(place)}) AS found) THEN
+    found = _dependents(place, publication)
+    return f"""    IF EXISTS (SELECT FROM ({found}) AS found) THEN
       RAISE EXCEPTION 'the table % is still used by: %', {place},
-        (SELECT string_agg(DISTINCT shown, ', ') FROM ({_dependents(place)}) AS found)
+        (SELECT string_agg(DISTINCT shown, ', ') FROM ({found}) AS found)
         USING ERRCODE = '55000', HINT = 'drop or change what is named first';
     END IF;
 """
@@ -189,11 +190,18 @@ _OWN = (
 )
 
 
-def _dependents(place: str) -> str:
+def _of_ours(publication: str) -> tuple[tuple[str, str], ...]:
+    if not publication:
+        return ()
+    own = f"o.prpubid = (SELECT p.oid FROM pg_publication AS p WHERE p.pubname = {literal(publication)})"
+    return (("pg_publication_rel", own),)
+
+
+def _dependents(place: str, publication: str) -> str:
     own = "\n".join(
         f"           AND NOT EXISTS (SELECT FROM {catalogue} AS o\n"
         f"                WHERE d.classid = '{catalogue}'::regclass AND o.oid = d.objid AND {condition})"
-        for catalogue, condition in _OWN
+        for catalogue, condition in (*_OWN, *_of_ours(publication))
     )
     return f"""SELECT pg_describe_object(d.classid, d.objid, d.objsubid) AS shown
           FROM pg_class AS c JOIN pg_type AS y ON y.oid = c.reltype JOIN pg_depend AS d

@@ -19,10 +19,10 @@ def refusal(phase: str, asked: tuple[Gate, ...]) -> str:
 def stage(migration: str, least: str) -> Gate:
     """Every tenant's deployed stage is at least `least` (live or complete)."""
     reached = _REACHED[least]
-    how = f"switched by {migration}: its stage is live or later" if least == "live" else f"complete in {migration}"
+    how = f"switched by {migration}: nobody's stage is before live" if least == "live" else f"complete in {migration}"
     return Gate(
         f"stage_{least}",
-        f"every tenant is {how}",
+        f"everybody is {how}",
         f"""SELECT 'the deployed stage of ' || string_agg(subject || ' is ' || value, ', ' ORDER BY subject)
              || ', and {least} for all is needed'
   FROM (SELECT DISTINCT ON (subject) id, subject, value FROM migdsl.event
@@ -40,7 +40,7 @@ def backfilled(migration: str, backfill: str) -> Gate:
     left = f"(SELECT max(l.id) FROM migdsl.event AS l WHERE l.migration = {literal(migration)} AND l.kind = 'left')"
     return Gate(
         f"backfilled_{backfill}",
-        f"the backfill of {backfill} is done for every tenant",
+        f"the backfill of {backfill} is done, and has set no row aside",
         f"""SELECT CASE WHEN NOT EXISTS (SELECT FROM migdsl.event AS e WHERE {run} AND e.id > coalesce({left}, 0))
             THEN 'the backfill {_inner(backfill)} has not been run' || CASE WHEN count(*) > 0 THEN ' for all tenants' ELSE '' END
             WHEN count(*) FILTER (WHERE state <> 'succeeded') > 0
@@ -118,11 +118,11 @@ def swapped(migration: str, seconds: int) -> Gate:
     own = f"e.migration = {literal(migration)} AND e.kind = 'swap' AND e.subject = 'columns'"
     return Gate(
         "swapped",
-        f"{_days(seconds)} have passed since the swap of {migration}",
+        f"{lasting(seconds)} have passed since the swap of {migration}",
         f"""SELECT CASE WHEN max(e.id) IS NULL OR (SELECT n.value FROM migdsl.event AS n WHERE n.id = max(e.id)) <> 'new'
             THEN 'the columns have not been swapped'
             WHEN max(e.at) > clock_timestamp() - interval '{seconds} seconds'
-            THEN 'the soak of {_days(seconds)} since the swap lasts until '
+            THEN 'the soak of {lasting(seconds)} since the swap lasts until '
                  || to_char(max(e.at) + interval '{seconds} seconds', 'YYYY-MM-DD HH24:MI TZ') END
   FROM migdsl.event AS e WHERE {own}""",
     )
@@ -132,10 +132,10 @@ def soaked(migration: str, seconds: int) -> Gate:
     """All tenants have been live for the soak."""
     return Gate(
         "soak",
-        f"{_days(seconds)} have passed since every tenant was live in {migration}",
+        f"{lasting(seconds)} have passed since everybody was live in {migration}",
         f"""SELECT CASE WHEN switched IS NULL THEN 'the migration has not been live for all'
             WHEN switched > clock_timestamp() - interval '{seconds} seconds'
-            THEN 'the soak of {_days(seconds)} lasts until '
+            THEN 'the soak of {lasting(seconds)} lasts until '
                  || to_char(switched + interval '{seconds} seconds', 'YYYY-MM-DD HH24:MI TZ') END
   FROM (SELECT {_switched(migration)} AS switched) AS since""",
     )
@@ -148,10 +148,10 @@ def silent(migration: str, entity: str, counter: str, seconds: int) -> Gate:
         f"old_writes_{entity}",
         f"no old code has written {entity} during the soak",
         f"""SELECT CASE WHEN count(*) = 0
-            THEN 'old_writes of {_inner(entity)} was not read before the soak of {_days(seconds)} began'
+            THEN 'old_writes of {_inner(entity)} was not read before the soak of {lasting(seconds)} began'
             WHEN (SELECT value FROM migdsl.event AS newest WHERE newest.id = max(event.id))
                  <> (SELECT CASE WHEN is_called THEN last_value ELSE 0 END FROM {counter})::text
-            THEN 'old code still wrote {_inner(entity)} within the last {_days(seconds)}' END
+            THEN 'old code still wrote {_inner(entity)} within the last {lasting(seconds)}' END
   FROM migdsl.event
  WHERE {own} AND at >= {_switched(migration)} AND at <= clock_timestamp() - interval '{seconds} seconds'""",
     )
@@ -190,7 +190,8 @@ def _inner(text: str) -> str:
     return text.replace("'", "''")
 
 
-def _days(seconds: int) -> str:
+def lasting(seconds: int) -> str:
+    """`86400` → `1 day`; in the largest unit that it is a number of."""
     for unit, length in (("days", 86_400), ("hours", 3_600), ("minutes", 60)):
         if seconds % length == 0 and seconds >= length:
             return f"{seconds // length} {unit if seconds != length else unit[:-1]}"

@@ -10,8 +10,8 @@ import hashlib
 
 from migdsl.dialect.names import derived, literal, quote
 from migdsl.ops.stream_model import Column, Moved, Place, Side, other
+from migdsl.ops.stream_owner import advisory
 from migdsl.ops.stream_slot import slot_name
-from migdsl.ops.stream_sql import advisory
 from migdsl.values import Value
 
 
@@ -114,7 +114,7 @@ SELECT {values}
 
 def _elsewhere(moved: Moved, place: Place, row: str, side: Side) -> str:
     """A tenant that is written here already takes nothing from the other side: a second wall behind the fence."""
-    if place.looked_up or not place.tenant:
+    if not place.tenant:
         return ""
     return f"""
    AND NOT EXISTS (SELECT FROM migdsl.side AS side

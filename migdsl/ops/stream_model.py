@@ -79,11 +79,24 @@ class Place(Value):
         return tuple(f"{row}.{quote(name)}" for name in self.key)
 
 
+class Follower(Value):
+    """A table whose rows have their tenant by way of another one of the stream, nearest or not.
+
+    `old` and `new` are what its rows `t` that belong to the other table's row `@row` are selected from, on either side.
+    """
+
+    moved: Moved
+    old: str
+    new: str
+
+
 class Moved(Value):
     """One table of a stream: all tables of a stream are switched together, tenant by tenant.
 
     `key_types` are those of the key, in its order, the same on both sides; `lanes` may not change while the triggers stand.
     `captured`: inserts and updates of the old side are read from the WAL, and its trigger tells of the rest alone.
+    `followers`: the stream's tables whose rows belong to a tenant by way of this one's.
+    `cascaded`: a foreign key takes its rows along where those of a table of the stream are deleted.
     """
 
     migration: str
@@ -94,6 +107,8 @@ class Moved(Value):
     new: Place
     lanes: int = 8
     captured: bool = False
+    followers: tuple[Follower, ...] = ()
+    cascaded: bool = False
 
     def at(self, side: Side) -> Place:
         """The table on a side."""

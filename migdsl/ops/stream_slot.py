@@ -39,7 +39,7 @@ def publish(tables: tuple[Moved, ...]) -> tuple[str, ...]:
 
 
 def unpublish(tables: tuple[Moved, ...]) -> str:
-    """The way back of `publish`; the slot goes before, with the sync job's `slot --drop`."""
+    """The way back of `publish`; the slot goes before: in contract by `released`, else with the sync job's `slot --drop`."""
     return f"DROP PUBLICATION IF EXISTS {quote(publication_name(tables[0]))}"
 
 
@@ -53,6 +53,49 @@ BEGIN
   END IF;
 END"""
     tag = dollar_tag(body, "gate")
+    return f"DO {tag}{body}\n{tag}"
+
+
+def released(moved: Moved) -> str:
+    """A DO block that drops the slot, and leaves word that it was meant; so the way back may make another."""
+    told = "migdsl.event (migration, kind, subject, value)"
+    word = f"INSERT INTO {told} VALUES ({literal(moved.migration)}, 'slot', {literal(slot_name(moved))}, 'dropped')"
+    busy = "end what reads from it, then run this again"
+    denied = "run the sync job's `slot --drop`, as a role that has REPLICATION, then this again"
+    return dropped(slot_name(moved), busy, denied, word)
+
+
+def dropped(slot: str, busy: str, denied: str, word: str = "NULL") -> str:
+    """A DO block that drops a slot where it is there. `busy` and `denied` are hints: where somebody reads from it, and where
+    the role may not drop it. `word` is a statement that goes with it."""
+    # Whoever peeks at a slot for the sync job holds this lock meanwhile; to let go of what was peeked at takes a moment more.
+    body = f"""
+DECLARE
+  reader integer;
+BEGIN
+  PERFORM pg_advisory_xact_lock(hashtextextended({literal(slot)}, 9));
+  FOR attempt IN 1 .. 30 LOOP
+    SELECT s.active_pid INTO reader FROM pg_catalog.pg_replication_slots AS s
+     WHERE s.slot_name = {literal(slot)} AND s.database = current_database();
+    IF NOT FOUND OR reader IS NULL THEN
+      BEGIN
+        {word};
+        PERFORM pg_drop_replication_slot(s.slot_name) FROM pg_catalog.pg_replication_slots AS s
+          WHERE s.slot_name = {literal(slot)} AND s.database = current_database();
+        RETURN;
+      EXCEPTION WHEN object_in_use THEN
+        NULL;  -- just now
+      END;
+    END IF;
+    PERFORM pg_sleep(0.1);
+  END LOOP;
+  RAISE EXCEPTION 'process % reads from the replication slot %', reader, {literal(slot)}
+    USING ERRCODE = '55000', HINT = {literal(busy)};
+EXCEPTION WHEN insufficient_privilege THEN
+  RAISE EXCEPTION 'the role % may not drop the replication slot %', current_user, {literal(slot)}
+    USING ERRCODE = '55000', HINT = {literal(denied)};
+END"""
+    tag = dollar_tag(body, "slot")
     return f"DO {tag}{body}\n{tag}"
 
 
@@ -93,9 +136,18 @@ def capture(moved: Moved) -> Capture:
     names = ", ".join(moved.key_columns)
     given = tuple(f"o.{name}" for name in moved.key_columns)
     enqueue = f"""INSERT INTO {moved.outbox("old")} (lane, {names}, tenant, at)
-SELECT {moved.lane(given)}, {", ".join(given)}, o.tenant, o.at
+SELECT {moved.lane(given)}, {", ".join(given)}, {_tenant(moved)}, o.at
   FROM unnest({keys}, CAST(:tenants AS text[]), CAST(:ats AS timestamptz[])) AS o ({names}, tenant, at)"""
     return Capture((moved.old.schema, moved.old.name), moved.old.key, moved.old.tenant_column, enqueue)
+
+
+def _tenant(moved: Moved) -> str:
+    """Whose the key `o` is: as the WAL says, or, where that has no such column, as its row says now; NULL if it is gone."""
+    place = moved.old
+    if not place.looked_up:
+        return "o.tenant"
+    own = " AND ".join(f"{column} = o.{key}" for column, key in zip(place.keyed("t"), moved.key_columns, strict=True))
+    return f"coalesce(nullif(o.tenant, ''), (SELECT {place.tenant_of('t')} FROM {place.table} AS t WHERE {own}))"
 
 
 def _published(moved: Moved) -> tuple[str, ...]:

@@ -7,6 +7,7 @@ what they write; what the appliers write is let pass without a word, or changes 
 from __future__ import annotations
 
 from migdsl.dialect.names import derived, dollar_tag, literal, quote
+from migdsl.ops import stream_cascade, stream_owner
 from migdsl.ops.stream_model import Moved, Side
 
 # Made with the first stream in a database, and kept with the ledger.
@@ -62,7 +63,8 @@ SHARED = (
 
 def objects(moved: Moved, side: Side) -> tuple[str, ...]:
     """What the triggers of a side need; they may be made again."""
-    return (*SHARED, *_outbox(moved, side), _fence(moved, side), *_functions(moved, side))
+    made = (_fence(moved, side), *_functions(moved, side), *stream_cascade.function(moved, side))
+    return (*SHARED, *_outbox(moved, side), *made)
 
 
 def triggers(moved: Moved, side: Side) -> tuple[str, ...]:
@@ -74,19 +76,22 @@ def triggers(moved: Moved, side: Side) -> tuple[str, ...]:
         f"CREATE TRIGGER {row} AFTER INSERT OR UPDATE OR DELETE ON {table}\n  FOR EACH ROW {call}",
         f"CREATE TRIGGER {whole} BEFORE TRUNCATE ON {table}\n  FOR EACH STATEMENT {call_whole}",
         f"ALTER TABLE {table} ENABLE ALWAYS TRIGGER {row}, ENABLE ALWAYS TRIGGER {whole}",
+        *stream_cascade.create(moved, side, trigger(moved, "kept")),
     )
 
 
 def drop_triggers(moved: Moved, side: Side) -> tuple[str, ...]:
     """The way back of `triggers`."""
     table = moved.at(side).table
-    return tuple(f"DROP TRIGGER IF EXISTS {trigger(moved, what)} ON {table}" for what in ("truncate", "stream"))
+    drops = (f"DROP TRIGGER IF EXISTS {trigger(moved, what)} ON {table}" for what in ("truncate", "stream"))
+    return (*stream_cascade.drop(moved, side, trigger(moved, "kept")), *drops)
 
 
 def drop_objects(moved: Moved, side: Side) -> tuple[str, ...]:
     """The way back of `objects`, without the tables of the ledger, of which only this table's rows go."""
     own = f"migration = {literal(moved.migration)} AND entity = {literal(moved.entity)}"
     return (
+        *stream_cascade.drop_function(moved, side),
         f"DROP FUNCTION IF EXISTS {moved.named(side, 'truncated')}()",
         f"DROP FUNCTION IF EXISTS {moved.named(side, 'stream')}()",
         f"DROP TABLE IF EXISTS {moved.outbox(side)}",
@@ -209,7 +214,7 @@ BEGIN
   IF of_tenant IS NULL THEN
     RETURN true;  -- its owner has gone in the same transaction, and passed the fence then
   END IF;
-  PERFORM pg_advisory_xact_lock_shared({advisory(moved, "of_tenant")});
+  PERFORM pg_advisory_xact_lock_shared({stream_owner.advisory(moved, "of_tenant")});
   {found};
   IF NOT FOUND THEN
     INSERT INTO migdsl.side (migration, stream, tenant)
@@ -228,11 +233,6 @@ BEGIN
     USING ERRCODE = '55000', HINT = 'its writes belong to the {"new" if side == "old" else "old"} side';
 END"""
     return _function(f"{moved.fence}(of_tenant text, strict boolean DEFAULT true) RETURNS boolean", body)
-
-
-def advisory(moved: Moved, tenant: str) -> str:
-    """The lock that a tenant's writers share, and the switch has for itself."""
-    return f"hashtextextended({literal(moved.marker + '/')} || {tenant}, 8)"
 
 
 def _functions(moved: Moved, side: Side) -> tuple[str, ...]:
@@ -268,15 +268,11 @@ DECLARE
   its_tenant text;
 BEGIN
 {_unmarked(moved)}
-  IF TG_OP <> 'INSERT' THEN
-    was_tenant := {place.tenant_of("OLD")};
-    PERFORM {moved.fence}(was_tenant);
+{stream_owner.leaves(moved, side)}  IF TG_OP <> 'INSERT' THEN
+{stream_owner.passed(moved, side, "was_tenant", "OLD")}
   END IF;
   IF TG_OP <> 'DELETE' THEN
-    its_tenant := {place.tenant_of("NEW")};
-    IF TG_OP = 'INSERT' OR its_tenant IS DISTINCT FROM was_tenant THEN
-      PERFORM {moved.fence}(its_tenant);
-    END IF;
+{stream_owner.passed(moved, side, "its_tenant", "NEW")}
   END IF;
   IF TG_OP = 'DELETE' OR (TG_OP = 'UPDATE' AND {old} IS DISTINCT FROM {new}) THEN
 {event("OLD", "was_tenant", "its_tenant")}
@@ -284,7 +280,7 @@ BEGIN
   IF {told} THEN
 {event("NEW", "its_tenant", "was_tenant")}
   END IF;
-  RETURN NULL;
+{stream_owner.taken_along(moved, side)}  RETURN NULL;
 END"""
     return _function(f"{moved.named(side, 'stream')}() RETURNS trigger", body)
 

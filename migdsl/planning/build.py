@@ -94,10 +94,8 @@ def _constraints(facts: Facts) -> tuple[str, ...]:
     assert header is not None
     allowed = {"none": "No downtime", "allowed": "Downtime is allowed"}
     window = f"At most {duration(header.downtime_seconds or 0)} of downtime"
-    versions = sorted({facts.module.database(p.table.database).version for p in facts.tables})
     found = [allowed.get(header.downtime, window)]
-    if versions:
-        found.append(f"PostgreSQL {listed([str(v) for v in versions])} or later")
+    found += [facts.versions] if facts.tables else []
     if facts.soak_seconds is not None:
         found.append(f"{first_upper(taken_away(facts))}: kept for {duration(facts.soak_seconds)} after the last switch")
     found += each(facts.beside, lambda b: b.constraints)

@@ -6,7 +6,7 @@ from migdsl.ops.model import Lowered, TablePlan
 from migdsl.planning.beside import Beside
 from migdsl.planning.paths import Paths
 from migdsl.planning.release import stage_of_all
-from migdsl.planning.words import listed
+from migdsl.planning.words import listed, versions
 from migdsl.semantics.model import AddColumn, Change, CheckedModule, ColumnOperation, Table
 from migdsl.semantics.phrases import phrases
 from migdsl.values import Value
@@ -62,6 +62,23 @@ class Facts(Value):
     def swaps(self) -> tuple[str, ...]:
         """The columns that get another type in one swap, for everybody at once."""
         return tuple(name for t in self.tables for name in t.swapped)
+
+    @property
+    def versions(self) -> str:
+        """The oldest PostgreSQL that the file was checked against: `PostgreSQL 15 or later`, in each database its own."""
+        return versions({name: self.module.database(name).version for name in self.lowered.databases})
+
+    @property
+    def whom(self) -> str:
+        """Who moves in the rollout: tenants, or requests where there are none, or where the file says so."""
+        tenants = self.module.tenants
+        by_request = self.module.rollout.by_request or tenants is None or tenants.key is None
+        return "request" if by_request else "tenant"
+
+    @property
+    def at_once(self) -> bool:
+        """Whether the rollout has one step, for everybody."""
+        return self.module.rollout.steps == (100.0,) and not self.module.rollout.canary
 
     @property
     def soak_seconds(self) -> int | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from migdsl.ops.model import TablePlan
 from migdsl.planning.facts import Facts
 from migdsl.planning.words import listed
 from migdsl.semantics import model
@@ -14,6 +15,22 @@ from migdsl.semantics.phrases import described, followed
 def old_habits(facts: Facts) -> tuple[str, ...]:
     """What old code does and must stop doing, as verbs: `reads or writes User.email`."""
     found = [habit for p in facts.tables for o in facts.change(p).operations for habit in _habit(p.table, o)]
+    return tuple(dict.fromkeys(found))
+
+
+def habits(plan: TablePlan, facts: Facts) -> Iterator[str]:
+    """The same of one table."""
+    return (habit for o in facts.change(plan).operations for habit in _habit(plan.table, o))
+
+
+def bound_habits(facts: Facts) -> tuple[str, ...]:
+    """Those that don't go with the flag, from an old side to a new one: what enforce binds, and tables that move nowhere."""
+    found = []
+    for plan in facts.tables:
+        apart = not (plan.switched or plan.swapped)
+        for each in facts.change(plan).operations:
+            if apart or isinstance(each, model.RequireColumn | model.AddConstraint):
+                found += list(_habit(plan.table, each))
     return tuple(dict.fromkeys(found))
 
 
@@ -52,8 +69,13 @@ def _binds(operation: Operation) -> bool:
 def gone(facts: Facts) -> tuple[str, ...]:
     """What contract takes away: columns, constraints, tables, old names."""
     every = [(p.table, facts.change(p).operations) for p in facts.tables]
+    every = [(t, tuple(o for o in all_ if not _goes_early(facts, o))) for t, all_ in every]
     found = [what for table, all_ in every for o in all_ if not followed(all_, o) for what in _gone(table, o)]
     return tuple(dict.fromkeys(found))
+
+
+def _goes_early(facts: Facts, operation: Operation) -> bool:
+    return isinstance(operation, model.DropConstraint) and facts.module.crossed(operation.constraint)
 
 
 def _gone(table: Table, operation: Operation) -> Iterator[str]:
@@ -79,4 +101,14 @@ def taken_away(facts: Facts) -> str:
 def unlearnt(facts: Facts) -> str:
     """The old habits as one clause."""
     habits = old_habits(facts)
-    return listed(list(habits), "or") or f"depends on the old shape of {listed([p.table.entity for p in facts.tables])}"
+    return one_clause(habits) or f"depends on the old shape of {listed([p.table.entity for p in facts.tables])}"
+
+
+_BREAKS = "writes what breaks "
+
+
+def one_clause(habits: tuple[str, ...]) -> str:
+    """Habits as a clause, in which what is broken is listed behind one verb."""
+    broken = [habit.removeprefix(_BREAKS) for habit in habits if habit.startswith(_BREAKS)]
+    others = [habit for habit in habits if not habit.startswith(_BREAKS)]
+    return listed([*others, *([_BREAKS + listed(broken, "or")] if broken else [])], "or")

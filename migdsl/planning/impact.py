@@ -21,7 +21,7 @@ from migdsl.planning.beside import each as each_of
 from migdsl.planning.facts import Facts, new_side, old_side, sides, summary
 from migdsl.planning.habits import taken_away
 from migdsl.planning.streams import streams
-from migdsl.planning.words import amount, duration, first_upper, listed
+from migdsl.planning.words import agreeing, amount, duration, first_upper, listed
 from migdsl.semantics.model import (
     AddColumn,
     DropColumn,
@@ -89,13 +89,13 @@ def strategy(facts: Facts) -> Iterator[str]:
         yield from _filled(facts, plan)
         if plan.violations and not plan.swapped:
             yield (
-                f"Constraints of {plan.table.entity} bind only once every tenant writes the new shape; until then rows with "
-                f"{quoted(plan.violations, 'or')} are counted."
+                f"Constraints of {plan.table.entity} bind only once every {facts.whom} writes the new shape; until then rows "
+                f"with {quoted(plan.violations, 'or')} are counted."
             )
     if facts.soak_seconds is not None:
         soak = duration(facts.soak_seconds)
-        counted = any(p.counter for p in facts.tables)
-        proof = ", once a counter shows that no old code writes any more" if counted else ""
+        counted = listed([p.table.entity for p in facts.tables if p.counter])
+        proof = f", once a counter shows that no old code writes {counted} any more" if counted else ""
         yield f"{first_upper(taken_away(facts))}: gone after a soak of {soak}{proof}."
     yield from each_of(facts.beside, lambda b: b.strategy)
     yield from documents.strategy(facts)
@@ -104,9 +104,9 @@ def strategy(facts: Facts) -> Iterator[str]:
 def _ways(facts: Facts, plan: TablePlan) -> Iterator[str]:
     """What keeps both sides equal meanwhile."""
     table, change = plan.table, facts.change(plan)
-    count = len(facts.phases)
-    how = f"by expanding first and contracting last, in {count} deploys of DDL" if count > 1 else "in one deploy of DDL"
-    yield f"Change {table.entity} ({summary(change)}) {how}."
+    deploys = [phase for phase in facts.phases if any(s.phase == phase and (s.up or s.down) for s in plan.steps)]
+    how = f"in {len(deploys)} deploys of DDL" if len(deploys) > 1 else "in one deploy of DDL"
+    yield f"Change {table.entity} ({summary(change)}) {how}: {listed(deploys)}."
     if plan.swapped:
         yield (
             f"A trigger fills a shadow of {listed(plan.swapped)} until one swap exchanges the two, and the old column "
@@ -159,17 +159,23 @@ def source_of_truth(facts: Facts) -> str:
 
 def _truth(facts: Facts) -> str:
     pairs = [p for p in facts.tables if p.switched]
+    follows = "the other follows it by a trigger, before the swap and after it"
+    swap = f"{listed(facts.swaps)}: whichever column has the name; {follows}."
     if not pairs and facts.swaps:
-        follows = "the other follows it by a trigger, before the swap and after it"
-        return f"{listed(facts.swaps)}: whichever column has the name; {follows}."
+        return swap
     if not pairs:
         goes = [p.table.entity for p in facts.tables if p.leaves]
         stays = [p.table.entity for p in facts.tables if not p.leaves]
-        said = [f"{listed(goes)} is the only copy of its data until contract drops it."] if goes else []
-        said += [f"{listed(stays)} stays the only copy of its data throughout."] if stays else []
+        one = "is the only copy of its data until contract drops it"
+        many = "are the only copies of their data until contract drops them"
+        said = [f"{listed(goes)} {agreeing(len(goes), one, many)}."] if goes else []
+        one, many = "stays the only copy of its data throughout", "stay the only copies of their data throughout"
+        said += [f"{listed(stays)} {agreeing(len(stays), one, many)}."] if stays else []
         return " ".join(said)
     old = listed([old_side(p, facts.change(p)) for p in pairs])
-    return f"{old} through stage shadow, {listed([new_side(p) for p in pairs])} from live on, per tenant."
+    whose = ", for everybody at once" if facts.at_once else f", per {facts.whom}"
+    moved = f"{old} through stage shadow, {listed([new_side(p) for p in pairs])} from live on{whose}."
+    return f"{moved} {swap}" if facts.swaps else moved
 
 
 def risks(facts: Facts) -> Iterator[str]:
@@ -347,7 +353,8 @@ def _rules(facts: Facts) -> Iterator[str]:
         yield f"Values of {listed(private)} are in no log, metric or report"
     filled = [p.table.entity for p in facts.tables if p.fills]
     if filled:
-        yield f"The backfill of {listed(filled)} is idempotent, batched and resumable"
+        jobs = agreeing(len(filled), "The backfill of {} is", "The backfills of {} are").format(listed(filled))
+        yield f"{jobs} idempotent, batched and resumable"
 
 
 def quoted(violations: tuple[Violation, ...], last: str) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from migdsl.ops.model import TablePlan
 from migdsl.planning.facts import Facts, sides
-from migdsl.semantics.model import AddColumn
+from migdsl.semantics.model import AddColumn, CreateTable
 
 
 def losses(facts: Facts, phase: str) -> tuple[str, ...]:
@@ -24,14 +24,21 @@ def of_a_move(plan: TablePlan) -> Iterator[str]:
     yield from (f"What was written to {sides(plan)[1]}.{name} is lost with the table" for name in own)
 
 
+def of_a_new_table(facts: Facts, plan: TablePlan) -> Iterator[str]:
+    """What is in a table that nothing leads back from."""
+    if any(isinstance(o, CreateTable) for o in facts.change(plan).operations):
+        alone = " alone" if plan.origin is not None else ""
+        yield f"{plan.table.entity} is dropped with all that was written there{alone}"
+
+
 def _of_expand(facts: Facts) -> Iterator[str]:
     for plan in facts.tables:
         entity = plan.table.entity
         if plan.move is not None:
             yield from of_a_move(plan)
             continue
-        if plan.origin is not None:
-            yield f"{entity} is dropped with all that was written there alone"
+        if new := tuple(of_a_new_table(facts, plan)):
+            yield from new
             continue
         lost = [f"{entity}.{c.column}" for c in plan.switched if c.lossy is None]
         added = (o for o in facts.column_operations(plan) if isinstance(o, AddColumn) and o.source is None)

@@ -8,6 +8,7 @@ from migdsl.ops.pins import pinned_tables
 from migdsl.plan.model import DataMigrationPlan
 from migdsl.planning.beside import Beside
 from migdsl.planning.paths import Paths
+from migdsl.planning.words import versions
 from migdsl.semantics.model import CheckedModule
 from migdsl.values import Value, replace
 
@@ -40,6 +41,11 @@ class Planned(Value):
         chain = tuple(r for r in self.revisions if r.database == database)
         module = replace(self.module, changes=changes)
         return replace(self, module=module, lowered=self.lowered.of(database), revisions=chain)
+
+    @property
+    def versions(self) -> str:
+        """The oldest PostgreSQL that the file was checked against: `PostgreSQL 15 or later`, in each database its own."""
+        return versions({name: self.module.database(name).version for name in self.lowered.databases})
 
     def place(self, path: str) -> str:
         """The database that a file of one is about, the first one of others; empty where none takes part."""

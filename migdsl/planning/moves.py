@@ -11,7 +11,7 @@ from migdsl.planning.beside import each as each_of
 from migdsl.planning.facts import Facts, new_side, old_side, sides
 from migdsl.planning.habits import unlearnt
 from migdsl.planning.streams import streams
-from migdsl.planning.words import duration, listed
+from migdsl.planning.words import counted, duration, listed
 from migdsl.semantics.policy import spoken
 from migdsl.semantics.replacement import CANARY
 
@@ -69,19 +69,17 @@ def _step(audience: str, tenants: tuple[str, ...], percent: float | None, wait: 
 
 
 def _approach(facts: Facts, steps: int) -> str:
-    if facts.swaps and not facts.pairs:
-        return (
-            f"The new type of {listed(facts.swaps)} comes in one transaction of some milliseconds, for everybody at once: code "
-            "knows one name before and after, and no tenant can go first."
-        )
-    if not facts.pairs:
-        return f"No column of {listed([p.table.entity for p in facts.tables])} takes the place of another: nothing is switched."
-    columns = listed([new_side(p) for p in facts.tables if p.switched])
-    by = "request by request" if facts.module.rollout.by_request else "tenant by tenant"
-    return (
-        f"Readers and writers move to {columns} {by} in {steps} steps, by the flag {facts.migration}; "
-        f"{_kept(facts)}."
+    swap = (
+        f"The new type of {listed(facts.swaps)} comes in one transaction of some milliseconds, for everybody at once: code "
+        f"knows one name before and after, and no {facts.whom} can go first."
     )
+    if not facts.pairs:
+        entities = listed([p.table.entity for p in facts.tables])
+        return swap if facts.swaps else f"No column of {entities} takes the place of another: nothing is switched."
+    columns, whom = listed([new_side(p) for p in facts.tables if p.switched]), facts.whom
+    how = "for everybody at once" if facts.at_once else f"{whom} by {whom} in {counted(steps, 'step')}"
+    moved = f"Readers and writers move to {columns} {how}, by the flag {facts.migration}; {_kept(facts)}."
+    return f"{moved} {swap}" if facts.swaps else moved
 
 
 def _kept(facts: Facts) -> str:
@@ -98,11 +96,12 @@ def _kept(facts: Facts) -> str:
 
 def _nothing_moves(facts: Facts) -> str:
     if facts.swaps:
-        return f"Move all tenants to live: it releases the revision that swaps {listed(facts.swaps)}; then the soak begins."
+        them = f"the revision that swaps {listed(facts.swaps)}"
+        return f"Move all {facts.whom}s to live: it releases {them}; then the soak begins."
     if not {"enforce", "contract"} & set(facts.phases):
         return f"New code may use the change of {listed([p.table.entity for p in facts.tables])} as soon as expand has run."
     then = "enforce may follow" if "enforce" in facts.phases else "the soak begins"
-    return f"See that no running code {unlearnt(facts)}, then move all tenants to live: {then}."
+    return f"See that no running code {unlearnt(facts)}, then move all {facts.whom}s to live: {then}."
 
 
 def _downtime(facts: Facts) -> str:
@@ -123,10 +122,10 @@ def aborts(facts: Facts) -> Iterator[str]:
     """When to stop and go back."""
     for plan in facts.tables:
         if plan.switched:
-            whose = (
-                "switched tenant" if plan.origin is None or plan.move is not None else "tenant that is not switched yet"
-            )
-            yield f"Reconciliation of {plan.table.entity} finds a row of a {whose} that differs"
+            back = plan.origin is None or plan.move is not None
+            whose = " of a switched tenant" if back else " of a tenant that is not switched yet"
+            of = whose if plan.table.owned else ""
+            yield f"Reconciliation of {plan.table.entity} finds a row{of} that differs"
         if plan.swapped:
             yield f"A client of {listed(plan.swapped)} fails after the swap, or meets a value that it can't hold"
         if plan.violations:

@@ -133,7 +133,7 @@ class Paths:
             return "alembic"
         from shlex import quote  # most migrations change one database
 
-        return f"alembic --name {quote(database)}"
+        return f"alembic --name {quote(section(database))}"
 
     def revision_id(self, phase: str, database: str) -> str:
         """Deterministic and readable, at most 32 characters: `users_email_expand`, of several `users_email_app_expand`."""
@@ -144,3 +144,14 @@ class Paths:
         digest = hashlib.sha256(named.encode()).hexdigest()[:6]
         room = LONGEST_REVISION - len(phase) - len(digest) - 2
         return f"{named[:room].rstrip('_')}_{digest}_{phase}"
+
+
+# Sections of an alembic.ini that are Alembic's own, or that Python's logging reads.
+_TAKEN = frozenset(["alembic", "default", "formatters", "handlers", "loggers", "post_write_hooks"])
+
+
+def section(database: str) -> str:
+    """The section of alembic.ini that is a database's: its name, unless a section of that name means something else."""
+    said = database.lower()
+    taken = said in _TAKEN or said.startswith(("formatter_", "handler_", "logger_"))
+    return f"{database}_database" if taken else database

@@ -4,20 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from migdsl.ops.gates import WINDOW_SECONDS
-from migdsl.ops.model import Cost, Gate, Step, TablePlan
+from migdsl.ops.model import Cost, Step, TablePlan
 from migdsl.ops.pins import pinned, pinned_tables
 from migdsl.plan.phases import ExitCondition, Phase, PhaseId, StageName, Truth, TypedStep
-from migdsl.planning import demands, documents, estimates, moves, streaming
+from migdsl.planning import copies, demands, documents, estimates, moves, streaming
 from migdsl.planning.beside import artifact
-from migdsl.planning.facts import Facts, new_side, old_side, sides, summary
-from migdsl.planning.habits import taken_away, unlearnt
+from migdsl.planning.facts import Facts, new_side, old_side, sides
+from migdsl.planning.habits import bound_habits, one_clause, taken_away, unlearnt
+from migdsl.planning.leaving import exits
 from migdsl.planning.model import Revision
 from migdsl.planning.paths import Paths
 from migdsl.planning.release import passed
 from migdsl.planning.streams import Stream, streams
-from migdsl.planning.words import duration, listed
-from migdsl.semantics.model import AddColumn
+from migdsl.planning.words import duration, first_upper, listed
 
 _AT_MOST: dict[PhaseId, StageName] = {
     "prepare": "off",
@@ -28,6 +27,7 @@ _AT_MOST: dict[PhaseId, StageName] = {
     "enforce": "rampdown",
     "contract": "complete",
 }
+_CARRIED_FIRST = ("backfill", "cutover")  # where a stream's part is begun with, or goes along with each step
 _NAMES = {
     "prepare": "Prepare: watch before anything changes",
     "expand": "Expand: make room for the new beside the old",
@@ -44,21 +44,29 @@ def phases(facts: Facts, revisions: tuple[Revision, ...]) -> tuple[Phase, ...]:
     typed = {p: tuple(_numbered(p, _steps(facts, p, revisions))) for p in _AT_MOST}
     names: list[PhaseId] = [phase for phase in _AT_MOST if typed[phase]]
     return tuple(
-        _phase(facts, phase, typed[phase], tuple(_conditions(facts, phase, following)))
+        _phase(facts, phase, typed[phase], tuple(exits(facts, phase, following)))
         for phase, following in zip(names, [*names[1:], None], strict=True)
     )
 
 
 def _steps(facts: Facts, phase: PhaseId, revisions: tuple[Revision, ...]) -> list[TypedStep]:
     return [
-        *(_told(facts, phase, streaming.steps) if phase == "backfill" else ()),
+        *(_told(facts, phase, streaming.steps) if phase in _CARRIED_FIRST else ()),
         *_people(facts, phase),
         *_told(facts, phase, streaming.late),
         *_beside(facts, phase),
         *_revision_steps(phase, revisions),
-        *(_told(facts, phase, streaming.steps) if phase != "backfill" else ()),
+        *(_told(facts, phase, streaming.steps) if phase not in _CARRIED_FIRST else ()),
+        *_copies(facts, phase),
         *(_estimated(facts, step) for step in demands.manual_steps(facts, phase)),
     ]
+
+
+def _copies(facts: Facts, phase: str) -> Iterator[TypedStep]:
+    """What others fill, and tables will point at."""
+    for stream in streams(facts.tables) if phase == "expand" else ():
+        for title in copies.steps(facts.module, stream):
+            yield _estimated(facts, _step("manual", title, None))
 
 
 def _told(
@@ -91,10 +99,27 @@ def _phase(facts: Facts, phase: PhaseId, typed: tuple[TypedStep, ...], condition
 def _name(facts: Facts, phase: PhaseId) -> str:
     if phase == "cutover" and facts.tables and not facts.pairs:
         return (
-            "Cutover: swap, for everybody at once" if facts.swaps else "Cutover: let go of the old, everybody at once"
+            "Cutover: swap, for everybody at once"
+            if facts.swaps
+            else (
+                "Cutover: let go of the old, everybody at once"
+                if facts.soak_seconds is not None
+                else "Cutover: see that nobody breaks what is going to bind"
+            )
         )
     if phase == "enforce" and facts.tables and all(plan.leaves for plan in facts.tables):
         return "Enforce: set aside what goes"
+    if phase == "cutover" and facts.at_once and facts.ramps:
+        return "Cutover: move everybody at once"
+    if phase == "cutover" and facts.whom == "request" and facts.ramps:
+        return f"Cutover: move {'requests' if facts.tables else 'clients'}, few at first"
+    if (
+        facts.tables
+        and phase in ("enforce", "contract")
+        and not facts.lowered.phase(phase)
+        and not _people(facts, phase)
+    ):
+        return f"{phase.capitalize()}: what people do; nothing in a database waits for it"
     return _NAMES[phase]
 
 
@@ -218,28 +243,48 @@ def _looked_at(plan: TablePlan) -> str:
 
 def _cutover(facts: Facts) -> Iterator[TypedStep]:
     rollout = facts.module.rollout
-    flag = facts.paths.flags
+    flag, whom = facts.paths.flags, facts.whom
     if facts.swaps and not facts.pairs:
-        title = f"Once all code can hold the new values of {listed(facts.swaps)}, move all tenants to live: the swap is released"
-        yield _step("stage", title, flag)
+        first = _first_upper_listed([_can_hold(facts), *_none_binds(facts)])
+        yield _step("stage", f"{first}, move all {whom}s to live: the swap is released", flag)
         return
     if not facts.pairs:
         if facts.tables and (facts.soak_seconds is not None or "enforce" in facts.phases):
-            yield _step("stage", f"Once no running code {unlearnt(facts)}, move all tenants to live", flag)
+            yield _step("stage", f"Once no running code {unlearnt(facts)}, move all {whom}s to live", flag)
         return
     through = f"through dualwrite and shadow to live on {_new_names(facts)}"
+    watch = f"then watch for {duration(rollout.every_seconds)}"
     if rollout.canary:
-        yield _step("stage", f"Move the canary {through}: tenant {listed(list(rollout.canary))}", flag)
+        who = listed(list(rollout.canary))
+        named = f"the canary {who}" if len(rollout.canary) == 1 else f"the canaries {who}"
+        yield _step("stage", f"Move {named} {through}, {watch}", flag)
+    before = [*([_can_hold(facts)] if facts.swaps else []), *_none_binds(facts)]
     for step in rollout.steps:
         if step is not None:
-            everybody = "all tenants" if step == 100 else f"{step:g}% of the tenants"
-            yield _step("stage", f"Move {everybody} {through}, then watch for {duration(rollout.every_seconds)}", flag)
-    yield _step("stage", f"Move all tenants to rampdown: reads come from {_new_names(facts)} alone", flag)
+            everybody = f"all {whom}s" if step == 100 else f"{step:g}% of the {whom}s"
+            move = f"{_first_upper_listed(before)}, move" if step == 100 and before else "Move"
+            yield _step("stage", f"{move} {everybody} {through}, {watch}", flag)
+    yield _step("stage", f"Move all {whom}s to rampdown: reads come from {_new_names(facts)} alone", flag)
+
+
+def _can_hold(facts: Facts) -> str:
+    return f"once all code can hold the new values of {listed(facts.swaps)}"
+
+
+def _none_binds(facts: Facts) -> list[str]:
+    """What must be true of old code before everybody is live, beside what moves with the flag."""
+    habits = bound_habits(facts)
+    return [f"once no running code {one_clause(habits)}"] if habits else []
+
+
+def _first_upper_listed(parts: list[str]) -> str:
+    return first_upper(listed(parts))
 
 
 def _contract(facts: Facts) -> Iterator[TypedStep]:
     if facts.soak_seconds is not None:
-        title = f"After the soak of {duration(facts.soak_seconds)}, move all tenants to complete: {_gone(facts)} can go"
+        soak, gone = duration(facts.soak_seconds), taken_away(facts)
+        title = f"After the soak of {soak}, move all {facts.whom}s to complete: {gone} can go"
         yield _step("stage", title, facts.paths.flags)
 
 
@@ -254,79 +299,6 @@ _PEOPLE: dict[PhaseId, Callable[[Facts], Iterator[TypedStep]]] = {
     "cutover": _cutover,
     "contract": _contract,
 }
-
-
-def _conditions(facts: Facts, phase: PhaseId, following: PhaseId | None) -> Iterator[ExitCondition]:
-    """When a phase is done: its own criteria, and the gates of the phase that comes next."""
-    if phase in ("prepare", "expand"):
-        yield from _early(facts, phase)
-    elif phase == "backfill":
-        for plan in facts.tables:
-            if plan.fills:
-                yield _metric("backfill_progress", f"Backfill progress of {plan.table.entity} is 100%", "= 100%")
-    elif phase == "validate":
-        for plan in facts.tables:
-            if plan.origin is not None:
-                yield _metric("rows_missing", f"Reconciliation of {plan.table.entity} misses 0 rows", "= 0")
-                yield _metric("rows_extra", f"Reconciliation of {plan.table.entity} finds 0 rows too many", "= 0")
-            # Nobody counts the rows of a table that goes away as a whole.
-            yield from _validated(plan.table.entity, plan.table.owned and not plan.leaves, bool(plan.violations))
-    elif phase == "contract" and facts.tables:
-        yield ExitCondition(id="gone", text=f"No client misses {_gone(facts)}", kind="manual")
-    found = [g for step in facts.lowered.phase(following or "") for g in step.up if isinstance(g, Gate)]
-    # Databases ask the same of their ledgers: one criterion.
-    gates = found if len(facts.lowered.databases) < 2 else list({gate.name: gate for gate in found}.values())
-    # Contract itself begins with the move to complete.
-    yield from (_gate(gate) for gate in gates if gate.name != "stage_complete")
-    if phase == "cutover" and not gates and facts.tables:
-        text = (
-            f"Reconciliation of {listed([p.table.entity for p in facts.tables])} has found nothing since the last step"
-        )
-        yield _metric("drift", text, "= 0")
-    yield from (condition for part in facts.beside for of, condition in part.exits if of == phase)
-    yield from demands.exits(facts, phase)
-
-
-def _gone(facts: Facts) -> str:
-    """What contract takes away: what was asked for, or where nothing was the trigger."""
-    return taken_away(facts)
-
-
-def _early(facts: Facts, phase: str) -> Iterator[ExitCondition]:
-    if phase == "prepare" and facts.tables:
-        text = f"The dashboard of {facts.migration} shows data and its alerts are quiet"
-        yield ExitCondition(id="watched", text=text, kind="manual")
-        for table in pinned_tables(facts.lowered):
-            snapshot = facts.paths.snapshot(table)
-            text = f"What {table.entity}.{listed([p.column for p in pinned(table)])} does is recorded in {snapshot}"
-            yield ExitCondition(id=f"pinned_{table.entity}", text=text, kind="manual")
-        return
-    for plan in facts.tables:
-        added = [o.column.name for o in facts.column_operations(plan) if isinstance(o, AddColumn)]
-        there = f"with {listed(added)} there" if added else f"once expand has run ({summary(facts.change(plan))})"
-        there = "while those who write it are counted" if plan.leaves else there
-        text = f"Old code writes {plan.table.entity} without a new error, {there}"
-        if plan.origin is not None:
-            with_ = "the trigger" if plan.moved is None else "trigger and fence"
-            text = f"Old code writes {sides(plan)[0]} without a new error, with {with_} there"
-        yield ExitCondition(id=f"old_code_{plan.table.entity}", text=text, kind="manual")
-
-
-def _validated(entity: str, tenants: bool, violations: bool) -> Iterator[ExitCondition]:
-    yield _metric("rows_mismatched", f"Reconciliation of {entity} finds 0 rows that differ", "= 0")
-    if tenants:
-        yield _metric("tenants_unlisted", f"0 rows of {entity} belong to a tenant that the list leaves out", "= 0")
-    if violations:
-        yield _metric("violations", f"0 rows of {entity} would break a constraint to come", "= 0")
-
-
-def _metric(name: str, text: str, threshold: str) -> ExitCondition:
-    return ExitCondition(id=name, text=text, kind="metric", metric=name, threshold=threshold)
-
-
-def _gate(gate: Gate) -> ExitCondition:
-    window = WINDOW_SECONDS if gate.name.startswith("reconciled_") else None
-    return ExitCondition(id=gate.name, text=gate.title[0].upper() + gate.title[1:], kind="gate", window_seconds=window)
 
 
 def _truths(facts: Facts) -> Iterator[Truth]:

@@ -19,12 +19,12 @@ def released(module: CheckedModule, through: str | None = None) -> frozenset[str
         return frozenset(PHASES[: PHASES.index(said) + 1])
     farthest, least = _reach(module)
     found = {phase for phase, stage in _FIRST_STAGE.items() if farthest >= STAGES.index(stage)}
-    if _streams_alone(module):
+    if streams_alone(module):
         found.add("validate")  # nobody writes the tables that it binds, but a job
     return frozenset(found | {phase for phase, stage in _LEAST_STAGE.items() if least >= STAGES.index(stage)})
 
 
-def _streams_alone(module: CheckedModule) -> bool:
+def streams_alone(module: CheckedModule) -> bool:
     """Whether all that changes are tables that go to another database."""
     operations = [o for change in module.changes for o in change.operations]
     moves = (o.move if isinstance(o, CreateTable) else None for o in operations)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from itertools import pairwise
 
@@ -12,8 +13,9 @@ from migdsl.planning.demands import sentence
 from migdsl.planning.facts import Facts, new_side, old_side, sides
 from migdsl.planning.model import Revision
 from migdsl.planning.moves import aborts
+from migdsl.planning.release import streams_alone
 from migdsl.planning.streams import streams
-from migdsl.planning.words import listed
+from migdsl.planning.words import agreeing, first_upper, listed
 from migdsl.semantics.model import AddColumn, ColumnOperation, DropColumn, ExtendEnum, OptionalColumn, RequireColumn
 from migdsl.semantics.policy import spoken
 
@@ -89,19 +91,45 @@ def _kept(facts: Facts, phase: str, ways: list[Way]) -> str:
 
 def _commands(facts: Facts, phase: str, revisions: list[Revision]) -> Iterator[str]:
     reconciles = [f"python {facts.paths.reconcile(p.table)}" for p in facts.tables if p.comparisons]
-    stage = {"cutover": "dualwrite", "expand": "off"}.get(phase) if facts.pairs else None
-    if stage is not None:
-        yield from _moved_back(facts, stage)
+    stage = _stage_below(facts, phase)
+    flag = tuple(_moved_back(facts, stage)) if stage is not None else ()
+    # A revision that a stage has released is gone from the disk once the flag has left that stage.
+    first = bool(revisions) and phase in ("validate", "cutover")
+    yield from () if first else flag
     found = [streaming.back(facts.paths, stream, phase) for stream in streams(facts.tables)]
-    yield from (command for before, _ in found for command in before)
+    yield from () if first else (command for before, _ in found for command in before)
     if phase == "backfill":
-        jobs = listed([facts.paths.backfill(p.table) for p in facts.tables if p.fills])
-        yield f"# stop {jobs or 'the job'} (Ctrl-C, or SIGTERM): it finishes its batch"
+        yield from _stopped(facts)
     for revision in revisions:
         yield f"{facts.paths.alembic(revision.database)} downgrade {below(revision)}"
+    yield from flag if first else ()
+    yield from (command for before, _ in found for command in before) if first else ()
     yield from (command for _, after in found for command in after)
     if phase not in ("expand", "backfill"):
         yield from reconciles
+
+
+def _stopped(facts: Facts) -> Iterator[str]:
+    filled = [p.table for p in facts.tables if p.fills]
+    paces = [facts.module.policy.pace(table.entity) for table in filled]
+    workers = ", and the workers on other machines" if any(p and p.engine not in (None, "local") for p in paces) else ""
+    ends = "they finish their batches" if workers or len(filled) > 1 else "it finishes its batch"
+    if filled:
+        yield f"# stop {listed([facts.paths.backfill(t) for t in filled])}{workers} (Ctrl-C, or SIGTERM): {ends}"
+
+
+def _stage_below(facts: Facts, phase: str) -> str | None:
+    """Where the flag must stand for everybody once a phase has been left backwards; None where it may stay."""
+    if not facts.tables:
+        return None
+    # Only at shadow is there a revision of validate to go back by, unless it is for tables that nobody writes.
+    held = any(s.up for s in facts.lowered.phase("validate")) and not streams_alone(facts.module)
+    nobody = "dualwrite" if facts.pairs else "off"
+    if phase == "cutover":
+        return "shadow" if held else nobody
+    if phase == "validate":
+        return nobody if held else None
+    return "off" if phase == "expand" and facts.pairs else None
 
 
 def _moved_back(facts: Facts, stage: str) -> Iterator[str]:
@@ -113,7 +141,7 @@ def _moved_back(facts: Facts, stage: str) -> Iterator[str]:
     switched = [p for p in facts.tables if p.switched]
     new, old = listed([new_side(p) for p in switched]), listed([old_side(p, facts.change(p)) for p in switched])
     why = f"new code must not use {new} any more" if stage == "off" else f"readers go back to {old}"
-    yield f"# {why}"
+    yield f"# {why if switched else f'{facts.migration} is {stage} for everybody again'}"
     yield f"migdsl rollout {file} --stage {stage} --for all {' '.join(said)}"
     yield f"# deploy {facts.paths.flags}, and wait until all processes have seen it; then"
     yield f"migdsl rollout {file} --record"
@@ -134,37 +162,68 @@ def _keeps(facts: Facts, phase: str) -> str:
             f"what was filled of {name} stays filled and does no harm" if (name := _carried(facts)) else ""
         )
         return "; ".join(["All data", *([filled] if filled else []), *across])
-    if any(s.operation == "add_constraint" for s in facts.lowered.phase(phase)):
-        return f"All data of {_tables(facts)}; only the constraints that {phase} made go"
-    return f"All data of {_tables(facts)}: {phase} has changed nothing of it"
+    made = [s for s in facts.lowered.phase(phase) if s.up and s.operation not in ("gate", "drop_constraint")]
+    cut = _cut(facts, phase)
+    if cut and not made:
+        return f"All data of {_tables(facts)}; {cut}"
+    if made:
+        what = (
+            "the constraints"
+            if any(s.operation == "add_constraint" for s in made)
+            else "the keys, indexes and constraints"
+        )
+        over = f" over the new {listed(facts.swaps)}" if facts.swaps else ""
+        more = f", and {cut}" if cut else ""
+        return f"All data of {_tables(facts)}; only {what} that {phase} made{over} go{more}"
+    return f"All data of {_tables(facts)}: {phase} has changed nothing"
+
+
+def _cut(facts: Facts, phase: str) -> str:
+    """The foreign keys that the phase has dropped, and that stand again once it is undone."""
+    steps = [s for s in facts.lowered.phase(phase) if s.operation == "drop_constraint"]
+    entities = listed(list(dict.fromkeys(s.table.entity for s in steps if s.down and s.table is not None)))
+    keys = agreeing(len([s for s in steps if s.down]), "the foreign key of {} is", "the foreign keys of {} are")
+    told = f"made again, and proven: a row of {entities} that points nowhere by then has to be mended first"
+    return f"{keys.format(entities)} {told}" if entities else ""
 
 
 def _unbound(facts: Facts) -> str:
     """What the way back out of enforce keeps."""
     aside = [p.table.name for p in facts.tables if p.leaves]
-    bound = listed([p.table.entity for p in facts.tables if not p.leaves])
-    parts = [f"All data: {listed(aside)} has its name back, with all its rows"] if aside else []
-    parts += [f"All data of {bound}; only the constraints that enforce made go"] if bound else []
-    return "; ".join(parts)
+    binding = {s.table for s in facts.lowered.phase("enforce") if s.up}
+    bound = listed([p.table.entity for p in facts.tables if not p.leaves and p.table in binding])
+    has = agreeing(len(aside), "has its name back, with all its rows", "have their names back, with all their rows")
+    parts = [f"all data: {listed(aside)} {has}"] if aside else []
+    parts += [f"all data of {bound}; only the constraints that enforce made go"] if bound else []
+    return _sentence(parts) or f"All data of {_tables(facts)}: enforce has changed nothing"
 
 
 def _before_the_switch(facts: Facts) -> str:
     """What the way back out of cutover keeps."""
-    if facts.swaps:
-        return (
-            f"All data: the old columns of {listed(facts.swaps)} have followed, what stood on them is built again first, and it "
-            "stops, changing nothing, while there is a value that an old type can't hold"
-        )
-    if any(p.origin is not None and p.move is None for p in facts.tables):
-        return _after_cutover(facts)
-    moved = [p for p in facts.tables if p.move is not None]
-    if moved:
-        every = "All data: the triggers have carried each write to {1} home to {0}"
-        across = [streaming.kept(stream, "cutover") for stream in streams(facts.tables)]
-        return "; ".join([*(every.format(*sides(p)) for p in moved if p.moved is None), *across, *_others(facts)])
-    if not any(p.switched for p in facts.tables):
+    found = [
+        *_unswapped(facts),
+        *_alone(facts),
+        *(
+            "the triggers have carried each write to {1} home to {0}".format(*sides(p))
+            for p in facts.tables
+            if p.move is not None and p.moved is None
+        ),
+        *(streaming.kept(stream, "cutover") for stream in streams(facts.tables)),
+        *_others(facts),
+    ]
+    if not found:
         return f"All data of {_tables(facts)}: cutover has moved nothing but the flag"
-    return f"All data: the trigger has kept the old columns of {_tables(facts)} in step"
+    return f"All data: {'; '.join(found)}"
+
+
+def _unswapped(facts: Facts) -> Iterator[str]:
+    if facts.swaps:
+        names, them = listed(facts.swaps), agreeing(len(facts.swaps), "it", "them")
+        column = agreeing(len(facts.swaps), "the old column of {} has", "the old columns of {} have").format(names)
+        yield (
+            f"{column} followed, what stood on {them} is built again first, and the way back stops, changing nothing, while "
+            "there is a value that an old type can't hold"
+        )
 
 
 def _carried(facts: Facts) -> str:
@@ -172,12 +231,12 @@ def _carried(facts: Facts) -> str:
     return listed([f"{p.table.entity}.{f.column}" for p in facts.tables if p.moved is None for f in p.fills])
 
 
-def _after_cutover(facts: Facts) -> str:
-    made = [p for p in facts.tables if p.origin is not None and p.move is None]
-    tables = listed([p.table.entity for p in made])
-    old = listed([p.origin.table.entity for p in made if p.origin is not None])
-    kept = f"All data: {tables} stays as it is; what was written there and not to {old} as well is not seen by who reads {old}"
-    return f"{kept}; the trigger has kept the old columns of the others in step" if facts.two_way else kept
+def _alone(facts: Facts) -> Iterator[str]:
+    """Tables that nothing leads back from."""
+    for plan in (p for p in facts.tables if p.move is None):
+        if plan.origin is not None:
+            table, old = plan.table.entity, plan.origin.table.entity
+            yield f"{table} stays as it is; what was written there and not to {old} as well is not seen by who reads {old}"
 
 
 def _others(facts: Facts) -> Iterator[str]:
@@ -188,35 +247,55 @@ def _others(facts: Facts) -> Iterator[str]:
 
 def _after_contract(facts: Facts) -> str:
     gone = [s for s in facts.lowered.phase("contract") if s.operation == "drop_column"]
-    lost = [s.title.split(";")[0].removeprefix("Drop ") for s in gone if not s.reversible]
-    back = [s.title.split(";")[0].removeprefix("Drop ") for s in gone if s.reversible]
-    parts = [f"{listed(back)} comes back at the end of the table, computed by `back` in batches"] if back else []
-    parts += [f"{listed(lost)} comes back empty: its values are lost, as the file says"] if lost else []
+    lost = [_dropped(s.title) for s in gone if not s.reversible]
+    back = [_dropped(s.title) for s in gone if s.reversible]
+    by = "by `back`" if not facts.swaps else "from the new values"
+    come, their = agreeing(len(back), "comes", "come"), agreeing(
+        len(lost), "comes back empty: its", "come back empty: their"
+    )
+    parts = [f"{listed(back)} {come} back at the end of the table, computed {by} in batches"] if back else []
+    parts += [f"{listed(lost)} {their} values are lost, as the file says"] if lost else []
     for plan in facts.tables:
         if plan.move is not None:
             came, goes = sides(plan)
             empty = [o.column for o in plan.move.omitted if o.target is None]
-            if plan.moved is not None:
-                parts += [f"{listed(empty)} of {came} comes back empty: nothing in {goes} holds it"] if empty else []
-                continue
-            parts.append(f"{came} comes back with all that stood on it, and with the rows of {goes}, in batches")
-            parts += [f"{listed(empty)} of {came} comes back empty: nothing in {goes} holds it"] if empty else []
+            if plan.moved is None:
+                parts.append(f"{came} comes back with all that stood on it, and with the rows of {goes}, in batches")
+            come = agreeing(
+                len(empty), "comes back empty: nothing in {} holds it", "come back empty: nothing in {} holds them"
+            )
+            parts += [f"{listed(empty)} of {came} {come.format(goes)}"] if empty else []
     parts += [streaming.kept(stream, "contract") for stream in streams(facts.tables)]
     left = [p.move.table for p in facts.tables if p.move is not None]
     dropped = (s.table for s in facts.lowered.phase("contract") if s.operation == "drop_table" and s.table)
     tables = [table.name for table in dropped if table not in left]
-    parts += [f"{listed(tables)} comes back empty: its rows are lost, as the file says"] if tables else []
+    their = agreeing(len(tables), "comes back empty: its rows", "come back empty: their rows")
+    parts += [f"{listed(tables)} {their} are lost, as the file says"] if tables else []
     again = [_bare(s.title) for s in facts.lowered.phase("contract") if s.operation == "rebuild"]
     if again:
         parts.append(
-            f"{'; '.join(again)}: it stops, and names which, where rows have come since that it would not have let in"
+            f"{agreeing(len(again), 'made again is', 'made again are')} {listed(again)}: the way back stops, and names which, "
+            "where rows have come since that it would not have let in"
         )
-    return "; ".join(parts) or f"All data of {_tables(facts)}"
+    return _sentence(parts) or f"All data of {_tables(facts)}"
+
+
+_PROSE = frozenset(["all", "it", "made", "what"])  # names keep their first letter
+
+
+def _sentence(parts: list[str]) -> str:
+    text = "; ".join(parts)
+    return first_upper(text) if text.partition(" ")[0].rstrip(":") in _PROSE else text
+
+
+def _dropped(title: str) -> str:
+    """`Drop User.email; refused while …` → `User.email`."""
+    return re.split("[;,]", title, maxsplit=1)[0].removeprefix("Drop ")
 
 
 def _bare(title: str) -> str:
-    """`On the way back: make x of User again, while …` → `x of User is made again`."""
-    return title.removeprefix("On the way back: make ").split(" again,")[0] + " is made again"
+    """`On the way back: make x of User again, while …` → `x of User`."""
+    return title.removeprefix("On the way back: make ").split(" again,")[0]
 
 
 def _left_out(operation: ColumnOperation) -> bool:
@@ -239,14 +318,11 @@ def _after_expand(facts: Facts) -> str:
     parts = [filled] if (filled := _filled(facts)) else []
     carried = [c.column for p in facts.tables for c in p.comparisons if c.lossy is not None]
     if carried:
-        parts.append(f"What was written to {listed(carried)} stands in the old columns too")
+        parts.append(f"what was written to {listed(carried)} stands in the old columns too")
     lost = [c.column for p in facts.tables if p.origin is None for c in p.switched if c.lossy is None]
-    parts += [
-        f"{p.table.entity} is dropped with all that was written there alone"
-        for p in facts.tables
-        if p.origin is not None and p.move is None
-    ]
-    parts += [text for p in facts.tables if p.move is not None for text in losses.of_a_move(p)]
+    parts += [text for p in facts.tables if p.move is None for text in losses.of_a_new_table(facts, p)]
+    own = (text for p in facts.tables if p.move is not None for text in losses.of_a_move(p))
+    parts += [text.replace("What", "what", 1) for text in own]
     parts += [
         "{1} is dropped, and all that was written there stands in {0} too".format(*sides(p))
         for p in facts.tables
@@ -260,10 +336,11 @@ def _after_expand(facts: Facts) -> str:
             if isinstance(operation, OptionalColumn) and operation.back is not None:
                 parts.append(f"NULLs of {name} become what `back` gives")
             elif isinstance(operation, OptionalColumn) or _left_out(operation):
-                parts.append(f"It stops, and changes nothing of {name}, while a row holds a NULL there")
+                parts.append(f"it stops, and changes nothing of {name}, while a row holds a NULL there")
     for plan in facts.tables:
         labels = [o for o in facts.change(plan).operations if isinstance(o, ExtendEnum)]
-        parts += [f"All data of {plan.table.entity}; the label '{o.label}' of {o.type} stays" for o in labels]
+        parts += [f"all data of {plan.table.entity}; the label '{o.label}' of {o.type} stays" for o in labels]
     if lost:
-        parts.append(f"What was written to {listed(lost)} is lost with the column")
-    return "; ".join(parts) or f"All data of {_tables(facts)}"
+        column = agreeing(len(lost), "the column", "the columns")
+        parts.append(f"what was written to {listed(lost)} is lost with {column}")
+    return _sentence(parts) or f"All data of {_tables(facts)}"

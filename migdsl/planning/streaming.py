@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from migdsl.ops import debezium
 from migdsl.ops.model import Lowered
 from migdsl.plan.model import Check, ModernizationGate
 from migdsl.plan.phases import ExitCondition
+from migdsl.planning import copies
 from migdsl.planning.beside import Beside
 from migdsl.planning.paths import Paths
-from migdsl.planning.streams import Stream, streams
-from migdsl.planning.words import duration, listed
+from migdsl.planning.streams import Stream, streams, texts_of_key
+from migdsl.planning.words import agreeing, duration, first_upper, listed
 from migdsl.semantics.model import CheckedModule
 from migdsl.values import Value
 
@@ -39,34 +41,39 @@ def beside(module: CheckedModule, lowered: Lowered, paths: Paths) -> Iterator[Be
 def _beside(module: CheckedModule, paths: Paths, stream: Stream) -> Beside:
     job, entities, lag = paths.sync(stream.table), listed(list(stream.entities)), duration(stream.lag_s)
     old, new, either = called(stream, "old"), called(stream, "new"), listed(list(stream.entities), "or")
+    owned = stream.table.owned
+    whose, a_tenant, them = ("{}'s rows", "a tenant's ", "a tenant is") if owned else ("the rows", "", "they are")
     return Beside(
         subject=f"the stream {stream.name}",
         summary="",
         category="service_extraction",
         pattern=f"{'change data capture' if stream.by == 'cdc' else stream.by} with a fenced switch",
-        truth=f"Each tenant's rows of {entities} are written on one side at a time: in {old} until its switch, then in {new}.",
+        truth=f"{first_upper(whose.format('each tenant'))} of {entities} are written on one side at a time: in {old} until "
+        f"{'its' if owned else 'their'} switch, then in {new}.",
         systems=(f"the sync job of {entities}, which connects to {stream.old} and {stream.new}", *_kafka(stream)),
         strategy=tuple(_strategy(stream, entities)),
-        constraints=(f"Rows of {entities} are at most {lag} behind on the other side before a tenant is switched",),
-        exits=tuple(_exits(stream)),
+        constraints=(f"Rows of {entities} are at most {lag} behind on the other side before {them} switched",),
+        exits=(*copies.exits(module, stream), *_exits(stream)),
         code=(("cutover", _code(paths, stream, entities)),),
-        approach=f"A tenant's reads of {entities} move first, with the flag; then its writes, by {_switch(job, stream, 'new')}.",
+        approach=f"{first_upper(a_tenant)}{'r' if owned else 'R'}eads of {entities} move first, with the flag; then "
+        f"{'its writes' if owned else 'all writes at once'}, by {_switch(job, stream, 'new')}.",
+        manual=tuple(copies.manual(module, stream)),
         aborts=(
             f"A row of {either} becomes a dead letter, or waits for more than {lag}",
-            f"Switches of {stream.name} are refused, or hold a tenant's writers up for seconds",
+            f"Switches of {stream.name} are refused, or hold {a_tenant}writers up for seconds",
         ),
-        downtime=f"While a tenant's writes of {entities} turn over nobody writes them: for some 50 ms, and a switch that takes "
+        downtime=f"While {a_tenant}writes of {entities} turn over nobody writes them: for some 50 ms, and a switch that takes "
         "longer than 5 seconds is taken back.",
         reconciliation=(
             f"python {job} status shows 0 dead letters and nothing that waits, before {entities} are compared",
         ),
-        checks=(_check(job, stream, either),),
+        checks=(_check(job, stream, either), *copies.checks(module, stream, job)),
         metrics=("migdsl_sync_lag_seconds", "migdsl_sync_events_waiting", "migdsl_sync_dead_letters"),
-        risks=tuple(_risks(stream, old, new)),
+        risks=(*_risks(stream, old, new), *copies.risks(module, stream)),
         complexity="moderate",
         gates=(_replayed(job, stream, entities),),
         rules=(f"The sync job of {entities} reaches rows by the keys that it was given, in {old} and in {new} alone",),
-        before=tuple(_before(module, paths, stream)),
+        before=(*_before(module, paths, stream), *copies.before(module, stream)),
         stages=_stages(job, stream, entities),
         watched=f"`python {job} status`: who writes {entities} where, what waits, and rows that can't be applied.",
     )
@@ -117,11 +124,11 @@ def _replayed(job: str, stream: Stream, entities: str) -> ModernizationGate:
 
 
 def _stages(job: str, stream: Stream, entities: str) -> str:
-    who = "--tenant ID " if stream.table.owned else ""
+    who, whose, its = ("--tenant ID ", "a tenant's", "its") if stream.table.owned else ("", "the", "the")
     return (
-        f"For {entities}, dualwrite and shadow change nothing of who writes: it is the old side until a tenant's stage is live "
-        f"and its writes have been turned over (`python {job} switch {who}--to new`, or `rollout --record` for all whom the flag "
-        f"takes in); `switch {who}--to old` turns them back."
+        f"For {entities}, dualwrite and shadow change nothing of who writes: it is the old side until {whose} stage is live "
+        f"and {its} writes have been turned over (`python {job} switch {who}--to new`, or `rollout --record` for all whom the "
+        f"flag takes in); `switch {who}--to old` turns them back."
     )
 
 
@@ -158,12 +165,12 @@ def _risks(stream: Stream, old: str, new: str) -> Iterator[str]:
     entities, either = listed(list(stream.entities)), listed(list(stream.entities), "or")
     yield (
         f"A row of {either} that {stream.new} refuses (a value that is too long, a check, an expression that fails) waits "
-        "as a dead "
-        "letter, by its key, and keeps its tenant from being switched; the others go on."
+        f"as a dead letter, by its key, and keeps {'its tenant' if stream.table.owned else 'all'} from being switched; the "
+        "others go on."
     )
     yield (
-        f"Who reads {new} while a tenant is still written in {old} doesn't see the writes of the last moment, at most "
-        f"{duration(stream.lag_s)}: what was just written is read where it was written."
+        f"Who reads {new} while {'a tenant is' if stream.table.owned else 'rows are'} still written in {old} doesn't see the "
+        f"writes of the last moment, at most {duration(stream.lag_s)}: what was just written is read where it was written."
     )
     past = " that goes past the generated module" if stream.by == "application" else " that goes to the wrong side"
     yield (
@@ -198,11 +205,24 @@ def _before(module: CheckedModule, paths: Paths, stream: Stream) -> Iterator[str
             f"have {urls} too: its second writes connect there. With all code on it, the sync job may be run by a clock instead "
             f"(`python {job} once --by-clock`, each minute)."
         )
+    for moved in stream.moves:
+        if columns := texts_of_key(moved.table):
+            yield (
+                f"Texts of {moved.table.entity}'s key ({listed(list(columns))}) are sorted alike in {stream.old} and "
+                f"{stream.new}: both have one collation (`\\l` in psql shows it). Batches and reconciliation go by "
+                "ranges of keys; the reconciliation refuses where the order differs."
+            )
     if stream.by == "cdc":
         yield (
             f"The server of {stream.old} has `wal_level = logical`"
             + (", and the sync job's role there `REPLICATION`." if stream.variant == "logical" else ".")
         )
+        yield (
+            f"The role that runs the contract revision of {stream.old} has `REPLICATION` too, as it drops the slot at its end; "
+            "without it the revision refuses there, and says what another role may run."
+        )
+    if stream.variant == "debezium":
+        yield "`KAFKA_CONNECT_URL` is where Kafka Connect answers, for who posts the connector and deletes it."
 
 
 def steps(paths: Paths, stream: Stream, phase: str) -> Iterator[Told]:
@@ -217,21 +237,22 @@ def steps(paths: Paths, stream: Stream, phase: str) -> Iterator[Told]:
             yield Told("create_slot", title, job)
         if stream.variant == "debezium":
             topics = listed([f"outbox.event.{entity}" for entity in stream.entities])
-            yield Told(
-                "post_connector",
-                f"Post the connector to Kafka Connect: it reads {topics} from the outbox",
-                paths.cdc(stream.table),
-            )
+            title = f"Post the connector to Kafka Connect: it reads {topics} from the outbox"
+            yield Told("post_connector", title, paths.cdc(stream.table))
     elif phase == "backfill":
         title = f"Start the sync job of {entities}: until contract it carries what is written to {old} over to {new}, and back"
         yield Told("run_sync_job", title, job)
     elif phase == "cutover":
-        title = (
-            f"After each move of the flag turn the writes of its tenants from {old} to {new}, one tenant after another: "
-            "each waits for "
-            "some 50 ms"
-        )
+        title = f"Right after the move to live below turn all writes from {old} to {new}: they wait for some 50 ms"
+        if stream.table.owned:
+            title = (
+                f"Right after each move below turn the writes of its tenants from {old} to {new}, one tenant after another: each "
+                "waits for some 50 ms"
+            )
         yield Told("switch", title, job)
+    elif phase == "contract":
+        title = f"End the sync job of {entities}, where it hasn't ended by itself: it has nothing to carry any more"
+        yield Told("end_sync_job", title, job)
 
 
 def late(paths: Paths, stream: Stream, phase: str) -> Iterator[Told]:
@@ -239,20 +260,22 @@ def late(paths: Paths, stream: Stream, phase: str) -> Iterator[Told]:
     job, entities = paths.sync(stream.table), listed(list(stream.entities))
     old, new = called(stream, "old"), called(stream, "new")
     if phase == "backfill":
-        yield Told("drain", f"Carry over what waits of {entities}, until {new} has all rows of {old}", job)
+        has = agreeing(len(stream.entities), "has", "have")
+        yield Told("drain", f"Carry over what waits of {entities}, until {new} {has} all rows of {old}", job)
         if stream.numbered:
-            title = f"Set the keys that {old} and {new} give out apart, before anybody writes there: no key is given out twice"
+            title = (
+                f"Set apart the keys that {stream.old} and {stream.new} give out for {entities}, before anybody writes in "
+                f"{stream.new}: no key is given out twice"
+            )
             yield Told("set_sequences", title, job)
     elif phase == "contract":
-        yield Told("drain", f"Carry over the last that waits of {entities}, then end its sync job", job)
-        if stream.variant == "logical":
-            yield Told(
-                "drop_slot", f"Drop the replication slot of {entities}, which else keeps all WAL of {stream.old}", job
-            )
+        yield Told("drain", f"Carry over the last that waits of {entities}; its sync job goes on", job)
         if stream.variant == "debezium":
-            yield Told(
-                "delete_connector", f"Delete the connector of {entities}, and its slot with it", paths.cdc(stream.table)
+            title = (
+                f"Once the conditions above hold, delete the connector of {entities} in Kafka Connect: the revision refuses "
+                "while it reads, and drops its slot"
             )
+            yield Told("delete_connector", title, paths.cdc(stream.table))
 
 
 def back(paths: Paths, stream: Stream, phase: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -263,10 +286,10 @@ def back(paths: Paths, stream: Stream, phase: str) -> tuple[tuple[str, ...], tup
     if phase == "cutover":
         return (f"{run} {everybody} --to old",), ()
     if phase == "expand":
-        dropped = (f"{run} slot --drop",) if slot else ()
+        dropped = (f"{run} slot --drop",) if slot else _connector(paths, stream, "contract")
         return (f"{run} {everybody} --to old", f"{run} drain", f"# end the sync job of {entities}", *dropped), ()
     if phase == "contract":
-        made = (f"{run} slot --create",) if slot else ()
+        made = (f"{run} slot --create",) if slot else _connector(paths, stream, "expand")
         again = tuple(f"python {paths.backfill(m.table)}" for m in stream.moves)
         return (), (
             *made,
@@ -278,15 +301,31 @@ def back(paths: Paths, stream: Stream, phase: str) -> tuple[tuple[str, ...], tup
     return (), ()
 
 
+def connector(paths: Paths, stream: Stream, phase: str) -> tuple[str, str]:
+    """What becomes of Debezium's connector in expand or contract, and the command."""
+    entities = listed(list(stream.entities))
+    if phase == "expand":
+        return f"Kafka Connect takes the connector of {entities}", debezium.creation(paths.cdc(stream.table))
+    return f"Kafka Connect lets go of the connector of {entities}", debezium.deletion(stream.moved[0])
+
+
+def _connector(paths: Paths, stream: Stream, phase: str) -> tuple[str, ...]:
+    return (connector(paths, stream, phase)[1],) if stream.variant == "debezium" else ()
+
+
 def kept(stream: Stream, phase: str) -> str:
     """What the way back out of a phase keeps."""
     old, new = called(stream, "old"), called(stream, "new")
     if phase == "cutover":
-        return f"All data: the sync job has carried each write to {new} home to {old}, and each tenant is turned back before"
+        who = "each tenant is" if stream.table.owned else "all writers are"
+        return f"the sync job has carried each write to {new} home to {old}, and {who} turned back before"
     if phase == "contract":
+        new_ones = (
+            " (those that came after contract are refused there until their switch)" if stream.table.owned else ""
+        )
         return (
-            f"{old}: made again with all that stood there, empty; the rows come home from {new} by the sync job, and tenants "
-            f"go on writing in {stream.new} meanwhile (those that came after contract are refused there until their switch)"
+            f"{old}: made again with all that stood there, empty; the rows come home from {new} by the sync job, and "
+            f"{'tenants go' if stream.table.owned else 'code goes'} on writing in {stream.new} meanwhile{new_ones}"
         )
     return f"the rows that were carried to {new} stay there and do no harm"
 

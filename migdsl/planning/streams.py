@@ -11,6 +11,7 @@ from migdsl.semantics.move_model import Move
 from migdsl.values import Value
 
 DEFAULT_LAG_S = 30.0
+_TEXTS = frozenset(["text", "character varying", "character", "citext", "name"])
 
 
 class Stream(Value):
@@ -78,3 +79,9 @@ def streams(tables: Iterable[TablePlan]) -> tuple[Stream, ...]:
         if plan.moved is not None:
             found.setdefault(plan.moved.stream, []).append(plan)
     return tuple(Stream(tuple(plans)) for plans in found.values())
+
+
+def texts_of_key(table: Table) -> tuple[str, ...]:
+    """The columns of a table's key that are sorted by a collation."""
+    columns = (table.column(name) for name in table.key)
+    return tuple(c.name for c in columns if c is not None and not c.type.array and c.type.base in _TEXTS)

@@ -13,6 +13,7 @@ from migdsl.planning.model import Revision
 from migdsl.planning.paths import Paths
 from migdsl.planning.streams import streams
 from migdsl.planning.words import listed
+from migdsl.planning.works import fills_again
 
 _OWNERS = {
     "alerts": "site reliability",
@@ -45,7 +46,10 @@ def _tasks(facts: Facts, revisions: tuple[Revision, ...]) -> Iterator[Task]:
         yield _revision(paths, revision)
     for plan in facts.tables:
         if plan.fills:
-            again = ", again before enforce" if plan.origin is None and "enforce" in facts.phases else ""
+            later = [
+                p for p in ("validate", "enforce") if fills_again(plan, p) and (p in facts.phases or p == "validate")
+            ]
+            again = f", again before {listed(later)}" if later else ""
             text = f"Run the backfill of {plan.table.entity} after expand{again}"
             yield _task(text, "job", "backfill", "backfill", paths.backfill(plan.table))
         text = f"Run the reconciliation of {plan.table.entity} daily from backfill to contract"

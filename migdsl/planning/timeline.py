@@ -10,7 +10,7 @@ from migdsl.plan.timeline import Deploy, Timeline, Wait
 from migdsl.planning import estimates
 from migdsl.planning.beside import each
 from migdsl.planning.facts import Facts, new_side
-from migdsl.planning.habits import taken_away
+from migdsl.planning.habits import habits, taken_away
 from migdsl.planning.model import Revision
 from migdsl.planning.words import duration, first_upper, listed
 
@@ -102,8 +102,8 @@ def _code(facts: Facts, phases: tuple[str, ...]) -> Iterator[tuple[str, str]]:
         yield "cutover", f"Code that can read and write {new}, or the old side, as the flag {facts.migration} says"
         if "contract" in phases:
             yield "contract", f"Code that knows {new} alone, and no longer asks the flag"
-    elif facts.swaps:
+    if facts.swaps:
         yield "cutover", f"Code that can hold the new values of {listed(facts.swaps)}"
-    elif "cutover" in phases and facts.tables:
-        entities = listed([p.table.entity for p in facts.tables])
-        yield "cutover", f"Code that no longer depends on the old shape of {entities}"
+    others = [p.table.entity for p in facts.tables if not (p.switched or p.swapped) and any(habits(p, facts))]
+    if "cutover" in phases and others:
+        yield "cutover", f"Code that no longer depends on the old shape of {listed(others)}"

@@ -94,7 +94,10 @@ def _skips(span: Span, who: str, before: str, after: str) -> Diagnostic:
 def _no_way_back(span: Span, who: str, after: str) -> Diagnostic:
     title = f"{who}: there is no way back from complete to {after}"
     label = Label(span, "complete before")
-    help_ = "downgrade the contract revision and reconcile first, as the runbook says; or lead back by a new migration"
+    help_ = (
+        "downgrade the contract revision and reconcile first, as the runbook says, then move the flag with --url, which "
+        "asks the database; or lead back by a new migration"
+    )
     return Diagnostic("MIG509", Severity.ERROR, title, label, help=help_)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 _UNITS = (("week", 604_800), ("day", 86_400), ("hour", 3_600), ("minute", 60), ("second", 1))
 
@@ -32,8 +32,25 @@ def first_upper(text: str) -> str:
     return text[:1].upper() + text[1:]
 
 
+def agreeing(count: int, one: str, many: str) -> str:
+    """The word that goes with so many: `has` or `have`."""
+    return one if count == 1 else many
+
+
+def counted(count: int, what: str) -> str:
+    """`1 step`, `4 steps`."""
+    return f"{count} {what}{'' if count == 1 else 's'}"
+
+
 def listed(parts: Sequence[str], last: str = "and") -> str:
     """`a, b and c`."""
     if len(parts) < 2:
         return "".join(parts)
     return f"{', '.join(parts[:-1])} {last} {parts[-1]}"
+
+
+def versions(found: Mapping[str, int]) -> str:
+    """Of PostgreSQL, by database: `PostgreSQL 15 or later`, and each of several by its name."""
+    if len(set(found.values())) == 1:
+        return f"PostgreSQL {next(iter(found.values()))} or later"
+    return f"PostgreSQL {listed([f'{version} or later in {name}' for name, version in found.items()])}"

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from migdsl.ops.model import Gate
+from migdsl.ops.model import Gate, TablePlan
 from migdsl.ops.pins import pinned_tables
+from migdsl.planning import streaming
 from migdsl.planning.demands import sentence
 from migdsl.planning.model import Planned
 from migdsl.planning.streams import streams
@@ -14,7 +15,7 @@ from migdsl.values import Value
 
 class Work(Value):
     """One thing to run. `kind` is again, reconcile, upgrade, look, backfill, pin, manual (what people do), or told
-    (what they are shown and nobody asks about); of a sync job slot, carry (it runs from then on), drain, sequences and unslot.
+    (what they are shown and nobody asks about); of a sync job slot, carry (it runs from then on), drain and sequences.
 
     `subject` is the entity, the revision, or the step's text; `path` the artifact that does it; `command` how a person
     runs it, empty where no command does it. `database` is where it happens; empty where none takes part.
@@ -34,30 +35,45 @@ def works(planned: Planned, phase: str) -> tuple[Work, ...]:
 
 def _before(planned: Planned, phase: str) -> Iterator[Work]:
     """What the gates of a phase's revision are about to look at."""
-    tables = planned.lowered.tables
-    if phase in ("validate", "enforce"):
-        # What old code wrote as NULL since the backfill must be gone before the constraint comes, and, where no trigger fills
-        # it, before anybody can say that all is right. Rows of a new table are not inserted once more: those that new code
-        # has deleted since would come back.
-        for plan in (p for p in tables if p.fills and p.origin is None and (p.unfollowed or phase == "enforce")):
-            path = planned.paths.backfill(plan.table)
-            yield Work("again", plan.table.entity, path, f"python {path} --again", plan.table.database)
+    for plan in (p for p in planned.lowered.tables if fills_again(p, phase)):
+        path = planned.paths.backfill(plan.table)
+        yield Work("again", plan.table.entity, path, f"python {path} --again", plan.table.database)
     if phase == "validate":
         yield from _streaming(planned, "carry", "run")
     if phase in ("validate", "cutover", "enforce", "contract") and _gated(planned, phase):
         yield from _reconciles(planned)
     if phase == "contract":
         yield from _streaming(planned, "drain", "drain")
-        yield from _streaming(planned, "unslot", "slot --drop")
+        yield from _connectors(planned, phase)
+
+
+def fills_again(plan: TablePlan, phase: str) -> bool:
+    """Whether what old code wrote as NULL since the backfill is filled before a phase's revision.
+
+    It must be gone before the constraint comes, and, where no trigger fills it, before anybody can say that all is right. Rows
+    of a new table are not inserted once more: those that new code has deleted since would come back. A job that fills shadows
+    finds none once they are swapped.
+    """
+    if not plan.fills or plan.origin is not None or plan.swapped:
+        return False
+    return bool(plan.unfollowed) if phase == "validate" else phase == "enforce"
 
 
 def _streaming(planned: Planned, kind: str, words: str) -> Iterator[Work]:
     """A command of each sync job; of slots and sequences only where there are some."""
     for stream in streams(planned.lowered.tables):
-        if ("slot" in kind and stream.variant != "logical") or (kind == "sequences" and not stream.numbered):
+        if (kind == "slot" and stream.variant != "logical") or (kind == "sequences" and not stream.numbered):
             continue
         path = planned.paths.sync(stream.table)
         yield Work(kind, stream.name, path, f"python {path} {words}", stream.old)
+
+
+def _connectors(planned: Planned, phase: str) -> Iterator[Work]:
+    """Connectors are Kafka Connect's: people post and delete them. A revision refuses while one reads what is to go."""
+    for stream in streams(planned.lowered.tables):
+        if stream.variant == "debezium":
+            text, command = streaming.connector(planned.paths, stream, phase)
+            yield Work("told", text, None, command, stream.old)
 
 
 def _gated(planned: Planned, phase: str) -> bool:
@@ -78,6 +94,7 @@ def _after(planned: Planned, phase: str) -> Iterator[Work]:
             yield Work("pin", table.entity, path, f"python {path}", table.database)
     if phase == "expand":
         yield from _streaming(planned, "slot", "slot --create")
+        yield from _connectors(planned, phase)
     if phase == "backfill":
         # What the jobs put into outboxes has to be carried away meanwhile.
         yield from _streaming(planned, "carry", "run")

@@ -103,7 +103,7 @@ def test_plain_text_keeps_to_the_width(project: Path, width: int):
 
 def test_rich_says_the_same(project: Path):
     plan = plan_of(project)
-    for width in (60, 100, 160):
+    for width in (60, 100, 180):
         said = plan_rich.render_plan(plan, colour=True, width=width)
         assert said == plan_rich.render_plan(plan, colour=True, width=width)
         assert all(len(ESCAPE.sub("", line)) <= width for line in said.splitlines())

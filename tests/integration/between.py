@@ -8,6 +8,7 @@ import subprocess
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import psycopg
@@ -19,7 +20,7 @@ from migdsl.planning.model import Planned
 from migdsl.rehearsal.server import Server
 from migdsl.runtime.cli import main as run_job
 from migdsl.runtime.stream.cli import main as run_stream
-from migdsl.workspace import compile_files
+from migdsl.workspace import Compilation, compile_files
 from tests.integration.project import ENV
 from tests.ops.declared import ddl
 
@@ -144,21 +145,26 @@ class Between:
                     )
 
 
+@cache
+def _compiled(name: str, text: str) -> tuple[Compilation, Planned]:
+    found = compile_files({name: text}, name, through="contract")
+    assert found.ok, found.diagnostics
+    assert found.module is not None
+    return found, build(found.module, "", "contract")
+
+
 @contextlib.contextmanager
 def between(example: Path, server: Server, folder: Path, seed: str, before: str = "") -> Iterator[Between]:
     """An example's files in a folder, all phases released, and its databases; `seed` fills the old one, and `before` is
     run before its tables are made."""
     text = example.read_text(encoding="utf-8")
-    compiled = compile_files({example.name: text}, example.name, through="contract")
-    assert compiled.ok, compiled.diagnostics
+    compiled, planned = _compiled(example.name, text)
     for artifact in compiled.artifacts:
         path = folder / artifact.path
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(artifact.text, encoding="utf-8")
     (folder / "alembic").mkdir()
     (folder / "alembic/env.py").write_text(ENV, encoding="utf-8")
-    assert compiled.module is not None
-    planned = build(compiled.module, "", "contract")
     names = dict(zip(SIDES, planned.lowered.databases, strict=True))
     made = {side: f"migdsl_{side}_{uuid.uuid4().hex}" for side in SIDES}
     urls = {side: server.create_database(name) for side, name in made.items()}

@@ -40,6 +40,7 @@ def statements(moved: Moved) -> list[str]:
     ]
     found += [*stream_slot.publish((moved,)), stream_slot.unpublish((moved,)), stream_slot.no_slot(moved)]
     found += [*debezium.prepare((moved,)), *debezium.take_back((moved,)), *stream_sql.drop_stream(moved)]
+    found += [stream_slot.released(moved), debezium.unread((moved,)), debezium.released((moved,))]
     for side in SIDES:
         found += [*stream_sql.objects(moved, side), *stream_sql.triggers(moved, side)]
         found += [*stream_sql.drop_triggers(moved, side), *stream_sql.drop_objects(moved, side)]

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from migdsl.workspace import compile_files
+from migdsl.workspace import Compilation, compile_files
 
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLES = sorted(p for p in (ROOT / "examples").rglob("*.mig") if "migration " in p.read_text(encoding="utf-8"))
@@ -39,6 +39,8 @@ class Read(NamedTuple):
 
     sentences: dict[str, str]  # with the fields or sections that they stand in
     subjects: frozenset[str]
+    runbook: str
+    compiled: Compilation
 
 
 @cache
@@ -49,7 +51,7 @@ def read(path: Path) -> Read:
     runbook = next(a.text for a in found.artifacts if a.kind == "runbook")
     sentences = dict(spoken(found.plan.model_dump(mode="json"))) | dict(lines(runbook))
     subjects = {name for table in found.module.every for name in (table.entity, table.name)}
-    return Read(sentences, frozenset(subjects))
+    return Read(sentences, frozenset(subjects), runbook, found)
 
 
 def spoken(node: Any, field: str = "") -> Iterator[tuple[str, str]]:
@@ -70,7 +72,7 @@ def lines(runbook: str) -> Iterator[tuple[str, str]]:
     for line in runbook.split("\n"):
         section = line.removeprefix("## ") if line.startswith("## ") else section
         text = line.removeprefix("- [ ] ").removeprefix("- ").replace("\\", "")
-        quiet = line.startswith(("#", "    ", "| ", "Tenants may be at stage", "<!--")) or line.endswith(":")
+        quiet = line.startswith(("#", "    ", "| ", "Nobody may be further than stage", "<!--")) or line.endswith(":")
         if not quiet and section not in INSTRUCTIONS and len(text.split()) >= FEWEST:
             yield re.sub(r"^\d+\. | \*\([^)]*\)\*$", "", text), f"runbook: {section}"
 

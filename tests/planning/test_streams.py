@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from migdsl.executor.conditions import conditions
-from migdsl.ops.model import Gate
+from migdsl.ops.model import Alone, Gate, Group
 from migdsl.planning.build import build
 from migdsl.planning.model import Planned
 from migdsl.planning.works import works
@@ -22,6 +22,13 @@ CDC = ROOT / "examples/17_extraction_cdc/orders_cdc.mig"
 @cache
 def planned(path: Path) -> Planned:
     found = check({path.name: path.read_text(encoding="utf-8")}, path.name)
+    assert found.module is not None, found.diagnostics
+    return build(found.module, "", "contract")
+
+
+@cache
+def of_text(text: str) -> Planned:
+    found = check({"m.mig": text}, "m.mig")
     assert found.module is not None, found.diagnostics
     return build(found.module, "", "contract")
 
@@ -47,7 +54,6 @@ def test_what_runs_in_which_phase_and_where() -> None:
     assert kinds(CDC, "contract") == [
         ("reconcile", "Order", "monolith"),
         ("drain", "Order", "monolith"),
-        ("unslot", "Order", "monolith"),
         ("upgrade", "orders_cdc_monolith_contract", "monolith"),
         ("upgrade", "orders_cdc_orders_contract", "orders"),
     ]
@@ -101,3 +107,61 @@ def test_a_condition_on_the_lag_is_a_gate_of_both_chains() -> None:
     for revision in planned(CDC).revisions[-2:]:
         gates = [part for step in revision.steps for part in step.up if isinstance(part, Gate)]
         assert ["sync_lag:Order" in gate.unmet for gate in gates if gate.name == "kept_up"] == [True]
+
+
+def test_nothing_that_reads_goes_before_the_gates_have_been_asked() -> None:
+    """The slot is the revision's to drop, at its end; a connector is deleted by people, right before it."""
+    old, _ = (r for r in planned(CDC).revisions if r.phase == "contract")
+    parts = [part for step in old.steps for part in step.up]
+    asked = [n for n, part in enumerate(parts) if isinstance(part, Gate)]
+    (dropped,) = (n for n, p in enumerate(parts) if isinstance(p, Alone) and "pg_drop_replication_slot" in p.statement)
+    assert max(asked) < dropped
+    debezium = of_text(CDC.read_text(encoding="utf-8").replace("cdc logical", "cdc debezium"))
+    posted = "curl -fsS -X POST -H 'Content-Type: application/json' --data @cdc/orders_cdc.order.debezium.json "
+    posted += '"$KAFKA_CONNECT_URL/connectors"'
+    deleted = 'curl -fsS -X DELETE "$KAFKA_CONNECT_URL/connectors/orders_cdc-Order"'
+    assert [w.command for w in works(debezium, "expand")][-1] == posted
+    assert [w.command for w in works(debezium, "contract")][1:] == [
+        "python sync/orders_cdc/order.py drain",
+        deleted,
+        "alembic --name monolith upgrade orders_cdc_monolith_contract",
+        "alembic --name orders upgrade orders_cdc_orders_contract",
+    ]
+    ways = {way.from_phase: way.commands for way in debezium.plan.rollback.phases}
+    assert deleted in ways["expand"]
+    assert posted in ways["contract"]
+    expand, _ = (r for r in debezium.revisions if r.phase == "expand")
+    going = [s for step in expand.steps for p in step.down if isinstance(p, Group) for s in p.statements]
+    (published,) = (n for n, s in enumerate(going) if s.startswith("DROP PUBLICATION"))
+    assert all("RAISE" in statement for statement in going[published - 2 : published])
+
+
+def test_the_sync_job_ends_when_the_revisions_have_run() -> None:
+    (contract,) = (phase for phase in planned(CDC).plan.phases if phase.id == "contract")
+    operations = [step.operation for step in contract.typed_steps]
+    assert operations.index("drain") < operations.index("drop_table") < operations.index("end_sync_job")
+    assert "drop_slot" not in operations
+
+
+def test_a_copy_is_filled_by_somebody_before_the_backfill() -> None:
+    copy = """entity Customer in monolith.customers { id bigint key; tenant_id uuid tenant; index (tenant_id, id) }
+entity CustomerCopy in orders.copies { id bigint key; tenant_id uuid tenant; index (tenant_id, id) }
+"""
+    text = OUTBOX.read_text(encoding="utf-8")
+    text = text.replace("entity Order in", copy + "entity Order in")
+    text = text.replace("  number       text?\n", "  number       text?\n  customer_id  bigint? -> Customer.id\n")
+    text = text.replace(
+        "  index  (tenant_id, id)\n", "  index  (tenant_id, id)\n  index  (tenant_id, customer_id)\n", 1
+    )
+    copied = "  number    = number\n  customer_id = customer_id\n  (customer_id) -> CustomerCopy\n"
+    text = text.replace("  number    = number\n", copied)
+    found = of_text(text)
+    phases = {phase.id: phase for phase in found.plan.phases}
+    named = "orders.copies (CustomerCopy)"
+    assert [c.kind for c in phases["expand"].exit_conditions if c.id == "copy_CustomerCopy"] == ["manual"]
+    assert any(named in step.title and step.operation == "manual" for step in phases["expand"].typed_steps)
+    (told,) = (w for w in works(found, "expand") if w.kind == "told")
+    assert "SELECT DISTINCT customer_id FROM public.orders" in told.command
+    assert "SELECT id FROM public.copies" in told.command
+    assert [c.threshold for c in found.plan.validation.typed_checks if c.id == "Order.CustomerCopy"] == ["= 0"]
+    assert any(named in part for b in found.beside for part in b.before)

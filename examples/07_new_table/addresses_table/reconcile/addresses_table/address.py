@@ -141,7 +141,7 @@ SELECT CAST(t.id AS bigint), CAST(:tenant_id AS uuid), t.street, coalesce(t.city
  WHERE t.tenant_id = :tenant_id
    AND t.id = :key
    AND (t.street IS NOT NULL)
-   AND NOT EXISTS (SELECT FROM public.addresses AS n WHERE n.customer_id = t.id AND n.tenant_id = :tenant_id)
+   AND NOT EXISTS (SELECT FROM public.addresses AS n WHERE n.customer_id = t.id AND n.tenant_id = :tenant_id OFFSET 0)
    FOR SHARE
     ON CONFLICT (customer_id) DO NOTHING
 """,

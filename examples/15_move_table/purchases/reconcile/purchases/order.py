@@ -236,7 +236,7 @@ SELECT CAST(t.id AS bigint), CAST(:tenant_id AS uuid), t.number, CAST(t.customer
   FROM public.orders AS t
  WHERE t.tenant_id = :tenant_id
    AND t.id = :key
-   AND NOT EXISTS (SELECT FROM sales.purchases AS n WHERE n.id = t.id AND n.tenant_id = :tenant_id)
+   AND NOT EXISTS (SELECT FROM sales.purchases AS n WHERE n.id = t.id AND n.tenant_id = :tenant_id OFFSET 0)
    FOR SHARE
     ON CONFLICT (id) DO NOTHING
 """,

@@ -2,9 +2,9 @@
 """orders_extraction: expand
 
 - Create the ledger (schema migdsl) where progress, differences and stages of orders_extraction are recorded, in monolith [instant]
-- Refuse where monolith.orders has row level security, or keys from a sequence, that orders.orders would lack [instant]
+- Refuse where monolith.orders has row level security, or numbers from a sequence, that orders.orders would lack [instant]
 - Refuse where Order's table is partitioned [instant]
-- Refuse where monolith.order_lines has row level security, or keys from a sequence, that orders.lines would lack [instant]
+- Refuse where monolith.order_lines has row level security, or numbers from a sequence, that orders.lines would lack [instant]
 - Refuse where OrderLine's table is partitioned [instant]
 - Create the outbox for keys of monolith.orders that wait to be carried over, and the fence that lets each tenant write on one side [instant]
 - Create the outbox for keys of monolith.order_lines that wait to be carried over, and the fence that lets each tenant write on one side [instant]
@@ -13,7 +13,7 @@
 
 Before it runs:
 - code that writes Order tries a transaction again on SQLSTATE 40001 (its tenant is being switched just then), and goes to the other side on 55000 (it is written there by now); orders.orders has the grants that new code needs
-- code that writes OrderLine tries a transaction again on SQLSTATE 40001 (its tenant is being switched just then), and goes to the other side on 55000 (it is written there by now); orders.lines has the grants that new code needs
+- code that writes OrderLine tries a transaction again on SQLSTATE 40001 (its tenant is being switched just then), and goes to the other side on 55000 (it is written there by now) or 23503 (a row of Order that was born there isn't here yet); orders.lines has the grants that new code needs
 """
 
 from __future__ import annotations
@@ -37,9 +37,9 @@ def upgrade() -> None:
         # The ledger (schema migdsl): progress, differences, stages. Its tables stand further down.
         atomic([], *LEDGER)
         # Create the ledger (schema migdsl) where progress, differences and stages of orders_extraction are recorded, in monolith
-        # Refuse where monolith.orders has row level security, or keys from a sequence, that orders.orders would lack
+        # Refuse where monolith.orders has row level security, or numbers from a sequence, that orders.orders would lack
         # Refuse where Order's table is partitioned
-        # Refuse where monolith.order_lines has row level security, or keys from a sequence, that orders.lines would lack
+        # Refuse where monolith.order_lines has row level security, or numbers from a sequence, that orders.lines would lack
         # Refuse where OrderLine's table is partitioned
         # Create the outbox for keys of monolith.orders that wait to be carried over, and the fence that lets each tenant write on one side
         # Create the outbox for keys of monolith.order_lines that wait to be carried over, and the fence that lets each tenant write on one side
@@ -59,6 +59,27 @@ BEGIN
     RAISE EXCEPTION 'no sequence belongs to the column % of %, which is declared to be numbered',
       'id', 'public.orders'
       USING ERRCODE = '55000', HINT = 'ALTER SEQUENCE … OWNED BY tells PostgreSQL which; or declare the column without it';
+  END IF;
+  IF EXISTS (SELECT FROM pg_attribute AS a
+              LEFT JOIN pg_attrdef AS d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
+             WHERE a.attrelid = 'public.orders'::regclass AND a.attname = 'tenant_id'
+               AND (a.attidentity <> '' OR pg_get_expr(d.adbin, d.adrelid) LIKE '%nextval(%')) THEN
+    RAISE EXCEPTION 'a sequence gives out % of %, and nothing would on the new side', 'tenant_id', 'public.orders'
+      USING ERRCODE = '55000', HINT = 'declare it in the entity: tenant_id … identity, or as a serial';
+  END IF;
+  IF EXISTS (SELECT FROM pg_attribute AS a
+              LEFT JOIN pg_attrdef AS d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
+             WHERE a.attrelid = 'public.orders'::regclass AND a.attname = 'number'
+               AND (a.attidentity <> '' OR pg_get_expr(d.adbin, d.adrelid) LIKE '%nextval(%')) THEN
+    RAISE EXCEPTION 'a sequence gives out % of %, and nothing would on the new side', 'number', 'public.orders'
+      USING ERRCODE = '55000', HINT = 'declare it in the entity: number … identity, or as a serial';
+  END IF;
+  IF EXISTS (SELECT FROM pg_attribute AS a
+              LEFT JOIN pg_attrdef AS d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
+             WHERE a.attrelid = 'public.orders'::regclass AND a.attname = 'note'
+               AND (a.attidentity <> '' OR pg_get_expr(d.adbin, d.adrelid) LIKE '%nextval(%')) THEN
+    RAISE EXCEPTION 'a sequence gives out % of %, and nothing would on the new side', 'note', 'public.orders'
+      USING ERRCODE = '55000', HINT = 'declare it in the entity: note … identity, or as a serial';
   END IF;
 END
 $plain$
@@ -80,13 +101,40 @@ BEGIN
     RAISE EXCEPTION 'row level security of % is not made again on the table that its rows move to', 'public.order_lines'
       USING ERRCODE = '55000', HINT = 'move it with a revision of your own, which creates the policies too';
   END IF;
-  IF pg_get_serial_sequence('public.order_lines', 'order_id') IS NOT NULL THEN
+  IF EXISTS (SELECT FROM pg_attribute AS a
+              LEFT JOIN pg_attrdef AS d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
+             WHERE a.attrelid = 'public.order_lines'::regclass AND a.attname = 'order_id'
+               AND (a.attidentity <> '' OR pg_get_expr(d.adbin, d.adrelid) LIKE '%nextval(%')) THEN
     RAISE EXCEPTION 'a sequence gives out % of %, and nothing would on the new side', 'order_id', 'public.order_lines'
-      USING ERRCODE = '55000', HINT = 'declare it in the entity: order_id … key identity';
+      USING ERRCODE = '55000', HINT = 'declare it in the entity: order_id … identity, or as a serial';
   END IF;
-  IF pg_get_serial_sequence('public.order_lines', 'line') IS NOT NULL THEN
+  IF EXISTS (SELECT FROM pg_attribute AS a
+              LEFT JOIN pg_attrdef AS d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
+             WHERE a.attrelid = 'public.order_lines'::regclass AND a.attname = 'line'
+               AND (a.attidentity <> '' OR pg_get_expr(d.adbin, d.adrelid) LIKE '%nextval(%')) THEN
     RAISE EXCEPTION 'a sequence gives out % of %, and nothing would on the new side', 'line', 'public.order_lines'
-      USING ERRCODE = '55000', HINT = 'declare it in the entity: line … key identity';
+      USING ERRCODE = '55000', HINT = 'declare it in the entity: line … identity, or as a serial';
+  END IF;
+  IF EXISTS (SELECT FROM pg_attribute AS a
+              LEFT JOIN pg_attrdef AS d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
+             WHERE a.attrelid = 'public.order_lines'::regclass AND a.attname = 'tenant_id'
+               AND (a.attidentity <> '' OR pg_get_expr(d.adbin, d.adrelid) LIKE '%nextval(%')) THEN
+    RAISE EXCEPTION 'a sequence gives out % of %, and nothing would on the new side', 'tenant_id', 'public.order_lines'
+      USING ERRCODE = '55000', HINT = 'declare it in the entity: tenant_id … identity, or as a serial';
+  END IF;
+  IF EXISTS (SELECT FROM pg_attribute AS a
+              LEFT JOIN pg_attrdef AS d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
+             WHERE a.attrelid = 'public.order_lines'::regclass AND a.attname = 'sku'
+               AND (a.attidentity <> '' OR pg_get_expr(d.adbin, d.adrelid) LIKE '%nextval(%')) THEN
+    RAISE EXCEPTION 'a sequence gives out % of %, and nothing would on the new side', 'sku', 'public.order_lines'
+      USING ERRCODE = '55000', HINT = 'declare it in the entity: sku … identity, or as a serial';
+  END IF;
+  IF EXISTS (SELECT FROM pg_attribute AS a
+              LEFT JOIN pg_attrdef AS d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
+             WHERE a.attrelid = 'public.order_lines'::regclass AND a.attname = 'quantity'
+               AND (a.attidentity <> '' OR pg_get_expr(d.adbin, d.adrelid) LIKE '%nextval(%')) THEN
+    RAISE EXCEPTION 'a sequence gives out % of %, and nothing would on the new side', 'quantity', 'public.order_lines'
+      USING ERRCODE = '55000', HINT = 'declare it in the entity: quantity … identity, or as a serial';
   END IF;
 END
 $plain$
@@ -465,6 +513,20 @@ REVOKE ALL ON FUNCTION migdsl.orders_extraction_order_lines_stream() FROM PUBLIC
             """
 REVOKE ALL ON FUNCTION migdsl.orders_extraction_order_lines_truncated() FROM PUBLIC
 """,
+            """
+CREATE OR REPLACE FUNCTION migdsl.orders_extraction_order_lines_kept() RETURNS trigger
+  LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $kept$
+BEGIN
+  IF current_setting('migdsl.applier', true) = 'orders_extraction/Order' AND pg_trigger_depth() > 1 THEN
+    RETURN NULL;  -- not asked for by its key
+  END IF;
+  RETURN OLD;
+END
+$kept$
+""",
+            """
+REVOKE ALL ON FUNCTION migdsl.orders_extraction_order_lines_kept() FROM PUBLIC
+""",
         )
         # Leave the key of each row that is written to monolith.orders in the outbox, in the writer's transaction, in which the sync job finds it
         # Leave the key of each row that is written to monolith.order_lines in the outbox, in the writer's transaction, in which the sync job finds it
@@ -505,6 +567,9 @@ CREATE TRIGGER "~migdsl_orders_extraction_truncate" BEFORE TRUNCATE ON public.or
 ALTER TABLE public.orders ENABLE ALWAYS TRIGGER "~migdsl_orders_extraction_stream", ENABLE ALWAYS TRIGGER "~migdsl_orders_extraction_truncate"
 """,
             """
+DROP TRIGGER IF EXISTS "~migdsl_orders_extraction_kept" ON public.order_lines
+""",
+            """
 DROP TRIGGER IF EXISTS "~migdsl_orders_extraction_truncate" ON public.order_lines
 """,
             """
@@ -535,6 +600,13 @@ CREATE TRIGGER "~migdsl_orders_extraction_truncate" BEFORE TRUNCATE ON public.or
             """
 ALTER TABLE public.order_lines ENABLE ALWAYS TRIGGER "~migdsl_orders_extraction_stream", ENABLE ALWAYS TRIGGER "~migdsl_orders_extraction_truncate"
 """,
+            """
+CREATE TRIGGER "~migdsl_orders_extraction_kept" BEFORE DELETE ON public.order_lines
+  FOR EACH ROW EXECUTE FUNCTION migdsl.orders_extraction_order_lines_kept()
+""",
+            """
+ALTER TABLE public.order_lines ENABLE ALWAYS TRIGGER "~migdsl_orders_extraction_kept"
+""",
         )
 
 
@@ -563,6 +635,9 @@ BEGIN
   END IF;
 END
 $gate$
+""",
+            """
+DROP TRIGGER IF EXISTS "~migdsl_orders_extraction_kept" ON public.order_lines
 """,
             """
 DROP TRIGGER IF EXISTS "~migdsl_orders_extraction_truncate" ON public.order_lines
@@ -599,6 +674,9 @@ DROP TRIGGER IF EXISTS "~migdsl_orders_extraction_stream" ON public.orders
         # Back: create the ledger (schema migdsl) where progress, differences and stages of orders_extraction are recorded, in monolith
         atomic(
             [],
+            """
+DROP FUNCTION IF EXISTS migdsl.orders_extraction_order_lines_kept()
+""",
             """
 DROP FUNCTION IF EXISTS migdsl.orders_extraction_order_lines_truncated()
 """,

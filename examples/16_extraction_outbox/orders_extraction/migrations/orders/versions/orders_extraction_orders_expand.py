@@ -493,6 +493,20 @@ REVOKE ALL ON FUNCTION migdsl.orders_extraction_lines_stream() FROM PUBLIC
 REVOKE ALL ON FUNCTION migdsl.orders_extraction_lines_truncated() FROM PUBLIC
 """,
             """
+CREATE OR REPLACE FUNCTION migdsl.orders_extraction_lines_kept() RETURNS trigger
+  LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $kept$
+BEGIN
+  IF current_setting('migdsl.applier', true) = 'orders_extraction/Order' AND pg_trigger_depth() > 1 THEN
+    RETURN NULL;  -- not asked for by its key
+  END IF;
+  RETURN OLD;
+END
+$kept$
+""",
+            """
+REVOKE ALL ON FUNCTION migdsl.orders_extraction_lines_kept() FROM PUBLIC
+""",
+            """
 DO $guard$
 BEGIN
   IF to_regclass('public.orders') IS NOT NULL AND NOT EXISTS (SELECT FROM migdsl.snapshot WHERE migration = 'orders_extraction' AND revision = 'create public.orders') THEN
@@ -586,6 +600,9 @@ CREATE TABLE IF NOT EXISTS public.lines (
 CREATE INDEX IF NOT EXISTS lines_tenant_id_order_id_line_idx ON public.lines (tenant_id, order_id, line)
 """,
             """
+DROP TRIGGER IF EXISTS "~migdsl_orders_extraction_kept" ON public.lines
+""",
+            """
 DROP TRIGGER IF EXISTS "~migdsl_orders_extraction_truncate" ON public.lines
 """,
             """
@@ -615,6 +632,13 @@ CREATE TRIGGER "~migdsl_orders_extraction_truncate" BEFORE TRUNCATE ON public.li
 """,
             """
 ALTER TABLE public.lines ENABLE ALWAYS TRIGGER "~migdsl_orders_extraction_stream", ENABLE ALWAYS TRIGGER "~migdsl_orders_extraction_truncate"
+""",
+            """
+CREATE TRIGGER "~migdsl_orders_extraction_kept" BEFORE DELETE ON public.lines
+  FOR EACH ROW EXECUTE FUNCTION migdsl.orders_extraction_lines_kept()
+""",
+            """
+ALTER TABLE public.lines ENABLE ALWAYS TRIGGER "~migdsl_orders_extraction_kept"
 """,
         )
 
@@ -646,6 +670,9 @@ BEGIN
   END IF;
 END
 $gate$
+""",
+            """
+DROP TRIGGER IF EXISTS "~migdsl_orders_extraction_kept" ON public.lines
 """,
             """
 DROP TRIGGER IF EXISTS "~migdsl_orders_extraction_truncate" ON public.lines
@@ -713,6 +740,9 @@ BEGIN
   DELETE FROM migdsl.snapshot WHERE migration = 'orders_extraction' AND revision = 'create public.orders';
 END
 $restore$
+""",
+            """
+DROP FUNCTION IF EXISTS migdsl.orders_extraction_lines_kept()
 """,
             """
 DROP FUNCTION IF EXISTS migdsl.orders_extraction_lines_truncated()

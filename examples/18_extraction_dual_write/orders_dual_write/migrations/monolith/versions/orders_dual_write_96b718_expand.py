@@ -2,7 +2,7 @@
 """orders_dual_write: expand
 
 - Create the ledger (schema migdsl) where progress, differences and stages of orders_dual_write are recorded, in monolith [instant]
-- Refuse where monolith.orders has row level security, or keys from a sequence, that orders.orders would lack [instant]
+- Refuse where monolith.orders has row level security, or numbers from a sequence, that orders.orders would lack [instant]
 - Refuse where Order's table is partitioned [instant]
 - Create the outbox for keys of monolith.orders that wait to be carried over, and the fence that lets each tenant write on one side [instant]
 - Leave the key of each row that is written to monolith.orders in the outbox, in the writer's transaction, in which the sync job finds it [instant, ACCESS EXCLUSIVE]
@@ -32,7 +32,7 @@ def upgrade() -> None:
         # The ledger (schema migdsl): progress, differences, stages. Its tables stand further down.
         atomic([], *LEDGER)
         # Create the ledger (schema migdsl) where progress, differences and stages of orders_dual_write are recorded, in monolith
-        # Refuse where monolith.orders has row level security, or keys from a sequence, that orders.orders would lack
+        # Refuse where monolith.orders has row level security, or numbers from a sequence, that orders.orders would lack
         # Refuse where Order's table is partitioned
         # Create the outbox for keys of monolith.orders that wait to be carried over, and the fence that lets each tenant write on one side
         atomic(
@@ -51,6 +51,20 @@ BEGIN
     RAISE EXCEPTION 'no sequence belongs to the column % of %, which is declared to be numbered',
       'id', 'public.orders'
       USING ERRCODE = '55000', HINT = 'ALTER SEQUENCE … OWNED BY tells PostgreSQL which; or declare the column without it';
+  END IF;
+  IF EXISTS (SELECT FROM pg_attribute AS a
+              LEFT JOIN pg_attrdef AS d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
+             WHERE a.attrelid = 'public.orders'::regclass AND a.attname = 'tenant_id'
+               AND (a.attidentity <> '' OR pg_get_expr(d.adbin, d.adrelid) LIKE '%nextval(%')) THEN
+    RAISE EXCEPTION 'a sequence gives out % of %, and nothing would on the new side', 'tenant_id', 'public.orders'
+      USING ERRCODE = '55000', HINT = 'declare it in the entity: tenant_id … identity, or as a serial';
+  END IF;
+  IF EXISTS (SELECT FROM pg_attribute AS a
+              LEFT JOIN pg_attrdef AS d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
+             WHERE a.attrelid = 'public.orders'::regclass AND a.attname = 'note'
+               AND (a.attidentity <> '' OR pg_get_expr(d.adbin, d.adrelid) LIKE '%nextval(%')) THEN
+    RAISE EXCEPTION 'a sequence gives out % of %, and nothing would on the new side', 'note', 'public.orders'
+      USING ERRCODE = '55000', HINT = 'declare it in the entity: note … identity, or as a serial';
   END IF;
 END
 $plain$
