@@ -37,9 +37,7 @@ def examples() -> list[Path]:
     found = sorted((ROOT / "examples").rglob("*.mig"))
     texts = {path: "\n" + path.read_text(encoding="utf-8") for path in found}
     return [
-        path
-        for path, text in texts.items()
-        if "\nmigration " in text and any(f"\n{word} " in text for word in _PLAYED) and "by application" not in text
+        path for path, text in texts.items() if "\nmigration " in text and any(f"\n{word} " in text for word in _PLAYED)
     ]
 
 

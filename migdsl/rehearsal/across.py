@@ -8,18 +8,23 @@ from pathlib import Path
 
 from migdsl.executor.model import Project
 from migdsl.executor.sites import Sites
+from migdsl.executor.streams import streams
 from migdsl.rehearsal import baseline, several
 from migdsl.rehearsal.clients import Rules
 from migdsl.rehearsal.crosser import Turning
-from migdsl.rehearsal.crossing import Crossing, Say, chance, played
+from migdsl.rehearsal.crossing import Crossing, chance, played
 from migdsl.rehearsal.journal import Journal
 from migdsl.rehearsal.model import Log, Settings, Undoable
+from migdsl.rehearsal.passage import Say
 from migdsl.rehearsal.rows import Maker, tenancy
+from migdsl.rehearsal.second import unsaid
 from migdsl.rehearsal.shapes import shapes
 from migdsl.rehearsal.stage import Stage
 from migdsl.rehearsal.traffic import Traffic
+from migdsl.rehearsal.twofold import modules
 from migdsl.rehearsal.watch import Watch
 from migdsl.runtime.stop import Signals
+from migdsl.runtime.stream.pair import Urls
 
 
 def ends(project: Project) -> tuple[str, str]:
@@ -41,7 +46,10 @@ def play(
     log: Log,
     say: Say,
 ) -> tuple[Traffic, Watch, int]:
-    """What there was of requests and of waits, and how many rows at the start. Raises Undoable, JobError, psycopg.Error."""
+    """What there was of requests and of waits, and how many rows at the start. Raises Undoable, JobError, psycopg.Error.
+
+    A second write is code's own only where the application carries over what it has written: else there is no such verdict.
+    """
     near, far = ends(project)
     own = several.part(project, near)
     module = own.planned.module
@@ -65,19 +73,22 @@ def play(
         url = stages[near].url
         traffic = Traffic(url, project.name, moved, journals, maker, rules, log, settings.rate, settings.seed)
         watch = Watch(url, log)
+        found = stack.enter_context(modules(project, streams(sites), Urls(url, stages[far].url)))
+        stack.enter_context(unsaid())
         crossing = Crossing(
             project, files, main, stages, settings, log, say, sites, moved, journals, tenants, rules, maker, traffic, desks,
-            Turning(),
+            Turning(), frozenset(entity for each in found for entity in each.entities),
         )  # fmt: skip
+        if not found:
+            log.about = tuple(each for each in log.about if each != "second_write")
+            log.notes.append("second writes are not judged: code writes one side, and the sync job carries that over")
         watch.start()
         try:
-            played(crossing, stages[far].url)
+            played(crossing, stages[far].url, found)
         finally:
             watch.over.set()
             watch.join()
             _forgotten(Path(project.folder, project.planned.paths.flags))
-    for verdict in _UNPLAYED:
-        log.unplayed[verdict] = "of a table that moves to another database this isn't played yet"
     return traffic, watch, count
 
 
@@ -87,6 +98,3 @@ def _forgotten(path: Path) -> None:
     from openfeature.provider.no_op_provider import NoOpProvider
 
     api.set_provider(NoOpProvider(), f"migdsl:{path.resolve()}")
-
-
-_UNPLAYED = ("second_write", "hold", "quarantine", "isolation", "alerts")

@@ -16,9 +16,7 @@ from migdsl.rehearsal.moving import MovedCodes
 from migdsl.rehearsal.rows import Maker
 from migdsl.rehearsal.shapes import Shape
 from migdsl.rehearsal.writing import Codes, Write
-from migdsl.runtime.routing import Router
 from migdsl.runtime.routing.mask import key_text
-from migdsl.runtime.routing.repair import Failure, LedgerRecorder
 from migdsl.runtime.routing.router import At, Migration
 
 Facts = dict[str, str | None]
@@ -44,34 +42,12 @@ class Rules:
     failing: bool = False
 
 
-class Recorder:
-    """Second writes that failed: the router goes on, and says so in the ledger. `broken` are those that we made fail, as
-    tenant, side and key; `failures` are those that it has recorded."""
-
-    def __init__(self) -> None:
-        self.failures: list[Failure] = []
-        self.broken: list[tuple[str, str, str]] = []
-
-    def record(self, failure: Failure, on: object | None) -> None:
-        self.failures.append(failure)
-        LedgerRecorder().record(failure, on)
-
-
-class Flags:
-    """What the flag file says, by tenant."""
-
-    def __init__(self, rules: Rules) -> None:
-        self._rules = rules
-
-    def variant(self, flag: str, tenant: str) -> str:  # noqa: ARG002 - the router's protocol
-        return self._rules.stages[tenant]
-
-
 @dataclass(slots=True)
 class Wrong(Exception):  # noqa: N818 - it says what became of a read
-    """A read that didn't find what was acknowledged."""
+    """A read or a write that didn't find what was acknowledged."""
 
     what: str
+    read: bool = False
 
 
 @dataclass(slots=True)
@@ -89,6 +65,8 @@ class Client:
     routed: Migration
     chance: random.Random
     said: str = ""
+    # It writes one side alone, and what it writes may be tried again, from the start.
+    anew: bool = False
     busy: threading.Lock = field(default_factory=threading.Lock)
 
     def act(self) -> tuple[str, bool]:
@@ -122,8 +100,8 @@ class Client:
 
         def first(side: str) -> Callable[[Any], None]:
             def run(_on: Any) -> None:
-                if not keys:
-                    keys.append(self._key(shape, self._run(codes.insert(side), facts)))
+                if self.anew or not keys:
+                    keys[:] = [self._key(shape, self._run(codes.insert(side), facts))]
                     facts.update(keys[0] if not shape.given_key else {})
                     self._carry(shape, side, facts)
                 else:
@@ -142,35 +120,43 @@ class Client:
         with self.journals[shape.entity].one(tenant, self.chance) as row:
             if row is None or drawn is None:
                 return False
-            fixed = {*shape.key, shape.table.tenant}
             # What new code wrote last may have left old columns as the file says they follow, which a part would mix.
             whole = row.last == "new" or self.code == "new" or self.chance.random() < 0.3
-            free = [c.name for c in shape.facts if c.name not in fixed]
-            if not free:
-                return False
-            if self._stands_still(shape):
-                free = [n for n in free if n not in shape.inputs]
-            if not free:
-                return False
-            chosen = free if whole else self.chance.sample(free, self.chance.randint(1, len(free)))
-            facts = {**row.facts, **{n: drawn[n] for n in chosen}}
-            facts |= {o.column.name: drawn.get(o.column.name) for o in shape.computed} if whole else {}
-            found: list[object] = []
+            return self._rewritten(shape, row, drawn, whole=whole)
 
-            def run(side: str) -> Callable[[Any], None]:
-                def write(_on: Any) -> None:
-                    columns = [n for n in self.codes[shape.entity].columns(side) if n not in fixed]
-                    columns = [n for n in columns if n in chosen] if self.code == "old" else columns
-                    found.extend(self._changed(shape, side, columns, facts | _keyed(row.key), second=bool(found)))
-                    self._carry(shape, side, facts)
+    def rewrite(self, shape: Shape, row: Row) -> bool:
+        """This row gets other values, in all of its columns. Nobody else may be at it."""
+        drawn = self._draw(shape, row.tenant)
+        return drawn is not None and self._rewritten(shape, row, drawn, whole=True)
 
-                return write
+    def _rewritten(self, shape: Shape, row: Row, drawn: Facts, *, whole: bool) -> bool:
+        fixed = {*shape.key, shape.table.tenant}
+        free = [c.name for c in shape.facts if c.name not in fixed]
+        if self._stands_still(shape):
+            free = [n for n in free if n not in shape.inputs]
+        if not free:
+            return False
+        chosen = free if whole else self.chance.sample(free, self.chance.randint(1, len(free)))
+        facts = {**row.facts, **{n: drawn[n] for n in chosen}}
+        facts |= {o.column.name: drawn.get(o.column.name) for o in shape.computed} if whole else {}
+        found: list[object] = []
 
-            last = self._write(shape, tenant, run, (shape.entity, *row.key.values()))
-            if any(each is None for each in found):
-                raise Wrong("an update by key didn't find the row")
-            self._acknowledged(shape, row, facts, last)
-            return True
+        def run(side: str) -> Callable[[Any], None]:
+            def write(_on: Any) -> None:
+                columns = [n for n in self.codes[shape.entity].columns(side) if n not in fixed]
+                columns = [n for n in columns if n in chosen] if self.code == "old" else columns
+                if self.anew:
+                    found.clear()
+                found.extend(self._changed(shape, side, columns, facts | _keyed(row.key), second=bool(found)))
+                self._carry(shape, side, facts)
+
+            return write
+
+        last = self._write(shape, row.tenant, run, (shape.entity, *row.key.values()))
+        if any(each is None for each in found):
+            raise Wrong("an update by key didn't find the row")
+        self._acknowledged(shape, row, facts, last)
+        return True
 
     def _changed(self, shape: Shape, side: str, columns: list[str], facts: Facts, *, second: bool) -> Iterator[object]:
         """One side's part of an update; what it answers, where it must find the row."""
@@ -186,33 +172,44 @@ class Client:
         with self.journals[shape.entity].one(tenant, self.chance, alone=shape.referred) as row:
             if row is None:
                 return False
-            side = "old" if self.code == "old" else self._reads(tenant) if shape.move is not None else "new"
-            with self.connection.transaction():
-                for carried in shape.carried if self._writes(tenant) else ():
-                    self._execute(self.codes[shape.entity].uncarry(carried), row.facts)
-                done = self._run(self.codes[shape.entity].delete(side), row.facts | _keyed(row.key))
-            if done is None:
+            if self._away(shape, row) is None:
                 raise Wrong("a delete by key didn't find the row")
             row.alive = False
             return True
+
+    def _away(self, shape: Shape, row: Row) -> object:
+        """The row is taken away; None where it wasn't there."""
+        tenant = row.tenant
+        side = "old" if self.code == "old" else self._reads(tenant) if shape.move is not None else "new"
+        with self.connection.transaction():
+            for carried in shape.carried if self._writes(tenant) else ():
+                self._execute(self.codes[shape.entity].uncarry(carried), row.facts)
+            return self._gone(shape, row, side)
+
+    def _gone(self, shape: Shape, row: Row, side: str) -> object:
+        return self._run(self.codes[shape.entity].delete(side), row.facts | _keyed(row.key))
 
     def _read(self, shape: Shape, tenant: str) -> bool:
         """By key, or by what is unique: whether it is what was written last."""
         with self.journals[shape.entity].one(tenant, self.chance) as row:
             if row is None:
                 return False
-            side = self._reads(tenant)
-            columns = self._known(shape, row, side)
-            by = self._unique(shape, row, columns) if self.chance.random() < 0.3 else ()
-            done = self._run(self.codes[shape.entity].read(side, columns, by), row.facts | _keyed(row.key))
-            if done is None:
-                raise Wrong(f"a read by {', '.join(by) or 'key'} didn't find the row")
-            wrong = [name for name, same in zip(columns, done, strict=False) if same is not True]
-            if wrong:
-                raise Wrong(
-                    f"a read by {', '.join(by) or 'key'} found another {', '.join(wrong)} than was written last"
-                )
+            self._look(shape, row)
             return True
+
+    def _look(self, shape: Shape, row: Row) -> None:
+        self._found(shape, row, self._reads(row.tenant))
+
+    def _found(self, shape: Shape, row: Row, side: str) -> None:
+        columns = self._known(shape, row, side)
+        by = self._unique(shape, row, columns) if self.chance.random() < 0.3 else ()
+        done = self._run(self.codes[shape.entity].read(side, columns, by), row.facts | _keyed(row.key))
+        how = f"a read by {', '.join(by) or 'key'}"
+        if done is None:
+            raise Wrong(f"{how} didn't find the row", read=True)
+        wrong = [name for name, same in zip(columns, done, strict=False) if same is not True]
+        if wrong:
+            raise Wrong(f"{how} found another {', '.join(wrong)} than was written last", read=True)
 
     # --------------------------------------------------------------------------------------- the parts
 
@@ -377,10 +374,3 @@ def _overtaken(shape: Shape, before: Facts, now: Facts) -> frozenset[str]:
 
 def _keyed(key: Mapping[str, str]) -> Facts:
     return {f"={name}": value for name, value in key.items()}
-
-
-def routed(migration: str, rules: Rules, recorder: Recorder) -> Migration:
-    """New code's router, which goes by the flag and stands still for nothing."""
-    from migdsl.runtime.routing.standing import Pace  # beside its only use
-
-    return Router(Flags(rules), recorder, pace=Pace(ttl=0.0, settle=0.0)).migration(migration)

@@ -24,7 +24,8 @@ from migdsl.rehearsal.shapes import Shape
 
 _OLD = ("off", "dualwrite", "shadow")
 _PATIENCE_S = 60.0
-_ELSEWHERE = ("55000", "40001")  # what a fence says while a tenant is on its way, or has gone
+# What a fence says while a tenant is on its way, or has gone; and a foreign key, before it, to what was born on the other side.
+_ELSEWHERE = ("55000", "40001", "23503")
 
 
 @dataclass(slots=True)
@@ -39,9 +40,13 @@ class Turning:
 class Crosser(Client):
     """Code that writes one side, the one that the flag says; old code knows the old one alone."""
 
+    anew: bool = True
     far: Connection | None = None
     near: Connection | None = None
     turning: Turning = field(default_factory=Turning)
+
+    def ready(self) -> None:
+        """Both connections are there."""
 
     def act(self) -> tuple[str, bool]:
         """A request that meets a tenant on its way is no request that was acknowledged. Raises psycopg.Error, Wrong."""
@@ -77,15 +82,18 @@ class Crosser(Client):
         return side
 
 
-def crossers(url: str, stack: ExitStack, turning: Turning) -> Callable[..., Client]:
+def crossers(
+    url: str, stack: ExitStack, turning: Turning, kind: Callable[..., Crosser] = Crosser
+) -> Callable[..., Client]:
     """Makes clients that know both databases; `url` is that of the new side."""
 
     def made(code: str, connection: Connection, *rest: Any) -> Client:
         far = stack.enter_context(
             psycopg.connect(url, autocommit=True, prepare_threshold=None, application_name=f"rehearsal code {code} far")
         )
-        client = Crosser(code, connection, *rest)
+        client = kind(code, connection, *rest)
         client.near, client.far, client.turning = connection, far, turning
+        client.ready()
         return client
 
     return made

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import psycopg
 
+from migdsl.executor.model import Project
 from migdsl.ops import health, names
 from migdsl.ops.demands import backfill_name
 from migdsl.ops.model import TablePlan
-from migdsl.rehearsal.model import Mark
+from migdsl.rehearsal.journal import Connection
+from migdsl.rehearsal.model import Log, Mark
+from migdsl.rehearsal.stage import Stage
 from migdsl.rehearsal.standby import Standby
 from migdsl.rehearsal.troupe import Troupe
 from migdsl.semantics.policy import Comparison, comparisons
@@ -33,6 +38,26 @@ SELECT coalesce(max(extract(epoch FROM coalesce(replay_lag, flush_lag, write_lag
   FROM pg_catalog.pg_stat_replication"""
 
 
+class Place(Protocol):
+    """Where a backfill runs: its database, with a connection, and what starts it."""
+
+    @property
+    def project(self) -> Project: ...
+
+    @property
+    def log(self) -> Log: ...
+
+    @property
+    def stage(self) -> Stage: ...
+
+    @property
+    def desk(self) -> Connection: ...
+
+    def spawned(self, path: str, *words: str) -> subprocess.Popen[bytes]:
+        """A generated job in a process of its own."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Reason:
     """Why the job must wait, for people; `word` is what the job itself must say; `over` lets it go on."""
@@ -45,59 +70,62 @@ class Reason:
 def held(troupe: Troupe, plan: TablePlan, standby: Standby | None, metrics: Path) -> int:
     """The backfill, begun while it has to wait; its exit code once it has ended. Its metrics go into a file."""
     path = troupe.project.planned.paths.backfill(plan.table)
-    start = troupe.log.now()
     if not troupe.settings.hold_s or troupe.desk.execute(
         _OPEN, (troupe.project.name, backfill_name(plan))
     ).fetchone() == (0,):
         # It wasn't asked for, or there is nothing that could wait.
         return troupe.job(path, "--duty", "1", "--metrics", str(metrics))[0]
-    with _reason(troupe, plan, standby) as reason:
-        process = troupe.spawned(path, "--duty", "1", "--metrics", str(metrics))
+    return stood(troupe, plan, standby, "--metrics", str(metrics))
+
+
+def stood(place: Place, plan: TablePlan, standby: Standby | None, *words: str) -> int:
+    """The same, wherever it runs and whether or not anything of it was done."""
+    path, start = place.project.planned.paths.backfill(plan.table), place.log.now()
+    with _reason(place, plan, standby) as reason:
+        process = place.spawned(path, "--duty", "1", *words)
         try:
-            _watched(troupe, plan, path, reason, lambda: process.poll() is None)
+            _watched(place, plan, path, reason, lambda: process.poll() is None)
             reason.over()
-            troupe.log.marks.append(Mark("fault", f"{reason.why}: the backfill waits", start, troupe.log.now()))
+            place.log.marks.append(Mark("fault", f"{reason.why}: the backfill waits", start, place.log.now()))
             until = time.monotonic() + 2 * _MOST_S
             while process.poll() is None and time.monotonic() < until:
                 time.sleep(0.02)
             if process.poll() is None:
                 what = f"the backfill of {plan.table.entity} doesn't go on, although {reason.why} is over"
-                troupe.log.against("hold", what, path, "it must ask again while it waits")
+                place.log.against("hold", what, path, "it must ask again while it waits")
         finally:
             process.kill()
             code = process.wait()
     return code
 
 
-def _watched(troupe: Troupe, plan: TablePlan, path: str, reason: Reason, runs: Callable[[], bool]) -> None:
+def _watched(place: Place, plan: TablePlan, path: str, reason: Reason, runs: Callable[[], bool]) -> None:
     """Whether it says why it waits, and passes no row until it has asked twice more."""
-    said, _, _ = _until(troupe, plan, runs, lambda now: now[0] != "")
+    said, _, _ = _until(place, plan, runs, lambda now: now[0] != "")
     if reason.word not in said:
         what = f"the backfill of {plan.table.entity} went on although {reason.why}"
-        troupe.log.against(
+        place.log.against(
             "hold", what, path, "its `hold` must ask for that, and the job must wait while it gives a reason"
         )
         return
-    first = _until(troupe, plan, runs, lambda _: True)
-    asked = _until(troupe, plan, runs, lambda now: now[2] != first[2])
-    again = _until(troupe, plan, runs, lambda now: now[2] != asked[2])
+    first = _until(place, plan, runs, lambda _: True)
+    asked = _until(place, plan, runs, lambda now: now[2] != first[2])
+    again = _until(place, plan, runs, lambda now: now[2] != asked[2])
     if again[1] != asked[1]:
         what = f"the backfill of {plan.table.entity} passed rows while it said that it waits: {said}"
-        troupe.log.against("hold", what, path, "no batch may begin while `hold` gives a reason")
+        place.log.against("hold", what, path, "no batch may begin while `hold` gives a reason")
     else:
-        troupe.log.saw(
-            "hold", f"{plan.table.entity} stood still at {again[1]} rows while {said}, and went on by itself"
-        )
+        place.log.saw("hold", f"{plan.table.entity} stood still at {again[1]} rows while {said}, and went on by itself")
 
 
 Look = tuple[str, str, str]
 
 
-def _until(troupe: Troupe, plan: TablePlan, runs: Callable[[], bool], enough: Callable[[Look], bool]) -> Look:
+def _until(place: Place, plan: TablePlan, runs: Callable[[], bool], enough: Callable[[Look], bool]) -> Look:
     """The ledger's reason, rows passed and lease, once they are what is waited for, or the job has ended."""
     until = time.monotonic() + _MOST_S
     while True:
-        row = troupe.desk.execute(_HOLD, (troupe.project.name, backfill_name(plan))).fetchone()
+        row = place.desk.execute(_HOLD, (place.project.name, backfill_name(plan))).fetchone()
         now = (str(row[0]), str(row[1]), str(row[2])) if row is not None else ("", "", "")
         if enough(now) or not runs() or time.monotonic() > until:
             return now
@@ -108,16 +136,18 @@ def _until(troupe: Troupe, plan: TablePlan, runs: Callable[[], bool], enough: Ca
 
 
 @contextmanager
-def _reason(troupe: Troupe, plan: TablePlan, standby: Standby | None) -> Iterator[Reason]:
+def _reason(place: Place, plan: TablePlan, standby: Standby | None) -> Iterator[Reason]:
     """A standby that lags, where there is one; else somebody who waits for a lock that stands in nobody's way."""
-    bound = _bound(troupe, plan)
+    bound = _bound(place, plan)
     if standby is not None and bound is not None and _behind(standby, bound + _MORE_S):
         standby.lag(bound + _MORE_S)
-        _wait(lambda: standby.over.is_set() or troupe.desk.execute(_LAGS, (bound,)).fetchone() == (True,))
-        if troupe.desk.execute(_LAGS, (bound,)).fetchone() == (True,):
+        _wait(lambda: standby.over.is_set() or place.desk.execute(_LAGS, (bound,)).fetchone() == (True,))
+        if place.desk.execute(_LAGS, (bound,)).fetchone() == (True,):
             yield Reason(f"a replica is more than {bound:g} s behind", "lag", lambda: standby.lag(0.0))
             return
-    with _lock(troupe, names.table(plan.table)) as reason:
+    # Of a table that moves to another database it is the one that is left whose rows are walked.
+    walked = plan.move.table if plan.moved is not None and plan.move is not None else plan.table
+    with _lock(place, names.table(walked)) as reason:
         yield reason
 
 
@@ -128,9 +158,9 @@ def _behind(standby: Standby, seconds: float) -> bool:
     return standby.may_lag(seconds)
 
 
-def _bound(troupe: Troupe, plan: TablePlan) -> float | None:
+def _bound(place: Place, plan: TablePlan) -> float | None:
     """By how much replicas may lag; None where that is too long to wait for, or isn't asked."""
-    said = troupe.module.policy.pace(plan.table.entity)
+    said = place.project.planned.module.policy.pace(plan.table.entity)
     pause = said.pause if said is not None else None
     if pause is None or all(c.metric.name != "replication_lag" for c in comparisons(pause)):
         return float(health.LAG_SECONDS)
@@ -141,16 +171,16 @@ def _bound(troupe: Troupe, plan: TablePlan) -> float | None:
 
 
 @contextmanager
-def _lock(troupe: Troupe, table: str) -> Iterator[Reason]:
+def _lock(place: Place, table: str) -> Iterator[Reason]:
     """Two sessions want a lock that no read and no write of anybody conflicts with, and one of them waits."""
     statement = f"LOCK TABLE {table} IN SHARE UPDATE EXCLUSIVE MODE".encode()
-    url, name = troupe.stage.url, "rehearsal somebody"
+    url, name = place.stage.url, "rehearsal somebody"
     with psycopg.connect(url, application_name=name) as first, psycopg.connect(url, application_name=name) as second:
         first.execute(statement)
         thread = threading.Thread(target=_take, args=(second, statement), name=name, daemon=True)
         thread.start()
         pid = second.info.backend_pid
-        _wait(lambda: not thread.is_alive() or troupe.desk.execute(_WAITS, (pid,)).fetchone() != (0,))
+        _wait(lambda: not thread.is_alive() or place.desk.execute(_WAITS, (pid,)).fetchone() != (0,))
         try:
             yield Reason(f"somebody waits for a lock on {table}", "wait for a lock", first.rollback)
         finally:

@@ -24,10 +24,14 @@ _AGE = {"old": "old code", "new": "new code", "both": "new code, both sides"}
 def playable(module: CheckedModule) -> None:
     """Raises Undoable where a move can't be played."""
     for move in module.moves:
-        if move.across and (move.sync.by == "application" or move.sync.variant == "debezium"):
-            by = "the application" if move.sync.by == "application" else "Debezium"
-            why = f"{move.table.entity} moves to another database by {by}, which a rehearsal can't play yet"
-            raise Undoable(why, "what carries it is yours: outbox and logical replication can be rehearsed")
+        if move.across and move.sync.variant == "debezium":
+            entity = move.table.entity
+            why = f"{entity} moves to another database by Debezium, which needs a Kafka Connect that a rehearsal doesn't have"
+            way = (
+                f"say `sync {entity} {{ by outbox }}` in a copy of the file, and rehearse that: outbox, sync job and switch are "
+                "the same; try the connector on a Connect cluster of yours"
+            )
+            raise Undoable(why, way)
         computed = {name for name, _ in move.values}
         alike = [
             c.name for c in move.target.columns if c.name not in computed and move.table.column(c.name) is not None

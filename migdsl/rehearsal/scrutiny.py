@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import tempfile
 from pathlib import Path
+from typing import Protocol
 
+from migdsl.executor.model import Project
 from migdsl.ops.model import TablePlan
 from migdsl.rehearsal import alerts, faults
 from migdsl.rehearsal.journal import Row
-from migdsl.rehearsal.model import Mark
+from migdsl.rehearsal.model import Log, Mark
 from migdsl.rehearsal.shapes import Shape
 from migdsl.rehearsal.troupe import Troupe
 
-_DRIFT, _VIOLATED = "MigdslDrift", "MigdslConstraintViolations"
+DRIFT = "MigdslDrift"
+_VIOLATED = "MigdslConstraintViolations"
+# What a row that differs may set off beside: rules to come, and what the file itself says of drift.
+BESIDE = frozenset([_VIOLATED, "MigdslAbort", "MigdslRollBack"])
 
 
 def isolated(troupe: Troupe, plan: TablePlan) -> None:
@@ -65,7 +70,7 @@ def _alone(troupe: Troupe, shape: Shape, path: str, canary: str, outside: str) -
         what = f"rows of {shape.entity} that were made to differ were not found: {shown}"
         troupe.log.against("reconciliation", what, path, "its comparison must see every new column, in every range")
     else:
-        fire(troupe, metrics, frozenset([_DRIFT]), f"{shape.entity}, two rows that differ", frozenset([_VIOLATED]))
+        fire(troupe, metrics, frozenset([DRIFT]), f"{shape.entity}, two rows that differ", BESIDE)
     _mended(troupe, shape, path, canary, outside, rows)
 
 
@@ -114,26 +119,34 @@ def offenders_fire(troupe: Troupe) -> None:
                 fire(troupe, metrics, frozenset([_VIOLATED]), f"{plan.table.entity}, rows that break a rule to come")
 
 
+class Rehearsed(Protocol):
+    """Files that are rehearsed, and where what is found is noted."""
+
+    @property
+    def project(self) -> Project: ...
+
+    @property
+    def log(self) -> Log: ...
+
+
 def fire(
-    troupe: Troupe, metrics: str, wanted: frozenset[str], when: str, permitted: frozenset[str] = frozenset()
+    of: Rehearsed, metrics: str, wanted: frozenset[str], when: str, permitted: frozenset[str] = frozenset()
 ) -> None:
     """These alerts, and no other that isn't permitted, have something to say of the metrics."""
     tool = alerts.promtool()
-    text = next((t for p, t in troupe.project.texts.items() if p.endswith(".rules.json")), None)
+    text = next((t for p, t in of.project.texts.items() if p.endswith(".rules.json")), None)
     if tool is None or text is None or not metrics:
         return
     rules = alerts.expressions(text)
     try:
         found = alerts.firing(tool, rules, metrics)
     except ValueError as error:
-        troupe.log.against("alerts", f"promtool can't evaluate the rules: {error}", "", "see the rules file")
+        of.log.against("alerts", f"promtool can't evaluate the rules: {error}", "", "see the rules file")
         return
     for name in sorted(wanted & rules.keys() - found):
-        troupe.log.against(
+        of.log.against(
             "alerts", f"{name} stays silent: {when}", rules[name], "its expression must see what the job measures"
         )
     for name in sorted(found - wanted - permitted):
-        troupe.log.against(
-            "alerts", f"{name} fires for nothing: {when}", rules[name], "its expression must hold only then"
-        )
-    troupe.log.saw("alerts", f"{when}: {', '.join(sorted(found)) or 'no alert'}")
+        of.log.against("alerts", f"{name} fires for nothing: {when}", rules[name], "its expression must hold only then")
+    of.log.saw("alerts", f"{when}: {', '.join(sorted(found)) or 'no alert'}")

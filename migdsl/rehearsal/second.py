@@ -24,7 +24,7 @@ def failing(troupe: Troupe, look: Callable[[], None]) -> None:
         return
     recorder, log, start = troupe.traffic.recorder, troupe.log, troupe.log.now()
     known = len(recorder.broken)
-    with _unsaid():
+    with unsaid():
         with troupe.traffic.resting():
             troupe.rules.failing = True
         until = time.monotonic() + _MOST_S
@@ -39,7 +39,7 @@ def failing(troupe: Troupe, look: Callable[[], None]) -> None:
 
 
 @contextmanager
-def _unsaid() -> Iterator[None]:
+def unsaid() -> Iterator[None]:
     """What the router's log says of what we do on purpose is nobody's news."""
     log = logging.getLogger("migdsl.routing")
     before, log.disabled = log.disabled, True

@@ -13,10 +13,11 @@ from dataclasses import dataclass, field
 
 import psycopg
 
-from migdsl.rehearsal.clients import Client, Recorder, Rules, Wrong, routed
+from migdsl.rehearsal.clients import Client, Rules, Wrong
 from migdsl.rehearsal.journal import Journal
 from migdsl.rehearsal.model import Log
 from migdsl.rehearsal.moving import MovedCodes
+from migdsl.rehearsal.router import Recorder, routed
 from migdsl.rehearsal.rows import Maker
 from migdsl.rehearsal.shapes import Shape
 from migdsl.rehearsal.watch import Request, statement

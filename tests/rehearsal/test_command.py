@@ -88,11 +88,14 @@ def test_a_list_of_tenants_must_be_somewhere(tmp_path: Path, capfd: pytest.Captu
     assert "the list of tenants is in shop, in which nothing changes" in capfd.readouterr().err
 
 
-def test_what_the_application_carries_is_refused(capfd: pytest.CaptureFixture[str]):
-    assert main(["rehearse", DUAL]) == 3
-    assert (
-        "Order moves to another database by the application, which a rehearsal can't play yet" in capfd.readouterr().err
-    )
+def test_what_debezium_carries_is_refused_with_what_to_do_instead(tmp_path: Path, capfd: pytest.CaptureFixture[str]):
+    text = Path(DUAL).read_text(encoding="utf-8").replace("by application", "by cdc debezium")
+    path = tmp_path / "orders_dual_write.mig"
+    path.write_text(text, encoding="utf-8")
+    assert main(["rehearse", str(path)]) == 3
+    said = capfd.readouterr().err
+    assert "Order moves to another database by Debezium" in said
+    assert "say `sync Order { by outbox }`" in said
 
 
 def test_without_tables_no_server_is_needed(

@@ -26,9 +26,9 @@ APART = """
     from migdsl.runtime.backfill import lane
     from migdsl.runtime.sql import Statement
 
-    def fill_next(tx, ledger, program, claim, position, size, lease_s, alone):
-        after, upper = position.watermark, position.upper
-        upto = program.bound(tx, claim.tenant, after, upper, size) or upper
+    def fill_next(tx, ledger, program, claim, ahead, lease_s, alone):
+        after, upper = ahead.position.watermark, ahead.position.upper
+        upto = program.bound(tx, claim.tenant, after, upper, ahead.size) or upper
         ledger.advance(tx, claim, upto, program.rows_in(tx, claim.tenant, after, upto), 0, lease_s)
         for word in ("COMMIT", "BEGIN"):
             tx.run(Statement(word, ()))
