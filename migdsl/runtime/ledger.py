@@ -167,7 +167,8 @@ _ONLY: Final = """NOT EXISTS (
        SELECT FROM migdsl.slice AS other
         WHERE (other.migration, other.backfill, other.tenant) = (slice.migration, slice.backfill, slice.tenant)
           AND other.part <> slice.part AND other.state NOT IN ('succeeded', 'cancelled'))"""
-_FRESH: Final = "planned_at > clock_timestamp() - interval '10 minutes'"
+# Rows born since count as scanned, too: what is left of a slice is known only before its first batch.
+_FRESH: Final = "planned_at > clock_timestamp() - interval '10 minutes' AND rows_scanned = 0"
 _STANDS: Final = f"coalesce(watermark, lower_key), upper_key, rows_planned - rows_scanned, {_ONLY}, {_FRESH}"
 # A slice that is locked has a batch at work, whatever its lease says: nobody waits for that.
 _TAKE_BACK: Final = statement(f"""

@@ -82,6 +82,8 @@ def order(
             return None
         here = changes.get(table.entity)
         why = _unfit(column, here.operations if here else ())
+        if any(isinstance(o, CreateTable) and o.move is not None and o.move.across for o in change.operations):
+            why = ("goes to another database, by its key", "leave the order out: what is put into the outbox are keys")
         if why is None:
             return Order(column.name, node.descending, node.column.span)
         title, (label, help_) = f"batches can't walk `{table.entity}` by `{name}`", why

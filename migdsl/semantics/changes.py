@@ -16,6 +16,7 @@ from migdsl.semantics.model import (
     Column,
     Constraint,
     DropColumn,
+    DropConstraint,
     Operation,
     OptionalColumn,
     RequireColumn,
@@ -43,7 +44,10 @@ def change(
     before = {c.name for c in table.columns} if table.complete else None
     scene = Scene(problems, table, before, _names_after(node, table), targets, _renamed(node))
     operations = [found for item in node.operations for found in _OPERATIONS[type(item)](scene, item)]
-    return Change(table, tuple(operations), node.span)
+    gone = [o.constraint for o in operations if isinstance(o, DropConstraint)]
+    # What is dropped isn't made again over a column's new name.
+    kept = (o for o in operations if not (isinstance(o, AddConstraint) and o.replaces in gone))
+    return Change(table, tuple(kept), node.span)
 
 
 def _names_after(node: ast.Change, table: Table) -> Collection[str] | None:

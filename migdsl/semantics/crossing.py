@@ -87,6 +87,7 @@ def _path(ways: Mapping[tuple[str, str], Move], start: str, end: str) -> tuple[M
 def children(problems: Problems, draft: Draft, drafts: Mapping[str, Draft], around: Surroundings) -> tuple[Child, ...]:
     """The tables that stay and point at what moves."""
     found: list[Child] = []
+    _pointed_at_meanwhile(problems, draft, around)
     for table in around.entities.values():
         moves = drafts.get(table.entity)
         if table.entity == draft.table.entity or (moves and moves.target.database == draft.target.database):
@@ -111,6 +112,27 @@ def children(problems: Problems, draft: Draft, drafts: Mapping[str, Draft], arou
                     "MIG452", draft.node.entity.span, title, "moves away", more=[(table.span, "stays")], help=help_
                 )
     return tuple(found)
+
+
+def _pointed_at_meanwhile(problems: Problems, draft: Draft, around: Surroundings) -> None:
+    """New foreign keys to the table that goes: nothing would take them away again before it."""
+    entity = draft.table.entity
+    for change in around.changes:
+        for operation in change.operations:
+            if isinstance(operation, CreateTable):
+                owner, made = operation.table, operation.table.constraints
+            elif isinstance(operation, AddConstraint):
+                owner, made = change.table, (operation.constraint,)
+            else:
+                continue
+            for constraint in made:
+                if constraint.target is None or constraint.target.entity != entity or constraint.target.moved:
+                    continue
+                title = f"`{owner.entity}` would point at `{entity}`, which moves away"
+                body = "The old table goes in contract, and couldn't while a foreign key points at it."
+                help_ = "leave the foreign key out; where both are in one database in the end, make it in a migration of its own"
+                more = [(draft.node.entity.span, "moves away")]
+                problems.error("MIG452", constraint.span, title, "made anew here", body=body, more=more, help=help_)
 
 
 def _dropped(change: Change | None) -> list[Constraint]:

@@ -20,7 +20,7 @@ def routed(pairs: Iterable[tuple[ast.Entity, Table]], others: Mapping[str, Table
 
 
 def _route(table: Table, said: Mapping[str, ast.TenantVia], known: Mapping[str, Table]) -> Route | None:
-    """None where it leads nowhere: in a circle, to a table that all share, or over a key of several columns."""
+    """None where it leads nowhere: in a circle, to a table that all share, or by anything but a key of one column."""
     hops: list[Hop] = []
     met: set[str] = set()
     here = table
@@ -32,9 +32,17 @@ def _route(table: Table, said: Mapping[str, ast.TenantVia], known: Mapping[str, 
         parent = known.get(item.entity.text) if item is not None else None
         if item is None or parent is None or parent.database != table.database or len(parent.key) != 1:
             return None
+        if not _by_key(here, sql_name(item.column), parent):
+            return None
         hops.append(Hop(sql_name(item.column), parent.entity, parent.schema, parent.name, parent.key[0]))
         here = parent
     return Route(tuple(hops), here.tenant) if here.scope == "tenant" and here.tenant else None
+
+
+def _by_key(table: Table, column: str, parent: Table) -> bool:
+    """Whether the column holds the other table's key, as far as foreign keys say: another column's values are other rows'."""
+    targets = [c.target for c in table.constraints if c.target is not None and c.columns == (column,)]
+    return all(target.columns in ((), parent.key) for target in targets if target.entity == parent.entity)
 
 
 def boundary(tables: Iterable[Table], database: str, schemas: frozenset[str] = frozenset()) -> Boundary:

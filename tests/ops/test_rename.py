@@ -205,3 +205,28 @@ def test_names_that_need_quotes(walk: Walk, name: str):
             "back contract": sees(f'SELECT {quoted} FROM "my shop".{quoted}', ("x",)),
         },
     )
+
+
+def test_what_is_dropped_is_not_made_again_over_the_new_name(walk: Walk):
+    dropped = change(
+        "drop constraint orders_ref_ck",
+        "rename ref to code",
+        "drop constraint orders_customer_id_fkey",
+        "rename customer_id to buyer_id",
+        entity="Order",
+    )
+    entity = """entity Order in app.orders {
+  id bigint key; tenant_id uuid tenant; ref text; customer_id bigint -> Customer.id; index (tenant_id, id)
+  check `ref <> ''` as orders_ref_ck
+}"""
+    ddl = f"""CREATE TABLE customers (id bigint PRIMARY KEY, tenant_id uuid NOT NULL);
+CREATE INDEX ON customers (tenant_id, id);
+INSERT INTO customers VALUES (1, '{T1}');
+CREATE TABLE orders (id bigint PRIMARY KEY, tenant_id uuid NOT NULL, ref text NOT NULL CONSTRAINT orders_ref_ck CHECK (ref <> ''),
+                     customer_id bigint NOT NULL REFERENCES customers);
+CREATE INDEX ON orders (tenant_id, id);
+INSERT INTO orders VALUES (1, '{T1}', 'a', 1)"""
+    bound = "SELECT conname FROM pg_constraint WHERE conrelid = 'orders'::regclass AND contype IN ('c', 'f')"
+    seen: list[object] = []
+    walk(mig(f"{CUSTOMER}\n{entity}", dropped), ddl, looks={"contract": lambda story: seen.append(story.rows(bound))})
+    assert seen == [[]]

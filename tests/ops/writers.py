@@ -20,7 +20,7 @@ from tests.ops.story import LATE, Story
 from tests.ops.support import T1, T2
 
 # All clients and the migration share a processor: without a pause it is they who take the time. MIGDSL_LONG=1: a dense crowd.
-PAUSE_S = 0.001 if os.environ.get("MIGDSL_LONG") else 0.006
+PAUSE_S = 0.001 if os.environ.get("MIGDSL_LONG") else 0.003
 # A statement that takes longer was stalled by the migration, and is an error.
 OPTIONS = "-c statement_timeout=5s -c client_min_messages=warning"
 

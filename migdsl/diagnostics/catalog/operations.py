@@ -324,7 +324,7 @@ create Mail in app.mails {
 A table without a tenant column of its own is confined by a join: a row belongs to the tenant of the row that it points at. \
 Every batch, check and gate goes that way, so each column and table on it must be known, and must stay as it is until the \
 migration is over. A way in a circle, over a key of several columns, to another database, or to a table that all share, \
-leads to nobody.""",
+leads to nobody; so does one whose foreign key points at another column than the key.""",
         bad="""\
 entity Basket in app.baskets { id bigint key; tenant_id uuid tenant }
 entity Line in app.lines { id bigint key; basket_id bigint; tenant via basket_id -> Basket }

@@ -25,7 +25,8 @@ def check(module: CheckedModule) -> Iterator[Diagnostic]:
     owned = next((move for move in module.moves if move.across and move.table.owned), None)
     if owned is not None and module.rollout.by_request:
         yield _by_request(owned)
-    shared = [move for move in module.moves if move.across and not move.table.owned]
+    # A way to the tenant that leads nowhere is an error of its own.
+    shared = [move for move in module.moves if move.across and not move.table.owned and move.table.scope != "via"]
     if not shared or module.header is None:
         return
     if module.rollout.steps != (100.0,) or module.rollout.canary:

@@ -33,7 +33,8 @@ def check(module: CheckedModule) -> Iterator[Diagnostic]:
                 table.span,
                 f"whose the rows of `{table.entity}` are can't be told",
                 "`tenant via` leads to no tenant column",
-                "it leads to an entity of the same database with a tenant column, over keys of one column each",
+                "it leads to an entity of the same database with a tenant column, over keys of one column each; a foreign key to "
+                "a column that isn't the key is none",
             )
             continue
         yield from _unsure(module, table)

@@ -267,7 +267,8 @@ def _watch(
             if done.is_set() or stop.requested:
                 os.kill(os.getpid(), signal.SIGTERM)
                 return
-            with suppress(JobError, KombuError, OSError):
+            # Kombu passes on what its clients of Redis and AMQP raise; a look that fails is one that comes later.
+            with suppress(Exception):
                 lookout.look()
 
 
@@ -281,7 +282,7 @@ class _Lookout:
         self.app, self.bench, self.since = app, bench, time.monotonic()
 
     def look(self) -> None:
-        """Raises JobError, psycopg.Error, KombuError, OSError."""
+        """Raises JobError, psycopg.Error, and whatever the broker's client raises."""
         lost = () if self._waiting() else self.bench.perform(self._idle)
         settings = self.bench.settings
         if not lost:

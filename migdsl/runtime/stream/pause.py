@@ -80,7 +80,8 @@ class Pause:
             try:
                 self._hurry()
                 self._insist()
-            except (psycopg.Error, JobError, StoppedError, KeyboardInterrupt) as error:
+            # Whatever it is, writers must not be left standing.
+            except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001
                 self._give_up(error)
             finally:
                 for database, limits, conninfo in before:

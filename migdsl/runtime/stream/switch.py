@@ -154,6 +154,9 @@ class Switch:
                 )
         if leaving == "old":
             self._require_enqueued()
+        elif self.pair.tap is not None:
+            # What is written on the old side from then on is told of by nothing else.
+            self.pair.tap.behind()
         for found in apart(self.pair):
             self.at(f"sequence {found}")
         waiting = [self.pair.at(leaving).perform(queue.waiting) for queue in self.pair.queues if queue.side == leaving]
