@@ -76,4 +76,5 @@ def _written(troupe: Troupe, each: Repair) -> None:
     client = next(c for c in troupe.traffic.clients if c.code == "new")
     shape = next(s for s in troupe.shapes if s.entity == entity)
     client.again(shape, each.side, row)
-    row.last = "both"
+    # Code that has written this side alone since left the other one to the trigger, and what that holds is another question.
+    row.last = row.last if row.last == each.side else "both"
