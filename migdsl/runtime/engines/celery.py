@@ -275,23 +275,26 @@ def _watch(
 class _Lookout:
     """Sends the lanes anew that no message stands for: a worker killed between fetching one and noting that it did lost it.
 
-    They are known by an empty queue and lanes that nobody works on, for longer than a message may be with a worker.
+    They are known by an empty queue and lanes that nobody works on. It is asked as seldom as a message may be with a worker; one
+    that was there all the same ends where it is read.
     """
 
     def __init__(self, app: celery.Celery, bench: Bench) -> None:
-        self.app, self.bench, self.since = app, bench, time.monotonic()
+        settings = bench.settings
+        self.app, self.bench = app, bench
+        self.every = _redelivered(settings) + 2 * settings.sweep + settings.parked
+        self.next = time.monotonic() + self.every
 
     def look(self) -> None:
         """Raises JobError, psycopg.Error, and whatever the broker's client raises."""
+        if time.monotonic() < self.next:
+            return
+        self.next = time.monotonic() + self.every
         lost = () if self._waiting() else self.bench.perform(self._idle)
-        settings = self.bench.settings
-        if not lost:
-            self.since = time.monotonic()
-        elif time.monotonic() - self.since > _redelivered(settings) + 2 * settings.sweep + settings.parked:
-            for tenant in lost:
-                _send_anew(self.app, self.bench, tenant)
+        for tenant in lost:
+            _send_anew(self.app, self.bench, tenant)
+        if lost:
             self.bench.backfill.observer.log("lanes_sent_anew", level="warning", lanes=len(lost))
-            self.since = time.monotonic()
 
     def _waiting(self) -> int:
         with self.app.connection_for_read() as connection:
