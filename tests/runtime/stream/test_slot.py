@@ -158,6 +158,17 @@ def test_a_slot_that_is_lost_is_told(world: World):
         world.run("old", stream_slot.checked(OF))
 
 
+def test_without_a_slot_nobody_goes_back(world: World, pair: Pair):
+    """What would be written on the old side is told of by nothing else."""
+    begin(world)
+    tenant = world.tenants[0]
+    Switch(pair, tenant, "new").run()
+    world.run("old", "SELECT pg_drop_replication_slot(%s)", stream_slot.slot_name(OF))
+    with pytest.raises(DatabaseFailedError, match="there is no slot"):
+        Switch(pair, tenant, "old").run()
+    assert world.sides()[tenant] == ("new", "new")
+
+
 def test_a_stop_in_a_switch_turns_back(world: World, pair: Pair, monkeypatch: pytest.MonkeyPatch):
     begin(world)
     tenant, halt = world.tenants[0], pair.old.stop
