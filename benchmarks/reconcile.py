@@ -58,11 +58,14 @@ def side(table: str) -> Side:
    AND (t.id <= :upto OR :upto IS NULL)"""
     hashes = ", ".join(f"hash_record_extended(ROW(t.{c}), 1) AS {c}" for c in ("name", "email", "total"))
     return Side(
-        digest=f"SELECT count(*) AS rows, sum(hash_record_extended({row}, 1)) * 18446744073709551616"
-        f" + sum(hash_record_extended({row}, 2)) AS hash FROM {table} AS t {where}",
+        digest=f"SELECT count(*) AS rows, {_hashed(row)} AS hash FROM {table} AS t {where}",
         next_bound=f"SELECT t.id FROM {table} AS t {where} ORDER BY t.id OFFSET :skip LIMIT 1",
         rows=f"SELECT t.id, hash_record_extended(ROW(t.id), 1) AS migdsl_key, {hashes} FROM {table} AS t {where} ORDER BY t.id",
     )
+
+
+def _hashed(row: str) -> str:
+    return f"sum(hash_record_extended({row}, hash_record_extended(ROW(t.id), 1)))"
 
 
 def compared(left_url: str, right_url: str, left: str = "items", right: str = "items") -> Tally:
@@ -104,8 +107,7 @@ def counted(url: str) -> int:
 def digested(url: str) -> int:
     """The tenant's digest in one statement."""
     row = "ROW(t.id, t.name, t.email, t.total)"
-    hash_ = f"sum(hash_record_extended({row}, 1)) * 18446744073709551616 + sum(hash_record_extended({row}, 2))"
-    return _one(url, f"SELECT ({hash_} IS NOT NULL)::int FROM items AS t WHERE tenant_id = '{TENANT}'")
+    return _one(url, f"SELECT ({_hashed(row)} IS NOT NULL)::int FROM items AS t WHERE tenant_id = '{TENANT}'")
 
 
 def _one(url: str, question: str) -> int:

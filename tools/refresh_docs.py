@@ -39,9 +39,9 @@ _KNOWN_TO = dict.fromkeys(SEEN_BY_JOBS, "a backfill while it runs, or a `metric`
     ROUTED, "the router ([routing.md](routing.md)), or a `metric` of yours"
 )
 _KNOWN_TO = _KNOWN_TO | {"replace_errors": "those that answer requests ([replacing.md](replacing.md))"}
-_KNOWN_TO = _KNOWN_TO | {
-    SYNCED: "the sync job of a `move` to another database ([streaming.md](streaming.md)), or a `metric` of yours"
-}
+_KNOWN_TO = _KNOWN_TO | dict.fromkeys(
+    SYNCED, "the sync job of a `move` to another database ([streaming.md](streaming.md)), or a `metric` of yours"
+)
 _UNITS = {"ms": "milliseconds", "s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 
@@ -240,7 +240,7 @@ def conditions_table() -> str:
     """The PromQL of each built-in metric that something exports; `M` is the migration."""
     lines = ["| name | unit | PromQL |", "| --- | --- | --- |"]
     for name, unit in BUILT_IN.items():
-        if name in EXPORTED | ROUTED | SEEN_BY_JOBS | {SYNCED}:
+        if name in EXPORTED | ROUTED | SEEN_BY_JOBS | {*SYNCED}:
             asked = series(Metric(name, unit, None), "M").removeprefix("(").removesuffix(")")
             lines.append(f"| `{name}` | {unit} | `{_cell(asked)}` |")
     return "\n".join(lines) + "\n"

@@ -96,7 +96,6 @@ class Options:
         "record",
         "rehearsal",
         "root",
-        "said_attached",
         "schemas",
         "sql",
         "stage",
@@ -120,7 +119,7 @@ class Options:
         self.folder = values.get("--out")  # None: not said
         self.name = values.get("--name")
         self.ticket = values.get("--ticket")
-        self.attached, self.said_attached = _attached(values) if command != "new" else ({}, "")
+        self.attached = _attached(values) if command != "new" else {}
         self.changes = _several(values, "--change")
         self.against = _several(values, "--against")
         self.schemas = _several(values, "--schema")
@@ -227,11 +226,10 @@ def _set(values: dict[str, str], name: str, value: str | None) -> None:
     values[name] = f"{values[name]}\0{value}" if name in values else value
 
 
-def _attached(values: dict[str, str]) -> tuple[dict[str, str], str]:
-    """The documents that go with a migration, by kind, and the same as words of a command line."""
+def _attached(values: dict[str, str]) -> dict[str, str]:
+    """The documents that go with a migration, by kind."""
     kinds = (("ticket", "--ticket"), ("integration", "--integration-plan"))
-    given = [(kind, name, values[name]) for kind, name in kinds if name in values]
-    return {kind: path for kind, _, path in given}, "".join(f" {name} {path}" for _, name, path in given)
+    return {kind: values[name] for kind, name in kinds if name in values}
 
 
 def _several(values: dict[str, str], name: str) -> tuple[str, ...]:

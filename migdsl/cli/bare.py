@@ -104,5 +104,5 @@ def _next(project: Project, phase: str, conditions: list[dict[str, Any]]) -> dic
     waits = [f"{c['id']}: {c['text']}" for c in conditions if c["phase"] in before and not c["met"]]
     if move is None:
         return {"phase": None, "command": f"migdsl finish {project.file}", "waits_for": waits}
-    command = f"migdsl rollout {project.file} --stage {move[0]} --for {move[1]}"
+    command = f"migdsl rollout {project.named} --stage {move[0]} --for {move[1]}"
     return {"phase": phase, "command": command, "waits_for": waits}

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from migdsl import __version__
-from migdsl.cli import output
+from migdsl.cli import again, output
 from migdsl.cli.arguments import Options
 from migdsl.cli.chain import Written, broken_chains
 from migdsl.cli.changes import REVISION, Change, Comparison, collisions, compare
@@ -173,10 +173,7 @@ def _drift(options: Options, outcome: Outcome) -> Outcome:
     paths = [f"{change.path} ({change.state})" for change in changes if change.state in _DRIFT]
     if not paths:
         return outcome
-    names = " ".join(work.main.name for work in outcome.works)
-    command = (
-        f"migdsl compile {names}" + ("" if options.out == "." else f" --out {options.out}") + options.said_attached
-    )
+    command = f"migdsl compile {' '.join(again.file(w.main.name) for w in outcome.works)}{again.compiled(options)}"
     problem = drifted(options.out, paths, command)
     return Outcome(2, unique([*outcome.diagnostics, problem]), outcome.sources, outcome.works)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from migdsl.cli import output
+from migdsl.cli import again, output
 from migdsl.cli.fresh import up_to_date
 from migdsl.cli.inputs import read_inputs
 
@@ -21,7 +21,7 @@ def compile_command(options: Options) -> int:
     # Programs get every diagnostic each time, and the record only counts them.
     done = up_to_date(options, inputs) if options.format == "text" else None
     if done is not None and not (options.strict and any(record.warnings for record in done)):
-        output.say("".join(_line(each, record, options.out) for each, record in zip(inputs, done, strict=True)))
+        output.say("".join(_line(each, record, options) for each, record in zip(inputs, done, strict=True)))
         return 0
     # Pydantic would look through every installed distribution for plugins, which is a tenth of a first compile.
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
@@ -30,10 +30,10 @@ def compile_command(options: Options) -> int:
     return build(options, inputs)
 
 
-def _line(main: Input, record: Record, out: str) -> str:
+def _line(main: Input, record: Record, options: Options) -> str:
     files = output.plural(len(record.files) - 1, "file")  # the manifest is not one of the artifacts
-    where = "" if out == "." else f" in {output.shown(out)}"
+    where = "" if options.out == "." else f" in {output.shown(options.out)}"
     said = f"{output.shown(record.migration)}: up to date ({files}{where})"
     if record.warnings:
-        said += f"; {output.plural(record.warnings, 'warning')}: migdsl check {output.shown(main.name)}"
+        said += f"; {output.plural(record.warnings, 'warning')}: migdsl check {again.file(main.name)}{again.checked(options)}"
     return f"{said}\n"

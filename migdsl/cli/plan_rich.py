@@ -61,7 +61,7 @@ def _phase(phase: PhaseView) -> Panel:
         inner.append(_steps(phase))
     if phase.done:
         inner += [Text("done when", style="blue"), _items(phase.done)]
-    heading = Text.assemble((visible(phase.heading), "bold cyan"), ", tenants at most at ", (phase.stage, "bold"))
+    heading = Text.assemble((visible(phase.heading), "bold cyan"), " (stage at most: ", (phase.stage, "bold"), ")")
     return Panel(Group(*inner), title=heading, title_align="left", border_style="blue")
 
 

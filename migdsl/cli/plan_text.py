@@ -9,7 +9,7 @@ from migdsl.diagnostics.render_text import Ink, text_width, visible, wrap
 from migdsl.plan import DataMigrationPlan
 
 _NARROWEST = 24  # columns that a step's title gets at least
-_STAGE = OVERVIEW.index("tenants at most")
+_STAGE = OVERVIEW.index("stage at most")
 
 
 def render_plan(plan: DataMigrationPlan, *, colour: bool, width: int = 100) -> str:
@@ -40,7 +40,7 @@ def _overview(rows: Iterable[tuple[str, ...]], ink: Ink, width: int) -> Iterator
 
 
 def _phase(phase: PhaseView, ink: Ink, width: int) -> Iterator[str]:
-    heading = wrap(f"{phase.heading}, tenants at most at {phase.stage}", width)
+    heading = wrap(f"{phase.heading} (stage at most: {phase.stage})", width)
     yield from (ink("word", line) for line in heading)
     for text in phase.first:
         yield from (f"   {line}" for line in wrap(text, width - 3))

@@ -11,7 +11,7 @@ from migdsl.values import Value
 
 NOTHING = "-"
 UNKNOWN = "?"
-OVERVIEW = ("phase", "tenants at most", "code", "schema", "work", "wait", "files")
+OVERVIEW = ("phase", "stage at most", "code", "schema", "work", "wait", "files")
 STEPS = ("", "step", "lock", "cost", "time")
 _UNITS = ((86_400, "d"), (3_600, "h"), (60, "m"), (1, "s"))
 
@@ -28,7 +28,7 @@ class Row(Value):
 
 
 class PhaseView(Value):
-    """One phase: its heading, the stage that tenants reach at most, what comes before its steps, and when it is done."""
+    """One phase: its heading, the stage that nobody goes beyond, what comes before its steps, and when it is done."""
 
     heading: str
     stage: str

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping
 
-from migdsl.cli import output
+from migdsl.cli import again, output
 from migdsl.cli.arguments import Options
 from migdsl.cli.changes import MANIFEST, compare
 from migdsl.cli.driver import complain, failed, load, unique
@@ -53,7 +53,8 @@ def project(options: Options, *, exact: bool) -> Project:
     if exact:
         _refuse_drift(options, main, compiled)
     planned = build(compiled.module, source_digest(compiled.sources), options.through)
-    return Project(planned, output.shown(main.name), options.out, {a.path: a.text for a in compiled.artifacts})
+    texts = {a.path: a.text for a in compiled.artifacts}
+    return Project(planned, output.shown(main.name), options.out, texts, again.connected(options))
 
 
 def _refuse_drift(options: Options, main: Input, compiled: Compilation) -> None:
@@ -66,10 +67,8 @@ def _refuse_drift(options: Options, main: Input, compiled: Compilation) -> None:
         raise Problem((unwritable(error, options.out),), 1, compiled) from None
     changed = [c for c in comparison.changes if c.kind != MANIFEST and c.state in _DRIFT]
     if changed:
-        through = f" --through {options.through}" if options.through else ""
-        out = "" if options.out == "." else f" --out {options.out}"
         paths = [f"{c.path} ({'missing' if c.state == 'new' else c.state})" for c in changed]
-        command = f"migdsl compile {main.name}{out}{through}{options.said_attached}; review and commit what it writes"
+        command = f"migdsl compile {again.file(main.name)}{again.compiled(options)}; review and commit what it writes"
         raise Problem((drifted(options.out, paths, command),), 2, compiled)
 
 

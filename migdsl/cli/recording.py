@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from migdsl.cli import output
+from migdsl.cli import again, output
 from migdsl.cli.arguments import Options
 from migdsl.cli.projects import guarded, project, sites_of
 from migdsl.diagnostics import Diagnostic, Label, Severity
@@ -41,7 +41,7 @@ def _record(options: Options, signals: Signals) -> int:
         before = {site.name: site.ledger.stages() for site in sites.all}
         for name in (name for name, stages in before.items() if not stages):
             where = "this database" if len(before) == 1 else f"the database {name}"
-            help_ = f"migdsl apply {found.file} --to expand makes it"
+            help_ = f"migdsl apply {found.named} --to expand makes it"
             raise Refused("MIG740", f"there is no ledger of {found.name} in {where}", help_)
         told = ", ".join(f"{stage} for {who}" for who, stage in rows)
         late = [site for site in sites.all if before[site.name] != rows]
@@ -50,7 +50,7 @@ def _record(options: Options, signals: Signals) -> int:
         output.say(f"{found.name}: {f'recorded {told}' if late else f'{told} is recorded already'}\n")
         code = _turned(found, sites)
         if late and not code:
-            output.say(f"next: reconcile, and look: migdsl status {found.file}\n")
+            output.say(f"next: reconcile, and look: migdsl status {found.named}\n")
         return code
     finally:
         sites.close()
@@ -66,7 +66,7 @@ def _turned(found: Project, sites: Sites) -> int:
         refused += turn(found, carried, lambda line: output.say(f"{output.shown(line)}\n"))
     if not refused:
         return 0
-    lines = [*(f"  {output.shown(reason)}" for reason in refused), f"next: migdsl rollout {found.file} --record"]
+    lines = [*(f"  {output.shown(reason)}" for reason in refused), f"next: migdsl rollout {found.named} --record"]
     output.complain("".join(f"{line}\n" for line in ["not everybody writes where the flag says:", *lines]))
     return 1
 
@@ -85,7 +85,7 @@ def unready(options: Options, before: Planned, after: Planned) -> tuple[Diagnost
 def _look(options: Options, before: Planned, after: Planned, found: list[Diagnostic], signals: Signals) -> int:
     from migdsl.executor.status import unrepaired  # see above
 
-    here = Project(after, output.shown(options.words[0]), options.out, {})
+    here = Project(after, output.shown(options.words[0]), options.out, {}, again.connected(options))
     sites = sites_of(options, here, signals)
     try:
         sites.open()
@@ -127,14 +127,14 @@ def _stale(here: Project, reason: str) -> Diagnostic:
 def _too_early(here: Project, needed: str, reached: str | None, line: StageLine) -> Diagnostic:
     title = f"{line.stage} rests on {needed}, and the database is at {reached or 'its beginning'}"
     label = Label(line.span, "too early") if line.span is not None else None
-    help_ = f"migdsl apply {here.file} --to {needed}; or --force"
+    help_ = f"migdsl apply {here.named} --to {needed}; or --force"
     return Diagnostic("MIG743", Severity.ERROR, title, label, help=help_)
 
 
 def _too_late(here: Project, phase: str) -> Diagnostic:
     title = f"the database has run {phase}, which this stage doesn't release any more"
     place = here.phases[here.phases.index(phase) - 1]
-    return Diagnostic("MIG743", Severity.ERROR, title, None, help=f"first migdsl rollback {here.file} --to {place}")
+    return Diagnostic("MIG743", Severity.ERROR, title, None, help=f"first migdsl rollback {here.named} --to {place}")
 
 
 def _unknown() -> Diagnostic:

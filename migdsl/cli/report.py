@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import posixpath
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
-from migdsl.cli import output
+from migdsl.cli import again, output
 from migdsl.cli.arguments import Options
 from migdsl.cli.build import Outcome, Work
 from migdsl.cli.changes import MANIFEST, REVISION, Change, State
@@ -81,16 +82,25 @@ def _later(plan: DataMigrationPlan, ink: Ink) -> Iterator[str]:
             yield f"  {phase:<{wide}}  {path}"
 
 
-def _upgrade(work: Work) -> str:
-    databases = work.compiled.module.migrated if work.compiled.module is not None else ()
-    return "alembic upgrade head" if len(databases) < 2 else f"migdsl apply {output.shown(work.main.name)} --to expand"
+def _upgrade(work: Work, written: frozenset[str], options: Options) -> str:
+    """The first revision that is new, by its name, since there may be several heads; of several databases all of its phase."""
+    plan, module = work.compiled.plan, work.compiled.module
+    deploys = plan.timeline.deploys if plan is not None else ()
+    first = next((d for d in deploys if d.artifact in written), None)
+    if first is None:
+        return "alembic upgrade head"
+    if module is not None and len(module.migrated) > 1:
+        return f"migdsl apply {again.file(work.main.name)}{again.compiled(options)} --to {first.phase}"
+    return first.text.rpartition(": ")[2]
 
 
 def _next(changes: Sequence[Change], work: Work, options: Options) -> str:
-    runbook = next((output.shown(change.path) for change in changes if change.kind == "runbook"), None)
-    written = any(change.kind == REVISION and change.state in ("new", "changed") for change in changes)
+    runbook = next((output.shown(posixpath.join(options.out, c.path)) for c in changes if c.kind == "runbook"), None)
+    runbook = posixpath.normpath(runbook) if runbook else None
+    written = frozenset(c.path for c in changes if c.kind == REVISION and c.state in ("new", "changed"))
     tells = f" ({runbook} tells what comes when)" if runbook else ""
     if written:
-        return f"commit the files, then {_upgrade(work)}{tells}"
+        return f"commit the files, then {_upgrade(work, written, options)}{tells}"
     through = f" --through {options.through}" if options.through else ""
-    return f"commit the files; migdsl plan {output.shown(work.main.name)}{through} shows every phase{tells}"
+    plan = f"migdsl plan {again.file(work.main.name)}{through}{again.checked(options)}"
+    return f"commit the files; {plan} shows every phase{tells}"

@@ -80,7 +80,7 @@ def _streams(report: Mapping[str, Any]) -> Iterator[Row]:
         heard = each["heard_seconds"]
         runs = "its job hasn't run yet" if heard is None else f"its job was last heard of {duration(heard)} ago"
         sides = each["sides"]
-        said = ", ".join(f"{sides[side]:,} tenants {_SIDES[side]}" for side in _SIDES if side in sides)
+        said = ", ".join(f"{_who(each, side)} {_SIDES[side]}" for side in _SIDES if side in sides)
         yield Row(each["stream"], f"{said or 'no tenants'}; {runs}", "wait" if heard is None else "good")
         for way in each["waiting"]:
             parts = [f"{way['events']:,} rows wait" + (f", for {way['lag_seconds']:.1f} s" if way["events"] else "")]
@@ -90,6 +90,12 @@ def _streams(report: Mapping[str, Any]) -> Iterator[Row]:
             named = [tenant for tenant, its in each["tenants"].items() if its == side]
             if side != "switching" and 0 < len(named) <= _NAMED and len(sides) > 1:
                 yield Row(f"{_SIDES[side]}", ", ".join(named))
+
+
+def _who(stream: Mapping[str, Any], side: str) -> str:
+    """How many tenants write on a side; where rows are nobody's own all do."""
+    count = stream["sides"][side]
+    return "everybody" if set(stream["tenants"]) == {""} else f"{count:,} tenant{'' if count == 1 else 's'}"
 
 
 def _look(way: Mapping[str, Any]) -> str:

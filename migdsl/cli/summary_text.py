@@ -11,7 +11,7 @@ from migdsl.cli.summary_view import PhaseRow, StepRow, Summary
 from migdsl.plan.diff import Difference, PlanDiff, Problem
 
 _FEW = 8  # rows that stand open
-_PHASES = ("phase", "state", "tenants at most", "strongest lock", "cost", "work", "steps that differ")
+_PHASES = ("phase", "state", "stage at most", "strongest lock", "cost", "work", "steps that differ")
 _STEPS = ("change", "step", "lock", "cost", "work", "differs in")
 REFUSED = "This may not follow what is deployed."
 

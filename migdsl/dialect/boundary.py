@@ -32,11 +32,21 @@ class Unconfined:
 
 
 class Way(Value):
-    """A row's tenant is that of a row of `parent` (schema, table), whose unique `key` stands in the row's `column`."""
+    """A row's tenant is that of a row of `parent` (schema, table), whose unique `key` stands in the row's `column`.
+
+    `twin`: a table whose row of the same key (there of that name) belongs to the same tenant, since something keeps both equal.
+    """
 
     column: str
     parent: tuple[str, str]
     key: str
+    twin: tuple[tuple[str, str], str] | None = None
+
+    def leads(self, place: tuple[str, str]) -> str | None:
+        """The key of the table at a place, if a row of it with that key tells whose the row is."""
+        if place == self.parent:
+            return self.key
+        return self.twin[1] if self.twin is not None and place == self.twin[0] else None
 
 
 @dataclass(frozen=True)

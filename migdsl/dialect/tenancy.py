@@ -88,6 +88,9 @@ class _Proof:
             return
         scope = self._level(tree.get("fromClause", []), tree.get("whereClause"), outer, ctes)
         self._subqueries([tree.get(clause) for clause in _CLAUSES], scope, ctes)
+        # FOR SHARE OF names what stands in FROM, and nothing else.
+        locked = (each["LockingClause"].get("lockedRels", []) for each in tree.get("lockingClause", []))
+        self.met |= {id(relation["RangeVar"]) for relations in locked for relation in relations}
 
     def update(self, tree: Tree, outer: Scope, ctes: frozenset[str]) -> None:
         """UPDATE; it may not move a row to another tenant."""
@@ -97,7 +100,9 @@ class _Proof:
         for target in tree["targetList"]:
             assigned = target["ResTarget"]
             moves = assigned["name"] == column and self._place(assigned.get("val", {}), Scope()) != PARAMETER
-            if moves or (way is not None and assigned["name"] == way.column):
+            if way is not None and assigned["name"] == way.column:
+                moves = not self._led(self._place(assigned.get("val", {}), scope), way, scope, frozenset())
+            if moves:
                 self.refuse(relation["relname"], assigned.get("location", 0), column or "")
         self._subqueries([tree.get(clause) for clause in _CLAUSES], scope, ctes)
 
@@ -107,16 +112,30 @@ class _Proof:
         self._subqueries([tree.get(clause) for clause in _CLAUSES], scope, ctes)
 
     def insert(self, tree: Tree, outer: Scope, ctes: frozenset[str]) -> None:
-        """INSERT: each new row must carry the parameter, and none that is there may be rewritten."""
+        """INSERT: each new row must carry the parameter, or lead to it, and none that is there may be rewritten."""
         relation = tree["relation"]
-        column = self.boundary.column(relation)
+        way = self.boundary.way(relation)
+        column = way.column if way is not None else self.boundary.column(relation)
         source = tree.get("selectStmt", {}).get("SelectStmt", {})
         if source:
             self.statement("SelectStmt", source, outer, ctes)
         names = [c["ResTarget"]["name"] for c in tree.get("cols", [])]
         rewrites = tree.get("onConflictClause", {}).get("action") == "ONCONFLICT_UPDATE"
         at = names.index(column) if column in names else None
-        self._relation(relation, confined=not rewrites and at is not None and self._carries(source, at))
+        confined = not rewrites and at is not None
+        if way is None:
+            confined = confined and at is not None and self._carries(source, at)
+        else:
+            confined = confined and at is not None and self._brings(source, at, way, outer, ctes)
+        self._relation(relation, confined=confined)
+
+    def _brings(self, source: Tree, position: int, way: Way, outer: Scope, ctes: frozenset[str]) -> bool:
+        """Whether every row that a plain SELECT gives leads to a row of the tenant's there."""
+        row = [target["ResTarget"]["val"] for target in source.get("targetList", [])]
+        if source.get("op", "SETOP_NONE") != "SETOP_NONE" or "withClause" in source or not _singly(row, position):
+            return False
+        scope = self._level(source.get("fromClause", []), source.get("whereClause"), outer, ctes)
+        return self._led(self._place(row[position], scope), way, scope, frozenset())
 
     def _carries(self, source: Tree, position: int) -> bool:
         """Whether every row of an INSERT has the parameter there; a `*` before it could be any number of columns."""
@@ -124,11 +143,7 @@ class _Proof:
         if not rows and source.get("targetList"):
             rows = [[target["ResTarget"]["val"] for target in source["targetList"]]]
         return bool(rows) and all(
-            position < len(row)
-            and self._place(row[position], Scope()) == PARAMETER
-            and not any("A_Star" in field for value in row for field in value.get("ColumnRef", {}).get("fields", []))
-            and not any("A_Indirection" in value for value in row)
-            for row in rows
+            _singly(row, position) and self._place(row[position], Scope()) == PARAMETER for row in rows
         )
 
     def _level(
@@ -173,17 +188,18 @@ class _Proof:
         way = self.boundary.way(relation)
         if way is None:
             return scope.confined(relation, self.boundary.column(relation))
-        return scope.empty or self._led(str(id(relation)), way, scope, frozenset())
+        return scope.empty or self._led((str(id(relation)), way.column), way, scope, frozenset())
 
-    def _led(self, key: str, way: Way, scope: Scope, met: frozenset[str]) -> bool:
-        """Whether the row that a row belongs to is there too, and confined itself, however far the way is."""
-        for other, place in scope.tables():
-            if other in met or place != way.parent or not scope.same((key, way.column), (other, way.key)):
+    def _led(self, leading: Place | None, way: Way, scope: Scope, met: frozenset[str]) -> bool:
+        """Whether the row that `leading` leads to is there too, and confined itself, however far the way is."""
+        for other, place in scope.tables() if leading not in (None, PARAMETER) else ():
+            key = way.leads(place)
+            if other in met or key is None or leading is None or not scope.same(leading, (other, key)):
                 continue
             column, further = self.boundary.columns.get(place), self.boundary.ways.get(place)
             if column is not None and scope.same((other, column), PARAMETER):
                 return True
-            if further is not None and self._led(other, further, scope, met | {other}):
+            if further is not None and self._led((other, further.column), further, scope, met | {other}):
                 return True
         return False
 
@@ -279,6 +295,12 @@ class _Proof:
                         self.statement(key, value, outer, ctes)
                     else:
                         waiting.append(value)
+
+
+def _singly(row: list[Tree], position: int) -> bool:
+    """Whether there is a value at a position, and each before it is one column."""
+    starred = any("A_Star" in field for value in row for field in value.get("ColumnRef", {}).get("fields", []))
+    return position < len(row) and not starred and not any("A_Indirection" in value for value in row)
 
 
 def _inner_joins(tables: list[Tree]) -> Iterator[Tree]:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from functools import cache
 from itertools import groupby
 
+from migdsl.dialect.names import literal
 from migdsl.dialect.sql import parameters
 from migdsl.emit.artifact import Artifact
 from migdsl.emit.context import EmitContext
@@ -42,6 +43,7 @@ def _text(context: EmitContext, revision: Revision) -> str:
         "downgrade": list(_calls(down)),
         "uses": {
             "gate": Gate in kinds,
+            "needs": any(isinstance(part, Gate) and part.needs for _, part in (*up, *down)),
             "index": BuildIndex in kinds,
             "statement": Alone in kinds,
             "refill": Refill in kinds,
@@ -91,10 +93,15 @@ def _calls(parts: list[tuple[str, Part]]) -> Iterator[str]:
             yield _group([(title, part) for title, part in items if isinstance(part, Group)])
         elif kind == "gate":
             conditions = [part for _, part in items if isinstance(part, Gate)]
-            pairs = [f"({quoted(c.title)}, {block(c.unmet)})" for c in conditions]
+            pairs = [f"({', '.join([quoted(c.title), block(c.unmet), *_there(c)])})" for c in conditions]
             yield _call("require", items[0][0], *pairs)
         else:
             yield from (_single(title, part) for title, part in items)
+
+
+def _there(gate: Gate) -> Iterator[str]:
+    if gate.needs:
+        yield quoted(" AND ".join(f"to_regclass({literal(table)}) IS NOT NULL" for table in gate.needs))
 
 
 def _kind(part: Part) -> str:

@@ -15,7 +15,6 @@ from migdsl.ops.batches import Walk
 from migdsl.ops.carried import Carried
 from migdsl.ops.demands import backfill_name
 from migdsl.ops.model import Fill, TablePlan
-from migdsl.ops.stream_model import Moved
 from migdsl.semantics.model import Table
 from migdsl.semantics.policy import Pace
 
@@ -45,6 +44,7 @@ def _text(context: EmitContext, plan: TablePlan, path: str) -> str:
         "key": names(walk.key),
         "tenants": tenants(context, plan),
         "tenants_env": tenants_env(context, plan),
+        "what": "the tenant" if _written(plan).owned else "the work",
         "upper": block(walk.upper()),
         "next_bound": block(walk.bound()),
         "batch": block(batch),
@@ -57,15 +57,15 @@ def _text(context: EmitContext, plan: TablePlan, path: str) -> str:
         "hold": block(hold),
         "enqueues": False,
         **_pace(said),
-        **(_enqueueing(plan.moved, objects.table(walked), hold) if plan.moved is not None else {}),
+        **(_enqueueing(plan, objects.table(walked), hold) if plan.moved is not None else {}),
     }
     return render("backfill/job.py.j2", view)
 
 
-def _enqueueing(moved: Moved, table: str, hold: str) -> dict[str, object]:
+def _enqueueing(plan: TablePlan, table: str, hold: str) -> dict[str, object]:
     from migdsl.emit import streams  # most migrations stay in one database
 
-    return streams.of_backfill(moved, table, hold)
+    return streams.of_backfill(plan, table, hold)
 
 
 def _walked(plan: TablePlan) -> Table:

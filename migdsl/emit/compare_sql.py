@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from migdsl.dialect.names import quote
 from migdsl.ops import names as objects
@@ -32,8 +32,8 @@ class Comparing:
         keys = self.key.columns
         columns = [
             "count(*) AS rows",
-            f"{_hashed([*keys, *(c.left for c in self.plan.comparisons)])} AS hash_left",
-            f"{_hashed([*keys, *(c.right for c in self.plan.comparisons)])} AS hash_right",
+            f"{_hashed(keys, [c.left for c in self.plan.comparisons])} AS hash_left",
+            f"{_hashed(keys, [c.right for c in self.plan.comparisons])} AS hash_right",
             f"{_counted(drifted)} AS mismatched",
             f"{_counted(lossy)} AS lossy",
         ]
@@ -87,19 +87,27 @@ class Comparing:
 
     def _rows(self) -> str:
         """The rows `t`; with how many share their value, where something is to be unique."""
+        own = self._counted()
+        return (
+            self.walk.source()
+            if own is None
+            else "".join([own, *(f"\n  JOIN {t} ON {met}" for t, met in self.walk.way())])
+        )
+
+    def _counted(self) -> str | None:
+        """A subselect `t` of one tenant's rows with those numbers; None where nothing is to be unique."""
         counts = [
             f"count(*){self._among(v)} OVER (PARTITION BY {', '.join(self._apart(v, 'u'))}) AS {_alike(n)}"
             for n, v in enumerate(self.plan.violations)
             if v.counted
         ]
         if not counts:
-            return self.walk.source()
+            return None
         # A row of the subselect is none of the table: a function that takes one is asked inside.
         counts += [f"{v.whole}(u) AS {_asked(n)}" for n, v in enumerate(self.plan.violations) if v.whole]
         own = Walk(self.plan.table, "u", "q")
         where = f"\n         {own.confined()}" if own.tenant else ""
-        inner = f"(SELECT u.*, {', '.join(counts)}\n          FROM {own.source()}{where}) AS t"
-        return "".join([inner, *(f"\n  JOIN {table} ON {met}" for table, met in self.walk.way())])
+        return f"(SELECT u.*, {', '.join(counts)}\n          FROM {own.source()}{where}) AS t"
 
     def _broken(self, number: int, violation: Violation) -> str:
         if violation.whole is not None and any(v.counted for v in self.plan.violations):
@@ -142,6 +150,7 @@ class Between(Comparing):
         self.names = tuple(column for column, _ in of.key_pairs())
         self.key = Keyed(tuple(f"t.{quote(c)}" for c in self.names))
         self.sought = of.sought("s")
+        self.came = Walk(of.source.table, "s", "o")
 
     def left(self) -> tuple[str, str, str]:
         """What should be there: digest, next bound and rows of a range."""
@@ -185,55 +194,53 @@ class Between(Comparing):
             return None
         sets = ",\n       ".join(f"{quote(c.name)} = {self.of.written(c, sql, 's')}" for c, sql in values)
         drifts = " OR ".join(c.drifted_old for c in self.plan.comparisons)
-        where = self.walk.confined(self.of.matched("t", "s"), f"({drifts})")
         return f"""WITH s AS (
 SELECT s.*
-  FROM {objects.table(self.of.source.table)} AS s
+  FROM {self.came.source()}
  {_where(self._of_source(*self.sought.equal()))}
-   FOR SHARE
+   {self.came.shared()}
 )
-UPDATE {objects.table(self.plan.table)} AS t
-   SET {sets}
-  FROM s
- {where}"""
+{self._mended(self.walk, self.came, sets, drifts)}"""
+
+    def _mended(self, written: Walk, read: Walk, sets: str, drifts: str) -> str:
+        """Writes the rows of one side from those of the other, a relation of that name; each is led to the tenant by itself."""
+        way = list(read.way())
+        given = read.row + "".join(f"\n  JOIN {table} ON {met}" for table, met in way)
+        same = [f"{read.tenant} = :tenant_id"] if way else []
+        return written.write(sets, (*same, self.of.matched("t", "s"), f"({drifts})"), given)
 
     def _repair_old(self, sides: Ways) -> str | None:
         """Makes the old row with one key what the new one gives, which is locked as it is read."""
         drifts = " OR ".join(c.drifted_new for c in self._restored())
         if not sides.homes() or not drifts:
             return None
-        source = self.of.source.table
         sets = ",\n       ".join(f"{quote(c.name)} = {sides.home_written(c, sql, 't')}" for c, sql in sides.homes())
-        where = Walk(source, "s").confined(self.of.matched("t", "s"), f"({drifts})")
         return f"""WITH t AS (
 SELECT t.*
   FROM {self.walk.source()}
  {self.walk.confined(*self.key.equal())}
-   FOR SHARE
+   {self.walk.shared()}
 )
-UPDATE {objects.table(source)} AS s
-   SET {sets}
-  FROM t
- {where}"""
+{self._mended(self.came, self.walk, sets, drifts)}"""
 
     def delete_old(self) -> str:
         """Takes away the old row with one key if the new has none."""
         mine = self.walk.confined(self.of.matched("t", "s")).replace("\n", "\n                   ")
-        there = f"SELECT FROM {self.walk.source()}\n                    {mine}"
-        where = Walk(self.of.source.table, "s").confined(*self.sought.equal(), f"NOT EXISTS ({there})")
-        return f"DELETE FROM {objects.table(self.of.source.table)} AS s\n {where}"
+        ours = self.walk.source().replace("\n", "\n                   ")
+        there = f"SELECT FROM {ours}\n                    {mine}"
+        return self.came.delete(*self.sought.equal(), f"NOT EXISTS ({there})")
 
     def delete(self) -> str:
         """Takes away the new row with one key if nothing gives it."""
         conditions = "\n                      AND ".join(self._of_source(self.of.matched("t", "s")))
-        source = f"SELECT FROM {objects.table(self.of.source.table)} AS s\n                    WHERE {conditions}"
-        where = self.walk.confined(*self.key.equal(), f"NOT EXISTS ({source})")
-        return f"DELETE FROM {objects.table(self.plan.table)} AS t\n {where}"
+        came = self.came.source().replace("\n", "\n                   ")
+        source = f"SELECT FROM {came}\n                    WHERE {conditions}"
+        return self.walk.delete(*self.key.equal(), f"NOT EXISTS ({source})")
 
     def _of_source(self, *conditions: str) -> list[str]:
         """Conditions on a row `s` that gives one: its tenant, `conditions`, and the file's `where`."""
-        walk, where = Walk(self.of.source.table, "s"), self.of.where("s")
-        tenant = [f"{walk.tenant} = :tenant_id"] if walk.tenant else []
+        where = self.of.where("s")
+        tenant = [f"{self.came.tenant} = :tenant_id"] if self.came.tenant else []
         return [*tenant, *conditions, *([f"({where})"] if where is not None else [])]
 
     def _broken(self, number: int, violation: Violation) -> str:
@@ -241,10 +248,10 @@ UPDATE {objects.table(source)} AS s
 
     def _rows(self) -> str:
         """Both sides, each confined to the tenant before they meet."""
-        own = super()._rows()
-        if own == self.walk.source():
+        own = self._counted()
+        if own is None:
             where = self.walk.confined()
-            own = f"(SELECT t.*\n          FROM {own}{' ' + where if where else ''}) AS t"
+            own = f"(SELECT t.*\n          FROM {self.walk.source()}{' ' + where if where else ''}) AS t"
         return f"{self.of.origin()}\n  FULL JOIN {own}\n    ON {self.of.matched('t', 's')}"
 
     def _side(
@@ -263,7 +270,7 @@ UPDATE {objects.table(source)} AS s
         columns = [*named, f"hash_record_extended(ROW({', '.join(key)}), 1) AS migdsl_key", *hashes]
         lines = ",\n       ".join(columns)
         return (
-            f"SELECT count(*) AS rows,\n       {_hashed([*key, *values])} AS hash\n  FROM {source}\n {where}",
+            f"SELECT count(*) AS rows,\n       {_hashed(key, values)} AS hash\n  FROM {source}\n {where}",
             _bound(", ".join(named), source, where, sought),
             f"SELECT {lines}\n  FROM {source}\n {where}\n ORDER BY {sought.ordered()}",
         )
@@ -285,14 +292,15 @@ def _bound(columns: str, source: str, where: str, key: Keyed) -> str:
     return f"SELECT {columns}\n  FROM {source}\n {where}\n ORDER BY {key.ordered()}\nOFFSET :skip LIMIT 1"
 
 
-def _hashed(values: list[str]) -> str:
-    """Two 64-bit hashes a row with other seeds, each added up: order does not matter, and no pair cancels as under xor."""
-    row = f"ROW({', '.join(values)})"
+def _hashed(key: Sequence[str], values: Sequence[str]) -> str:
+    """A 64-bit hash a row, added up: order does not matter, and no pair cancels as under xor.
+
+    Each row has a seed of its own, its key's hash: a row's hash is its columns' by constant factors, so that with one seed
+    for all of them two rows that have each other's values would add up to the same.
+    """
+    seed = f"hash_record_extended(ROW({', '.join(key)}), 1)"
     # Sums of bigint are added up in 128 bits; a numeric a row would take twice the time.
-    return (
-        f"sum(hash_record_extended({row}, 1)) * 18446744073709551616\n"
-        f"         + sum(hash_record_extended({row}, 2))"
-    )
+    return f"sum(hash_record_extended(ROW({', '.join([*key, *values])}),\n         {seed}))"
 
 
 def _alike(number: int) -> str:

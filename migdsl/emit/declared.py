@@ -54,13 +54,13 @@ def _alerts(context: EmitContext, view: t.TelemetryView) -> Iterator[t.AlertSpec
     policy = context.planned.module.policy
     for number, slo in enumerate(policy.slos, 1):
         summary = f"The objective is missed: {spoken(slo)}"
-        action = "Move no further tenants. If it does not come back, take those moved last one stage back."
+        action = "Move nobody further. If it does not come back, take those moved last one stage back."
         yield _spec(view, _numbered("slo", number), negated(slo), "page", summary, action)
     for number, condition in enumerate(policy.aborts, 1):
-        back = "dualwrite" if view.entities else "off"
-        action = (
-            f"Take the tenants that were moved last back to {back}, as Moving the flag says, then look for the cause."
-        )
+        back = "dualwrite" if view.routed else "off"
+        action = f"Take those who were moved last back to {back}, as Moving the flag says, then look for the cause."
+        if view.entities and not view.routed:
+            action = "Go back out of cutover, as the section on rollback says, then look for the cause."
         yield _spec(
             view, _numbered("abort", number), condition, "page", f"Stop the rollout: {spoken(condition)}", action
         )

@@ -54,6 +54,7 @@ def telemetry(context: EmitContext) -> TelemetryView:
         binds=any(p.violations or planned.module.policy.invariants(p.table.entity) for p in tables),
         binding=tuple(p for p in ("enforce", "contract") if any(r.phase == p for r in planned.revisions)),
         has_tenants=any(p.table.owned and not p.leaves for p in tables),
+        tenanted=any(p.table.owned for p in tables) or not tables,
         routed=any(p.switched for p in tables),
         own=own_metrics(planned.module.policy),
         stage=stage_of_all(planned.module),

@@ -103,7 +103,8 @@ def _backfill(view: t.TelemetryView) -> Iterator[Panel]:
                 "What the ledger has of errors: rows in migdsl.quarantine, and those rows with the slices that failed.",
                 (most(t.QUARANTINED, "{{backfill}} rows"), most(t.ERRORS, "{{backfill}} rows and slices")))
     yield Panel(_LANES, "timeseries", "Lanes and waits", "short", 8, 8, None,
-                "Lanes (tenants) that processes work on, and processes that wait for the database to get well.",
+                f"Lanes{' (tenants)' if view.tenanted else ''} that processes work on, and processes that wait for the database "
+                "to get well.",
                 ((f"sum {by} ({t.LANES.of(name)})", "{{backfill}} lanes"),
                  (f"sum {by} ({t.HELD.of(name)})", "{{backfill}} waiting")))
     yield Panel(_HEALTH, "timeseries", "Replication lag, lock waits", "s", 8, 8, None,
@@ -117,6 +118,8 @@ def _reconciliation(view: t.TelemetryView) -> Iterator[Panel]:
     def most(metric: t.MetricRef, what: str = legend) -> tuple[str, str]:
         return f"max {by} ({metric.of(name)})", what
 
+    first = view.binding[0].capitalize() if view.binding else ""
+    refused = f" {first} refuses to run while this is above 0." if first else ""
     kinds = ((t.MISMATCHED, "mismatched"), (t.MISSING, "missing"), (t.EXTRA, "extra"))
     yield Panel(_DIFFERING, "timeseries", "Rows that differ", "short", 12, 8, 1,
                 "Rows whose two sides differ, by the last reconciliation. Rows still to be filled count too.",
@@ -124,25 +127,26 @@ def _reconciliation(view: t.TelemetryView) -> Iterator[Panel]:
     yield Panel(_RATIO, "timeseries", "Drift", "percentunit", 12, 8, None,
                 "Share of all compared rows that differ.", (most(t.DRIFT_RATIO),))
     yield Panel(_VIOLATIONS, "stat", "Constraint violations", "short", 6, 6, 1,
-                "Rows that break a constraint still to come. Enforce refuses to run while this is above 0.",
+                f"Rows that break a constraint still to come.{refused}",
                 (most(t.VIOLATIONS),))
     if view.has_tenants:
         yield Panel(_UNLISTED, "stat", "Rows of unlisted tenants", "short", 6, 6, 1,
-                    "Rows of tenants that the list leaves out, and rows without a tenant. Contract refuses while above 0.",
+                    f"Rows of tenants that the list leaves out, and rows without a tenant.{refused}",
                     (most(t.UNLISTED),))
     yield Panel(_RECONCILED, "stat", "Since last reconciliation", "s", 6, 6, view.reconcile_stale_seconds,
-                "Time since the reconciliation job last finished for all tenants.",
+                f"Time since the reconciliation job last finished{' for all tenants' if view.tenanted else ''}.",
                 ((f"time() - max {by} ({t.LAST_RECONCILE.of(name)})", legend),))
     if view.has_old_writes:
         yield Panel(_OLD_WRITES, "stat", "Writes by old code, last day", "short", 6, 6, None,
-                    "Writes in the old shape: expected until all tenants are live, and 0 throughout the soak.",
+                    "Writes in the old shape: expected until everybody is live, and 0 throughout the soak.",
                     ((f"max {by} (increase({t.OLD_WRITES.of(name)}[1d]))", legend),))
 
 
 def _routing(view: t.TelemetryView) -> Iterator[Panel]:
     name = view.migration
     yield Panel(_REQUESTS, "timeseries", "Requests by stage", "ops", 12, 8, None,
-                "Reads and authoritative writes a second, by the stage of their tenant and the side that served them. "
+                f"Reads and authoritative writes a second, by {'the stage of their tenant' if view.tenanted else 'their stage'} "
+                "and the side that served them. "
                 "Empty where applications don't use the router.",
                 ((f"sum by (stage, side) ({t.routed_requests(name)})", "{{stage}} {{side}}"),))
     yield Panel(_REQUEST_ERRORS, "timeseries", "Requests that fail", "percentunit", 12, 8, None,
@@ -160,16 +164,18 @@ def _streams(view: t.TelemetryView) -> Iterator[Panel]:
     name, by, legend = view.migration, "by (migration, entity, direction)", "{{entity}} {{direction}}"
     behind = min(seconds for _, seconds in view.streamed)
     yield Panel(_BEHIND, "timeseries", "Behind", "s", 12, 8, behind,
-                "How long the oldest key has waited that is to be carried over. No tenant is switched above the bound.",
+                "How long the oldest key has waited that is to be carried over. No switch is made above the bound.",
                 ((f"max {by} ({t.SYNC_LAG.of(name)})", legend),))
     yield Panel(_WAITING, "timeseries", "Keys that wait", "short", 12, 8, None,
                 "Keys in the outboxes; a backfill that enqueues holds back above 20,000.",
                 ((f"max {by} ({t.SYNC_WAITING.of(name)})", legend),))
     yield Panel(_LETTERS, "stat", "Dead letters", "short", 8, 8, 1,
-                "Rows that the other side refuses, set aside by their key: they keep their tenant from being switched.",
+                "Rows that the other side refuses, set aside by their key: they keep "
+                f"{'their tenant' if view.tenanted else 'all'} from being switched.",
                 ((f"max {by} ({t.SYNC_LETTERS.of(name)})", legend),))
     yield Panel(_CARRIED, "timeseries", "Keys carried over", "ops", 16, 8, None,
-                "Keys a second, by direction: the way back is busy once tenants write on the new side.",
+                "Keys a second, by direction: "
+                f"the way back is busy once {'tenants write' if view.tenanted else 'code writes'} on the new side.",
                 ((f"sum by (entity, direction) (rate({t.SYNC_EVENTS.of(name)}[$__rate_interval]))", legend),))
 
 

@@ -21,6 +21,8 @@ _EXPORTED: dict[str, Callable[[str], str]] = {
     "replication_lag": lambda m: f"max {_BACKFILL} ({t.REPLICATION_LAG.of(m)})",
     "lock_wait": lambda m: f"max {_BACKFILL} ({t.LOCK_WAIT.of(m)})",
     "sync_lag": lambda m: f"max {_ENTITY} ({t.SYNC_LAG.of(m)})",
+    "sync_waiting": lambda m: f"max {_ENTITY} ({t.SYNC_WAITING.of(m)})",
+    "dead_letters": lambda m: f"max {_ENTITY} ({t.SYNC_LETTERS.of(m)})",
     "shadow_mismatch_rate": t.shadow_mismatch_rate,
     "cutover_errors": t.cutover_errors,
     "replace_errors": lambda m: replaced.errors(m, "new"),

@@ -17,6 +17,7 @@ from migdsl.emit.artifact import Artifact
 from migdsl.ops import names
 from migdsl.semantics import routes
 from migdsl.semantics.model import CheckedModule
+from migdsl.values import replace
 
 _NO_SQL = frozenset(
     "migration backfill entity table database_env tenants_env key pace retry private workers canary budget engine "
@@ -32,6 +33,7 @@ _NO_SQL_WITHIN = frozenset(["function", "inputs", "document"])  # of a transform
 _ACROSS = frozenset("right left_new invariants violated violating repair_new insert_old delete_old".split())
 # Exempt, and listed likewise: an applier carries keys of whichever tenants.
 _BY_KEY = frozenset(["read", "gone", "upsert"])
+_Keys = tuple[tuple[str, str], str]  # schema and name of a table, and its key
 _REFILL = ("tenants", "key", "upper", "bound", "batch")
 
 
@@ -40,8 +42,21 @@ class UnprovenError(AssertionError):
 
 
 def boundary(module: CheckedModule, database: str) -> Boundary:
-    """Whose rows are in which table of a database."""
-    return routes.boundary(module.every, database, frozenset([names.LEDGER]))
+    """Whose rows are in which table of a database. The two tables of a move there tell the same of an owner's key."""
+    known = routes.boundary(module.every, database, frozenset([names.LEDGER]))
+    twins = dict(_twins(module, database))
+    ways = {place: replace(way, twin=twins.get((way.parent, way.key))) for place, way in known.ways.items()}
+    return Boundary(known.columns, known.shared, known.schemas, ways=ways)
+
+
+def _twins(module: CheckedModule, database: str) -> Iterator[tuple[_Keys, _Keys]]:
+    """The key of each table that moves within a database beside that of where it goes: triggers keep both equal."""
+    for move in module.moves:
+        if move.across or move.table.database != database:
+            continue
+        for ours, theirs in move.copied:
+            old, new = ((t.schema, t.name) for t in (move.table, move.target))
+            yield from (((old, theirs), (new, ours)), ((new, ours), (old, theirs)))
 
 
 def prove(artifact: Artifact, tree: ast.Module, known: Boundary, across: Boundary | None = None) -> None:

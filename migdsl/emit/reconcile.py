@@ -10,7 +10,7 @@ from migdsl.emit.compare_sql import Between, Comparing
 from migdsl.emit.context import EmitContext
 from migdsl.emit.python import block, docstring, formatted, names, quoted
 from migdsl.emit.templates import render
-from migdsl.ops import conditions, moving
+from migdsl.ops import conditions, homeward
 from migdsl.ops import names as objects
 from migdsl.ops.batches import Walk
 from migdsl.ops.both_ways import Ways
@@ -47,6 +47,8 @@ def _text(context: EmitContext, plan: TablePlan, path: str) -> str:
         "database_env": quoted(database.url_env),
         "key": names(plan.table.key),
         "tenants": listed,
+        "whose": "the tenant's" if plan.table.owned else "the",
+        "of_each": ", tenant by tenant" if plan.table.owned else "",
         "tenants_env": tenants_env(context, plan) if listed != "None" else "",
         **dict.fromkeys(_STATEMENTS, ""),
         **_comparison(context, plan),
@@ -73,7 +75,7 @@ def _comparison(context: EmitContext, plan: TablePlan) -> dict[str, object]:
         sides = {name: _side(getattr(between, name)()) for name in ("left", "right")}
         if plan.move is not None:
             ways = Ways(between.of, plan.move)
-            more |= {"insert_old": moving.of_one(ways), "delete_old": between.delete_old()}
+            more |= {"insert_old": homeward.of_one(ways), "delete_old": between.delete_old()}
             sides |= {name: _side(getattr(between, name)()) for name in ("left_new", "right_new")}
         return {**sides, **_blocks(more), **_of_rows(between)}
     sql = Comparing(plan)
@@ -178,10 +180,13 @@ def _docstring(context: EmitContext, plan: TablePlan, path: str) -> str:
         repair = f"\n    python {path} --repair    make rows right from the side that is true, then compare again"
     if plan.leaves:
         compares = "Counts who still writes"
+    ends = "no difference and no violation of a constraint to come"
+    if plan.table.owned and not plan.leaves:
+        ends = "no difference, no violation of a constraint to come, no tenant that the list leaves out"
     return f"""{compares} {table} for migration {context.planned.plan.migration}.
 
     python {path}             compare, record the result in the ledger
     python {path} --json      the same, as JSON{repair}
     python {path} --for 10m   stop after that time; --resume goes on from there
 
-Exit code 0 means: no difference, no violation of a constraint to come, no tenant that the list leaves out."""
+Exit code 0 means: {ends}."""

@@ -20,9 +20,10 @@ from migdsl.planning.demands import sentence
 from migdsl.planning.facts import Facts
 from migdsl.planning.losses import losses
 from migdsl.planning.paths import section
-from migdsl.planning.release import stage_rows
+from migdsl.planning.release import stage_rows, streams_alone
 from migdsl.planning.streams import streams
-from migdsl.planning.words import listed
+from migdsl.planning.words import first_upper, listed
+from migdsl.semantics.model import PHASES
 from migdsl.semantics.policy import spoken as spoken_condition
 
 
@@ -39,6 +40,7 @@ def emit(context: EmitContext) -> Iterator[Artifact]:
         "owner": plain(header.owner or ""),
         "stages": plain(listed([spoken(line) for line in planned.module.stages]) or "off for all"),
         "source": context.source,
+        "through": planned.through or "",
         "source_of_truth": plain(plan.source_of_truth),
         "diagram": list(_diagram(plan.phases)),
         "risk": f"{plan.impact.risk}: {plain(listed(plan.impact.reasons))}",
@@ -52,6 +54,8 @@ def emit(context: EmitContext) -> Iterator[Artifact]:
         "before": [text for part in planned.beside for text in part.before],
         "meanings": [part.stages for part in planned.beside if part.stages],
         "turns": list(_turns(context)),
+        "refused": _refused(context),
+        "gated": listed([p for p in ("enforce", "contract") if any(r.phase == p for r in planned.revisions)]),
         "watched": [part.watched for part in planned.beside if part.watched],
         "databases": list(_databases(context)),
         "tenants_env": _tenants_env(context),
@@ -120,6 +124,14 @@ def _turns(context: EmitContext) -> Iterator[dict[str, object]]:
         }
 
 
+def _refused(context: EmitContext) -> str:
+    """What becomes of a switch that the job refuses."""
+    owned = [each.table.owned for each in streams(context.planned.lowered.tables)]
+    each = ["a tenant that is refused stays where it was"] if any(owned) else []
+    all_ = [] if not owned or all(owned) else ["a switch of all that is refused changes nothing"]
+    return f"{first_upper(' and '.join([*each, *all_]))}, with the reason"
+
+
 def _jobs(context: EmitContext, alert: AlertSpec) -> str:
     """The commands of the jobs that an alert's text speaks of."""
     paths, tables = context.planned.paths, context.planned.lowered.tables
@@ -133,7 +145,7 @@ def _jobs(context: EmitContext, alert: AlertSpec) -> str:
     about = [plain(each.name) for each in context.planned.module.replacements]
     if not commands:
         return f" It is about {listed(about)}." if about else ""
-    return f" Here that is {listed(commands)}."
+    return f" What to type: {listed(commands)}."
 
 
 def _asked(plan: DataMigrationPlan) -> dict[str, object]:
@@ -205,8 +217,11 @@ def _stage_words(context: EmitContext) -> str:
     if not {"cutover", "enforce", "contract"} & phases:
         flag = planned.plan.migration
         return f"Nothing here waits for the flag {flag}: it may stay off, and code may use the change after expand."
-    then = "enforce may follow" if "enforce" in phases else "the swap may follow"
-    means = ["off", f"live (no running code does any more what it ends: {then})"]
+    made = {r.phase for r in planned.revisions}
+    then = "enforce" if "enforce" in made else "the swap" if "cutover" in made else "the soak"
+    means = ["off", f"live (no running code does any more what it ends: {then} may follow)"]
+    if "validate" in made and not streams_alone(planned.module):
+        means.insert(1, "shadow (the backfill is done: validate may follow)")
     means += ["complete (what goes may go)"] if "contract" in phases else []
     return (
         f"Of the stages only {listed(means)} mean something here, since no column takes the place of another; the others may be "
@@ -257,7 +272,8 @@ def _record(context: EmitContext) -> str:
 
 
 def _files(context: EmitContext) -> Iterator[dict[str, str]]:
-    for task in context.planned.plan.implementation_plan:
+    turns = {phase: turn for turn, phase in enumerate(PHASES)}
+    for task in sorted(context.planned.plan.implementation_plan, key=lambda task: turns.get(task.phase, len(turns))):
         for path in task.files_touched:
             yield {"phase": task.phase, "path": path, "when": "now"}
         for path in task.files_later:

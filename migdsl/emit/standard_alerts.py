@@ -112,6 +112,7 @@ def _drift(view: TelemetryView) -> AlertSpec:
     fires = tuple(
         AlertCase(f"rows differ: {kind.name}", _zeros(view, kinds, kind), 900, _entity_labels(view)) for kind in kinds
     )
+    first = "Raise no tenant's stage" if view.tenanted else "Leave the flag where it is"
     return AlertSpec(
         id="drift",
         title="Drift",
@@ -119,8 +120,8 @@ def _drift(view: TelemetryView) -> AlertSpec:
         for_seconds=60,
         severity="page",
         summary="Reconciliation found rows whose two sides differ",
-        what_to_do="Raise no tenant's stage. Run the reconciliation job: it names the rows by key and the columns that "
-        "differ. Then repair or roll back.",
+        what_to_do=f"{first}. Run the reconciliation job: it names the rows by key and the columns that differ. Then repair "
+        "them (--repair, where the job has it), or roll back.",
         phase="validate",
         runbook=view.section("drift"),
         subject="entity",
@@ -130,6 +131,7 @@ def _drift(view: TelemetryView) -> AlertSpec:
 
 def _violations(view: TelemetryView) -> AlertSpec:
     refuses = f"{view.binding[0].capitalize()} will refuse to run. " if view.binding else ""
+    per = " per tenant" if view.tenanted else ""
     return AlertSpec(
         id="constraint_violations",
         title="Constraint violations",
@@ -137,7 +139,7 @@ def _violations(view: TelemetryView) -> AlertSpec:
         for_seconds=60,
         severity="ticket",
         summary="Rows break a constraint that is still to come",
-        what_to_do=f"{refuses}The reconciliation job counts these rows per tenant; their owners mend them.",
+        what_to_do=f"{refuses}The reconciliation job counts these rows{per}; their owners mend them.",
         phase="enforce",
         runbook=view.section("constraint_violations"),
         subject="entity",

@@ -25,6 +25,7 @@ def alerts(view: TelemetryView) -> tuple[AlertSpec, ...]:
 
 def _behind(view: TelemetryView) -> AlertSpec:
     bound = min(seconds for _, seconds in view.streamed)
+    nobody = "no tenant" if view.tenanted else "nobody"
     return AlertSpec(
         id="sync_lag",
         title="Sync lag",
@@ -33,8 +34,8 @@ def _behind(view: TelemetryView) -> AlertSpec:
         severity="page",
         summary="What is written on one side has waited for too long to be carried to the other",
         what_to_do="See that the sync job runs and what it logs, and ask it for its status; start more workers where it "
-        "can't keep up. "
-        "Nothing is lost while it stands still, no tenant is switched, and readers of the other side see old rows.",
+        f"can't keep up. Nothing is lost while it stands still, {nobody} is switched, and readers of the "
+        "other side see old rows.",
         phase="cutover",
         runbook=view.section("sync_lag"),
         subject="entity",
@@ -50,9 +51,8 @@ def _waiting(view: TelemetryView) -> AlertSpec:
         for_seconds=600,
         severity="ticket",
         summary="More keys wait to be carried over than the sync job works off",
-        what_to_do="Start it with more workers, or a second process; look for a writer that touches many rows at once. "
-        "The outbox grows "
-        "until it catches up.",
+        what_to_do="Start the sync job with more workers (run --workers N), or a second process; look for a "
+        "writer that touches many rows at once. The outbox grows until it catches up.",
         phase="backfill",
         runbook=view.section("sync_waiting"),
         subject="entity",
@@ -61,6 +61,7 @@ def _waiting(view: TelemetryView) -> AlertSpec:
 
 
 def _letters(view: TelemetryView) -> AlertSpec:
+    whose = "Their tenants" if view.tenanted else "Writes"
     return AlertSpec(
         id="sync_dead_letters",
         title="Dead letters",
@@ -69,8 +70,7 @@ def _letters(view: TelemetryView) -> AlertSpec:
         severity="ticket",
         summary="The other side refuses rows, which were set aside",
         what_to_do="The sync job's dead-letters names them by key, with the class of the error: mend the row where it is "
-        "written, or the "
-        "mapping, then try them again with --retry. Their tenants can't be switched until then.",
+        f"written, or the mapping, then try them again with --retry. {whose} can't be switched until then.",
         phase="cutover",
         runbook=view.section("sync_dead_letters"),
         subject="entity",

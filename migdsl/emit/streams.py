@@ -36,7 +36,7 @@ def emit(context: EmitContext) -> Iterator[Artifact]:
             made = dual_writes.text(context.marker, job, path, context.planned.paths.flags)
             yield Artifact(path, made, "dual_writes")
         if stream.variant == "debezium":
-            config = debezium.connector(stream.moved, _environment(context, stream), context.planned.plan.migration)
+            config = debezium.connector(stream.moved, context.planned.module.database(stream.old).url_env)
             yield Artifact(context.planned.paths.cdc(stream.table), canonical_json(config), "cdc")
 
 
@@ -65,15 +65,13 @@ def _keys(move: Move) -> tuple[Keys, ...]:
     )
 
 
-def _environment(context: EmitContext, stream: Stream) -> str:
-    """What the variables of the connector's worker begin with."""
-    return context.planned.module.database(stream.old).url_env.removesuffix("_URL")
-
-
-def of_backfill(moved: Moved, table: str, hold: str) -> dict[str, object]:
+def of_backfill(plan: TablePlan, table: str, hold: str) -> dict[str, object]:
     """What a job says that enqueues the keys of all rows; `hold` is what its database says of waiting."""
-    made = enqueue(moved)
-    waiting = f"SELECT given.reason FROM (\n{made.hold}\n) AS given (reason) LIMIT 1"
+    assert plan.moved is not None
+    assert plan.move is not None
+    made = enqueue(plan.moved)
+    first = debezium.nobody_reads(plan.moved) if plan.move.sync.variant == "debezium" else ""
+    waiting = f"SELECT given.reason FROM (\n{first}{made.hold}\n) AS given (reason) LIMIT 1"
     return {
         "enqueues": True,
         "table": quoted(table),

@@ -59,6 +59,7 @@ def described(job: SyncJob) -> dict[str, object]:
         "new_env": quoted(job.new_env),
         "tenants": block(job.listing) if job.listing is not None else "None",
         "tenants_in": quoted(job.listed),
+        "switched": "A tenant is" if first.old.tenant else "All are",
         "lag_s": repr(float(job.lag_s)),
         "slot": _slot(first) if first.captured else None,
         "sequences": any(job.keys),
@@ -78,9 +79,13 @@ def _move(moved: Moved, backfill: str | None, keys: tuple[Keys, ...]) -> dict[st
         "capture": _capture(moved) if moved.captured else None,
         "ways": [
             _way(moved, "old", "forward", "From the old side to the new one."),
-            _way(moved, "new", "back", "From the new side to the old one, of tenants that have been switched."),
+            _way(moved, "new", "back", f"From the new side to the old one, {_switched(moved)}."),
         ],
     }
+
+
+def _switched(moved: Moved) -> str:
+    return "of tenants that have been switched" if moved.old.tenant else "once all writes have been switched"
 
 
 def _sequence(keys: Keys) -> dict[str, str]:
@@ -108,11 +113,14 @@ def _docstring(job: SyncJob) -> str:
     first = job.moved[0]
     tables = ", ".join(f"{moved.old.table} and {moved.new.table}" for moved in job.moved)
     run = f"python {job.path}"
+    where, who, what = "where each tenant writes", "--tenant ID --to new", "a tenant's writes"
+    if not first.old.tenant:
+        where, who, what = "where they are written", "--to new            ", "all writes"
     return f"""Keeps {tables} equal in two databases, and switches their writes, for migration {first.migration}.
 
     {run} run                              carry over what is written, both ways
-    {run} status                           what waits, and where each tenant writes
-    {run} switch --tenant ID --to new      turn a tenant's writes over; --to old turns them back
+    {run} status                           what waits, and {where}
+    {run} switch {who}      turn {what} over; --to old turns them back
     {run} dead-letters                     the rows that can't be applied
 
 The old side is the database that {job.old_env} names, the new side that of {job.new_env}. Kill it at any time: nothing is

@@ -33,7 +33,8 @@ class TelemetryView:
     are all its lines for people (`shadow for canary`); `routed`: applications choose a side by it; `own` are metrics of
     the user's; `replaced` are replacements, and `strangled`: a router is in front of one; `apis` are
     their names, each with a version that goes away; `streamed` are entities that a sync job carries to another database, each
-    with the seconds that it may be behind; `compares`: there are two sides; `binds`: there are rules to come, or invariants;
+    with the seconds that it may be behind; `tenanted`: rows belong to tenants, and `has_tenants`: those who own none are counted;
+    `compares`: there are two sides; `binds`: there are rules to come, or invariants;
     `binding` are the phases whose revisions refuse while something is wrong; `runbook_path` is relative to the repository;
     `datasource_uid` is Prometheus' data source in Grafana.
     """
@@ -44,6 +45,7 @@ class TelemetryView:
     entities: tuple[str, ...] = ()
     has_old_writes: bool = False
     has_tenants: bool = True
+    tenanted: bool = True
     routed: bool = False
     own: tuple[OwnMetric, ...] = ()
     stage: str = "off"

@@ -62,14 +62,17 @@ class Walk:
             return unreleased
         if phase in _BINDING and (apart := self._apart(phase)) is not None:
             return apart
-        found = works(self._project.planned, phase)
+        if phase == "cutover" and (stopped := self._carriers.settled(phase)) is not None:
+            return stopped
+        over = self._over(phase)
+        found = tuple(work for work in works(self._project.planned, phase) if work.database not in over)
         revision = next((n for n, work in enumerate(found) if work.kind == "upgrade"), 0)
         # What people are told to do right before it waits until nothing is in the way any more.
         first = next((n for n, work in enumerate(found[:revision]) if work.kind == "told"), revision)
         for work in found[:first]:
             if (stopped := self._do(phase, work)) is not None:
                 return stopped
-        if (unmet := self._unmet(phase)) is not None:
+        if (unmet := self._unmet(phase, over)) is not None:
             return unmet
         stopped = self._done(phase, found[first:])
         return stopped if stopped.code != "reached" else None
@@ -92,7 +95,7 @@ class Walk:
             return None  # what isn't deployed turns nobody over; a gate says so
         for carried in streams(self._sites):
             if stands(carried) and (refused := turn(self._project, carried, self._desk.say)):
-                way_out = f"then again: migdsl apply {self._project.file} --to {phase}"
+                way_out = f"then again: migdsl apply {self._project.named} --to {phase}"
                 return Outcome("waiting", phase, refused, way_out, WAITING)
         return None
 
@@ -101,10 +104,18 @@ class Walk:
             return self._carriers.work(phase, work)
         return Doing(self._sites.site(work.database), self._desk).work(phase, work)
 
-    def _unmet(self, phase: str) -> Outcome | None:
-        """What of the phase before keeps from leaving it."""
+    def _over(self, phase: str) -> frozenset[str]:
+        """The databases that have contracted already: nothing is there any more that could be looked at, or carried over."""
+        if phase != "contract":
+            return frozenset()
+        places = zip(self._sites.all, self.look().places, strict=True)
+        return frozenset(site.name for site, place in places if phase in place.applied)
+
+    def _unmet(self, phase: str, over: frozenset[str]) -> Outcome | None:
+        """What of the phase before keeps from leaving it, where it hasn't been left yet."""
         place = self._project.phases.index(phase)
-        return self._asked(phase, self._conditions[self._project.phases[place - 1]]) if place else None
+        before = self._conditions[self._project.phases[place - 1]] if place else ()
+        return self._asked(phase, tuple(each for each in before if each.database not in over))
 
     def _by_hand(self, phase: str, work: Work) -> Outcome | None:
         """A step that people do: they say that it is done."""
@@ -115,7 +126,7 @@ class Walk:
     def _asked(self, phase: str, asked: tuple[Condition, ...]) -> Outcome | None:
         found = answers(asked, self._ledger, self._ledger.newest(), self._wishes)
         open_ = tuple(each for each in settled(found, self._ledger, self._desk) if not each.met)
-        return waiting(self._project.file, phase, open_) if open_ else None
+        return waiting(self._project.named, phase, open_) if open_ else None
 
     def _unreleased(self, phase: str) -> Outcome | None:
         """A revision that isn't written yet, since the flag doesn't stand there."""
@@ -125,7 +136,7 @@ class Walk:
         stage = _RELEASED_AT.get(phase, "live")
         everybody = " for all" if phase in ("enforce", "contract") else ""
         reason = f"{late[0].path} is written once the flag stands at {stage}{everybody}"
-        way_out = f"migdsl rollout {self._project.file} --stage {stage} --for all"
+        way_out = f"migdsl rollout {self._project.named} --stage {stage} --for all"
         return Outcome("waiting", phase, (reason,), way_out, WAITING)
 
 

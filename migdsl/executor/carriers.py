@@ -11,13 +11,13 @@ import psycopg
 
 from migdsl.executor.model import WAITING, Desk, Outcome, Refused, Wishes
 from migdsl.executor.sites import Sites
-from migdsl.executor.streams import Carried, streams
+from migdsl.executor.streams import Carried, opened, stands, streams
 from migdsl.planning.works import Work
 from migdsl.runtime.database import speak
 from migdsl.runtime.errors import JobError, StoppedError
 from migdsl.runtime.stop import Halt
 from migdsl.runtime.stream.relay import Relay
-from migdsl.values import replace
+from migdsl.runtime.stream.sequences import disjoint, ranges
 
 # Kinds of work → the words of the sync job that do it.
 VERBS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
@@ -49,12 +49,34 @@ class Carriers:
             raise Refused("MIG740", f"{work.path} isn't among the compiled files", help_)
         if work.kind != "carry":
             return self._command(phase, work, carried)
+        if phase == "backfill" and (stopped := self._slotted(phase, carried)) is not None:
+            return stopped
         stopped = self._carry(phase, work, carried)
         if stopped is None and phase == "validate":
-            # A walk that was killed after the backfill may have left its rows on their way.
-            drain = replace(work, kind="drain", command=carried.command("drain"))
-            stopped = self._command(phase, drain, carried)
+            # A walk that was killed after the backfill, or who ran that by hand, may have left its rows on their way.
+            stopped = self._command(phase, _of(carried, "drain"), carried) or self._apart(phase, carried)
         return stopped
+
+    def settled(self, phase: str) -> Outcome | None:
+        """What a backfill and a reconciliation that were run by hand may have left, before tenants are turned over."""
+        for carried in streams(self._sites):
+            if stands(carried) and (stopped := self._apart(phase, carried)) is not None:
+                return stopped
+        return None
+
+    def _apart(self, phase: str, carried: Carried) -> Outcome | None:
+        """New code that comes before its tenant's switch must meet no key that is taken."""
+        with opened(carried) as pair:
+            apart = all(disjoint(old, new) for _, old, new in ranges(pair))
+        return None if apart else self._command(phase, _of(carried, "sequences"), carried)
+
+    def _slotted(self, phase: str, carried: Carried) -> Outcome | None:
+        """Whoever ran expand by hand may have made no slot, which rows are enqueued behind."""
+        slot = carried.stream.slot
+        if slot is None:
+            return None
+        made = carried.old.ledger.newest().get(("slot", slot.name))
+        return None if made and made.value == "created" else self._command(phase, _of(carried, "slot"), carried)
 
     def _command(self, phase: str, work: Work, carried: Carried) -> Outcome | None:
         self._sites.ledgers.paused(0)
@@ -90,6 +112,12 @@ class Carriers:
     def close(self) -> None:
         for own in self._own.values():
             own.end()
+
+
+def _of(carried: Carried, kind: str) -> Work:
+    """A command of the sync job that its phase would have run."""
+    command = carried.command(" ".join(VERBS[kind]))
+    return Work(kind, carried.stream.stream, carried.path, command, carried.old.name)
 
 
 class _Own:

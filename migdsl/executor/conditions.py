@@ -84,7 +84,8 @@ def _of(whole: Facts, facts: Facts, planned: Planned, phase: Phase) -> Iterator[
     told = {each.id for each in phase.exit_conditions}
     # The plan leaves out what its next phase begins with: that everybody is complete.
     for gate in (gate for name, gate in asked.items() if name not in told):
-        yield Condition(gate.name, phase.id, gate.title[0].upper() + gate.title[1:], "ledger", gate.unmet)
+        title = gate.title[0].upper() + gate.title[1:]
+        yield Condition(gate.name, phase.id, title, "ledger", gate.unmet, needs=gate.needs)
     for each in phase.exit_conditions:
         if (each.id in said and each.kind == "metric") or (each.kind == "manual" and phase.id not in PHASES):
             continue  # asked as the file has it; and a phase of the user's own is its steps, asked one by one
@@ -96,8 +97,8 @@ def _of(whole: Facts, facts: Facts, planned: Planned, phase: Phase) -> Iterator[
             yield from _said(facts, phase.id, each.id, QUIET)
             continue
         question = asked[each.id].unmet if each.id in asked else _measured(facts, each)
-        kind = "ledger" if question else "manual"
-        yield Condition(each.id, phase.id, each.text, kind, question, each.window_seconds or 0)
+        kind, needs = "ledger" if question else "manual", asked[each.id].needs if each.id in asked else ()
+        yield Condition(each.id, phase.id, each.text, kind, question, each.window_seconds or 0, needs=needs)
     for name, condition in demands.said(whole, phase.id):
         yield from _said(facts, phase.id, name, condition)
 

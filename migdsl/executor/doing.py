@@ -10,6 +10,7 @@ from migdsl.executor.chain import Failed
 from migdsl.executor.model import WAITING, Desk, Outcome
 from migdsl.executor.position import unfilled, unproven
 from migdsl.executor.sites import Site
+from migdsl.ops import names
 from migdsl.planning.works import Work
 from migdsl.runtime.errors import StoppedError
 
@@ -56,9 +57,14 @@ class Doing:
             return work.subject not in self._chain.standing().applied
         if work.kind == "backfill":
             return bool(unfilled(self._project, self._ledger, work.subject))
-        if work.kind == "look":
+        if work.kind == "look" or (phase == "contract" and self._is_gone(work.subject)):
             return False
         return phase not in _LATE or self._is_stale(work)
+
+    def _is_gone(self, entity: str) -> bool:
+        """Whether contract has dropped what an entity's jobs read, and was killed before that was written down."""
+        moves = (p.move.table for p in self._project.planned.lowered.tables if p.move and p.table.entity == entity)
+        return any(not self._ledger.has(names.table(table)) for table in moves)
 
     def _is_stale(self, work: Work) -> bool:
         """Whether a late phase's job has not run since the flag's last move, or what it found has changed."""

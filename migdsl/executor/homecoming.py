@@ -29,7 +29,7 @@ class Homecoming:
             return None
         for carried in self._standing():
             if reasons := self._home(carried, whole="expand" in left):
-                way_out = f"mend it, then again: migdsl rollback {self._sites.project.file} --to {phase}"
+                way_out = f"mend it, then again: migdsl rollback {self._sites.project.named} --to {phase}"
                 return Outcome("failed", phase, reasons, way_out, 1)
         return None
 

@@ -95,6 +95,8 @@ class Ledger:
         """Why a condition of the ledger doesn't hold, None where it does. Nothing is written."""
         if not self.there:
             return _NO_LEDGER
+        if not all(self.has(table) for table in condition.needs):
+            return None
         question = Statement(condition.question, ())
         try:
             rows = self._database.perform(lambda tx: tx.rows(question), snapshot=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from shlex import quote
 from typing import Protocol
 
 from migdsl.planning.model import Planned
@@ -22,12 +23,19 @@ class Refused(Exception):  # noqa: N818 - it says what became of the command
 
 class Project(Value):
     """A migration as it is compiled. `file` is how commands name its source, `texts` all its artifacts by path, and
-    `folder` where they stand."""
+    `folder` where they stand. `said` is what commands that look at its databases are told besides, with a blank before it.
+    """
 
     planned: Planned
     file: str
     folder: str
     texts: Mapping[str, str]
+    said: str = ""
+
+    @property
+    def named(self) -> str:
+        """The file as words of a command, with what was said besides."""
+        return f"{quote(self.file)}{self.said}"
 
     @property
     def name(self) -> str:
@@ -45,7 +53,7 @@ class Condition(Value):
     `kind` is ledger (`question` is SQL that answers what is missing, or NULL), monitored (`question` is PromQL that
     yields a sample while it holds) or manual (`question` is the path of a snapshot that shows it, or empty). `window` is for how
     long it must have held, in seconds, 0 for not at all.
-    `database` is the one whose ledger is asked; empty where there is one.
+    `database` is the one whose ledger is asked; empty where there is one. `needs` as of a gate.
     """
 
     id: str
@@ -55,6 +63,7 @@ class Condition(Value):
     question: str = ""
     window: int = 0
     database: str = ""
+    needs: tuple[str, ...] = ()
 
 
 class Answer(Value):

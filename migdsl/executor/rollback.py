@@ -111,9 +111,9 @@ class Return:
         ahead = [f"{who} is {stage}" for who, stage in stages if STAGES.index(stage) > STAGES.index(most)]
         if ahead:
             why = f"at {phase} nobody may be further than {most}, and by the ledger {', '.join(ahead)}"
-            command = f"migdsl rollout {self._project.file} --stage {most} --for all"
+            command = f"migdsl rollout {self._project.named} --stage {most} --for all"
             raise Refused(
-                "MIG741", why, f"first {command}; deploy the flag; migdsl rollout {self._project.file} --record"
+                "MIG741", why, f"first {command}; deploy the flag; migdsl rollout {self._project.named} --record"
             )
 
     def _refuse_others(self, left: tuple[str, ...], site: Site, now: Position) -> None:

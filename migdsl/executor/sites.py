@@ -131,7 +131,7 @@ class Sites:
             self._turns.append(turn)
             if not turn.taken():
                 why = f"another process is moving {self.project.name} already"
-                raise Refused("MIG740", why, f"migdsl status {self.project.file}")
+                raise Refused("MIG740", why, f"migdsl status {self.project.named}")
 
     def close(self) -> None:
         for turn in self._turns:

@@ -58,7 +58,7 @@ def status(sites: Sites, wishes: Wishes) -> Status:
     )
     following = _next(project, place, unmet, recorded, said)
     if (text := next((each.turn for each in streamed if each.turn), "")) and set(recorded) == set(said):
-        command = f"migdsl rollout {project.file} --record"
+        command = f"migdsl rollout {project.named} --record"
         following = {"phase": following["phase"], "command": command, "waits_for": [text]}
     report = {
         "migration": project.name,
@@ -241,7 +241,7 @@ def _next(
         return {"phase": None, "command": f"migdsl finish {project.file}", "waits_for": waits}
     phase = project.phases[place]
     if recorded and set(recorded) != set(said):
-        command = f"migdsl rollout {project.file} --record"
+        command = f"migdsl rollout {project.named} --record"
         return {
             "phase": phase,
             "command": command,
@@ -251,6 +251,6 @@ def _next(
     if unreleased or any(each.condition.id.startswith("stage_") for each in unmet):
         move = next_move(project.planned.module, pairs=any(p.switched for p in project.planned.lowered.tables))
         if move is not None:
-            command = f"migdsl rollout {project.file} --stage {move[0]} --for {move[1]}"
+            command = f"migdsl rollout {project.named} --stage {move[0]} --for {move[1]}"
             return {"phase": phase, "command": command, "waits_for": waits}
-    return {"phase": phase, "command": f"migdsl apply {project.file} --to {phase}", "waits_for": waits}
+    return {"phase": phase, "command": f"migdsl apply {project.named} --to {phase}", "waits_for": waits}

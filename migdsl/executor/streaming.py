@@ -45,7 +45,10 @@ def _look(sites: Sites, carried: Carried) -> Streaming:
         "sequences_apart": apart,
     }
     astray = out_of_place(sites.project, standing)
-    turn = f"{len(astray)} tenants don't write yet where the flag's stage says" if astray else ""
+    whose = (
+        f"{len(astray)} tenants don't" if len(astray) > 1 else "one tenant doesn't" if any(astray) else "code doesn't"
+    )
+    turn = f"{whose} write yet where the flag's stage says" if astray else ""
     return Streaming(report, tuple(_wrong(carried, waiting, standing, begun=_begun(carried))), turn)
 
 

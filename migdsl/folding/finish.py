@@ -5,7 +5,7 @@ from __future__ import annotations
 import posixpath
 from collections.abc import Iterator, Mapping
 
-from migdsl.folding import columns, moving, operations, tables
+from migdsl.folding import columns, moving, operations, sensitive, tables
 from migdsl.folding.schema import Schema, Unfoldable, schema
 from migdsl.folding.text import Edit, edited, inserted, removed, with_notes
 from migdsl.semantics.model import STAGES, CheckedModule, RetypeColumn
@@ -67,12 +67,12 @@ def finish(what: Finishing) -> Mapping[str, str]:
 def _after(what: Finishing, before: Schema, after: Schema, node: ast.Declaration) -> Schema:
     """What one declaration makes of the entities."""
     if isinstance(node, ast.Change):
-        return operations.change(after, node, force=what.force)
+        return sensitive.marked(operations.change(after, node, force=what.force), node)
     if isinstance(node, ast.Create):
-        return tables.create(after, node, _home(what, before, node))
+        return sensitive.marked(tables.create(after, node, _home(what, before, node)), node)
     if isinstance(node, ast.DropEntity):
         return tables.drop_entity(after, node)
-    return moving.move(after, node) if isinstance(node, ast.Move) else after
+    return sensitive.marked(moving.move(after, node), node) if isinstance(node, ast.Move) else after
 
 
 def _home(what: Finishing, before: Schema, node: ast.Create) -> str:

@@ -79,6 +79,8 @@ def _value(table: model.Table, column: model.Column, actual: Column, server: Ser
     if column.identity != actual.identity:
         ways = [f"identity ({each})" if each else "no identity" for each in (column.identity, actual.identity)]
         yield _differs(table, column, actual, *ways, minor=column.identity is None)
+    if column.type.serial and real is not None and real.startswith("nextval("):
+        return  # that is what a serial is
     if column.default is None and real is not None:
         yield _differs(table, column, actual, "without a default", f"default {real}", minor=True)
     elif column.default is not None and (real is None or not server.same_value(column.default, real, actual.type.text)):

@@ -9,6 +9,7 @@ from migdsl.lint.rules import (
     back_without_input,
     big_bang,
     cannot_follow,
+    cannot_point,
     drop_in_use,
     drop_without_way_back,
     fighting_operations,
@@ -54,6 +55,7 @@ RULES: tuple[tuple[str, Rule], ...] = (
     ("MIG428", filled_from.check),
     ("MIG104", name_taken.check),
     ("MIG109", incomparable.check),
+    ("MIG115", cannot_point.check),
     ("MIG305", private_key.check),
     ("MIG401", required_without_value.check),
     ("MIG402", drop_in_use.check),
@@ -93,6 +95,8 @@ PLANNED: tuple[Rule, ...] = (
 )
 # They speak of the file as a whole, which is not known while some of it can't be read.
 _OF_THE_WHOLE = frozenset(["MIG501", "MIG602", "MIG603"])
+# They look at what becomes of other tables, which is not known while a change is left out.
+_OF_OTHERS = frozenset(["MIG115"])
 # The rest says that something can't work or would lose data: no reason makes that right.
 ALLOWABLE = frozenset(["MIG407", "MIG410", "MIG413", "MIG454", "MIG501", "MIG512", "MIG601", "MIG603", "MIG606"])
 
@@ -101,7 +105,9 @@ def lint(module: CheckedModule, errors: tuple[Span, ...] = ()) -> tuple[Diagnost
     """What the rules say of a module. Changes with an error in them, or in their entity, are left out: each root cause
     is reported once."""
     sound = replace(module, changes=tuple(c for c in module.changes if not _touched(c, errors)))
-    rules = [rule for code, rule in RULES if not errors or code not in _OF_THE_WHOLE]
+    silent = _OF_THE_WHOLE if errors else frozenset[str]()
+    silent |= _OF_OTHERS if len(sound.changes) < len(module.changes) else frozenset[str]()
+    rules = [rule for code, rule in RULES if code not in silent]
     found = [d for rule in rules for d in rule(sound)]
     if not errors and not any(d.severity is Severity.ERROR for d in found):
         # They look at what the file is lowered to, which only a file without errors can be.

@@ -26,7 +26,7 @@ def plan_page(plan: DataMigrationPlan) -> str:
 
 def _phase(number: int, phase: Phase) -> Iterator[str]:
     state = "has run" if phase.passed else "written" if phase.released else "later"
-    yield from (f"## {number}. {phase.name} ({phase.id})", "", f"Tenants at most in `{phase.flag_stage}`; {state}.", "")
+    yield from (f"## {number}. {phase.name} ({phase.id})", "", f"Stage at most: `{phase.flag_stage}`; {state}.", "")
     if phase.typed_steps:
         yield from ("| step | lock | cost |", "| --- | --- | --- |")
         for step in phase.typed_steps:

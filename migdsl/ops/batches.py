@@ -50,6 +50,17 @@ class Walk:
             yield f"{qualified(hop.schema, hop.name)} AS {alias}", f"{alias}.{quote(hop.key)} = {row}.{quote(hop.column)}"
             row = alias
 
+    def shared(self, *, owner: bool = False) -> str:
+        """What keeps the rows that a statement reads as they are, until what it writes of them is there.
+
+        `owner`: first the row that each belongs to. Who deletes that takes its rows along, and would wait for them here
+        while a foreign key of what is written waits for it there.
+        """
+        if self.table.via is None:
+            return "FOR SHARE"
+        first = f"FOR KEY SHARE OF {self.parents}1\n   " if owner else ""
+        return f"{first}FOR SHARE OF {self.row}"
+
     def confined(self, *conditions: str) -> str:
         """A WHERE clause: the tenant, then the conditions; empty where there is neither."""
         all_ = [*([f"{self.tenant} = :tenant_id"] if self.tenant else []), *conditions]
@@ -92,8 +103,17 @@ class Walk:
         meets = [first[1]] if first[1] else []
         from_ = f"\n  FROM {from_}" if from_ else ""
         return (
-            f"UPDATE {names.table(self.table)} AS t\n   SET {assignments}{from_}\n {self.confined(*meets, *conditions)}"
+            f"UPDATE {names.table(self.table)} AS {self.row}\n   SET {assignments}{from_}\n"
+            f" {self.confined(*meets, *conditions)}"
         )
+
+    def delete(self, *conditions: str) -> str:
+        """Takes away the rows that meet the conditions."""
+        first, *others = list(self.way()) or [("", "")]
+        using = f"\n USING {first[0]}" if first[0] else ""
+        using += "".join(f"\n  JOIN {table} ON {met}" for table, met in others)
+        where = self.confined(*([first[1]] if first[1] else []), *conditions)
+        return f"DELETE FROM {names.table(self.table)} AS {self.row}{using}\n {where}"
 
     def count(self, *conditions: str) -> str:
         """Counts rows."""

@@ -14,6 +14,7 @@ from migdsl.ops.pairs import Pair, assigned, compared, one_line, over
 from migdsl.ops.ranges import Keyed
 from migdsl.semantics.model import Column, Source, Table
 from migdsl.semantics.policy import Order
+from migdsl.semantics.table_model import Hop
 from migdsl.values import Value
 
 # A cast of the parameter to these keeps tenants apart; one that has a length would cut it short.
@@ -57,6 +58,16 @@ class Carried(Value):
             found.setdefault(ours, theirs)
         return tuple(found.items())
 
+    def leading(self) -> tuple[str, str] | None:
+        """Of rows that have their tenant by way of another: the column that leads there, with the source's that it is."""
+        here, there = self.table.via, self.source.table.via
+        return (here.hops[0].column, there.hops[0].column) if here is not None and there is not None else None
+
+    def one_owner(self) -> bool:
+        """Whether the rows of both tables belong to the same rows of another one."""
+        here, there = self.table.via, self.source.table.via
+        return here is not None and there is not None and _place(here.hops[0]) == _place(there.hops[0])
+
     def values(self) -> tuple[tuple[Column, Expression], ...]:
         """The other columns that the source gives, as they stand in the file."""
         own = dict(self.identity())
@@ -79,6 +90,9 @@ class Carried(Value):
 
     def written(self, column: Column, expression: Expression, row: str) -> str:
         """What a row of the source gives, as what is written into the new column."""
+        leading = self.leading()
+        if leading is not None and leading[0] == column.name:
+            return f"{row}.{quote(leading[1])}"  # uncast, as it can be proven whose row it leads to
         return attempts.written(self.migration, self.source.table, self._pair(column, expression), row)
 
     def held(self, column: Column, expression: Expression, row: str) -> str:
@@ -119,10 +133,13 @@ class Carried(Value):
 
     def _missing(self, *, singly: bool = False) -> Iterator[str]:
         """The conditions under which a row of the source has none yet; `singly`: each row is looked up by its key."""
-        condition, column = self.where("t"), tenant(self.table)
+        condition, column, leading = self.where("t"), tenant(self.table), self.leading()
         if condition is not None:
             yield f"({condition})"
         confined = f" AND n.{quote(column)} = :tenant_id" if column else ""
+        if leading is not None and leading not in self.key_pairs():
+            # By the owner of the row that is there: the other one may come later.
+            confined = f" AND n.{quote(leading[0])} = t.{quote(leading[1])}"
         # A join would read all that the tenant has in the new table, for each batch anew.
         alone = " OFFSET 0" if singly else ""
         yield f"NOT EXISTS (SELECT FROM {names.table(self.table)} AS n WHERE {self.matched('n', 't')}{confined}{alone})"
@@ -163,11 +180,13 @@ class Carried(Value):
 SELECT {", ".join(given)}
   FROM {walk.source()}
  {walk.confined(*conditions, *self._missing(singly=True))}
-   FOR SHARE
+   {walk.shared(owner=self.one_owner())}
     {self.on_conflict()}"""
 
     def _own(self, column: str, of: str) -> str:
         """A column of the key; the tenant's is written as what the batch is confined to."""
+        if (column, of) == self.leading():
+            return f"t.{quote(of)}"  # uncast, as in `written`
         if column != tenant(self.table):
             return assigned(f"t.{quote(of)}", self.table.type_of(column))
         return self.confined_to(column)
@@ -183,15 +202,20 @@ SELECT {", ".join(given)}
 
     def origin(self) -> str:
         """The source's rows of one tenant that give one, as a subselect `s`."""
-        condition, column = self.where("s"), tenant(self.source.table)
-        conditions = [f"s.{quote(column)} = :tenant_id"] if column else []
+        condition, walk = self.where("s"), Walk(self.source.table, "s", "o")
+        conditions = [f"{walk.tenant} = :tenant_id"] if walk.tenant else []
         conditions += [f"({condition})"] if condition is not None else []
         text = "\n         WHERE " + "\n           AND ".join(conditions) if conditions else ""
-        return f"(SELECT s.*\n          FROM {names.table(self.source.table)} AS s{text}) AS s"
+        source = walk.source().replace("\n", "\n        ")
+        return f"(SELECT s.*\n          FROM {source}{text}) AS s"
 
     def key_of(self) -> tuple[str, ...]:
         """The new key as the row `s` gives it."""
         return tuple(compared(f"s.{quote(of)}", self.table.type_of(column)) for column, of in self.key_pairs())
+
+
+def _place(hop: Hop) -> tuple[str, str]:
+    return hop.schema, hop.name
 
 
 def _surely(table: Table, tree: object) -> bool:

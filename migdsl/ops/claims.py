@@ -12,6 +12,7 @@ from migdsl.dialect.names import dollar_tag, literal, qualified
 from migdsl.ops.context import Context
 from migdsl.ops.model import BuildIndex, Group, Made, Step
 from migdsl.semantics.model import PHASES
+from migdsl.semantics.phrases import known_as
 
 FIRST = 0  # the rank, behind the gates and before all that changes anything
 _THERE = """CASE n.kind
@@ -77,7 +78,8 @@ def taken(migration: str, made: Iterable[Made], *, ledger: bool) -> str:
 
 
 def _step(context: Context, phase: str, made: tuple[Made, ...], own: tuple[Made, ...]) -> Step:
-    title = f"Refuse where a name that {context.table.entity} is to get is taken: {_listed(made)}"
+    shown = known_as(context.table, context.module.moves)
+    title = f"Refuse where a name that {shown} is to get is taken: {_listed(made)}"
     statements = [refuse(context.migration, made)]
     if own:
         statements.append(_note(context.migration, own))

@@ -12,27 +12,36 @@ from migdsl.ops.model import Gate
 from migdsl.semantics.policy import Comparison, Condition, Held, Joined, comparisons, spoken
 from migdsl.values import Value
 
-READINGS = frozenset("drift_rate rows_missing rows_extra rows_mismatched tenants_unlisted sync_lag".split())
+READINGS = frozenset(
+    "drift_rate rows_missing rows_extra rows_mismatched tenants_unlisted sync_lag dead_letters".split()
+)
+_OF_STREAMS = frozenset(["sync_lag", "dead_letters"])
 _SLICES = frozenset(["backfill_progress", "backfill_errors"])
 
 
 class Subjects(Value):
     """What a migration's metrics are measured of: entities that are reconciled, those that have tenants, backfills, and
-    entities that are `carried` to another database."""
+    entities that are `carried` to another database. Of those `closed` nothing more is measured when it is asked."""
 
     migration: str
     entities: tuple[str, ...]
     owned: tuple[str, ...]
     backfills: tuple[str, ...]
     carried: tuple[str, ...] = ()
+    closed: tuple[str, ...] = ()
 
     def of(self, metric: str) -> tuple[str, ...]:
         """The subjects of a metric; a condition must hold for each."""
         if metric in _SLICES:
             return self.backfills
-        if metric == "sync_lag":
-            return self.carried
+        if metric in _OF_STREAMS:
+            return tuple(each for each in self.carried if each not in self.closed)
         return self.owned if metric == "tenants_unlisted" else self.entities
+
+    def measured(self, condition: Condition) -> bool:
+        """Whether anything that it compares is still measured: on how far a stream is behind there may be nobody to tell."""
+        lag = [c for c in comparisons(condition) if c.metric.name == "sync_lag"]
+        return len(lag) < len(comparisons(condition)) or not self.carried or bool(self.of("sync_lag"))
 
 
 def split(condition: Condition) -> tuple[Condition | None, Condition | None]:
@@ -111,7 +120,10 @@ def _held(condition: Condition, seconds: float, subjects: Subjects) -> str:
 def _window(comparison: Comparison, seconds: float, subject: str, subjects: Subjects) -> str:
     """Each reading since then, and the one that stood when the time began: two at least."""
     own = _reading(comparison.metric.name, subject, subjects)
-    since = f"clock_timestamp() - interval '{seconds:g} seconds'"
+    last = (
+        f"(SELECT max(r.at) FROM migdsl.event AS r WHERE {own})" if subject in subjects.closed else "clock_timestamp()"
+    )
+    since = f"{last} - interval '{seconds:g} seconds'"
     return f"""(SELECT count(*) >= 2 AND coalesce(bool_and(r.value::numeric {_compared(comparison)}), FALSE)
            FROM migdsl.event AS r
           WHERE {own}

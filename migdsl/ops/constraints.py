@@ -13,10 +13,13 @@ from migdsl.ops.model import Alone, BuildIndex, Cost, Group, Lock, Step, Violati
 from migdsl.ops.pairs import one_line, over
 from migdsl.semantics.model import AddConstraint, Constraint, Table
 from migdsl.semantics.phrases import described
+from migdsl.semantics.referring import comes_along
 from migdsl.semantics.shapes import ExcludeShape, IndexPart, IndexShape
+from migdsl.values import replace
 
 ADD, VALIDATE, BUILD, ATTACH = 1, 2, 3, 4  # ranks within a phase
 REFERRING = 5  # the rank of expand's indexes
+WAITS = 13  # raises the ranks of a foreign key above those of the unique, or the key, that comes in the same phase
 
 
 def lower(context: Context, operation: AddConstraint, name: str = "") -> Iterator[Step]:
@@ -196,7 +199,8 @@ def reference(context: Context, constraint: Constraint, name: str, phase: str) -
     weak = Lock.SHARE_ROW_EXCLUSIVE
     both = sorted({context.sql, names.table(parent)})
     locks = tuple((sql, Lock.ACCESS_EXCLUSIVE if sql == context.sql else weak) for sql in both)
-    return _validated(context, constraint, name, phase, locks)
+    waits = WAITS if comes_along(context.module, constraint, phase) else 0
+    return (replace(s, rank=s.rank + waits) for s in _validated(context, constraint, name, phase, locks))
 
 
 def _validated(

@@ -8,13 +8,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from migdsl.dialect.names import dollar_tag, literal, quote
-from migdsl.ops import claims, constraints, fill_table, memory, moving, names, numbering
+from migdsl.ops import arriving, claims, constraints, fill_table, memory, moving, names, numbering
 from migdsl.ops.add_column import EXPAND_TABLE
 from migdsl.ops.carried import Carried
 from migdsl.ops.context import Context
 from migdsl.ops.model import Group, Lock, Step
 from migdsl.ops.pairs import one_line
+from migdsl.semantics import referring
 from migdsl.semantics.model import Column, Constraint, CreateTable, Table
+from migdsl.semantics.phrases import sides
 from migdsl.values import replace
 
 
@@ -34,7 +36,7 @@ def lower(context: Context, operation: CreateTable) -> Iterator[Step]:
     yield Step(
         "expand",
         "create_table",
-        f"Create the table {table.name} ({table.entity}), which nobody uses yet",
+        f"Create the table {_called(operation)} ({table.entity}), which nobody uses yet",
         table,
         Lock.SHARE_ROW_EXCLUSIVE if parents else Lock.NONE,
         rank=EXPAND_TABLE,
@@ -46,21 +48,20 @@ def lower(context: Context, operation: CreateTable) -> Iterator[Step]:
         yield from _moved(context, operation)
     for source in operation.sources if operation.move is None else ():
         yield from fill_table.lower(context, source)
-    # A row deleted over there takes others along by its foreign key: it stands before anybody is switched.
-    late = "validate" if operation.move is not None and operation.move.across else "enforce"
+    late = referring.late_phase(operation)
     for constraint in binding(operation):
-        yield from constraints.build(context, constraint, names.constraint(table, constraint), late)
+        steps = constraints.build(context, constraint, names.constraint(table, constraint), late)
+        yield from arriving.patient(steps, table.entity) if late == "validate" else steps
+
+
+def _called(operation: CreateTable) -> str:
+    move = operation.move
+    return operation.table.name if move is None else sides(move.table, move.target)[1]
 
 
 def binding(operation: CreateTable) -> tuple[Constraint, ...]:
     """The constraints that rows of old code might break, where there are such rows."""
-    move = operation.move
-    kept = move.kept if move is not None else ()  # by the table that they come from
-    if move is not None and move.across:
-        # No write of old code reaches the table. What it refuses waits as a dead letter, but for a row whose parent comes later.
-        return tuple(c for c in operation.table.constraints if c.target is not None and c.target.moved)
-    found = (c for c in operation.table.constraints if c.kind != "exclude" and c.binds and c not in kept)
-    return tuple(found) if operation.sources else ()
+    return referring.bound_late(operation)
 
 
 def _moved(context: Context, operation: CreateTable) -> Iterator[Step]:

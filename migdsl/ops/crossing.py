@@ -16,10 +16,12 @@ from migdsl.ops import (
     moving,
     names,
     needed,
+    numbering,
     owners,
     publishing,
     stream_sql,
     table_memory,
+    turned,
 )
 from migdsl.ops.add_column import EXPAND_TABLE
 from migdsl.ops.batches import Walk
@@ -33,6 +35,7 @@ from migdsl.ops.stream_model import Moved, Place, Side, other
 from migdsl.ops.streams import sequences, stream_of
 from migdsl.semantics.model import Change, CreateTable, Table
 from migdsl.semantics.move_model import Move
+from migdsl.semantics.phrases import placed
 
 OBJECTS, LAST = moving.OBJECTS, moving.LAST
 _LANES = ("migdsl.lane", Lock.EXCLUSIVE)  # no applier is at work in this database
@@ -55,8 +58,14 @@ class Crossing:
 
     def called(self, side: Side) -> str:
         """What people call the table of a side, so that the two are told apart."""
-        table = self.table(side)
-        return f"{table.database}.{table.name}"
+        return placed(self.table(side))
+
+    def turned(self, moved: Moved, side: Side, going: str) -> tuple[str, ...]:
+        """Asks once more whether every tenant writes on the new side. Rows that are led to their tenant have an owner in the
+        stream, of whom it is asked."""
+        if moved.at(side).looked_up:
+            return ()
+        return (turned.last(moved, turned.listed(self.context.module, self.table(side)), side, going),)
 
     def beside(self, side: Side) -> Context:
         """The surroundings of a side's table."""
@@ -112,8 +121,8 @@ def _plain(of: Crossing) -> Step:
     source = of.move.table
     place = names.table(source)
     numbered = {theirs for _, theirs, _, _ in sequences(of.move)}
-    checks = [_numbered(place, theirs) for theirs in sorted(numbered)]
-    checks += [_unnumbered(place, theirs) for _, theirs in of.move.copied if theirs not in numbered]
+    checks = [numbering.numbered(place, theirs) for theirs in sorted(numbered)]
+    checks += [numbering.unnumbered(place, theirs) for _, theirs in of.move.copied if theirs not in numbered]
     body = f"""
 BEGIN
   IF (SELECT c.relrowsecurity FROM pg_class AS c WHERE c.oid = {literal(place)}::regclass) THEN
@@ -127,27 +136,6 @@ BEGIN
     return Step("expand", "check_table", title, source, rank=0, up=(Group((), (f"DO {tag}{body}\n{tag}",)),))
 
 
-def _numbered(place: str, column: str) -> str:
-    return f"""  IF pg_get_serial_sequence({literal(place)}, {literal(column)}) IS NULL THEN
-    RAISE EXCEPTION 'no sequence belongs to the column % of %, which is declared to be numbered',
-      {literal(column)}, {literal(place)}
-      USING ERRCODE = '55000', HINT = 'ALTER SEQUENCE … OWNED BY tells PostgreSQL which; or declare the column without it';
-  END IF;
-"""
-
-
-def _unnumbered(place: str, column: str) -> str:
-    said = f"declare it in the entity: {column} … identity, or as a serial".replace("'", "''")
-    return f"""  IF EXISTS (SELECT FROM pg_attribute AS a
-              LEFT JOIN pg_attrdef AS d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
-             WHERE a.attrelid = {literal(place)}::regclass AND a.attname = {literal(column)}
-               AND (a.attidentity <> '' OR pg_get_expr(d.adbin, d.adrelid) LIKE '%nextval(%')) THEN
-    RAISE EXCEPTION 'a sequence gives out % of %, and nothing would on the new side', {literal(column)}, {literal(place)}
-      USING ERRCODE = '55000', HINT = '{said}';
-  END IF;
-"""
-
-
 def _objects(of: Crossing, side: Side) -> Step:
     moved, context = of.of, of.beside(side)
     up = (*(moving.schema(context) if side == "new" else ()), *stream_sql.objects(moved, side), *_ranges(of, side))
@@ -156,11 +144,12 @@ def _objects(of: Crossing, side: Side) -> Step:
         down += stream_sql.drop_stream(moved)
     if side == "new":
         down.append(memory.restore(context, moving.made(context)))
-    title = (
-        f"Create the outbox for keys of {of.called(side)} that wait to be carried over, and the fence that lets each "
-        "tenant write on "
-        "one side"
+    fenced = (
+        "lets each tenant write on one side"
+        if of.move.table.owned
+        else "lets everybody write on one side, the same one"
     )
+    title = f"Create the outbox for keys of {of.called(side)} that wait to be carried over, and the fence that {fenced}"
     return Step(
         "expand",
         "create_outbox",
@@ -206,11 +195,11 @@ def _triggers(of: Crossing, side: Side) -> Step:
     what = "in which the sync job finds it" if side == "old" else "for the way back to the old side"
     precondition = None
     if side == "old":
+        switched = "its tenant is being switched just then" if table.owned else "its rows are being switched just then"
         precondition = (
-            f"code that writes {moved.entity} tries a transaction again on SQLSTATE 40001 (its tenant is being switched "
-            "just then), and "
-            f"goes to the other side on 55000 (it is written there by now){_of_elsewhere(of)}; {of.called('new')} has the grants "
-            "that new code needs"
+            f"code that writes {moved.entity} tries a transaction again on SQLSTATE 40001 ({switched}), and goes to the "
+            f"other side on 55000 (it is written there by now){_of_elsewhere(of)}; {of.called('new')} has the grants that "
+            "new code needs"
         )
     return Step(
         "expand",
@@ -294,7 +283,7 @@ def _drop(of: Crossing) -> Step:
         # As appliers do it, the lanes before the table: whoever waits for the table would hold one that is about to go.
         f"LOCK TABLE {_LANES[0]} IN {_LANES[1].value} MODE",
         _guarded(of),
-        stream_sql.gate(moved, "new", f"{moved.old.table} is about to be dropped"),
+        *of.turned(moved, "old", f"{moved.old.table} is about to be dropped"),
         stream_sql.drained(moved, "old"),
         table_memory.remember(context.migration, subject, names.table(source)),
         f"-- squawk-ignore ban-drop-table\nDROP TABLE IF EXISTS {names.table(source)}",
@@ -326,7 +315,7 @@ def _let_go(of: Crossing) -> Step:
     drop = stream_sql.drop_triggers(moved, "new")
     lock = (_LANES, (names.table(table), Lock.ACCESS_EXCLUSIVE))
     up = (
-        stream_sql.gate(moved, "new", f"the fence of {moved.new.table} is about to be dropped"),
+        *of.turned(moved, "new", f"the fence of {moved.new.table} is about to be dropped"),
         *drop,
         *stream_sql.drop_objects(moved, "new"),
         *([stream_sql.drop_fence(moved)] if of.is_last else []),

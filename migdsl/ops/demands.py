@@ -9,6 +9,7 @@ from migdsl.ops.gates import refusal
 from migdsl.ops.model import Gate, Step, TablePlan
 from migdsl.semantics.model import PHASES, CheckedModule
 from migdsl.semantics.policy import Condition, PhaseNote, Policy
+from migdsl.values import replace
 
 
 def backfill_name(plan: TablePlan) -> str:
@@ -21,15 +22,20 @@ def step(phase: str, gates: tuple[Gate, ...]) -> Step:
     return Step(phase, "gate", refusal(phase, gates), None, rank=-1, up=gates)
 
 
-def gates(module: CheckedModule, plans: tuple[TablePlan, ...], used: frozenset[str]) -> Mapping[str, tuple[Gate, ...]]:
-    """Phase → the gates that the file demands of its revision; `used` are the phases that have one."""
+def gates(
+    module: CheckedModule, plans: tuple[TablePlan, ...], used: frozenset[str], database: str
+) -> Mapping[str, tuple[Gate, ...]]:
+    """Phase → the gates that the file demands of its revision in a database; `used` are the phases that have one."""
     found: dict[str, list[Gate]] = {}
-    about = subjects(module, plans)
+    about, late = subjects(module, plans), subjects(module, plans, closed_in(plans, database))
+    going = tuple(p.moved.old.table for p in plans if p.moved is not None and p.home == database)
     for name, condition, phases in demanded(module.policy, used):
         inside, _ = conditions.split(condition)
         for phase in phases:
-            if inside is not None:
-                found.setdefault(phase, []).append(conditions.gate(name, inside, about))
+            if inside is None or (phase == "contract" and not late.measured(inside)):
+                continue
+            gate = conditions.gate(name, inside, late if phase == "contract" else about)
+            found.setdefault(phase, []).append(replace(gate, needs=going) if phase == "contract" else gate)
     invariants = (i for v in module.policy.validations for i in v.invariants if i.entity in about.entities)
     proofs = [conditions.invariant(about, i.entity, i.text) for i in invariants]
     for phase in _late(used):
@@ -72,7 +78,12 @@ def derived(policy: Policy, note: PhaseNote) -> str:
     return name
 
 
-def subjects(module: CheckedModule, plans: tuple[TablePlan, ...]) -> conditions.Subjects:
+def closed_in(plans: tuple[TablePlan, ...], database: str) -> tuple[str, ...]:
+    """Entities that another database has been left for when this one contracts: that one went first."""
+    return tuple(p.table.entity for p in plans if p.moved is not None and p.home != database)
+
+
+def subjects(module: CheckedModule, plans: tuple[TablePlan, ...], closed: tuple[str, ...] = ()) -> conditions.Subjects:
     """What the metrics of a migration are measured of."""
     assert module.header is not None
     return conditions.Subjects(
@@ -81,4 +92,5 @@ def subjects(module: CheckedModule, plans: tuple[TablePlan, ...]) -> conditions.
         tuple(p.table.entity for p in plans if p.table.owned),
         tuple(backfill_name(p) for p in plans if p.fills),
         tuple(p.table.entity for p in plans if p.moved is not None),
+        closed,
     )

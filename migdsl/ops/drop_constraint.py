@@ -21,7 +21,7 @@ def lower(context: Context, operation: DropConstraint) -> Iterator[Step]:
     remembered = operation.irreversible is None
     yield _guard(context, found)
     if context.module.crossed(found):
-        yield _cut(context, found, remembered=remembered)
+        yield _cut(context, found)  # the file can't say of it that it is forgotten
     else:
         yield _drop(context, found, remembered=remembered)
 
@@ -67,7 +67,7 @@ def _drop(context: Context, found: Constraint, *, remembered: bool) -> Step:
     )
 
 
-def _cut(context: Context, found: Constraint, *, remembered: bool) -> Step:
+def _cut(context: Context, found: Constraint) -> Step:
     """A foreign key to what goes to another database: from the first switch on a row that it asks for may be missing here.
 
     All rows are there by now, and nobody writes there yet: it is the last moment.
@@ -76,7 +76,7 @@ def _cut(context: Context, found: Constraint, *, remembered: bool) -> Step:
     assert found.target is not None
     parent, deletes = found.target.entity, found.target.on_delete
     subject = f"{dependents.subject(context, found)} {name}"
-    keep = (dependents.keep(context, found), *_aside(context, found, subject)) if remembered else ()
+    keep = (dependents.keep(context, found), *_aside(context, found, subject))
     drop = f"ALTER TABLE {context.sql} DROP CONSTRAINT IF EXISTS {quote(name)}"
     tables = tuple((sql, Lock.ACCESS_EXCLUSIVE) for sql in sorted({context.sql, *_parent(context, parent)}))
     title = f"Drop {described(found)} of {table.entity}, before {parent} is written in the other database"
@@ -88,10 +88,9 @@ def _cut(context: Context, found: Constraint, *, remembered: bool) -> Step:
         title,
         table,
         Lock.ACCESS_EXCLUSIVE,
-        reversible=remembered,
         rank=DROP,
         up=(Group(tables, (_refuse(context, found, there=False), *keep, drop)),),
-        down=(Replay(context.migration, subject, tables),) if remembered else (),
+        down=(Replay(context.migration, subject, tables),),
     )
 
 

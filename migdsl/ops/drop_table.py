@@ -175,13 +175,15 @@ def guard(table: str, publication: str = "") -> str:
 """
 
 
+_INDEX_OF_IT = "EXISTS (SELECT FROM pg_index AS i WHERE i.indexrelid = o.oid AND i.indrelid = c.oid)"
 # A catalogue, and the condition under which a row `o` of it is the table's own: it goes with the table, and comes back.
 _OWN = (
     ("pg_constraint", "o.conrelid = c.oid"),
     ("pg_attrdef", "o.adrelid = c.oid"),
     (
         "pg_class",
-        "(o.relkind = 'S' OR EXISTS (SELECT FROM pg_index AS i WHERE i.indexrelid = o.oid AND i.indrelid = c.oid))",
+        # Before 15 a generated column depends on others itself, and not by its expression.
+        f"(o.oid = c.oid OR o.relkind = 'S' OR {_INDEX_OF_IT})",
     ),
     ("pg_trigger", "o.tgrelid = c.oid"),
     ("pg_policy", "o.polrelid = c.oid"),

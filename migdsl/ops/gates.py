@@ -10,10 +10,9 @@ _REACHED = {"live": "('live', 'rampdown', 'complete')", "complete": "('complete'
 
 
 def refusal(phase: str, asked: tuple[Gate, ...]) -> str:
-    """The step that asks, as a title: the last two are the most specific, and the exit criteria have all of them."""
-    names = [gate.name.replace("_", " ") for gate in reversed(asked)]
-    more = f" and {len(names) - 2} more" if len(names) > 2 else ""
-    return f"Refuse {phase} while a condition is unmet: {', '.join(names[:2])}{more}"
+    """The step that asks, as a title: the last is the most specific, and the exit criteria have all of them."""
+    more = f", and {len(asked) - 1} more" if len(asked) > 1 else ""
+    return f"Refuse {phase} until its conditions hold ({asked[-1].title}{more})"
 
 
 def stage(migration: str, least: str) -> Gate:
@@ -52,13 +51,14 @@ def backfilled(migration: str, backfill: str) -> Gate:
     )
 
 
-def listed(migration: str, entity: str, elsewhere: str | None = None) -> Gate:
+def listed(migration: str, entity: str, elsewhere: str | None = None, *, closed: bool = False) -> Gate:
     """The newest count of rows whose tenant is not in the list is 0.
 
-    A list that is `elsewhere`, in another database, can't be asked from here: the count must be young.
+    A list that is `elsewhere`, in another database, can't be asked from here: the count must be young; unless the side that is
+    counted may be `closed` by then.
     """
     own = f"migration = {literal(migration)} AND kind = 'reading' AND subject = {literal('tenants_unlisted:' + entity)}"
-    old = _held_against(entity, elsewhere) if elsewhere else ""
+    old = _held_against(entity, elsewhere) if elsewhere and not closed else ""
     of = f" of {elsewhere}" if elsewhere else ""
     return Gate(
         f"tenants_unlisted_{entity}",
@@ -77,13 +77,15 @@ def _held_against(entity: str, elsewhere: str) -> str:
             THEN '{said} more than {WINDOW_SECONDS // 3600} hours ago'"""
 
 
-def clean(migration: str, entity: str) -> Gate:
+def clean(migration: str, entity: str, *, closed: bool = False) -> Gate:
     """Whole reconciliations were clean for a window since the switch: two readings or more, none bad.
 
     A reading speaks of all tenants that were listed then: one that came since needs no past, one that left holds nobody up.
+    `closed`: there may be nothing to compare with by now, so that the newest reading is the last.
     """
     own = f"r.migration = {literal(migration)} AND r.kind = 'reading' AND r.subject = {literal('problems:' + entity)}"
-    window = f"clock_timestamp() - interval '{WINDOW_SECONDS} seconds'"
+    upto = f"(SELECT max(r.at) FROM migdsl.event AS r WHERE {own})" if closed else "clock_timestamp()"
+    window = f"{upto} - interval '{WINDOW_SECONDS} seconds'"
     hours = WINDOW_SECONDS // 3600
     return Gate(
         f"reconciled_{entity}",
@@ -141,17 +143,17 @@ def soaked(migration: str, seconds: int) -> Gate:
     )
 
 
-def silent(migration: str, entity: str, counter: str, seconds: int) -> Gate:
-    """The counter of old code's writes stands where it stood when the soak began."""
+def silent(migration: str, entity: str, counter: str, seconds: int, written: str) -> Gate:
+    """The counter of old code's writes stands where it stood when the soak began; `written` is what old code writes."""
     own = f"migration = {literal(migration)} AND kind = 'reading' AND subject = {literal('old_writes:' + entity)}"
     return Gate(
         f"old_writes_{entity}",
-        f"no old code has written {entity} during the soak",
+        f"no old code has written {written} during the soak",
         f"""SELECT CASE WHEN count(*) = 0
             THEN 'old_writes of {_inner(entity)} was not read before the soak of {lasting(seconds)} began'
             WHEN (SELECT value FROM migdsl.event AS newest WHERE newest.id = max(event.id))
                  <> (SELECT CASE WHEN is_called THEN last_value ELSE 0 END FROM {counter})::text
-            THEN 'old code still wrote {_inner(entity)} within the last {lasting(seconds)}' END
+            THEN 'old code still wrote {_inner(written)} within the last {lasting(seconds)}' END
   FROM migdsl.event
  WHERE {own} AND at >= {_switched(migration)} AND at <= clock_timestamp() - interval '{seconds} seconds'""",
     )

@@ -20,9 +20,8 @@ from migdsl.ops import (
     drop_table,
     enum_label,
     enum_type,
-    gates,
     key,
-    listing,
+    late,
     names,
     nullability,
     pairs,
@@ -35,8 +34,7 @@ from migdsl.ops import (
     walkable,
 )
 from migdsl.ops.context import Context
-from migdsl.ops.demands import backfill_name
-from migdsl.ops.model import Alone, BuildIndex, Cost, Gate, Group, Lock, Lowered, Step, TablePlan
+from migdsl.ops.model import Alone, BuildIndex, Cost, Group, Lock, Lowered, Step, TablePlan
 from migdsl.ops.stream_model import Moved
 from migdsl.semantics.model import (
     PHASES,
@@ -62,6 +60,7 @@ from migdsl.semantics.model import (
     Table,
 )
 from migdsl.semantics.move_model import Move
+from migdsl.semantics.phrases import known_as
 from migdsl.semantics.policy import Order, Pace
 from migdsl.semantics.succession import predecessor
 from migdsl.values import replace
@@ -101,12 +100,13 @@ def _within(whole: CheckedModule, database: str) -> tuple[tuple[TablePlan, ...],
         extra.append(dependents.step(migration))
     if swaps:
         extra.append(swap.procedures(migration))
-    asked = {**demands.gates(module, plans, frozenset(used))}
+    asked = {**demands.gates(module, plans, frozenset(used), database)}
     if "validate" in used and (moved := [plan for plan in plans if plan.moved is not None]):
         from migdsl.ops import streams  # most migrations stay in one database
 
         asked["validate"] = (*asked.get("validate", ()), *(streams.agreed(p.moved) for p in moved if p.moved))
-    extra += [_gates(module, phase, plans, asked, database) for phase in ("enforce", "contract") if phase in used]
+    last = (phase for phase in ("enforce", "contract") if phase in used)
+    extra += [late.step(module, phase, plans, asked.get(phase, ()), database) for phase in last]
     extra += [demands.step(phase, asked[phase]) for phase in ("backfill", "validate", "cutover") if phase in asked]
     where = f", in {database}" if len(whole.migrated) > 1 else ""
     shared = (s for s in (*extra, *steps) if s.place is None)
@@ -285,11 +285,16 @@ END"""
     return Step(
         "expand",
         "check_table",
-        f"Refuse where {context.table.entity}'s table is partitioned",
+        f"Refuse where {_table_of(context)} is partitioned",
         context.table,
         rank=LEDGER,
         up=(Group((), (f"DO {tag}{body}\n{tag}",)),),
     )
+
+
+def _table_of(context: Context) -> str:
+    shown = known_as(context.table, context.module.moves)
+    return shown if shown != context.table.entity else f"{shown}'s table"
 
 
 def _batch_indexes(context: Context, pace: Pace | None) -> Iterator[Step]:
@@ -352,43 +357,3 @@ BEGIN
 END"""
     tag = dollar_tag(body, "leave")
     return f"DO {tag}{body}\n{tag}"
-
-
-def _gates(
-    module: CheckedModule,
-    phase: str,
-    plans: tuple[TablePlan, ...],
-    asked: Mapping[str, tuple[Gate, ...]],
-    database: str,
-) -> Step:
-    assert module.header is not None
-    migration = module.header.name
-    found: list[Gate] = [gates.stage(migration, "live" if phase == "enforce" else "complete")]
-    soaks = [plan.soak_seconds for plan in plans if plan.soak_seconds is not None]
-    if phase == "contract":
-        found.append(gates.soaked(migration, max(soaks)))
-    if phase == "contract" and any(plan.swapped for plan in plans):
-        found.append(gates.swapped(migration, max(soaks)))
-    if any(plan.switched and plan.moved is None for plan in plans):
-        found.append(gates.repaired(migration))
-    found += [gate for plan in plans for gate in _of_table(module, phase, plan, soaks)]
-    if phase == "contract" and any(plan.moved for plan in plans):
-        from migdsl.ops import streams  # most migrations stay in one database
-
-        found += streams.gates(module, plans, database, max(soaks))
-    return demands.step(phase, (*found, *asked.get(phase, ())))
-
-
-def _of_table(module: CheckedModule, phase: str, plan: TablePlan, soaks: list[int]) -> Iterator[Gate]:
-    assert module.header is not None
-    migration, entity = module.header.name, plan.table.entity
-    if plan.fills:
-        yield gates.backfilled(migration, backfill_name(plan))
-    if plan.fills or plan.comparisons or plan.violations:
-        if plan.table.owned:
-            table = plan.move.table if plan.moved is not None and plan.move is not None else plan.table
-            yield gates.listed(migration, entity, listing.elsewhere(module, table))
-        if plan.fills or plan.violations or plan.moved:
-            yield gates.clean(migration, entity)
-    if phase == "contract" and plan.counter:
-        yield gates.silent(migration, entity, plan.counter, max(soaks))

@@ -8,6 +8,7 @@ from migdsl.dialect.types import SqlType
 from migdsl.ops.stream_model import Moved
 from migdsl.semantics.model import Python, Source, Table
 from migdsl.semantics.move_model import Move
+from migdsl.semantics.phrases import sides
 from migdsl.semantics.shapes import IndexShape
 from migdsl.values import Value
 
@@ -70,11 +71,15 @@ class Alone(Value):
 
 
 class Gate(Value):
-    """A condition that must hold before anything else happens: `unmet` is SQL that returns text where it does not, or NULL."""
+    """A condition that must hold before anything else happens: `unmet` is SQL that returns text where it does not, or NULL.
+
+    `needs` are tables, as SQL, that go with what it guards: where one is gone a run is repeated that has asked already.
+    """
 
     name: str
     title: str
     unmet: str
+    needs: tuple[str, ...] = ()
 
 
 class Refill(Value):
@@ -235,6 +240,14 @@ class TablePlan(Value):
         if self.origin is not None:
             return ()
         return tuple(f.column for f in self.fills if f.python is not None or self.table.column(f.column) is not None)
+
+    @property
+    def written(self) -> str:
+        """What old code writes, as people call it."""
+        if self.move is not None:
+            return sides(self.move.table, self.move.target)[0]
+        entity = self.table.entity
+        return entity if self.origin is None else f"what {entity} takes from {self.origin.table.entity}"
 
     @property
     def home(self) -> str:

@@ -8,17 +8,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from migdsl.dialect.names import dollar_tag, literal, quote
-from migdsl.ops import attempts, constraints, memory, names, not_null, numbering, table_memory
+from migdsl.ops import attempts, constraints, homeward, memory, names, not_null, numbering, table_memory
 from migdsl.ops.add_column import EXPAND_TABLE
-from migdsl.ops.batches import Walk
 from migdsl.ops.both_ways import Ways
 from migdsl.ops.carried import Carried
 from migdsl.ops.context import Context
 from migdsl.ops.dependents import REFER
-from migdsl.ops.drop_column import REFILL
-from migdsl.ops.model import Cost, Group, Lock, Refill, Replay, Step
-from migdsl.ops.ranges import Keyed
+from migdsl.ops.model import Cost, Group, Lock, Replay, Step
+from migdsl.ops.way import Owner
 from migdsl.semantics.model import CreateTable, Table
+from migdsl.semantics.phrases import sides as called
 
 OBJECTS, LAST = (
     1,
@@ -28,24 +27,33 @@ OBJECTS, LAST = (
 
 def ways(context: Context, operation: CreateTable) -> Ways:
     """A move's two sides."""
-    assert operation.move is not None
-    return Ways(Carried(context.migration, operation.table, operation.sources[0]), operation.move)
+    move = operation.move
+    assert move is not None
+    keys = (c for c in move.table.constraints if c.target is not None and c.target.on_delete == "CASCADE")
+    found = ((c.columns, *constraints.parent_of(context, c)) for c in keys)
+    owners = (Owner(names.table(parent), tuple(zip(ours, theirs, strict=True))) for ours, parent, theirs in found)
+    return Ways(Carried(context.migration, operation.table, operation.sources[0]), move, tuple(owners))
+
+
+def _called(sides: Ways) -> tuple[str, str]:
+    """What people call the old table and the new one."""
+    return called(sides.move.table, sides.of.table)
 
 
 def lower(context: Context, operation: CreateTable) -> Iterator[Step]:
     """The steps of a move, but for the table that it makes."""
     sides = ways(context, operation)
-    yield _plain(context, sides)
+    yield _plain(sides)
     yield _objects(context, sides)
     yield _triggers(context, sides)
     for column in sides.of.late():
         yield from not_null.steps(context, column, "enforce")
     yield from between_old(context, sides)
     yield _drop(context, sides)
-    yield _refill(context, sides)
+    yield homeward.refill(context, sides)
 
 
-def _plain(context: Context, sides: Ways) -> Step:
+def _plain(sides: Ways) -> Step:
     """What a new table would lack without a word, and rows would be seen by those who may not."""
     source = sides.move.table
     body = f"""
@@ -54,9 +62,11 @@ BEGIN
     RAISE EXCEPTION 'row level security of % is not made again on the table that its rows move to', {literal(names.table(source))}
       USING ERRCODE = '55000', HINT = 'move it with a revision of your own, which creates the policies too';
   END IF;
-END"""
+{numbering.checks(sides)}END"""
     tag = dollar_tag(body, "plain")
-    title = f"Refuse where {source.name} has row level security, which {context.table.name} would lack"
+    title = "Refuse where {} has row level security, or numbers from a sequence, that {} would lack".format(
+        *_called(sides)
+    )
     return Step("expand", "check_table", title, source, rank=0, up=(Group((), (f"DO {tag}{body}\n{tag}",)),))
 
 
@@ -71,7 +81,7 @@ def _objects(context: Context, sides: Ways) -> Step:
     # The linter's rule guards sequences that give out keys; this one only counts, and is ours.
     drop = f"-- squawk-ignore ban-drop-sequence\nDROP SEQUENCE IF EXISTS {counter}"
     down = (*_drop_attempts(sides), *numbering.drops(context, sides), drop, memory.restore(context, made(context)))
-    title = f"Create the counter of old code's writes that are carried over to {context.table.name}"
+    title = f"Create the counter of old code's writes that are carried over to {_called(sides)[1]}"
     if sides.move.numbered:
         title += ", and what gives its rows numbers from one sequence with the old ones"
     return Step(
@@ -147,21 +157,22 @@ def _drop_triggers(sides: Ways, *tables: Table) -> tuple[str, ...]:
 
 def _triggers(context: Context, sides: Ways) -> Step:
     source, target = sides.move.table, sides.of.table
+    old, new = _called(sides)
     lock = ((names.table(source), Lock.ACCESS_EXCLUSIVE),)  # the target is as new as the triggers
     drop = _drop_triggers(sides, source, target)
     up = (*_functions(sides), *drop, sides.proof(), *_create_triggers(sides), _grants(context, sides))
     return Step(
         "expand",
         "create_trigger",
-        f"Keep {source.name} and {target.name} equal from now on, whoever writes: what is written to one is carried over to "
+        f"Keep {old} and {new} equal from now on, whoever writes: what is written to one is carried over to "
         "the other in the same statement",
         source,
         Lock.ACCESS_EXCLUSIVE,
         rank=EXPAND_TABLE,
         up=(Group(lock, up),),
         down=(Group(lock, (*drop, *_drop_functions(sides))),),
-        precondition=f"code writes {source.name} or {target.name}, and not both: what it writes to one is on the other side "
-        f"already; a second write is an upsert (INSERT … ON CONFLICT DO UPDATE); {target.name} has the grants of {source.name}, "
+        precondition=f"code writes {old} or {new}, and not both: what it writes to one is on the other side "
+        f"already; a second write is an upsert (INSERT … ON CONFLICT DO UPDATE); {new} has the grants of {old}, "
         "and none of its triggers",
     )
 
@@ -195,7 +206,7 @@ def between_old(context: Context, sides: Ways) -> Iterator[Step]:
     parents = {names.table(moved[c.target.entity]) for c in source.constraints if c.target and c.target.entity in moved}
     if not parents:
         return
-    title = f"the foreign keys of {source.name} that point at tables which move too"
+    title = f"the foreign keys of {_called(sides)[0]} that point at tables which move too"
     subject = f"refer {names.table(source)}"
     locks = tuple((table, Lock.ACCESS_EXCLUSIVE) for table in sorted({names.table(source), *parents}))
     up = (Group((), (_release(context.migration, subject, source, sorted(parents)),)),)
@@ -234,6 +245,7 @@ END"""
 
 def _drop(context: Context, sides: Ways) -> Step:
     source, target = sides.move.table, sides.of.table
+    old, new = _called(sides)
     subject = f"move {names.table(source)}"
     moved = {m.table.entity for m in context.module.moves}
     own = [c for c in source.constraints if c.kind == "reference" and c.target and c.target.entity not in moved]
@@ -251,6 +263,7 @@ def _drop(context: Context, sides: Ways) -> Step:
     )
     down = (
         memory.restore(context, subject),
+        *([memory.restore(context, numbering.owners(sides))] if source.schema != target.schema else []),
         *numbering.functions(context, sides),
         numbering.hand_back(context, sides),
         *_attempts(sides),
@@ -261,7 +274,7 @@ def _drop(context: Context, sides: Ways) -> Step:
     return Step(
         "contract",
         "drop_table",
-        f"Drop {source.name}, whose rows are in {target.name}, and what kept the two equal; refused while something else depends "
+        f"Drop {old}, whose rows are in {new}, and what kept the two equal; refused while something else depends "
         "on it",
         source,
         Lock.ACCESS_EXCLUSIVE,
@@ -269,47 +282,3 @@ def _drop(context: Context, sides: Ways) -> Step:
         up=(Group(locks, up),),
         down=(Group(locks, down),),
     )
-
-
-def _refill(context: Context, sides: Ways) -> Step:
-    source, target = sides.move.table, sides.of.table
-    title = f"On the way back: bring the rows of {target.name} home to {source.name}, in batches"
-    walk = Walk(target)
-    listing = context.tenants.listing.text if walk.tenant and context.tenants and context.tenants.listing else None
-    batch = homeward(sides, walk, walk.after(), walk.upto())
-    part = Refill(f"{source.name} from {target.name}", listing, walk.upper(), walk.bound(), batch, target.key)
-    return Step("contract", "refill", title, target, cost=Cost.BATCHES, rank=REFILL, down=(part,))
-
-
-def homeward(sides: Ways, walk: Walk, *conditions: str) -> str:
-    """Inserts into the source what the rows of the target give that meet the conditions, where it isn't there yet."""
-    source = sides.move.table
-    homes = sides.homes()
-    columns = [*(theirs for _, theirs in sides.of.identity()), *(c.name for c, _ in homes)]
-    given = [
-        *(_own(sides, ours, theirs) for ours, theirs in sides.of.identity()),
-        *(sides.home_written(column, expression, "t") for column, expression in homes),
-    ]
-    key = ", ".join(map(quote, source.key))
-    matched = " AND ".join(f"s.{quote(theirs)} = t.{quote(ours)}" for ours, theirs in sides.of.key_pairs())
-    confined = f" AND s.{quote(source.tenant)} = :tenant_id" if source.scope == "tenant" and source.tenant else ""
-    overriding = " OVERRIDING SYSTEM VALUE" if any(c.identity for c in source.columns) else ""
-    missing = f"NOT EXISTS (SELECT FROM {names.table(source)} AS s WHERE {matched}{confined})"
-    return f"""INSERT INTO {names.table(source)} ({", ".join(map(quote, columns))}){overriding}
-SELECT {", ".join(given)}
-  FROM {walk.source()}
- {walk.confined(*conditions, missing)}
-   FOR SHARE
-    ON CONFLICT ({key}) DO NOTHING"""
-
-
-def _own(sides: Ways, ours: str, theirs: str) -> str:
-    """A column of the key; the tenant's is written as what the statement is confined to."""
-    if theirs == sides.move.table.tenant and sides.move.table.scope == "tenant":
-        return sides.of.confined_to(ours)
-    return f"t.{quote(ours)}"
-
-
-def of_one(sides: Ways) -> str:
-    """Brings the row of the target with one key home."""
-    return homeward(sides, Walk(sides.of.table), *Keyed(tuple(f"t.{quote(c)}" for c in sides.of.table.key)).equal())

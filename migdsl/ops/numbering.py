@@ -6,7 +6,9 @@ from migdsl.dialect.names import dollar_tag, literal, quote
 from migdsl.ops import drop_table, names
 from migdsl.ops.both_ways import Ways
 from migdsl.ops.context import Context
+from migdsl.semantics.model import Table
 from migdsl.semantics.move_model import Move
+from migdsl.semantics.problems import written
 
 _KINDS = {"always": "ALWAYS", "by default": "BY DEFAULT"}
 
@@ -38,14 +40,94 @@ def drops(context: Context, sides: Ways) -> tuple[str, ...]:
     return tuple(f"DROP FUNCTION IF EXISTS {name}()" for name in called)
 
 
+def checks(sides: Ways) -> str:
+    """Part of a block that refuses where columns get numbers otherwise than the file says: the new table would lack them."""
+    place, columns = names.table(sides.move.table), {c.name: c for c in sides.move.table.columns}
+    found = [numbered(place, theirs) + _of_its_kind(sides.move.table, theirs) for _, theirs in sides.move.numbered]
+    found += [_room(sides, theirs) for _, theirs in sides.move.numbered if not _generated(sides.move.table, theirs)]
+    silent = (theirs for pair in sides.move.copied if pair not in sides.move.numbered for theirs in pair[1:])
+    found += [unnumbered(place, each) for each in silent if "nextval(" not in (columns[each].default or "").lower()]
+    return "".join(found)
+
+
+def _of_its_kind(table: Table, column: str) -> str:
+    identity, place = _generated(table, column), names.table(table)
+    is_, said = ("a serial", "an identity") if identity else ("an identity", "a serial")
+    return f"""  IF (SELECT a.attidentity {"=" if identity else "<>"} '' FROM pg_attribute AS a
+       WHERE a.attrelid = {literal(place)}::regclass AND a.attname = {literal(column)}) THEN
+    RAISE EXCEPTION 'the column % of % is {is_}, and declared as {said}', {literal(column)}, {literal(place)}
+      USING ERRCODE = '55000', HINT = 'declare it as what it is';
+  END IF;
+"""
+
+
+def _room(sides: Ways, column: str) -> str:
+    """A sequence that goes along into another schema keeps its name there."""
+    here, schema = names.table(sides.move.table), sides.of.table.schema
+    if sides.move.table.schema == schema:
+        return ""
+    named = f"(SELECT relname FROM pg_class WHERE oid = pg_get_serial_sequence({literal(here)}, {literal(column)})::regclass)"
+    return f"""  IF to_regclass(format('%I.%I', {literal(schema)}, {named})) IS NOT NULL THEN
+    RAISE EXCEPTION 'the sequence of % of % goes to the schema % in the end, where its name is taken',
+      {literal(column)}, {literal(here)}, {literal(schema)}
+      USING ERRCODE = '55000', HINT = 'give one of the two another name: ALTER SEQUENCE … RENAME TO …';
+  END IF;
+"""
+
+
+def numbered(place: str, column: str) -> str:
+    """Part of a block that refuses where a column has no sequence."""
+    return f"""  IF pg_get_serial_sequence({literal(place)}, {literal(column)}) IS NULL THEN
+    RAISE EXCEPTION 'no sequence belongs to the column % of %, which is declared to be numbered',
+      {literal(column)}, {literal(place)}
+      USING ERRCODE = '55000', HINT = {literal(_own(place, column))};
+  END IF;
+"""
+
+
+def _own(place: str, column: str) -> str:
+    """How a column comes to a sequence of its own: one that others use too can't go along with a table."""
+    name = quote(column)
+    owner, default = f"{place}.{name}", f"ALTER TABLE {place} ALTER COLUMN {name} SET DEFAULT nextval('NAME')"
+    return (
+        f"give it a sequence of its own: CREATE SEQUENCE NAME OWNED BY {owner}; "
+        f"SELECT setval('NAME', (SELECT max({name}) FROM {place})); {default}. "
+        f"Where no other column uses the one that is there: ALTER SEQUENCE … OWNED BY {owner}"
+    )
+
+
+def unnumbered(place: str, column: str) -> str:
+    """Part of a block that refuses where a column has one that nobody has spoken of."""
+    declare = f"declare it in the entity: {written(column, folds=True)} … identity, or as a serial"
+    owned = f"pg_get_serial_sequence({literal(place)}, {literal(column)}) IS NOT NULL"
+    said = f"CASE WHEN {owned} THEN {literal(declare)}\n        ELSE {literal(_own(place, column) + '; then ' + declare)} END"
+    return f"""  IF EXISTS (SELECT FROM pg_attribute AS a
+              LEFT JOIN pg_attrdef AS d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
+             WHERE a.attrelid = {literal(place)}::regclass AND a.attname = {literal(column)}
+               AND (a.attidentity <> '' OR pg_get_expr(d.adbin, d.adrelid) LIKE '%nextval(%')) THEN
+    RAISE EXCEPTION 'a sequence gives out % of %, and nothing would on the new side', {literal(column)}, {literal(place)}
+      USING ERRCODE = '55000', HINT = {said};
+  END IF;
+"""
+
+
+def _generated(table: Table, column: str) -> bool:
+    """Whether a column's numbers are an identity's; else it has a sequence of its own as its default."""
+    return any(c.identity is not None for c in table.columns if c.name == column)
+
+
 def hand_over(sides: Ways) -> str:
     """What gives out numbers goes to the target: the next one is the one after the last, whoever got that."""
     source, target = names.table(sides.move.table), names.table(sides.of.table)
-    numbered = "".join(_identity(sides.move, source, target, *pair) for pair in sides.move.numbered)
-    owned = _owner(source, target, [(theirs, ours) for ours, theirs in sides.move.copied])
+    numbered = "".join(
+        (_identity if _generated(sides.move.table, pair[1]) else _serial)(sides.move, source, target, *pair)
+        for pair in sides.move.numbered
+    )
+    owned = _owner(source, target, [(theirs, ours) for ours, theirs in sides.move.copied], _remembered(sides))
     body = f"""
 DECLARE
   numbers record;
+  given record;
 BEGIN
   IF to_regclass({literal(source)}) IS NOT NULL THEN
     LOCK TABLE {source} IN ACCESS EXCLUSIVE MODE;
@@ -77,18 +159,73 @@ def _identity(move: Move, source: str, target: str, ours: str, theirs: str) -> s
 """
 
 
-def _owner(here: str, there: str, pairs: list[tuple[str, str]]) -> str:
-    """Sequences of their own, which a column's default names, change their owner, or they would go with the table."""
+def _serial(move: Move, source: str, target: str, ours: str, theirs: str) -> str:
+    """The same sequence goes on; whoever may insert may ask it, as with the function before."""
+    found = _OWNED.format(place=f"{literal(source)}, {literal(theirs)}") + _settled(
+        move.target, move.table, target, ours
+    )
+    default = f"ALTER TABLE {target} ALTER COLUMN {quote(ours)} SET DEFAULT nextval(%L)"
+    return f"""{found}    EXECUTE format({literal(default)}, numbers.name);
+    FOR given IN SELECT DISTINCT CASE WHEN g.grantee = 0 THEN 'PUBLIC' ELSE g.grantee::regrole::text END AS who
+                   FROM pg_class AS c, aclexplode(c.relacl) AS g
+                  WHERE c.oid = to_regclass({literal(target)}) AND g.privilege_type = 'INSERT' AND g.grantee <> c.relowner LOOP
+      EXECUTE format('GRANT USAGE ON SEQUENCE %s TO %s', numbers.name, given.who);
+    END LOOP;
+"""
+
+
+_OWNED = """    SELECT pg_get_serial_sequence({place})::regclass AS name INTO numbers;
+"""
+
+
+def _settled(here: Table, there: Table, place: str, column: str) -> str:
+    """A sequence comes from one table to another one's column, in whose schema it has to be."""
+    moved = ""
+    if here.schema != there.schema:
+        moved = f"""    EXECUTE format('ALTER SEQUENCE %s OWNED BY NONE', numbers.name);
+    EXECUTE format({literal(f"ALTER SEQUENCE %s SET SCHEMA {quote(here.schema)}")}, numbers.name);
+"""
+    return (
+        f"{moved}    EXECUTE format({literal(f'ALTER SEQUENCE %s OWNED BY {place}.{quote(column)}')}, numbers.name);\n"
+    )
+
+
+def _owner(here: str, there: str, pairs: list[tuple[str, str]], otherwise: str = "") -> str:
+    """Sequences of their own, which a column's default names, change their owner, or they would go with the table.
+
+    `otherwise`: a statement that is run first, for such as can't belong to the other table, and then belong to nobody.
+    """
     named = ", ".join(f"({literal(a)}, {literal(b)})" for a, b in pairs)
-    return f"""    FOR numbers IN SELECT s.oid::regclass AS name, c.theirs AS of
+    owned = f"format('ALTER SEQUENCE %s OWNED BY %s.%I', numbers.name, {literal(there)}, numbers.of)"
+    done = (
+        f"{otherwise}\n      EXECUTE format('ALTER SEQUENCE %s OWNED BY NONE', numbers.name)"
+        if otherwise
+        else f"EXECUTE {owned}"
+    )
+    return f"""    FOR numbers IN SELECT s.oid::regclass AS name, c.theirs AS of, c.ours AS was
                      FROM (VALUES {named}) AS c (ours, theirs)
                      JOIN pg_attribute AS a ON a.attrelid = to_regclass({literal(here)}) AND a.attname = c.ours
                      JOIN pg_depend AS d ON d.refobjid = a.attrelid AND d.refobjsubid = a.attnum AND d.deptype = 'a'
                       AND d.classid = 'pg_class'::regclass AND d.refclassid = 'pg_class'::regclass
                      JOIN pg_class AS s ON s.oid = d.objid AND s.relkind = 'S' LOOP
-      EXECUTE format('ALTER SEQUENCE %s OWNED BY %s.%I', numbers.name, {literal(there)}, numbers.of);
+      {done};
     END LOOP;
 """
+
+
+def owners(sides: Ways) -> str:
+    """What the ledger calls the memory of sequences that belong to nobody while the table of their column is gone."""
+    return f"sequences of {names.table(sides.move.table)}"
+
+
+def _remembered(sides: Ways) -> str:
+    """Where the target is in another schema than sequences that defaults name: there they can't belong to it."""
+    if sides.move.table.schema == sides.of.table.schema:
+        return ""
+    owned = f"format('ALTER SEQUENCE %s OWNED BY %s.%I', numbers.name, {literal(names.table(sides.move.table))}, numbers.was)"
+    return f"""INSERT INTO migdsl.snapshot (migration, revision, seq, sql)
+      SELECT {literal(sides.of.migration)}, {literal(owners(sides))}, coalesce(max(seq), 0) + 1, {owned}
+        FROM migdsl.snapshot WHERE migration = {literal(sides.of.migration)} AND revision = {literal(owners(sides))};"""
 
 
 def hand_back(context: Context, sides: Ways) -> str:
@@ -96,8 +233,15 @@ def hand_back(context: Context, sides: Ways) -> str:
     source, target = names.table(sides.move.table), names.table(sides.of.table)
     numbered = ""
     for ours, theirs in sides.move.numbered:
-        there = _SEQUENCE.format(place=f"{literal(target)}, {literal(ours)}")
         function = names.number(context.migration, context.table, ours)
+        if not _generated(sides.move.table, theirs):
+            back = _settled(sides.move.table, sides.of.table, source, theirs)
+            numbered += f"""    IF pg_get_serial_sequence({literal(target)}, {literal(ours)}) IS NOT NULL THEN
+{_OWNED.format(place=f"{literal(target)}, {literal(ours)}")}{back}    END IF;
+    ALTER TABLE {target} ALTER COLUMN {quote(ours)} SET DEFAULT {function}();
+"""
+            continue
+        there = _SEQUENCE.format(place=f"{literal(target)}, {literal(ours)}")
         numbered += f"""    IF pg_get_serial_sequence({literal(target)}, {literal(ours)}) IS NOT NULL THEN
 {there}    PERFORM setval(pg_get_serial_sequence({literal(source)}, {literal(theirs)}), coalesce(numbers.last, numbers.seqstart),
                    numbers.last IS NOT NULL);
@@ -105,7 +249,7 @@ def hand_back(context: Context, sides: Ways) -> str:
     ALTER TABLE {target} ALTER COLUMN {quote(ours)} SET DEFAULT {function}();
     END IF;
 """
-    owned = _owner(target, source, list(sides.move.copied))
+    owned = _owner(target, source, list(sides.move.copied)) if not _remembered(sides) else ""
     body = f"""
 DECLARE
   numbers record;

@@ -8,6 +8,7 @@ from migdsl.dialect.names import dollar_tag, literal, qualified
 from migdsl.ops import names
 from migdsl.ops.model import Group, Step
 from migdsl.semantics.model import Table
+from migdsl.semantics.phrases import placed
 
 
 def lower(table: Table) -> Iterator[Step]:
@@ -27,9 +28,7 @@ BEGIN
   END IF;
 END"""
     tag = dollar_tag(body, "owned")
-    title = (
-        f"Refuse where rows of {table.database}.{table.name} may belong to no {hop.entity}, as a foreign key is missing"
-    )
+    title = f"Refuse where rows of {placed(table)} may belong to no {hop.entity}, as a foreign key is missing"
     yield Step("expand", "check_table", title, table, rank=0, up=(Group((), (f"DO {tag}{body}\n{tag}",)),))
 
 

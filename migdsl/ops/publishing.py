@@ -14,6 +14,7 @@ from migdsl.ops import debezium, drop_table, stream_slot, stream_sql
 from migdsl.ops.add_column import EXPAND_TABLE
 from migdsl.ops.model import Alone, Group, Lock, Step
 from migdsl.ops.stream_model import Moved
+from migdsl.semantics.phrases import placed
 
 if TYPE_CHECKING:
     from migdsl.ops.crossing import Crossing
@@ -37,11 +38,12 @@ def _debezium(of: Crossing) -> bool:
 
 
 def _listed(of: Crossing) -> str:
-    return ", ".join(f"{of.move.table.database}.{m.old.name}" for m in of.stream)
+    moving = {m.table.entity: m.table for m in of.context.module.moves}
+    return ", ".join(placed(moving[m.entity]) for m in of.stream)
 
 
 def _publish(of: Crossing) -> tuple[str, ...]:
-    create = debezium.prepare(of.stream) if _debezium(of) else stream_slot.publish(of.stream)
+    create = debezium.prepare(of.stream) if _debezium(of) else stream_slot.publish(of.stream, of.beside("old").version)
     return (_wal_level(), _unpublish(of)[0], *create)
 
 
@@ -94,7 +96,7 @@ def _dropped_back(of: Crossing) -> tuple[Alone, ...]:
 def _gone(of: Crossing, rank: int) -> Step:
     release = debezium.released(of.stream) if _debezium(of) else stream_slot.released(of.of)
     title = f"Drop the replication slot of {_listed(of)}, which else keeps all WAL, then the publication"
-    asked = tuple(question for moved in of.stream for question in _done(moved))
+    asked = tuple(question for moved in of.stream for question in _done(of, moved))
     return Step(
         "contract",
         "drop_publication",
@@ -107,9 +109,9 @@ def _gone(of: Crossing, rank: int) -> Step:
     )
 
 
-def _done(moved: Moved) -> tuple[str, ...]:
+def _done(of: Crossing, moved: Moved) -> tuple[str, ...]:
     """What is asked again when the table is locked and about to go."""
     going = f"{moved.old.table} is about to be dropped, and what reads its writes"
     body = f"\nBEGIN\n{drop_table.guard(moved.old.table, stream_slot.publication_name(moved))}END"
     tag = dollar_tag(body, "guard")
-    return stream_sql.gate(moved, "new", going), stream_sql.drained(moved, "old"), f"DO {tag}{body}\n{tag}"
+    return *of.turned(moved, "old", going), stream_sql.drained(moved, "old"), f"DO {tag}{body}\n{tag}"

@@ -48,12 +48,11 @@ def _side(moved: Moved, place: Place, values: list[tuple[Column, str]], portable
     where = f" WHERE {_within(place, key)}"
     row = [*key, *(sql for _, sql in pairs)]
     columns = ",\n       ".join(
-        [named, f"{_hash([*key], 1, portable)} AS migdsl_key"]
-        + [f"{_hash([sql], 1, portable)} AS {quote(name)}" for name, sql in pairs]
+        [named, f"{_hash([*key], portable)} AS migdsl_key"]
+        + [f"{_hash([sql], portable)} AS {quote(name)}" for name, sql in pairs]
     )
     return Compared(
-        digest=f"SELECT count(*) AS rows,\n       sum({_hash(row, 1, portable)}) * 18446744073709551616\n"
-        f"         + sum({_hash(row, 2, portable)}) AS hash\n  FROM {reads}\n{where}",
+        digest=f"SELECT count(*) AS rows,\n       {_digest(key, row, portable)} AS hash\n  FROM {reads}\n{where}",
         next_bound=f"SELECT {named}\n  FROM {reads}\n{where}\n ORDER BY {', '.join(key)}\nOFFSET :skip\n LIMIT 1",
         rows=f"SELECT {columns}\n  FROM {reads}\n{where}\n ORDER BY {', '.join(key)}",
     )
@@ -82,8 +81,18 @@ def _value(column: Column, sql: str) -> str:
     return f"CAST({sql} AS {column.type.sql})"
 
 
-def _hash(values: list[str], seed: int, portable: bool) -> str:
-    row = f"ROW({', '.join(values)})"
+def _digest(key: tuple[str, ...], row: list[str], portable: bool) -> str:
+    """The rows' hashes, added up. Each has its key's hash as its seed: with one for all, two rows that have each other's
+    values would add up to the same, since a row's hash is its columns' by constant factors."""
     if not portable:
-        return f"hash_record_extended({row}, {seed:d})"
-    return f"CAST(CAST('x' || substr(md5({row}::text), {1 if seed == 1 else 17}, 16) AS bit(64)) AS bigint)"
+        return f"sum(hash_record_extended(ROW({', '.join(row)}),\n         {_hash([*key], portable)}))"
+    return f"sum({_half(row, 1)}) * 18446744073709551616\n         + sum({_half(row, 2)})"
+
+
+def _hash(values: list[str], portable: bool) -> str:
+    return _half(values, 1) if portable else f"hash_record_extended(ROW({', '.join(values)}), 1)"
+
+
+def _half(values: list[str], which: int) -> str:
+    """One of the two halves of a row's md5 as a bigint."""
+    return f"CAST(CAST('x' || substr(md5(ROW({', '.join(values)})::text), {1 if which == 1 else 17}, 16) AS bit(64)) AS bigint)"

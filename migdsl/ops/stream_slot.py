@@ -6,6 +6,8 @@ from migdsl.dialect.names import derived, dollar_tag, literal, quote
 from migdsl.ops.stream_model import Moved
 from migdsl.values import Value
 
+COLUMN_LISTS = 15  # the first version that publishes some of a table's columns
+
 
 class Capture(Value):
     """What of a table comes from the slot: its schema and name, key and tenant as published, and what enqueues the keys."""
@@ -27,15 +29,22 @@ def publication_name(moved: Moved) -> str:
     return derived("migdsl", moved.migration, moved.stream)
 
 
-def publish(tables: tuple[Moved, ...]) -> tuple[str, ...]:
-    """The publication of a stream's tables in the old side's database, after a look at what would break their updates."""
-    listed = ", ".join(f"TABLE {moved.old.table} ({', '.join(map(quote, _published(moved)))})" for moved in tables)
+def publish(tables: tuple[Moved, ...], version: int) -> tuple[str, ...]:
+    """The publication of a stream's tables in the old side's database, after a look at what would break their updates.
+
+    `version` is that database's: before 15 a publication has whole rows, of which the sync job takes what it needs.
+    """
+    listed = ", ".join(moved.old.table + _columns(moved, version) for moved in tables)
     name = quote(publication_name(tables[0]))
     # Deletes, and what changes a key or a tenant, come from the trigger: it knows the tenant of before.
     return (
         *(checked(moved) for moved in tables),
-        f"CREATE PUBLICATION {name} FOR {listed}\n  WITH (publish = 'insert, update')",
+        f"CREATE PUBLICATION {name} FOR TABLE {listed}\n  WITH (publish = 'insert, update')",
     )
+
+
+def _columns(moved: Moved, version: int) -> str:
+    return f" ({', '.join(map(quote, _published(moved)))})" if version >= COLUMN_LISTS else ""
 
 
 def unpublish(tables: tuple[Moved, ...]) -> str:

@@ -123,6 +123,11 @@ def drop_stream(moved: Moved) -> tuple[str, ...]:
 
 def gate(moved: Moved, state: Side, reason: str) -> str:
     """A DO block that refuses to go on while a tenant isn't on that side: to undo expand, or to contract."""
+    who = "'tenant % is not on the % side: %', first"
+    way_out = f"run the sync job's `switch --to {state}` for every tenant first"
+    if not moved.old.tenant:
+        who = f"'% is not written on the % side: %', {literal(moved.entity)}"
+        way_out = f"run the sync job's `switch --to {state}` first"
     body = f"""
 DECLARE
   first text;
@@ -133,8 +138,8 @@ BEGIN
   SELECT side.tenant INTO first FROM migdsl.side
    WHERE {moved.scope} AND side.state <> {literal(state)} ORDER BY side.tenant LIMIT 1;
   IF FOUND THEN
-    RAISE EXCEPTION 'tenant % is not on the % side: %', first, {literal(state)}, {literal(reason)}
-      USING ERRCODE = '55000', HINT = {literal(f"run the sync job's `switch --to {state}` for every tenant first")};
+    RAISE EXCEPTION {who}, {literal(state)}, {literal(reason)}
+      USING ERRCODE = '55000', HINT = {literal(way_out)};
   END IF;
 END"""
     tag = dollar_tag(body, "gate")

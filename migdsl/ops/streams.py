@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from migdsl.dialect.names import literal, quote
-from migdsl.ops import names
+from migdsl.ops import names, turned
 from migdsl.ops.batches import Walk
-from migdsl.ops.gates import lasting
 from migdsl.ops.model import Gate, TablePlan
 from migdsl.ops.pairs import over
 from migdsl.ops.stream_model import ROW, Column, Follower, Moved, Place, Side
@@ -147,6 +146,7 @@ def carried(of: Moved, side: Side = "old") -> Gate:
             WHEN letters > 0 THEN {literal(f"rows of {of.entity} that can not be carried over: ")} || letters END
   FROM (SELECT (SELECT count(*) FROM (SELECT FROM {of.outbox(side)} LIMIT 100000) AS few) AS waiting,
                (SELECT count(*) FROM migdsl.dead_letter WHERE {own}) AS letters) AS left_over""",
+        (of.outbox(side),),
     )
 
 
@@ -193,57 +193,6 @@ def unburied(of: Moved) -> Gate:
     )
 
 
-def turned_over(tables: tuple[Moved, ...], listing: str | None, seconds: int, side: Side = "old") -> Gate:
-    """Every tenant writes on the new side, and has for the soak. `listing`: the tenants, where this database knows them.
-
-    Who isn't listed any more, and has no row here, is gone: nothing of it can be lost, and nobody can switch it.
-    """
-    of = tables[0]
-    entities = " and ".join(m.entity for m in tables)
-    unlisted = "true" if listing is None else "false"
-    known = f"SELECT side.tenant, {unlisted} FROM migdsl.side WHERE {of.scope}"
-    if not of.old.tenant:
-        known += "\n         UNION ALL SELECT '', true"
-    if listing is not None:
-        listed = f"(\n{listing.strip().rstrip(';')}\n) AS listed (tenant)"
-        known += f"\n         UNION ALL SELECT CAST(listed.tenant AS text), true FROM {listed}"
-    known = (
-        f"SELECT every.tenant, bool_or(every.listed) FROM (\n{known}\n) AS every (tenant, listed) GROUP BY every.tenant"
-    )
-    rows = " OR ".join(f"EXISTS ({_rows_of(m, side)})" for m in tables) if of.old.tenant else "true"
-    behind = "found.state IS DISTINCT FROM 'new'"
-    days = lasting(seconds)
-    until = f"to_char(latest + interval '{seconds} seconds', 'YYYY-MM-DD HH24:MI TZ')"
-    return Gate(
-        f"written_new_{of.stream}",
-        f"all writes of {entities} have gone to the new side for {days}",
-        f"""SELECT CASE WHEN behind > 0
-            THEN {literal(f"tenants that do not write {entities} on the new side: ")} || behind
-            WHEN left_over > 0
-            THEN {literal(f"tenants that are not listed any more, do not write {entities} on the new side, and still have rows ")}
-                 || 'here (list them again and switch them, or delete the rows): ' || left_over
-            WHEN latest > clock_timestamp() - interval '{seconds} seconds'
-            THEN {literal(f"the soak of {days} since the last switch of {entities} lasts until ")} || {until} END
-  FROM (SELECT count(*) FILTER (WHERE {behind} AND known.listed) AS behind,
-               count(*) FILTER (WHERE {behind} AND NOT known.listed AND ({rows})) AS left_over,
-               max(found.since) FILTER (WHERE NOT ({behind})) AS latest
-          FROM ({known}) AS known (tenant, listed)
-          LEFT JOIN migdsl.side AS found
-            ON found.migration = {literal(of.migration)} AND found.stream = {literal(of.stream)}
-           AND found.tenant = known.tenant) AS side""",
-    )
-
-
-def _rows_of(of: Moved, side: Side) -> str:
-    """The rows that the tenant `known.tenant` has on a side."""
-    place = of.at(side)
-    tenant = f"CAST(nullif(known.tenant, '') AS {place.tenant_type})"
-    confined = place.confined.replace(":tenant_id", tenant)
-    if not place.looked_up:
-        confined = f"({confined} OR (known.tenant = '' AND {place.tenant.replace(ROW, 't')} IS NULL))"  # nobody's
-    return f"SELECT FROM {place.reads or f'{place.table} AS t'} WHERE {confined}"
-
-
 def gates(module: CheckedModule, plans: tuple[TablePlan, ...], database: str, seconds: int) -> Iterator[Gate]:
     """What contract asks of the streams that have a side in a database."""
     told: set[str] = set()
@@ -256,16 +205,8 @@ def gates(module: CheckedModule, plans: tuple[TablePlan, ...], database: str, se
         if plan.moved.stream not in told:
             told.add(plan.moved.stream)
             tables = stream_of(plan.moved.migration, module, plan.move)
-            listing = _listing(module, plan.move.table if at_home else plan.table)
-            yield turned_over(tables, listing, seconds, "old" if at_home else "new")
-
-
-def _listing(module: CheckedModule, table: Table) -> str | None:
-    """The statement that lists the tenants, where it can be asked in the table's own database."""
-    tenants = module.tenants
-    if tenants is None or tenants.listing is None or not table.owned or module.listed_in(table) is not None:
-        return None
-    return tenants.listing.text
+            side: Side = "old" if at_home else "new"
+            yield turned.gate(tables, turned.listed(module, plan.move.table if at_home else plan.table), seconds, side)
 
 
 def sequences(move: Move) -> tuple[tuple[str, str, str, str], ...]:

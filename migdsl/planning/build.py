@@ -66,7 +66,7 @@ def build(module: CheckedModule, source_digest: str, through: str | None = None)
         guardrails=impact.guardrails(facts),
         implementation_plan=tasks.tasks(facts, chain),
     )
-    return Planned(module, lowered, facts.paths, chain, plan, facts.beside)
+    return Planned(module, lowered, facts.paths, chain, plan, facts.beside, through)
 
 
 def _title(facts: Facts) -> str:

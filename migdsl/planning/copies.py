@@ -14,6 +14,7 @@ from migdsl.planning.streams import Stream
 from migdsl.planning.words import listed
 from migdsl.semantics.model import CheckedModule
 from migdsl.semantics.move_model import Move
+from migdsl.semantics.phrases import placed
 
 
 def before(module: CheckedModule, stream: Stream) -> Iterator[str]:
@@ -81,15 +82,15 @@ def _fill(move: Move, copy: Copy) -> str:
 
 
 def _called(copy: Copy) -> str:
-    return f"{copy.table.database}.{copy.table.name} ({copy.table.entity})"
+    return f"{placed(copy.table)} ({copy.table.entity})"
 
 
 def _of(copy: Copy) -> str:
-    return f" of {copy.original.database}.{copy.original.name}" if copy.original is not None else ""
+    return f" of {placed(copy.original)}" if copy.original is not None else ""
 
 
 def _pointing(move: Move, copy: Copy) -> str:
-    return f"{move.target.database}.{move.target.name}.{listed(list(copy.constraint.columns))}"
+    return f"{placed(move.target)}.{listed(list(copy.constraint.columns))}"
 
 
 def _missing(module: CheckedModule, move: Move, copy: Copy) -> str:

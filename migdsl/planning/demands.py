@@ -159,8 +159,8 @@ def pace(facts: Facts, entity: str) -> str:
     """How fast an entity's rows are carried over."""
     said = facts.module.policy.pace(entity)
     if said is None:
-        return "about 20 ms a batch"
-    parts = [f"{said.rows:,} rows a batch" if said.rows else f"about {said.target_ms or 20:g} ms a batch"]
+        return "about 10 ms a batch"
+    parts = [f"{said.rows:,} rows a batch" if said.rows else f"about {said.target_ms or 10:g} ms a batch"]
     parts += [f"working {said.duty:.0%} of the time"] if said.duty else []
     parts += [f"at most {said.rows_per_second:,} rows per second"] if said.rows_per_second else []
     parts += [f"waiting while {spoken(said.pause)}"] if said.pause is not None else []

@@ -14,7 +14,7 @@ from migdsl.ops.model import BuildIndex, Cost, Step
 SCANNED = 1_000_000
 INDEXED = 250_000
 REWRITTEN = 100_000
-FILLED = 10_000  # batches of 20 ms with as long a pause after each: half of what the table could take
+FILLED = 10_000  # batches of 10 ms, 60% of the time: a third to a half of what the table could take
 
 _RATES = {Cost.SCAN: SCANNED, Cost.REWRITE: REWRITTEN, Cost.BATCHES: FILLED}
 
@@ -40,12 +40,13 @@ def total(seconds: tuple[int | None, ...]) -> int | None:
     return sum(known) if len(known) == len(seconds) else None
 
 
-def assumptions(tables: str, filled: str) -> Iterator[str]:
-    """What the estimates for some tables rest on, as sentences; `filled` are those with a backfill, if any."""
+def assumptions(tables: str, filled: str, *, owned: bool) -> Iterator[str]:
+    """What the estimates for some tables rest on, as sentences; `filled` are those with a backfill, if any, and `owned` says
+    whether they go tenant by tenant."""
     scan = f"a scan reads {SCANNED:,} rows a second, an index is built from {INDEXED:,}, a rewrite copies {REWRITTEN:,}"
     yield f"Of {tables} {scan}"
     if filled:
-        pace = "20 ms each, half of the time at rest; each tenant takes at least one"
+        pace = f"10 ms each, 60% of the time at work{'; each tenant takes at least one' if owned else ''}"
         yield f"Batches of {filled} fill {FILLED:,} rows a second: {pace}"
     yield f"Waiting for locks on {tables}, and for transactions that are older than an index build there, isn't counted"
 

@@ -8,7 +8,8 @@ from migdsl.planning.paths import Paths
 from migdsl.planning.release import stage_of_all
 from migdsl.planning.words import listed, versions
 from migdsl.semantics.model import AddColumn, Change, CheckedModule, ColumnOperation, Table
-from migdsl.semantics.phrases import phrases
+from migdsl.semantics.phrases import phrases, placed
+from migdsl.semantics.phrases import sides as called
 from migdsl.values import Value
 
 
@@ -76,6 +77,12 @@ class Facts(Value):
         return "request" if by_request else "tenant"
 
     @property
+    def everybody(self) -> str:
+        """Those whom the rollout moves, all of them: tenants where rows of theirs are moved one after another."""
+        tenants = self.whom == "tenant" and not self.at_once and any(p.table.owned for p in self.tables)
+        return "all tenants" if tenants else "everybody"
+
+    @property
     def at_once(self) -> bool:
         """Whether the rollout has one step, for everybody."""
         return self.module.rollout.steps == (100.0,) and not self.module.rollout.canary
@@ -106,7 +113,7 @@ class Facts(Value):
     def shown(self, table: Table) -> str:
         """A table's place; its database, where both databases of a move have one of that name."""
         moved = [t for p in self.tables if p.moved is not None and p.move is not None for t in (p.move.table, p.table)]
-        return f"{table.database}.{table.name}" if table in moved else f"{table.schema}.{table.name}"
+        return placed(table) if table in moved else f"{table.schema}.{table.name}"
 
     def change(self, table: TablePlan) -> Change:
         """What the file says of a table."""
@@ -142,10 +149,7 @@ def sides(plan: TablePlan) -> tuple[str, str]:
     """What people call the table that rows come from, and the one that they go to: of a move both have the entity's name."""
     if plan.move is None:
         return (plan.origin or plan).table.entity, plan.table.entity
-    old, new = plan.move.table, plan.move.target
-    if plan.moved is not None:
-        return f"{old.database}.{old.name}", f"{new.database}.{new.name}"
-    return (old.name, new.name) if old.name != new.name else (f"{old.schema}.{old.name}", f"{new.schema}.{new.name}")
+    return called(plan.move.table, plan.move.target)
 
 
 def _columns(entity: str, names: list[str]) -> str:

@@ -9,7 +9,7 @@ from migdsl.planning.facts import Facts
 from migdsl.planning.words import listed
 from migdsl.semantics import model
 from migdsl.semantics.model import Operation, Table
-from migdsl.semantics.phrases import described, followed
+from migdsl.semantics.phrases import described, followed, sides
 
 
 def old_habits(facts: Facts) -> tuple[str, ...]:
@@ -42,18 +42,12 @@ def _habit(table: Table, operation: Operation) -> Iterator[str]:
     elif isinstance(operation, model.DropTable):
         yield f"uses the table {table.name}"
     elif isinstance(operation, model.CreateTable) and operation.move is not None:
-        yield f"uses the table {_called(operation.move.table, operation.move.target)}"
+        yield f"uses the table {sides(operation.move.table, operation.move.target)[0]}"
     elif isinstance(operation, model.RenameTable):
         yield f"calls the table {table.name}"
     elif _binds(operation):
         assert isinstance(operation, model.AddConstraint)
         yield f"writes what breaks {described(operation.constraint)} of {table.entity}"
-
-
-def _called(table: Table, other: Table) -> str:
-    if table.database != other.database:
-        return f"{table.database}.{table.name}"
-    return table.name if table.name != other.name else f"{table.schema}.{table.name}"
 
 
 def _binds(operation: Operation) -> bool:
@@ -86,7 +80,7 @@ def _gone(table: Table, operation: Operation) -> Iterator[str]:
     elif isinstance(operation, model.DropTable):
         yield f"the table {table.name}"
     elif isinstance(operation, model.CreateTable) and operation.move is not None:
-        yield f"the table {_called(operation.move.table, operation.move.target)}"
+        yield f"the table {sides(operation.move.table, operation.move.target)[0]}"
     elif isinstance(operation, model.RenameTable):
         yield f"the old name {table.name}"
     elif isinstance(operation, model.DropConstraint):

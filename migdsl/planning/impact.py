@@ -84,17 +84,18 @@ def _sensitivity(table: Table, private: tuple[object, ...]) -> Sensitivity:
 
 def strategy(facts: Facts) -> Iterator[str]:
     """How it is done."""
+    who = "every tenant" if facts.whom == "tenant" else "everybody"
     for plan in facts.tables:
         yield from _ways(facts, plan)
         yield from _filled(facts, plan)
         if plan.violations and not plan.swapped:
             yield (
-                f"Constraints of {plan.table.entity} bind only once every {facts.whom} writes the new shape; until then rows "
+                f"Constraints of {plan.table.entity} bind only once {who} writes the new shape; until then rows "
                 f"with {quoted(plan.violations, 'or')} are counted."
             )
     if facts.soak_seconds is not None:
         soak = duration(facts.soak_seconds)
-        counted = listed([p.table.entity for p in facts.tables if p.counter])
+        counted = listed([p.written for p in facts.tables if p.counter])
         proof = f", once a counter shows that no old code writes {counted} any more" if counted else ""
         yield f"{first_upper(taken_away(facts))}: gone after a soak of {soak}{proof}."
     yield from each_of(facts.beside, lambda b: b.strategy)
@@ -376,8 +377,8 @@ def _exemptions(facts: Facts) -> Iterator[Exemption]:
         yield Exemption(
             subject=f"{facts.paths.sync(stream.table)}: read, gone and upsert",
             reason=f"an applier takes keys of {entities} from an outbox in lanes, whosever they are; each statement "
-            "reaches the rows of "
-            "these keys and no other, and no tenant that is written on the other side",
+            f"reaches the rows of these keys and no other, and {'no tenant' if stream.table.owned else 'none'} that is "
+            "written on the other side",
         )
     for each in read:
         if any(p.moved is not None and p.table is each for p in facts.tables):

@@ -10,7 +10,7 @@ from migdsl.ops.pins import pinned, pinned_tables
 from migdsl.plan.phases import ExitCondition, PhaseId
 from migdsl.planning import demands
 from migdsl.planning.facts import Facts, sides, summary
-from migdsl.planning.habits import taken_away
+from migdsl.planning.habits import gone, taken_away
 from migdsl.planning.impact import quoted
 from migdsl.planning.words import first_upper, listed
 from migdsl.semantics.model import AddColumn, CreateTable
@@ -41,7 +41,12 @@ def _own(facts: Facts, phase: PhaseId, *, last: bool) -> Iterator[ExitCondition]
         for plan in facts.tables:
             yield from _validated(plan)
     elif phase == "contract":
-        yield ExitCondition(id="gone", text=f"No client misses {taken_away(facts)}", kind="manual")
+        missed = (
+            f"No client misses {taken_away(facts)}"
+            if gone(facts)
+            else f"No client of {facts.subjects} fails since contract"
+        )
+        yield ExitCondition(id="gone", text=missed, kind="manual")
     elif phase == "enforce" and last:
         yield from _bound(facts)
 

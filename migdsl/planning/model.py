@@ -26,7 +26,7 @@ class Revision(Value):
 
 
 class Planned(Value):
-    """All that is known before text is made of it."""
+    """All that is known before text is made of it. `through`: what was released by the command line, and not by the flag."""
 
     module: CheckedModule
     lowered: Lowered
@@ -34,6 +34,7 @@ class Planned(Value):
     revisions: tuple[Revision, ...]
     plan: DataMigrationPlan
     beside: tuple[Beside, ...] = ()
+    through: str | None = None
 
     def of(self, database: str) -> Planned:
         """What happens in one database of several, by the same plan."""

@@ -47,7 +47,10 @@ def _turned(facts: Facts, step: RolloutStep) -> str:
     """What turns writes over in another database, where reads and writes don't move together."""
     file = facts.module.path.replace("\\", "/").rsplit("/", 1)[-1]
     named = tuple(tenant for tenant in step.tenants if tenant != CANARY)
-    return "".join(f"{streaming.turn(facts.paths, each, named, file)}, " for each in streams(facts.tables))
+    everybody = step.percent == 100
+    # Rows that are nobody's turn over once, when the last step has been taken.
+    found = [each for each in streams(facts.tables) if each.table.owned or everybody]
+    return "".join(f"{streaming.turn(facts.paths, each, named, file)}, " for each in found)
 
 
 def _of_beside(facts: Facts) -> list[str]:
@@ -71,7 +74,7 @@ def _step(audience: str, tenants: tuple[str, ...], percent: float | None, wait: 
 def _approach(facts: Facts, steps: int) -> str:
     swap = (
         f"The new type of {listed(facts.swaps)} comes in one transaction of some milliseconds, for everybody at once: code "
-        f"knows one name before and after, and no {facts.whom} can go first."
+        f"knows one name before and after, and {'no tenant' if facts.whom == 'tenant' else 'nobody'} can go first."
     )
     if not facts.pairs:
         entities = listed([p.table.entity for p in facts.tables])
@@ -97,11 +100,11 @@ def _kept(facts: Facts) -> str:
 def _nothing_moves(facts: Facts) -> str:
     if facts.swaps:
         them = f"the revision that swaps {listed(facts.swaps)}"
-        return f"Move all {facts.whom}s to live: it releases {them}; then the soak begins."
+        return f"Move {facts.everybody} to live: it releases {them}; then the soak begins."
     if not {"enforce", "contract"} & set(facts.phases):
         return f"New code may use the change of {listed([p.table.entity for p in facts.tables])} as soon as expand has run."
     then = "enforce may follow" if "enforce" in facts.phases else "the soak begins"
-    return f"See that no running code {unlearnt(facts)}, then move all {facts.whom}s to live: {then}."
+    return f"See that no running code {unlearnt(facts)}, then move {facts.everybody} to live: {then}."
 
 
 def _downtime(facts: Facts) -> str:

@@ -246,11 +246,11 @@ def _cutover(facts: Facts) -> Iterator[TypedStep]:
     flag, whom = facts.paths.flags, facts.whom
     if facts.swaps and not facts.pairs:
         first = _first_upper_listed([_can_hold(facts), *_none_binds(facts)])
-        yield _step("stage", f"{first}, move all {whom}s to live: the swap is released", flag)
+        yield _step("stage", f"{first}, move {facts.everybody} to live: the swap is released", flag)
         return
     if not facts.pairs:
         if facts.tables and (facts.soak_seconds is not None or "enforce" in facts.phases):
-            yield _step("stage", f"Once no running code {unlearnt(facts)}, move all {whom}s to live", flag)
+            yield _step("stage", f"Once no running code {unlearnt(facts)}, move {facts.everybody} to live", flag)
         return
     through = f"through dualwrite and shadow to live on {_new_names(facts)}"
     watch = f"then watch for {duration(rollout.every_seconds)}"
@@ -261,10 +261,10 @@ def _cutover(facts: Facts) -> Iterator[TypedStep]:
     before = [*([_can_hold(facts)] if facts.swaps else []), *_none_binds(facts)]
     for step in rollout.steps:
         if step is not None:
-            everybody = f"all {whom}s" if step == 100 else f"{step:g}% of the {whom}s"
+            everybody = facts.everybody if step == 100 else f"{step:g}% of the {whom}s"
             move = f"{_first_upper_listed(before)}, move" if step == 100 and before else "Move"
             yield _step("stage", f"{move} {everybody} {through}, {watch}", flag)
-    yield _step("stage", f"Move all {whom}s to rampdown: reads come from {_new_names(facts)} alone", flag)
+    yield _step("stage", f"Move {facts.everybody} to rampdown: reads come from {_new_names(facts)} alone", flag)
 
 
 def _can_hold(facts: Facts) -> str:
@@ -284,7 +284,7 @@ def _first_upper_listed(parts: list[str]) -> str:
 def _contract(facts: Facts) -> Iterator[TypedStep]:
     if facts.soak_seconds is not None:
         soak, gone = duration(facts.soak_seconds), taken_away(facts)
-        title = f"After the soak of {soak}, move all {facts.whom}s to complete: {gone} can go"
+        title = f"After the soak of {soak}, move {facts.everybody} to complete: {gone} can go"
         yield _step("stage", title, facts.paths.flags)
 
 

@@ -158,10 +158,8 @@ def _keeps(facts: Facts, phase: str) -> str:
         return rules[phase](facts)
     if phase == "backfill":
         across = [streaming.kept(stream, phase) for stream in streams(facts.tables)]
-        filled = _filled(facts) or (
-            f"what was filled of {name} stays filled and does no harm" if (name := _carried(facts)) else ""
-        )
-        return "; ".join(["All data", *([filled] if filled else []), *across])
+        filled = [kept] if (kept := _filled(facts)) else list(_carried(facts))
+        return "; ".join(["All data", *filled, *across])
     made = [s for s in facts.lowered.phase(phase) if s.up and s.operation not in ("gate", "drop_constraint")]
     cut = _cut(facts, phase)
     if cut and not made:
@@ -226,9 +224,12 @@ def _unswapped(facts: Facts) -> Iterator[str]:
         )
 
 
-def _carried(facts: Facts) -> str:
-    """The columns that a backfill has filled."""
-    return listed([f"{p.table.entity}.{f.column}" for p in facts.tables if p.moved is None for f in p.fills])
+def _carried(facts: Facts) -> Iterator[str]:
+    """What a backfill has filled, and what it has inserted."""
+    filled = listed([f"{p.table.entity}.{f.column}" for p in facts.tables if p.origin is None for f in p.fills])
+    inserted = listed([sides(p)[1] for p in facts.tables if p.origin is not None and p.moved is None and p.fills])
+    yield from [f"what was filled of {filled} stays filled and does no harm"] if filled else ()
+    yield from [f"the rows that were inserted into {inserted} stay there and do no harm"] if inserted else ()
 
 
 def _alone(facts: Facts) -> Iterator[str]:
@@ -274,8 +275,8 @@ def _after_contract(facts: Facts) -> str:
     again = [_bare(s.title) for s in facts.lowered.phase("contract") if s.operation == "rebuild"]
     if again:
         parts.append(
-            f"{agreeing(len(again), 'made again is', 'made again are')} {listed(again)}: the way back stops, and names which, "
-            "where rows have come since that it would not have let in"
+            f"made again: {listed(again)}; the way back stops, and names which, where rows have come since "
+            "that it would not have let in"
         )
     return _sentence(parts) or f"All data of {_tables(facts)}"
 

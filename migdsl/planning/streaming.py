@@ -14,6 +14,7 @@ from migdsl.planning.paths import Paths
 from migdsl.planning.streams import Stream, streams, texts_of_key
 from migdsl.planning.words import agreeing, duration, first_upper, listed
 from migdsl.semantics.model import CheckedModule
+from migdsl.semantics.phrases import placed
 from migdsl.values import Value
 
 _READ_FROM = {
@@ -91,15 +92,17 @@ def _strategy(stream: Stream, entities: str) -> Iterator[str]:
             "job does before it answers: nothing is behind then. What a crash or a silent database leaves in the outbox is the "
             "sync job's."
         )
+    lets = "a tenant write its rows of" if stream.table.owned else "everybody write the rows of"
     yield (
-        f"A fence in {stream.old} and {stream.new} lets a tenant write its rows of {entities} in one of the two only; the switch "
+        f"A fence in {stream.old} and {stream.new} lets {lets} {entities} in one of the two only; the switch "
         "carries over what is left and turns it round, and back the same way."
     )
 
 
 def _code(paths: Paths, stream: Stream, entities: str) -> str:
     if stream.by == "application":
-        return f"Code that writes {entities} through {paths.dual_writes(stream.table)}, which finds each tenant's side itself"
+        whose = "each tenant's side" if stream.table.owned else "the side"
+        return f"Code that writes {entities} through {paths.dual_writes(stream.table)}, which finds {whose} itself"
     return f"Code that goes across with its writes of {entities} when the fence of {stream.name} says so"
 
 
@@ -108,7 +111,8 @@ def _check(job: str, stream: Stream, either: str) -> Check:
         id=f"{stream.name}.sides",
         kind="constraint",
         entity=stream.entities[0],
-        text=f"No tenant may write rows of {either} on both sides: {stream.old} and {stream.new} each refuse what isn't theirs",
+        text=f"{'No tenant' if stream.table.owned else 'Nobody'} may write rows of {either} on both sides: {stream.old} and "
+        f"{stream.new} each refuse what isn't theirs",
         artifact=job,
         threshold="= 0",
     )
@@ -134,7 +138,7 @@ def _stages(job: str, stream: Stream, entities: str) -> str:
 
 def called(stream: Stream, side: str) -> str:
     """The tables of a side, as people call them."""
-    return listed([f"{t.database}.{t.name}" for t in ((m.table if side == "old" else m.target) for m in stream.moves)])
+    return listed([placed(m.table if side == "old" else m.target) for m in stream.moves])
 
 
 def _switch(job: str, stream: Stream, to: str) -> str:
@@ -145,7 +149,7 @@ def _switch(job: str, stream: Stream, to: str) -> str:
 def _kafka(stream: Stream) -> tuple[str, ...]:
     if stream.variant != "debezium":
         return ()
-    topics = listed([f"outbox.event.{entity}" for entity in stream.entities])
+    topics = listed([debezium.topic(entity) for entity in stream.entities])
     return (f"Kafka Connect, whose connector reads the outboxes of {stream.old} into {topics}",)
 
 
@@ -182,9 +186,10 @@ def _risks(stream: Stream, old: str, new: str) -> Iterator[str]:
         f"After a failover of {stream.old} or {stream.new} to a replica that was behind, keys may be missing from the outbox: "
         f"reconcile {entities} then, with --repair."
     )
-    if stream.variant == "logical":
+    if stream.by == "cdc":
+        reader = "the sync job" if stream.variant == "logical" else "the connector"
         yield (
-            f"The replication slot of {entities} keeps all WAL of {stream.old} that the sync job hasn't looked at: one "
+            f"The replication slot of {entities} keeps all WAL of {stream.old} that {reader} hasn't looked at: one "
             "that stands "
             "still fills the disk; set max_slot_wal_keep_size."
         )
@@ -222,7 +227,18 @@ def _before(module: CheckedModule, paths: Paths, stream: Stream) -> Iterator[str
             "without it the revision refuses there, and says what another role may run."
         )
     if stream.variant == "debezium":
-        yield "`KAFKA_CONNECT_URL` is where Kafka Connect answers, for who posts the connector and deletes it."
+        yield from _worker(module, stream)
+
+
+def _worker(module: CheckedModule, stream: Stream) -> Iterator[str]:
+    """What Kafka Connect needs."""
+    yield "`KAFKA_CONNECT_URL` is where Kafka Connect answers, for who posts the connector and deletes it."
+    *some, last = (f"`{name}`" for name in debezium.variables(module.database(stream.old).url_env))
+    yield (
+        f"Kafka Connect has Debezium's connector for PostgreSQL, 2.6 or newer. Its workers have {', '.join(some)} and {last} in "
+        "their environment, of a role with `LOGIN` and `REPLICATION` and no other right, and may read them: "
+        f"`config.providers=env`, `config.providers.env.class={debezium.PROVIDER}`."
+    )
 
 
 def steps(paths: Paths, stream: Stream, phase: str) -> Iterator[Told]:
@@ -236,14 +252,14 @@ def steps(paths: Paths, stream: Stream, phase: str) -> Iterator[Told]:
             )
             yield Told("create_slot", title, job)
         if stream.variant == "debezium":
-            topics = listed([f"outbox.event.{entity}" for entity in stream.entities])
-            title = f"Post the connector to Kafka Connect: it reads {topics} from the outbox"
+            topics = listed([debezium.topic(entity) for entity in stream.entities])
+            title = f"Post the connector to Kafka Connect: it reads {topics} from the outbox; the backfill waits for its slot"
             yield Told("post_connector", title, paths.cdc(stream.table))
     elif phase == "backfill":
         title = f"Start the sync job of {entities}: until contract it carries what is written to {old} over to {new}, and back"
         yield Told("run_sync_job", title, job)
     elif phase == "cutover":
-        title = f"Right after the move to live below turn all writes from {old} to {new}: they wait for some 50 ms"
+        title = f"Right after everybody's move to live, below, turn all writes from {old} to {new}: they wait for some 50 ms"
         if stream.table.owned:
             title = (
                 f"Right after each move below turn the writes of its tenants from {old} to {new}, one tenant after another: each "
@@ -293,7 +309,7 @@ def back(paths: Paths, stream: Stream, phase: str) -> tuple[tuple[str, ...], tup
         again = tuple(f"python {paths.backfill(m.table)}" for m in stream.moves)
         return (), (
             *made,
-            f"# start the sync job of {entities} again: {run} run",
+            f"{run} run &  # the sync job of {entities} again, as a service",
             *again,
             f"{run} {everybody} --to new",
             f"{run} drain",
@@ -333,6 +349,6 @@ def kept(stream: Stream, phase: str) -> str:
 def turn(paths: Paths, stream: Stream, tenants: tuple[str, ...], file: str) -> str:
     """How the writes of those are turned over whom a step of the rollout takes in."""
     if not tenants:
-        return f"turn their writes over with migdsl rollout {file} --record"
+        return f"turn {'their' if stream.table.owned else 'all'} writes over with migdsl rollout {file} --record"
     said = " ".join(f"--tenant {tenant}" for tenant in tenants)
     return f"turn its writes over with python {paths.sync(stream.table)} switch {said} --to new"

@@ -56,9 +56,7 @@ def _tasks(facts: Facts, revisions: tuple[Revision, ...]) -> Iterator[Task]:
         yield _task(text, "job", "validate", "reconcile", paths.reconcile(plan.table))
     for stream in streams(facts.tables):
         entities = listed(list(stream.entities))
-        text = (
-            f"Run the sync job of {entities} as a service, from expand to contract, where both databases can be reached"
-        )
+        text = f"Run the sync job of {entities} as a service, from backfill to contract, where both databases can be reached"
         yield _task(text, "job", "expand", "sync", paths.sync(stream.table))
         if stream.by == "application":
             text = f"Write {entities} through the generated module, in all code: it carries each write over before it answers"

@@ -45,7 +45,9 @@ def _assumptions(facts: Facts) -> Iterator[str]:
         yield f"No work of a machine is estimated for {facts.subjects}: the time is what people and dates take"
         return
     tables = listed([facts.shown(t) for t in facts.touched])
-    yield from estimates.assumptions(tables, listed([p.table.entity for p in facts.tables if p.fills]))
+    filled = [p for p in facts.tables if p.fills]
+    owned = any(p.table.owned for p in filled)
+    yield from estimates.assumptions(tables, listed([p.table.entity for p in filled]), owned=owned)
 
 
 def _waits(facts: Facts, phases: tuple[Phase, ...], cutover: Cutover) -> Iterator[Wait]:

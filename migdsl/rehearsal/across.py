@@ -9,14 +9,15 @@ from pathlib import Path
 from migdsl.executor.model import Project
 from migdsl.executor.sites import Sites
 from migdsl.executor.streams import streams
-from migdsl.rehearsal import baseline, several
+from migdsl.rehearsal import several
 from migdsl.rehearsal.clients import Rules
+from migdsl.rehearsal.copies import Copies
 from migdsl.rehearsal.crosser import Turning
-from migdsl.rehearsal.crossing import Crossing, chance, played
+from migdsl.rehearsal.crossing import Crossing, played
 from migdsl.rehearsal.journal import Journal
 from migdsl.rehearsal.model import Log, Settings, Undoable
 from migdsl.rehearsal.passage import Say
-from migdsl.rehearsal.rows import Maker, tenancy
+from migdsl.rehearsal.rows import Maker, seeded, tenancy
 from migdsl.rehearsal.second import unsaid
 from migdsl.rehearsal.shapes import shapes
 from migdsl.rehearsal.stage import Stage
@@ -54,20 +55,23 @@ def play(
     own = several.part(project, near)
     module = own.planned.module
     sites = Sites.of(project, {name: stage.url for name, stage in stages.items()}, {}, Signals())
-    tables = shapes(module, project.planned.lowered)
-    journals, tenants = {shape.entity: Journal(shape) for shape in tables}, tenancy(module, settings)
-    moved = tuple(shape for shape in tables if shape.move is not None)
+    tenants = tenancy(module, settings)
     with ExitStack() as stack:
         desks = {name: stack.enter_context(stage.connect()) for name, stage in stages.items()}
         writing = stack.enter_context(stages[near].connect("rehearsal maker"))
         sites.open()
         stack.callback(sites.close)
         for name, desk in desks.items():
-            for statement in baseline.ddl(several.part(project, name).planned.module):
-                desk.execute(statement.encode())
+            several.laid(desk, several.part(project, name).planned.module, several.DECLARE)
+        pointed = Copies(project, far, desks[far], tenants, settings.seed, log)
+        pointed.first()
+        tables = tuple(map(pointed.pointing, shapes(module, project.planned.lowered)))
+        moved = tuple(shape for shape in tables if shape.move is not None)
+        journals = {shape.entity: Journal(shape) for shape in tables}
         rules = Rules(dict.fromkeys(tenants.ids, "off"), tenants.busy)
-        maker = Maker(module, tables, journals, writing, chance(settings.seed), log)
+        maker = Maker(module, tables, {**pointed.journals, **journals}, writing, seeded(settings.seed), log)
         count = maker.fill(tenants)
+        pointed.then(journals)
         log.saw("baseline", f"{count} rows of {len(tenants.ids)} tenants in {len(tables)} tables")
         say(f"{count} rows of {len(tenants.ids)} tenants in {len(tables)} tables")
         url = stages[near].url
@@ -76,7 +80,7 @@ def play(
         found = stack.enter_context(modules(project, streams(sites), Urls(url, stages[far].url)))
         stack.enter_context(unsaid())
         crossing = Crossing(
-            project, files, main, stages, settings, log, say, sites, moved, journals, tenants, rules, maker, traffic, desks,
+            project, files, main, settings, log, sites, moved, journals, tenants, rules, maker, traffic, stages, say, desks,
             Turning(), frozenset(entity for each in found for entity in each.entities),
         )  # fmt: skip
         if not found:

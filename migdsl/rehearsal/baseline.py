@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
-from migdsl.dialect.names import literal, qualified, quote
+from migdsl.dialect.names import derived, literal, qualified, quote
 from migdsl.ops import constraints, create_table, names
 from migdsl.ops.context import Context
 from migdsl.semantics.model import Change, CheckedModule, Column, Table
+from migdsl.values import replace
+
+_NEXT = re.compile(r"""nextval\(\s*'([\w."]+)'""")
 
 
 def ddl(module: CheckedModule) -> tuple[str, ...]:
@@ -16,7 +20,9 @@ def ddl(module: CheckedModule) -> tuple[str, ...]:
     return (
         *_schemas(module),
         *_enums(module),
+        *_sequences(module),
         *(each for table in module.tables for each in _table(module, table)),
+        *_owned(module),
         *(each for table in module.tables for each in _references(module, table)),
         *_listed(module),
     )
@@ -37,10 +43,42 @@ def _enums(module: CheckedModule) -> Iterator[str]:
             yield f"CREATE TYPE {column.type.base} AS ENUM ({', '.join(literal(label) for label in column.type.labels)})"
 
 
+def _sequences(module: CheckedModule) -> Iterator[str]:
+    """Those that defaults name."""
+    yield from (f"CREATE SEQUENCE IF NOT EXISTS {name}" for name in _named(module))
+
+
+def _owned(module: CheckedModule) -> Iterator[str]:
+    """Each belongs to the first column that it numbers, as what is declared to be numbered must have one of its own."""
+    for name, (table, column) in _named(module).items():
+        # PostgreSQL wants both in one schema.
+        if (name.rpartition(".")[0].strip('"') or "public") == table.schema:
+            yield f"ALTER SEQUENCE {name} OWNED BY {names.table(table)}.{quote(column.name)}"
+
+
+def _named(module: CheckedModule) -> dict[str, tuple[Table, Column]]:
+    found: dict[str, tuple[Table, Column]] = {}
+    for table, column in ((t, c) for t in module.tables for c in t.columns if c.default is not None):
+        if (said := _NEXT.match(column.default or "")) is not None:
+            found.setdefault(said[1], (table, column))
+    return found
+
+
 def _table(module: CheckedModule, table: Table) -> Iterator[str]:
     context = Context("x", Change(table, (), table.span), module, (), ())
     own = [c for c in table.constraints if c.kind not in ("generated", "reference")]
-    yield create_table.definition(context, table.columns, [c for c in own if c.kind != "index"])
+    # A new table's serial is an identity; one that is there is a default, and a sequence that belongs to the column.
+    numbers = {
+        c.name: qualified(table.schema, derived(table.name, c.name, suffix="seq"))
+        for c in table.columns
+        if c.type.serial
+    }
+    yield from (f"CREATE SEQUENCE {name} AS {table.type_of(column).sql}" for column, name in numbers.items())
+    columns = tuple(
+        replace(c, default=f"nextval({literal(n)})") if (n := numbers.get(c.name)) else c for c in table.columns
+    )
+    yield create_table.definition(context, columns, [c for c in own if c.kind != "index"])
+    yield from (f"ALTER SEQUENCE {n} OWNED BY {names.table(table)}.{quote(column)}" for column, n in numbers.items())
     yield from (create_table.index(context, c) for c in own if c.kind == "index")
 
 

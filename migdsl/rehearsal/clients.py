@@ -93,16 +93,17 @@ class Client:
         facts = self._draw(shape, tenant)
         if self._stands_still(shape):
             return False
-        if facts is None or (set(shape.key) & {n for r in shape.references for n in r.columns}):
+        empty = shape.loose()
+        if facts is None or empty is None or (set(shape.key) & {n for r in shape.references for n in r.columns}):
             return False
+        facts |= dict.fromkeys(empty)
         codes = self.codes[shape.entity]
         keys: list[dict[str, str]] = []
 
         def first(side: str) -> Callable[[Any], None]:
             def run(_on: Any) -> None:
                 if self.anew or not keys:
-                    keys[:] = [self._key(shape, self._run(codes.insert(side), facts))]
-                    facts.update(keys[0] if not shape.given_key else {})
+                    keys[:] = [self._key(shape, self._run(codes.insert(side), facts), facts)]
                     self._carry(shape, side, facts)
                 else:
                     self._second(shape, side, facts, keys[0])
@@ -131,7 +132,7 @@ class Client:
 
     def _rewritten(self, shape: Shape, row: Row, drawn: Facts, *, whole: bool) -> bool:
         fixed = {*shape.key, shape.table.tenant}
-        free = [c.name for c in shape.facts if c.name not in fixed]
+        free = [c.name for c in shape.facts if c.name not in fixed | shape.still and c not in shape.numbered]
         if self._stands_still(shape):
             free = [n for n in free if n not in shape.inputs]
         if not free:
@@ -143,7 +144,7 @@ class Client:
 
         def run(side: str) -> Callable[[Any], None]:
             def write(_on: Any) -> None:
-                columns = [n for n in self.codes[shape.entity].columns(side) if n not in fixed]
+                columns = [n for n in self.codes[shape.entity].columns(side) if n not in fixed | shape.still]
                 columns = [n for n in columns if n in chosen] if self.code == "old" else columns
                 if self.anew:
                     found.clear()
@@ -358,9 +359,10 @@ class Client:
         self.said = write.text
         return psycopg.RawCursor(self.connection).execute(write.text.encode(), write.values(facts))
 
-    def _key(self, shape: Shape, row: tuple[object, ...] | None) -> dict[str, str]:
+    def _key(self, shape: Shape, row: tuple[object, ...] | None, facts: Facts) -> dict[str, str]:
+        """Of a row that was inserted; its facts get what the database has numbered."""
         assert row is not None
-        return dict(zip(shape.key, map(str, row), strict=True))
+        return shape.numbers(row, facts)
 
 
 def _overtaken(shape: Shape, before: Facts, now: Facts) -> frozenset[str]:

@@ -7,8 +7,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -44,6 +44,20 @@ class Crosser(Client):
     far: Connection | None = None
     near: Connection | None = None
     turning: Turning = field(default_factory=Turning)
+    # What it writes is left to the sync job, whatever else it could do.
+    plain: bool = False
+
+    @contextmanager
+    def alone(self, side: str) -> Iterator[None]:
+        """What is written in this block is one transaction on that side, and left to the sync job."""
+        here = self.near if side == "old" else self.far
+        assert here is not None
+        self.connection, self.plain = here, True
+        try:
+            with here.transaction():
+                yield
+        finally:
+            self.plain = False
 
     def ready(self) -> None:
         """Both connections are there."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from functools import partial
@@ -74,7 +73,7 @@ class Crossing(Passage):
                 if phase == "validate" and not again:
                     differing.planted(self)
                     refused.refused(self)
-                    overtaken.overtaken(self)
+                    overtaken.overtaken(self, "old")
                     unreached.failing(self, "old")
                 if phase == "cutover":
                     self._over(first=not again)
@@ -137,6 +136,7 @@ class Crossing(Passage):
             self.traffic.work(15)
             self.look()
         if first:
+            overtaken.overtaken(self, "new")
             unreached.failing(self, "new")
         if first and self.settings.back:
             self._move((("all", "shadow", None),))
@@ -181,6 +181,8 @@ class Crossing(Passage):
         outcome = Outcome("waiting", phase)
         for _ in range(_AGAIN):
             outcome = self.tried(phase, lambda: self._walked(phase))
+            if outcome.code == "failed" and any("reconcile/" in reason for reason in outcome.reasons):
+                outcome = self._still(phase)
             if outcome.code != "waiting":
                 break
             self._later()
@@ -194,6 +196,12 @@ class Crossing(Passage):
         self.log.saw("revisions", f"{phase}, in both databases")
         if phase == "validate":
             self.log.saw("reconciliation", "clean at validate, between the databases")
+
+    def _still(self, phase: str) -> Outcome:
+        """Once more while nothing is on its way: what took longer to come over than the job waits for is no difference."""
+        with self.traffic.resting():
+            self.drained()
+            return self.tried(phase, lambda: self._walked(phase))
 
     def _walked(self, phase: str) -> Outcome:
         walk = Walk(self.sites, Desk(), Wishes())
@@ -281,8 +289,3 @@ def played(crossing: Crossing, far: str, modules: tuple[Module, ...] = ()) -> No
         crossing.traffic.client = crossers(far, stack, crossing.turning, kind)
         with crossing.traffic.running():
             crossing.whole()
-
-
-def chance(seed: int) -> random.Random:
-    """Of rows."""
-    return random.Random(f"{seed} rows")  # noqa: S311 (nothing here is secret)

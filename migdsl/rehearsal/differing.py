@@ -7,6 +7,7 @@ from pathlib import Path
 
 from migdsl.dialect.names import literal, quote
 from migdsl.rehearsal import moving
+from migdsl.rehearsal.belonging import whose
 from migdsl.rehearsal.model import Mark
 from migdsl.rehearsal.passage import WAY, Passage
 from migdsl.rehearsal.scrutiny import BESIDE, DRIFT, fire
@@ -70,11 +71,12 @@ def _differing(passage: Passage, shape: Shape, of: str | None) -> str | None:
     columns = moving.plantable(shape)
     if columns is None:
         return None
-    name, tenant, keys = columns
+    name, where, keys = columns
     desk, table = passage.end(shape, "new")
     shown = " || ' ' || ".join(f"t.{quote(n)}::text" for n in keys)
-    other = f"SELECT o.{name} FROM {table} AS o WHERE o.{tenant} = t.{tenant} AND o.{name} IS DISTINCT FROM t.{name} LIMIT 1"
-    own = f"t.{tenant}::text = {literal(of)}" if of is not None else "TRUE"
+    mine, others = (whose(where, row) for row in "to")
+    other = f"SELECT o.{name} FROM {table} AS o WHERE {others} = {mine} AND o.{name} IS DISTINCT FROM t.{name} LIMIT 1"
+    own = f"{mine}::text = {literal(of)}" if of is not None else "TRUE"
     some = f"SELECT t.ctid FROM {table} AS t WHERE {own} AND EXISTS ({other}) ORDER BY {shown} LIMIT 1"
     with desk.transaction():
         desk.execute(f"ALTER TABLE {table} DISABLE TRIGGER USER".encode())
@@ -89,11 +91,11 @@ def _differing(passage: Passage, shape: Shape, of: str | None) -> str | None:
 def _content(passage: Passage, shape: Shape, tenant: str) -> tuple[str, ...]:
     """A digest of a tenant's rows on both sides."""
     move, found = moving.move_of(shape), []
-    for side, column in (("old", move.table.tenant), ("new", move.target.tenant)):
+    for side, where in (("old", whose(move.table, "t")), ("new", whose(move.target, "t"))):
         desk, table = passage.end(shape, side)
         query = f"SELECT md5(coalesce(string_agg(t::text, ' ' ORDER BY t::text), '')) FROM {table} AS t"
-        where = f" WHERE t.{quote(column)}::text = {literal(tenant)}" if column is not None else ""
-        row = desk.execute((query + where).encode()).fetchone()
+        own = f" WHERE {where}::text = {literal(tenant)}" if where is not None else ""
+        row = desk.execute((query + own).encode()).fetchone()
         found.append(str(row[0]) if row else "")
     return tuple(found)
 

@@ -11,12 +11,13 @@ import psycopg
 
 from migdsl.dialect.names import quote
 from migdsl.ops.model import TablePlan
-from migdsl.rehearsal import moving, unfilled
+from migdsl.rehearsal import belonging, moving, unfilled
 from migdsl.rehearsal.journal import Row
 from migdsl.rehearsal.model import Mark
 from migdsl.rehearsal.shapes import Shape
 from migdsl.rehearsal.troupe import Troupe
 from migdsl.rehearsal.writing import Codes
+from migdsl.semantics.model import Table
 
 _BUSY = """
 SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND application_name LIKE 'migdsl %'
@@ -157,11 +158,12 @@ def planted(troupe: Troupe, shape: Shape, tenant: str) -> Row | None:
     columns = _plantable(shape)
     if columns is None:
         return None
-    name, tenant_, keys = columns
+    name, where, keys = columns
     table = shape.new_name if shape.move is not None else shape.name
     key = " AND ".join(f"{quote(n)}::text = %s" for n in keys)
     other = (
-        f"SELECT o.{name} FROM {table} AS o WHERE o.{tenant_}::text = %s AND o.{name} IS DISTINCT FROM t.{name} LIMIT 1"
+        f"SELECT o.{name} FROM {table} AS o"
+        f" WHERE {belonging.whose(where, 'o')}::text = %s AND o.{name} IS DISTINCT FROM t.{name} LIMIT 1"
     )
     statement = f"UPDATE {table} AS t SET {name} = ({other}) WHERE {key} AND EXISTS ({other})"
     for row in troupe.journals[shape.entity].of(tenant)[:5]:
@@ -173,14 +175,14 @@ def planted(troupe: Troupe, shape: Shape, tenant: str) -> Row | None:
     return None
 
 
-def _plantable(shape: Shape) -> tuple[str, str, tuple[str, ...]] | None:
-    """A column of the new side whose value no rule keeps, the tenant's column there, and the key's."""
+def _plantable(shape: Shape) -> tuple[str, Table, tuple[str, ...]] | None:
+    """A column of the new side whose value no rule keeps, the table there, whose rows are tenants', and the key's columns."""
     if shape.move is not None:
         return moving.plantable(shape)
     made = next((o for o in shape.paired if o.column.type.comparable), None)
-    if made is None or shape.table.tenant is None:
+    if made is None or not shape.table.owned:
         return None
-    return quote(made.column.name), quote(shape.table.tenant), shape.key
+    return quote(made.column.name), shape.table, shape.key
 
 
 @contextmanager
@@ -220,10 +222,13 @@ def offended(troupe: Troupe) -> list[tuple[Shape, Row]]:
             continue
         facts = {**drawn, **{n: like.facts[n] for n in inputs - kept}}
         write = Codes(shape).insert("old")
-        with psycopg.RawCursor(troupe.desk) as cursor:
-            row = cursor.execute(write.text.encode(), write.values(facts)).fetchone()
+        try:
+            with troupe.desk.transaction(), psycopg.RawCursor(troupe.desk) as cursor:
+                row = cursor.execute(write.text.encode(), write.values(facts)).fetchone()
+        except psycopg.errors.IntegrityError:
+            continue  # what it has of two rows keeps no rule of the file
         assert row is not None
-        added = Row(tenant or "", dict(zip(shape.key, map(str, row), strict=True)), facts)
+        added = Row(tenant or "", shape.numbers(row, facts), facts)
         troupe.journals[shape.entity].add(added)
         found.append((shape, added))
     return found
@@ -253,18 +258,21 @@ def mended(troupe: Troupe, offending: list[tuple[Shape, Row]]) -> None:
         row.alive = False
 
 
+_THERE = "SELECT bool_and(to_regclass(t) IS NOT NULL) FROM unnest(%s::text[]) AS t"
+
+
 def content(troupe: Troupe, tenant: str) -> dict[str, str]:
     """A digest of all that a tenant has, by table."""
     found = {}
-    tables = [(s.name, s.table.tenant) for s in troupe.shapes]
-    tables += [(s.new_name, s.move.target.tenant) for s in troupe.shapes if s.move is not None]
-    tables += [
-        (f"{quote(c.table.schema)}.{quote(c.table.name)}", c.table.tenant) for s in troupe.shapes for c in s.carried
-    ]
-    for name, column in tables:
-        there = troupe.desk.execute("SELECT to_regclass(%s) IS NOT NULL", (name,)).fetchone() == (True,)
-        if column is not None and there:
+    tables = [(s.name, s.table) for s in troupe.shapes]
+    tables += [(s.new_name, s.move.target) for s in troupe.shapes if s.move is not None]
+    tables += [(f"{quote(c.table.schema)}.{quote(c.table.name)}", c.table) for s in troupe.shapes for c in s.carried]
+    for name, table in tables:
+        asked = [name, *belonging.owners(table)]
+        there = troupe.desk.execute(_THERE, (asked,)).fetchone()
+        whose = belonging.whose(table, "t")
+        if whose is not None and there == (True,):
             query = f"SELECT md5(coalesce(string_agg(t::text, ' ' ORDER BY t::text), '')) FROM {name} AS t"
-            row = troupe.desk.execute(f"{query} WHERE t.{quote(column)}::text = %s".encode(), (tenant,)).fetchone()
+            row = troupe.desk.execute(f"{query} WHERE {whose}::text = %s".encode(), (tenant,)).fetchone()
             found[name] = str(row[0]) if row else ""
     return found

@@ -67,8 +67,10 @@ class Gauge(threading.Thread):
                 self._url, autocommit=True, application_name="rehearsal gauge", options=_OPTIONS
             ) as connection,
         ):
-            pause = _EVERY_S
-            while not self.over.wait(pause):
+            pause, last = _EVERY_S, False
+            while not last:
+                # Once more at the end: where looks take long, the one before may be of a time long past.
+                last = self.over.wait(pause)
                 began = time.monotonic()
                 self._look(connection)
                 pause = max(_EVERY_S, (time.monotonic() - began) / _SHARE)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -22,15 +24,20 @@ from migdsl.rehearsal.model import Log, Mark
 from migdsl.rehearsal.stage import Stage
 from migdsl.rehearsal.standby import Standby
 from migdsl.rehearsal.troupe import Troupe
+from migdsl.runtime.telemetry.options import application_name
 from migdsl.semantics.policy import Comparison, comparisons
 
 _MOST_S = 60.0
 _LONGEST_LAG_S = 20.0  # a bound that is longer than this takes too long to be passed
 _MORE_S = 1.0
+_NAMED = 40  # so much of its session's name is left whatever its run is called
 _PATIENT_S = 6.0  # how long it may take until there is lag enough
+# A job that has to wait before it plans anything holds no lease; but it asks again, and again.
 _HOLD = b"""
-SELECT coalesce(max(held), ''), coalesce(sum(rows_scanned), 0)::text, coalesce(max(lease_until), '-infinity')::text
-  FROM migdsl.slice WHERE migration = %s AND backfill = %s"""
+SELECT coalesce(max(s.held), ''), coalesce(sum(s.rows_scanned), 0)::text,
+       coalesce(max(s.lease_until)::text, (SELECT max(a.query_start)::text FROM pg_catalog.pg_stat_activity AS a
+                                            WHERE a.datname = current_database() AND a.application_name LIKE %s), '')
+  FROM migdsl.slice AS s WHERE s.migration = %s AND s.backfill = %s"""
 _OPEN = b"SELECT count(*) FROM migdsl.slice WHERE migration = %s AND backfill = %s AND state <> 'succeeded'"
 _WAITS = b"SELECT count(*) FROM pg_catalog.pg_locks WHERE pid = %s AND NOT granted"
 _LAGS = b"""
@@ -53,8 +60,8 @@ class Place(Protocol):
     @property
     def desk(self) -> Connection: ...
 
-    def spawned(self, path: str, *words: str) -> subprocess.Popen[bytes]:
-        """A generated job in a process of its own."""
+    def spawned(self, path: str, *words: str, said: int = ...) -> subprocess.Popen[bytes]:
+        """A generated job in a process of its own; `said`: where its log goes."""
         ...
 
 
@@ -81,10 +88,10 @@ def held(troupe: Troupe, plan: TablePlan, standby: Standby | None, metrics: Path
 def stood(place: Place, plan: TablePlan, standby: Standby | None, *words: str) -> int:
     """The same, wherever it runs and whether or not anything of it was done."""
     path, start = place.project.planned.paths.backfill(plan.table), place.log.now()
-    with _reason(place, plan, standby) as reason:
-        process = place.spawned(path, "--duty", "1", *words)
+    with _reason(place, plan, standby) as reason, tempfile.NamedTemporaryFile() as log:
+        process = place.spawned(path, "--duty", "1", "--log-format", "json", *words, said=log.fileno())
         try:
-            _watched(place, plan, path, reason, lambda: process.poll() is None)
+            _watched(Looking(place, plan, Path(log.name), process), path, reason)
             reason.over()
             place.log.marks.append(Mark("fault", f"{reason.why}: the backfill waits", start, place.log.now()))
             until = time.monotonic() + 2 * _MOST_S
@@ -99,37 +106,52 @@ def stood(place: Place, plan: TablePlan, standby: Standby | None, *words: str) -
     return code
 
 
-def _watched(place: Place, plan: TablePlan, path: str, reason: Reason, runs: Callable[[], bool]) -> None:
-    """Whether it says why it waits, and passes no row until it has asked twice more."""
-    said, _, _ = _until(place, plan, runs, lambda now: now[0] != "")
-    if reason.word not in said:
-        what = f"the backfill of {plan.table.entity} went on although {reason.why}"
-        place.log.against(
-            "hold", what, path, "its `hold` must ask for that, and the job must wait while it gives a reason"
-        )
-        return
-    first = _until(place, plan, runs, lambda _: True)
-    asked = _until(place, plan, runs, lambda now: now[2] != first[2])
-    again = _until(place, plan, runs, lambda now: now[2] != asked[2])
-    if again[1] != asked[1]:
-        what = f"the backfill of {plan.table.entity} passed rows while it said that it waits: {said}"
-        place.log.against("hold", what, path, "no batch may begin while `hold` gives a reason")
-    else:
-        place.log.saw("hold", f"{plan.table.entity} stood still at {again[1]} rows while {said}, and went on by itself")
-
-
 Look = tuple[str, str, str]
 
 
-def _until(place: Place, plan: TablePlan, runs: Callable[[], bool], enough: Callable[[Look], bool]) -> Look:
-    """The ledger's reason, rows passed and lease, once they are what is waited for, or the job has ended."""
-    until = time.monotonic() + _MOST_S
-    while True:
-        row = place.desk.execute(_HOLD, (place.project.name, backfill_name(plan))).fetchone()
-        now = (str(row[0]), str(row[1]), str(row[2])) if row is not None else ("", "", "")
-        if enough(now) or not runs() or time.monotonic() > until:
-            return now
-        time.sleep(0.02)
+@dataclass(frozen=True, slots=True)
+class Looking:
+    """A job that runs, and what it says in the ledger and in its log."""
+
+    place: Place
+    plan: TablePlan
+    log: Path
+    process: subprocess.Popen[bytes]
+
+    def until(self, enough: Callable[[Look], bool]) -> Look:
+        """Its reason, rows passed, and what changes when it asks again, once they are what is waited for, or it has ended."""
+        until = time.monotonic() + _MOST_S
+        migration, backfill = self.place.project.name, backfill_name(self.plan)
+        own = (f"{application_name(migration, backfill, '')[:_NAMED].rstrip()}%", migration, backfill)
+        while True:
+            row = self.place.desk.execute(_HOLD, own).fetchone()
+            now = (str(row[0]) or self._told(), str(row[1]), str(row[2])) if row is not None else ("", "", "")
+            if enough(now) or self.process.poll() is not None or time.monotonic() > until:
+                return now
+            time.sleep(0.02)
+
+    def _told(self) -> str:
+        """Before there is anything in the ledger its log alone says why it waits."""
+        found = [line for line in self.log.read_text(encoding="utf-8").splitlines() if '"event": "held"' in line]
+        return str(json.loads(found[-1]).get("why", "")) if found else ""
+
+
+def _watched(looking: Looking, path: str, reason: Reason) -> None:
+    """Whether it says why it waits, and passes no row until it has asked twice more."""
+    log, plan = looking.place.log, looking.plan
+    said, _, _ = looking.until(lambda now: now[0] != "")
+    if reason.word not in said:
+        what = f"the backfill of {plan.table.entity} went on although {reason.why}"
+        log.against("hold", what, path, "its `hold` must ask for that, and the job must wait while it gives a reason")
+        return
+    first = looking.until(lambda _: True)
+    asked = looking.until(lambda now: now[2] != first[2])
+    again = looking.until(lambda now: now[2] != asked[2])
+    if again[1] != asked[1]:
+        what = f"the backfill of {plan.table.entity} passed rows while it said that it waits: {said}"
+        log.against("hold", what, path, "no batch may begin while `hold` gives a reason")
+    else:
+        log.saw("hold", f"{plan.table.entity} stood still at {again[1]} rows while {said}, and went on by itself")
 
 
 # ------------------------------------------------------------------------------------------- reasons

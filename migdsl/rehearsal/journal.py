@@ -14,7 +14,7 @@ import psycopg
 from migdsl.dialect.names import quote
 from migdsl.rehearsal import moving
 from migdsl.rehearsal.shapes import Shape
-from migdsl.rehearsal.writing import over, typed
+from migdsl.rehearsal.writing import GIVEN, LAST, NUMBER, STRAYED, over, place, recorded, typed, whole
 from migdsl.semantics.model import Back
 
 Connection = psycopg.Connection[tuple[object, ...]]
@@ -108,19 +108,20 @@ def apart(connection: Connection, journal: Journal, view: View) -> list[tuple[st
         return []
     conditions = [*_own(shape, view, there), *_both(shape, view, there)]
     rows = [_record(number, row) for number, row in enumerate(journal.rows) if row.alive]
-    key = [f"CAST(r.{quote('=' + n)} AS {shape.table.type_of(n).sql}) AS {quote('=' + n)}" for n in shape.key]
-    fields = ["n integer", "last text", "given text[]", "strayed boolean"]
-    fields += [f"{quote(n)} text" for n in (*(c.name for c in shape.facts), *(f"={n}" for n in shape.key))]
-    picked = ", ".join(["r.n", "r.last", "r.given", "r.strayed", typed(shape.facts), *key])
-    joined = " AND ".join(f"t.{quote(n)} = j.{quote('=' + n)}" for n in shape.key)
+    own = {name: quote(place(shape, name)) for name in shape.key}
+    more = [f"{LAST} text", f"{GIVEN} text[]", f"{STRAYED} boolean", *(f"{each} text" for each in own.values())]
+    key = [f"CAST(r.{each} AS {shape.table.type_of(name).sql}) AS {each}" for name, each in own.items()]
+    picked = ", ".join([*(f"r.{each}" for each in (NUMBER, LAST, GIVEN, STRAYED)), typed(shape.facts), *key])
+    facts = f"SELECT {picked} FROM jsonb_to_recordset($1::jsonb) AS r ({', '.join([recorded(shape), *more])})"
+    joined = " AND ".join(f"t.{quote(name)} = j.{each}" for name, each in own.items())
     said = ", ".join(f"{condition} AS c{number}" for number, (_, _, condition) in enumerate(conditions))
     name = shape.name if _exists(connection, shape.name) else shape.new_name
     query = f"""
 WITH j AS MATERIALIZED (
   SELECT s.*{''.join(f', {over(o.source, "s")} AS {quote(o.column.name)}' for o in shape.paired if o.source)}
-    FROM (SELECT {picked} FROM jsonb_to_recordset($1::jsonb) AS r ({', '.join(fields)})) AS s)
-SELECT coalesce({', '.join(f"t.{quote(n)}::text || ' '" for n in shape.key)}, ''), j.n, t.{quote(shape.key[0])} IS NULL,
-       j.n IS NULL{', ' + said if said else ''}
+    FROM ({whole(shape, facts)}) AS s)
+SELECT coalesce({', '.join(f"t.{quote(n)}::text || ' '" for n in shape.key)}, ''), j.{NUMBER}, t.{quote(shape.key[0])} IS NULL,
+       j.{NUMBER} IS NULL{', ' + said if said else ''}
   FROM j FULL JOIN {name} AS t ON {joined}"""
     found = []
     with psycopg.RawCursor(connection) as cursor:
@@ -157,7 +158,7 @@ def _own(shape: Shape, view: View, there: frozenset[str]) -> Iterator[Condition]
         elif (required := shape.required.get(column.name)) is not None:
             given = over(required.source, "j") if required.source is not None else f"t.{name}"
             # Filled from what stood there then, or from what stands there now.
-            filled = f"t.{name} IS NOT DISTINCT FROM {given} OR {_literal('~' + column.name)} = ANY (j.given)"
+            filled = f"t.{name} IS NOT DISTINCT FROM {given} OR {_literal('~' + column.name)} = ANY (j.{GIVEN})"
             differs += f" AND NOT (j.{name} IS NULL AND ({filled}))"
         elif (optional := shape.optional.get(column.name)) is not None and optional.back is not None:
             differs += (
@@ -166,14 +167,14 @@ def _own(shape: Shape, view: View, there: frozenset[str]) -> Iterator[Condition]
         yield "acknowledged_writes", f"{column.name} isn't what was written", differs
     for made in (o.column for o in shape.plain if o.column.name in there):
         name = quote(made.name)
-        differs = f"t.{name} IS DISTINCT FROM j.{name} AND {_literal(made.name)} = ANY (j.given)"
+        differs = f"t.{name} IS DISTINCT FROM j.{name} AND {_literal(made.name)} = ANY (j.{GIVEN})"
         yield "acknowledged_writes", f"{made.name} isn't what was written", differs
 
 
 def _gone(shape: Shape, view: View, name: str, differs: str, there: frozenset[str]) -> str:
     """Of a column that new code doesn't know: as old code wrote it, or as the file says it comes back."""
     backs = [back for back in _backs(shape) if back.column == name]
-    after = "TRUE" if view.home else "j.last = 'new'"
+    after = "TRUE" if view.home else f"j.{LAST} = 'new'"
     if not backs:
         return f"{differs} AND NOT ({after})"
     ways = [f"t.{quote(name)} IS NOT DISTINCT FROM {over(back.expression, 'j')}" for back in backs]
@@ -198,8 +199,8 @@ def _both(shape: Shape, view: View, there: frozenset[str]) -> Iterator[Condition
             made.column.type.comparable, f"j.{name}"
         )
         if not view.filled:
-            differs += f" AND NOT (t.{name} IS NULL AND j.last = 'old')"
-        yield "both_sides", f"{made.column.name} isn't what its `from` gives", f"{differs} AND NOT j.strayed"
+            differs += f" AND NOT (t.{name} IS NULL AND j.{LAST} = 'old')"
+        yield "both_sides", f"{made.column.name} isn't what its `from` gives", f"{differs} AND NOT j.{STRAYED}"
 
 
 def _text(comparable: bool, sql: str) -> str:
@@ -207,8 +208,9 @@ def _text(comparable: bool, sql: str) -> str:
 
 
 def _record(number: int, row: Row) -> dict[str, object]:
-    keys = {f"={name}": value for name, value in row.key.items()}
-    return {**row.facts, **keys, "n": number, "last": row.last, "given": sorted(row.given), "strayed": row.strayed}
+    keys = {f"={place}": value for place, value in enumerate(row.key.values(), 1)}
+    of = {NUMBER: number, LAST: row.last, GIVEN: sorted(row.given), STRAYED: row.strayed}
+    return {**row.facts, **keys, **{name.strip('"'): each for name, each in of.items()}}
 
 
 def _columns(connection: Connection, shape: Shape) -> frozenset[str]:
@@ -240,14 +242,16 @@ def carried_apart(connection: Connection, journal: Journal) -> list[tuple[str, s
         if not _exists(connection, table):
             continue
         rows = [_record(n, row) for n, row in enumerate(journal.rows) if row.alive and not row.strayed]
-        fields = ", ".join(["n integer", *(f"{quote(c.name)} text" for c in journal.shape.facts)])
+        facts = (
+            f"SELECT {typed(journal.shape.facts)} FROM jsonb_to_recordset($1::jsonb) AS r ({recorded(journal.shape)})"
+        )
         values = dict(carried.source.values)
         key = " AND ".join(f"t.{quote(n)} = {over(values[n], 'j')}" for n in carried.table.key)
         wrong = " OR ".join(f"t.{quote(n)} IS DISTINCT FROM {over(e, 'j')}" for n, e in values.items())
         where = over(carried.source.where, "j") if carried.source.where is not None else "TRUE"
         query = f"""
 SELECT {" || ' ' || ".join(f"{over(values[n], 'j')}::text" for n in carried.table.key)}, t.{quote(carried.table.key[0])} IS NULL
-  FROM (SELECT {typed(journal.shape.facts)} FROM jsonb_to_recordset($1::jsonb) AS r ({fields})) AS j
+  FROM ({whole(journal.shape, facts)}) AS j
   LEFT JOIN {table} AS t ON {key}
  WHERE {where} AND (t.{quote(carried.table.key[0])} IS NULL OR {wrong})"""
         with psycopg.RawCursor(connection) as cursor:

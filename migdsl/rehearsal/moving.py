@@ -10,10 +10,24 @@ import psycopg
 from migdsl.dialect.names import literal, quote
 from migdsl.dialect.sql import Expression
 from migdsl.ops import names
+from migdsl.rehearsal.hints import about
 from migdsl.rehearsal.model import Undoable
 from migdsl.rehearsal.shapes import Shape
-from migdsl.rehearsal.writing import Codes, Texts, Write, fact_of, over, typed
-from migdsl.semantics.model import CheckedModule, Column
+from migdsl.rehearsal.writing import (
+    GIVEN,
+    LAST,
+    NUMBER,
+    Codes,
+    Texts,
+    Write,
+    fact_of,
+    over,
+    place,
+    recorded,
+    typed,
+    whole,
+)
+from migdsl.semantics.model import CheckedModule, Column, Table
 from migdsl.semantics.move_model import Move
 
 Connection = psycopg.Connection[tuple[object, ...]]
@@ -43,16 +57,17 @@ def playable(module: CheckedModule) -> None:
             raise Undoable(why, "a rehearsal tells the two apart by their names: call it otherwise")
 
 
-def plantable(shape: Shape) -> tuple[str, str, tuple[str, ...]] | None:
-    """A column of the new table that no rule speaks of, the tenant's column, and the key's."""
+def plantable(shape: Shape) -> tuple[str, Table, tuple[str, ...]] | None:
+    """A column of the new table that no rule speaks of, that table, whose rows are tenants', and the key's columns."""
     target, own = move_of(shape).target, {ours for ours, _ in keys(shape)}
     ruled = {n for c in target.constraints if c.kind != "index" for n in (*c.columns, *c.uses)} | own
     found = [n for n in given(shape) if n not in ruled and n != target.tenant and target.type_of(n).comparable]
     # What is computed first: a mistake there is likelier.
     found.sort(key=lambda n: n in {ours for ours, _ in move_of(shape).copied})
-    if not found or target.tenant is None:
+    found = [n for n in found if target.via is None or n != target.via.hops[0].column]
+    if not found or not target.owned:
         return None
-    return quote(found[0]), quote(target.tenant), tuple(ours for ours, _ in keys(shape))
+    return quote(found[0]), target, tuple(ours for ours, _ in keys(shape))
 
 
 def move_of(shape: Shape) -> Move:
@@ -83,18 +98,21 @@ class MovedCodes(Codes):
     def columns(self, side: str) -> tuple[str, ...]:
         if side == "old":
             return super().columns(side)
-        own = () if self.shape.given_key else tuple(ours for ours, _ in keys(self.shape))
+        own = self._numbers(side).values()
         return (*(n for n in self.values if n not in own), *(o.column.name for o in self.shape.plain))
 
     def insert(self, side: str) -> Write:
-        """The key comes back as text."""
+        """What the database answers is `shape.answered`, as text."""
         if side == "old":
             return super().insert(side)
-        texts = Texts()
-        columns = self.columns(side)
-        listed = ", ".join(map(quote, columns))
-        given_ = ", ".join(self._side_value(side, name, texts) for name in columns)
-        return texts.made(f"INSERT INTO {self._name(side)} ({listed}) VALUES ({given_}) RETURNING {self._keys(side)}")
+        answered = {**{theirs: ours for ours, theirs in keys(self.shape)}, **self._numbers(side)}
+        columns = {name: self.values.get(name) for name in self.columns(side)}
+        return self._inserted(side, columns, {name: answered[name] for name in self.shape.answered})
+
+    def _numbers(self, side: str) -> dict[str, str]:
+        """Facts that are numbers of the database's, each with what it is called on a side."""
+        found = {c.name: move_of(self.shape).copy_of(c.name) for c in self.shape.numbered}
+        return {theirs: theirs if side == "old" else ours for theirs, ours in found.items() if ours is not None}
 
     def upsert(self, side: str) -> Write:
         """A second write: the row of that key, whether or not it is there."""
@@ -102,8 +120,10 @@ class MovedCodes(Codes):
         fixed = self._fixed(side)
         rest = [name for name in self.columns(side) if name not in fixed]
         pairs = [(name, self._key(theirs, texts)) for name, theirs in self._key_of(side)]
+        numbers = {name: theirs for theirs, name in self._numbers(side).items() if name not in dict(pairs)}
+        pairs += [(name, fact_of(self.shape, texts)(theirs)) for name, theirs in numbers.items()]
         tenant = [n for n in self.columns(side) if n in fixed and n not in dict(pairs)]
-        pairs += [(name, self._side_value(side, name, texts)) for name in (*tenant, *rest)]
+        pairs += [(name, self._said(side, name, texts)) for name in (*tenant, *rest)]
         sets = ", ".join(f"{quote(n)} = excluded.{quote(n)}" for n in rest)
         listed, values = (", ".join(part) for part in (map(quote, dict(pairs)), (value for _, value in pairs)))
         conflict = ", ".join(quote(name) for name, _ in self._key_of(side))
@@ -117,9 +137,7 @@ class MovedCodes(Codes):
             return super().update(side, columns)
         texts = Texts()
         fixed = self._fixed(side)
-        sets = ", ".join(
-            f"{quote(n)} = {self._side_value(side, n, texts)}" for n in self.columns(side) if n not in fixed
-        )
+        sets = ", ".join(f"{quote(n)} = {self._said(side, n, texts)}" for n in self.columns(side) if n not in fixed)
         where = self._of_row(side, texts)
         return texts.made(f"UPDATE {self._name(side)} SET {sets} WHERE {where} RETURNING {self._keys(side)}")
 
@@ -134,10 +152,8 @@ class MovedCodes(Codes):
         if side == "old":
             return super().read(side, columns, by)
         texts = Texts()
-        asked = ", ".join(f"{quote(n)} IS NOT DISTINCT FROM {self._side_value(side, n, texts)}" for n in columns)
-        where = " AND ".join(f"{quote(n)} = {self._side_value(side, n, texts)}" for n in by) or self._of_row(
-            side, texts
-        )
+        asked = ", ".join(f"{quote(n)} IS NOT DISTINCT FROM {self._said(side, n, texts)}" for n in columns)
+        where = " AND ".join(f"{quote(n)} = {self._said(side, n, texts)}" for n in by) or self._of_row(side, texts)
         return texts.made(f"SELECT {asked or 'true'} FROM {self._name(side)} WHERE {where}")
 
     def _key_of(self, side: str) -> tuple[tuple[str, str], ...]:
@@ -156,16 +172,16 @@ class MovedCodes(Codes):
         parts = [f"{quote(name)} = {self._key(theirs, texts)}" for name, theirs in self._key_of(side)]
         tenant = move_of(self.shape).target.tenant
         if tenant is not None and tenant not in dict(self._key_of(side)):
-            parts.append(f"{quote(tenant)} = {self._side_value(side, tenant, texts)}")
+            parts.append(f"{quote(tenant)} = {self._said(side, tenant, texts)}")
         return " AND ".join(parts)
 
     def _fact(self, texts: Texts) -> Callable[[str], str]:
         """A key that the database has given is known by the row alone."""
         read = fact_of(self.shape, texts)
-        given_ = frozenset() if self.shape.given_key else frozenset(self.shape.key)
+        given_ = frozenset() if self.shape.given_key else frozenset(self.shape.key) - texts.drawn
         return lambda name: self._key(name, texts) if name in given_ else read(name)
 
-    def _side_value(self, side: str, name: str, texts: Texts) -> str:
+    def _said(self, side: str, name: str, texts: Texts) -> str:
         if side == "old":
             return self._value(name, texts)
         if name in self.values:
@@ -188,12 +204,15 @@ def known(shape: Shape, side: str, last: str, *, home: bool, filled: bool) -> li
 
 def _there(shape: Shape, alias: str) -> Callable[[str], str]:
     """A column of the new table, as the facts of a row called `alias` give it."""
-    values = given(shape)
+    values, target = given(shape), move_of(shape).target
 
     def spell(name: str) -> str:
-        if name not in values:
-            return f"{alias}.{quote(name)}"
-        return _cast(values[name].rewritten(_facts(shape, alias)), move_of(shape).target.column(name))
+        column = target.column(name)
+        if name in values:
+            return _cast(values[name].rewritten(_facts(shape, alias)), column)
+        if column is not None and column.generated is not None:
+            return _cast(column.generated.rewritten(spell), column)
+        return f"{alias}.{quote(name)}"
 
     return spell
 
@@ -201,7 +220,7 @@ def _there(shape: Shape, alias: str) -> Callable[[str], str]:
 def _facts(shape: Shape, alias: str) -> Callable[[str], str]:
     """A column of a row's facts; the journal has its key under names of its own."""
     own = shape.key if alias == "j" else ()
-    return lambda name: f"{alias}.{quote('=' + name if name in own else name)}"
+    return lambda name: f"{alias}.{quote(place(shape, name) if name in own else name)}"
 
 
 def _cast(text: str, column: Column | None) -> str:
@@ -213,27 +232,38 @@ def homes(shape: Shape) -> dict[str, Expression]:
     return {back.column: back.expression for back in move_of(shape).backs}
 
 
-def rules(shape: Shape) -> Iterator[str]:
-    """What facts must keep, over `t`, so that there is a row on either side, and the way there and back loses nothing."""
-    move, there = move_of(shape), _there(shape, "t")
-    # Made-up facts have no key yet where the database gives it.
-    asked = [n for n, e in given(shape).items() if shape.given_key or not e.names() & set(shape.key)]
-    back = {name: _cast(each.rewritten(there), shape.table.column(name)) for name, each in homes(shape).items()}
-    for name in asked:
+def rules(shape: Shape) -> Iterator[tuple[str, frozenset[str]]]:
+    """What facts must keep, over `t`, so that there is a row on either side, and the way there and back loses nothing; and the
+    columns that it is about, where a value alone can break it."""
+    there = _there(shape, "t")
+    for check in (c.check for c in move_of(shape).target.constraints if c.check is not None):
+        if check.names() <= _told(shape):
+            yield f"({check.rewritten(there)}) IS NOT FALSE", about(shape, check.tree)
+    yield from ((rule, frozenset()) for rule in _lossless(shape, there))
+
+
+def _told(shape: Shape) -> frozenset[str]:
+    """The new table's columns that facts give; of the others only the database knows."""
+    known = {*given(shape), *(o.column.name for o in shape.plain)}
+    generated = [c for c in move_of(shape).target.columns if c.generated is not None and c.generated.names() <= known]
+    return frozenset(known | {c.name for c in generated})
+
+
+def _lossless(shape: Shape, there: Callable[[str], str]) -> Iterator[str]:
+    move, told = move_of(shape), _told(shape)
+    sure = {name: each for name, each in homes(shape).items() if each.names() <= told}
+    back = {name: _cast(each.rewritten(there), shape.table.column(name)) for name, each in sure.items()}
+    for name in given(shape):
         column = move.target.column(name)
         if column is not None and not column.nullable:
             yield f"{there(name)} IS NOT NULL"
-    sure = [n for n, e in homes(shape).items() if e.names() <= {*asked, *(o.column.name for o in shape.plain)}]
-    for name in sure:
+    for name, value in back.items():
         column = shape.table.column(name)
         if column is not None and not column.nullable:
-            yield f"{back[name]} IS NOT NULL"
-    for name in (n for n in asked if given(shape)[n].names() & set(sure)):
-        again = given(shape)[name].rewritten(lambda n: back[n] if n in sure else f"t.{quote(n)}")
+            yield f"{value} IS NOT NULL"
+    for name in (n for n, value in given(shape).items() if value.names() & back.keys()):
+        again = given(shape)[name].rewritten(lambda n: back[n] if n in back else f"t.{quote(n)}")
         yield f"{_cast(again, move.target.column(name))} IS NOT DISTINCT FROM {there(name)}"
-    for check in (c.check for c in move.target.constraints if c.check is not None):
-        if check.names() <= {*asked, *(o.column.name for o in shape.plain)}:
-            yield f"({check.rewritten(there)}) IS NOT FALSE"
 
 
 # ------------------------------------------------------------------------------------------- what is judged
@@ -280,28 +310,29 @@ def _looked(
     rows: list[dict[str, object]],
     side: str,
     conditions: tuple[Condition, ...],
-    whole: bool,
+    all_there: bool,
     early: bool = True,
 ) -> Found:
-    """One side against the journal; `whole`: a row that only old code has written must be there too, `early` any other."""
+    """One side against the journal; `all_there`: a row that only old code has written must be there too, `early` any other."""
     where = move_of(shape).table if side == "old" else move_of(shape).target
     key = [(theirs if side == "old" else ours, theirs) for ours, theirs in keys(shape)]
-    fields = ["n integer", "last text", "given text[]"]
-    fields += [f"{quote(n)} text" for n in (*(c.name for c in shape.facts), *(f"={n}" for n in shape.key))]
-    cast = [f"CAST(r.{quote('=' + n)} AS {shape.table.type_of(n).sql}) AS {quote('=' + n)}" for n in shape.key]
-    picked = ", ".join(["r.n", "r.last", "r.given", typed(shape.facts), *cast])
-    joined = " AND ".join(f"t.{quote(name)} = j.{quote('=' + theirs)}" for name, theirs in key)
+    own = {name: quote(place(shape, name)) for name in shape.key}
+    fields = ", ".join([recorded(shape), f"{LAST} text", f"{GIVEN} text[]", *(f"{each} text" for each in own.values())])
+    cast = [f"CAST(r.{each} AS {shape.table.type_of(name).sql}) AS {each}" for name, each in own.items()]
+    picked = ", ".join([f"r.{NUMBER}", f"r.{LAST}", f"r.{GIVEN}", typed(shape.facts), *cast])
+    joined = " AND ".join(f"t.{quote(name)} = j.{own[theirs]}" for name, theirs in key)
+    facts = whole(shape, f"SELECT {picked} FROM jsonb_to_recordset($1::jsonb) AS r ({fields})")
     said = "".join(f", {condition} AS c{number}" for number, (_, _, condition) in enumerate(conditions))
     query = f"""
-WITH j AS MATERIALIZED (SELECT {picked} FROM jsonb_to_recordset($1::jsonb) AS r ({', '.join(fields)}))
-SELECT coalesce({', '.join(f"t.{quote(n)}::text, j.{quote('=' + m)}::text" for n, m in key[:1])}), coalesce(j.last, 'old'),
-       t.{quote(key[0][0])} IS NULL, j.n IS NULL{said}
+WITH j AS MATERIALIZED ({facts})
+SELECT coalesce({', '.join(f"t.{quote(n)}::text, j.{own[m]}::text" for n, m in key[:1])}), coalesce(j.{LAST}, 'old'),
+       t.{quote(key[0][0])} IS NULL, j.{NUMBER} IS NULL{said}
   FROM j FULL JOIN {names.table(where)} AS t ON {joined}"""
     found: Found = []
     with psycopg.RawCursor(connection) as cursor:
         for key_, last, lost, extra, *wrong in cursor.execute(query.encode(), [json.dumps(rows)]).fetchall():
             row = f"{shape.entity} {key_}"
-            if lost and (whole or (early and last != "old")):
+            if lost and (all_there or (early and last != "old")):
                 verdict = "both_sides" if side == "new" and last == "old" else "acknowledged_writes"
                 found.append((verdict, f"{row} is lost on the {side} side (last written by {_AGE[str(last)]})"))
             elif extra:
@@ -315,7 +346,7 @@ SELECT coalesce({', '.join(f"t.{quote(n)}::text, j.{quote('=' + m)}::text" for n
 def _old_side(shape: Shape, *, home: bool) -> Iterator[Condition]:
     """As old code wrote it; of what new code alone wrote, as the file says that it comes back, or as it was where that agrees."""
     back, there = homes(shape), _there(shape, "j")
-    after = "TRUE" if home else "j.last = 'new'"
+    after = "TRUE" if home else f"j.{LAST} = 'new'"
     for column in (c for c in shape.written if c.name not in shape.key):
         name = column.name
         differs = _differs(column, f"t.{quote(name)}", f"j.{quote(name)}")
@@ -346,7 +377,7 @@ def _new_side(shape: Shape) -> Iterator[Condition]:
         yield "both_sides", f"{name} isn't what the file gives", _differs(column, f"t.{quote(name)}", there(name))
     for made in shape.plain:
         name = quote(made.column.name)
-        strict = f"{literal(made.column.name)} = ANY (j.given)"
+        strict = f"{literal(made.column.name)} = ANY (j.{GIVEN})"
         differs = _differs(made.column, f"t.{name}", f"j.{name}")
         yield "acknowledged_writes", f"{made.column.name} isn't what was written", f"{differs} AND {strict}"
 

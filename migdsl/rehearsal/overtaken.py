@@ -13,6 +13,8 @@ from migdsl.rehearsal.journal import Connection, Row
 from migdsl.rehearsal.model import Mark
 from migdsl.rehearsal.passage import Passage, until
 from migdsl.rehearsal.shapes import Shape
+from migdsl.runtime.stream.jobs import Side, other
+from migdsl.values import Value
 
 _ROWS = 32  # so many that of each lane there are some
 _LEAST = 8
@@ -26,135 +28,164 @@ _SOON_S = 10.0
 _ROUNDS = 8
 
 
-def overtaken(passage: Passage) -> None:
-    """Of one table of each stream."""
+class Course(Value):
+    """A table whose rows are written on `side`, and carried over to the other one."""
+
+    carried: Carried
+    shape: Shape
+    side: Side
+
+    @property
+    def keys(self) -> tuple[tuple[str, str], ...]:
+        """The key as the other side calls it, each part with the name that journals have."""
+        return tuple((ours if self.side == "old" else theirs, theirs) for ours, theirs in moving.keys(self.shape))
+
+    @property
+    def outbox(self) -> str:
+        """Where what was written waits."""
+        found = next(m for m in self.carried.stream.moves if m.entity == self.shape.entity)
+        return (found.forward if self.side == "old" else found.back).outbox
+
+    @property
+    def by_wal(self) -> bool:
+        """Whether what is written is told of by the server's log, and not by a trigger."""
+        return self.side == "old" and self.carried.stream.slot is not None
+
+    def there(self, passage: Passage) -> tuple[Connection, str]:
+        """The other side: a connection, and the table."""
+        return passage.end(self.shape, other(self.side))
+
+
+def overtaken(passage: Passage, side: Side) -> None:
+    """Of one table of each stream, while everybody writes on that side."""
     for carried in streams(passage.sites):
         for shape in (s for s in passage.shapes if s.entity in carried.entities):
-            if _again(passage, carried, shape):
-                _killed(passage, shape)
+            course = Course(carried, shape, side)
+            if _again(passage, course):
+                _killed(passage, course)
                 break
 
 
-def _rows(passage: Passage, shape: Shape) -> list[Row]:
+def _rows(passage: Passage, course: Course) -> list[Row]:
     """Rows of one tenant, in the order of the other side's key; none where there are too few. While all rest."""
-    desk, table = passage.end(shape, "new")
-    keys = [quote(ours) for ours, _ in moving.keys(shape)]
+    desk, table = course.there(passage)
+    keys = [quote(name) for name, _ in course.keys]
     query = f"SELECT {', '.join(f'{k}::text' for k in keys)} FROM {table} ORDER BY {', '.join(keys)}"
     order = {tuple(map(str, row)): place for place, row in enumerate(desk.execute(query.encode()).fetchall())}
     for tenant in passage.tenants.ids:
-        rows = [row for row in passage.journals[shape.entity].of(tenant) if tuple(row.key.values()) in order]
+        rows = [row for row in passage.journals[course.shape.entity].of(tenant) if tuple(row.key.values()) in order]
         if len(rows) >= _LEAST:
             return sorted(rows, key=lambda row: order[tuple(row.key.values())])[:_ROWS]
     return []
 
 
-def _again(passage: Passage, carried: Carried, shape: Shape) -> bool:
+def _again(passage: Passage, course: Course) -> bool:
     """The first of them is held over there, all are written, and once more while the one who carries it over waits. Whether
     there were rows enough."""
     log, start, met = passage.log, passage.log.now(), False
     with passage.traffic.resting():
         passage.drained()
-        rows = _rows(passage, shape)
+        rows = _rows(passage, course)
         if rows:
-            with _somebody(passage, shape) as holder:
-                met = _held(passage, shape, rows, holder) and _meanwhile(passage, carried, shape, rows, holder)
+            with _somebody(passage, course) as holder:
+                met = _held(passage, course, rows, holder) and _meanwhile(passage, course, rows, holder)
                 holder.rollback()
     if met:
-        what = f"rows of {shape.entity} are written twice, and carried over late"
+        what = f"rows of {course.shape.entity} are written twice, and carried over late"
         log.marks.append(Mark("fault", what, start, log.now()))
         passage.look()
-        log.saw("both_sides", f"{shape.entity}: {len(rows)} rows written again while their first write was on its way")
+        told = f"{course.shape.entity}: {len(rows)} rows written again while their first write was on its way"
+        log.saw("both_sides", f"{told} from the {course.side} side")
     return bool(rows)
 
 
-def _meanwhile(passage: Passage, carried: Carried, shape: Shape, rows: list[Row], holder: Connection) -> bool:
+def _meanwhile(passage: Passage, course: Course, rows: list[Row], holder: Connection) -> bool:
     """Whether one that had read what was written before still waits when all that doesn't stand behind it has been carried
     over: it doesn't wait for long at a time, and then it reads again."""
     # The held row isn't written again where keys come by a trigger: whoever had that key elsewhere would stand still, too. By
     # way of the WAL it is, since it alone tells that what was written is known.
-    others = rows[1:] if carried.stream.slot is None else rows
+    others = rows if course.by_wal else rows[1:]
     for _ in range(_ROUNDS):
-        until(lambda: bool(_stuck(passage, shape, holder)), _SOON_S)
-        waiting, told = _stuck(passage, shape, holder), _told(passage, carried, shape, rows[0])
-        _written(passage, shape, others)
-        until(partial(_passed, passage, carried, shape, rows[0], told), _SOON_S)
-        if waiting & _stuck(passage, shape, holder):
+        until(lambda: bool(_stuck(passage, course, holder)), _SOON_S)
+        waiting, told = _stuck(passage, course, holder), _told(passage, course, rows[0])
+        _written(passage, course, others)
+        until(partial(_passed, passage, course, rows[0], told), _SOON_S)
+        if waiting & _stuck(passage, course, holder):
             return True
     return False
 
 
-def _killed(passage: Passage, shape: Shape) -> None:
+def _killed(passage: Passage, course: Course) -> None:
     """The sync job is killed in the middle of a batch."""
     log, start, met = passage.log, passage.log.now(), False
     with passage.traffic.resting():
         passage.drained()
-        rows = _rows(passage, shape)
-        with _somebody(passage, shape) as holder:
-            met = bool(rows) and _held(passage, shape, rows, holder)
+        rows = _rows(passage, course)
+        with _somebody(passage, course) as holder:
+            met = bool(rows) and _held(passage, course, rows, holder)
             for relay in passage.relays:
                 relay.kill()
             holder.rollback()
-        desk, _ = passage.end(shape, "new")
+        desk, _ = course.there(passage)
         until(lambda: desk.execute(_JOBS, (f"migdsl {passage.project.name}% sync%",)).fetchone() == (0,), _SOON_S)
     for relay in passage.relays:
         passage.started(relay)
     passage.look()
     if met:
         log.marks.append(Mark("fault", "the sync job is killed in the middle of a batch", start, log.now()))
-        log.saw("backfill", f"the sync job was killed while it carried rows of {shape.entity} over, and started again")
+        told = (
+            f"the sync job was killed while it carried rows of {course.shape.entity} over from the {course.side} side"
+        )
+        log.saw("backfill", f"{told}, and started again")
 
 
-def _somebody(passage: Passage, shape: Shape) -> Connection:
+def _somebody(passage: Passage, course: Course) -> Connection:
     """A session over there."""
-    url = passage.stages[moving.move_of(shape).target.database].url
-    return psycopg.connect(url, application_name="rehearsal somebody")
+    move = moving.move_of(course.shape)
+    database = (move.target if course.side == "old" else move.table).database
+    return psycopg.connect(passage.stages[database].url, application_name="rehearsal somebody")
 
 
-def _held(passage: Passage, shape: Shape, rows: list[Row], holder: Connection) -> bool:
+def _held(passage: Passage, course: Course, rows: list[Row], holder: Connection) -> bool:
     """All are written while the first is held over there; whether anybody waits for it."""
-    _, table = passage.end(shape, "new")
-    key = " AND ".join(f"{quote(ours)}::text = {literal(rows[0].key[theirs])}" for ours, theirs in moving.keys(shape))
+    _, table = course.there(passage)
+    key = " AND ".join(f"{quote(name)}::text = {literal(rows[0].key[theirs])}" for name, theirs in course.keys)
     holder.execute(f"SELECT FROM {table} WHERE {key} FOR UPDATE".encode())
-    _written(passage, shape, rows)
-    return until(lambda: bool(_stuck(passage, shape, holder)), _SOON_S)
+    _written(passage, course, rows)
+    return until(lambda: bool(_stuck(passage, course, holder)), _SOON_S)
 
 
-def _stuck(passage: Passage, shape: Shape, holder: Connection) -> frozenset[str]:
+def _stuck(passage: Passage, course: Course, holder: Connection) -> frozenset[str]:
     """Who waits for that session, each with when it began."""
-    desk, _ = passage.end(shape, "new")
+    desk, _ = course.there(passage)
     return frozenset(str(who) for (who,) in desk.execute(_STUCK, (holder.info.backend_pid,)).fetchall())
 
 
-def _written(passage: Passage, shape: Shape, rows: list[Row]) -> None:
-    """All of them, in one transaction of old code."""
-    with passage.client("old").connection.transaction():
+def _written(passage: Passage, course: Course, rows: list[Row]) -> None:
+    """All of them, in one transaction."""
+    with passage.writing(course.side) as write:
         for row in rows:
-            passage.rewrite(shape, row)
+            write(course.shape, row)
 
 
-def _told(passage: Passage, carried: Carried, shape: Shape, first: Row) -> int:
+def _told(passage: Passage, course: Course, first: Row) -> int:
     """How many events of a row wait."""
-    outbox, own = _outbox(carried, shape), _own(first)
-    return _asked(passage, shape, f"SELECT count(*) FROM {outbox} WHERE {own}")
+    return _asked(passage, course, f"SELECT count(*) FROM {course.outbox} WHERE {_own(first)}")
 
 
-def _passed(passage: Passage, carried: Carried, shape: Shape, first: Row, told: int) -> bool:
+def _passed(passage: Passage, course: Course, first: Row, told: int) -> bool:
     """Whether nothing waits in other lanes than the held row's; and, where it comes from the WAL, its last write was seen."""
-    outbox, own = _outbox(carried, shape), _own(first)
+    outbox, own = course.outbox, _own(first)
     others = f"SELECT count(*) FROM {outbox} WHERE lane NOT IN (SELECT lane FROM {outbox} WHERE {own})"
-    seen = carried.stream.slot is None or _told(passage, carried, shape, first) > told
-    return seen and _asked(passage, shape, others) == 0
-
-
-def _outbox(carried: Carried, shape: Shape) -> str:
-    return next(m.forward.outbox for m in carried.stream.moves if m.entity == shape.entity)
+    seen = not course.by_wal or _told(passage, course, first) > told
+    return seen and _asked(passage, course, others) == 0
 
 
 def _own(row: Row) -> str:
     return " AND ".join(f"key_{n}::text = {literal(value)}" for n, value in enumerate(row.key.values(), 1))
 
 
-def _asked(passage: Passage, shape: Shape, query: str) -> int:
-    desk, _ = passage.end(shape, "old")
+def _asked(passage: Passage, course: Course, query: str) -> int:
+    desk, _ = passage.end(course.shape, course.side)
     row = desk.execute(query.encode()).fetchone()
     return int(str(row[0])) if row is not None else 0

@@ -15,23 +15,21 @@ from pathlib import Path
 import psycopg
 
 from migdsl.executor.chain import Failed
-from migdsl.executor.model import Outcome, Project, Refused
-from migdsl.executor.sites import Sites
+from migdsl.executor.model import Outcome, Refused
 from migdsl.executor.streams import Carried, stands, streams
 from migdsl.rehearsal import moving
-from migdsl.rehearsal.clients import Client, Rules, Wrong
-from migdsl.rehearsal.crosser import Relay, Turning
-from migdsl.rehearsal.journal import Connection, Journal, Row
-from migdsl.rehearsal.model import Log, Mark, Settings, Stuck
-from migdsl.rehearsal.rows import Maker, Tenancy
+from migdsl.rehearsal.clients import Client, Wrong
+from migdsl.rehearsal.company import Company
+from migdsl.rehearsal.crosser import Crosser, Relay, Turning
+from migdsl.rehearsal.journal import Connection, Row
+from migdsl.rehearsal.model import Mark, Stuck
 from migdsl.rehearsal.shapes import Shape
 from migdsl.rehearsal.stage import Stage
-from migdsl.rehearsal.traffic import Traffic
 from migdsl.rehearsal.troupe import quiet
 from migdsl.rehearsal.watch import statement
 from migdsl.runtime import ReconcileJob, main
 from migdsl.runtime.errors import JobError, safe_text
-from migdsl.semantics.model import CheckedModule
+from migdsl.runtime.stream.jobs import Side
 
 Say = Callable[[str], None]
 WAY = "see what the sync job carries over, and in which order: nothing that is older may arrive after something newer"
@@ -40,23 +38,11 @@ _MOST_S = 120.0  # a machine may be busy; who is right is through in a second
 
 
 @dataclass(slots=True)
-class Passage:
+class Passage(Company):
     """All that takes part in a move to another database."""
 
-    project: Project
-    files: Mapping[str, str]
-    main: str
     stages: Mapping[str, Stage]
-    settings: Settings
-    log: Log
     say: Say
-    sites: Sites
-    shapes: tuple[Shape, ...]
-    journals: Mapping[str, Journal]
-    tenants: Tenancy
-    rules: Rules
-    maker: Maker
-    traffic: Traffic
     desks: Mapping[str, Connection]
     turning: Turning
     # What is written through a module that carries it over at once.
@@ -64,10 +50,6 @@ class Passage:
     filled: bool = False
     standing: str = "off"
     relays: list[Relay] = field(default_factory=list)
-
-    @property
-    def module(self) -> CheckedModule:
-        return self.project.planned.module
 
     @property
     def stage(self) -> Stage:
@@ -96,15 +78,27 @@ class Passage:
         """One of those at work; nobody may be at work in what it is used for."""
         return next(client for client in self.traffic.clients if client.code == code)
 
+    @contextmanager
+    def writing(self, side: Side) -> Iterator[Callable[[Shape, Row], None]]:
+        """Gives rows other values, in one transaction on that side, where all of their tenants write; while all rest. Nothing of
+        it is carried over at once. Raises Stuck."""
+        client = self.client("old" if side == "old" else "new")
+        assert isinstance(client, Crosser)
+        with client.alone(side):
+            yield lambda shape, row: self._rewritten(client, shape, row)
+
     def rewrite(self, shape: Shape, row: Row) -> None:
         """Old code gives a row other values, while all rest. Raises Stuck."""
-        client = self.client("old")
+        with self.writing("old") as write:
+            write(shape, row)
+
+    def _rewritten(self, client: Client, shape: Shape, row: Row) -> None:
         try:
             client.rewrite(shape, row)
         except Wrong as wrong:
-            self.log.against("acknowledged_writes", f"old code: {wrong.what}", statement(client.said), WAY)
+            self.log.against("acknowledged_writes", f"{client.code} code: {wrong.what}", statement(client.said), WAY)
         except psycopg.Error as error:
-            self.log.against("traffic", f"old code: {safe_text(error)}", statement(client.said))
+            self.log.against("traffic", f"{client.code} code: {safe_text(error)}", statement(client.said))
         else:
             return
         raise Stuck
@@ -154,7 +148,7 @@ class Passage:
                 job, ["--url", site.ledger.conninfo, *listed, "--other-url", site.others[job.other_env or ""], *words]
             )
 
-    def spawned(self, path: str, *words: str) -> subprocess.Popen[bytes]:
+    def spawned(self, path: str, *words: str, said: int = subprocess.DEVNULL) -> subprocess.Popen[bytes]:
         """A generated backfill in a process of its own."""
         site = self.sites.site(self.project.planned.place(path))
         listed = ["--tenants-url", site.listing] if site.listing is not None else []
@@ -163,7 +157,7 @@ class Passage:
             env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
+            stderr=said,
         )
 
     # ------------------------------------------------------------------------------------------- looks

@@ -2,31 +2,27 @@
 
 from __future__ import annotations
 
-import random
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import psycopg
-
 from migdsl.executor.model import Project
 from migdsl.executor.sites import Sites
-from migdsl.rehearsal import across, baseline, beside, moving, several
+from migdsl.rehearsal import across, beside, moving, several
 from migdsl.rehearsal.clients import Rules
 from migdsl.rehearsal.gauge import Drift, Gauge, Passed
 from migdsl.rehearsal.journal import Connection, Journal
 from migdsl.rehearsal.model import SEVERAL, Log, Mark, Settings, Stuck, Undoable, Verdict
 from migdsl.rehearsal.play import Play, Say
-from migdsl.rehearsal.rows import Maker, tenancy
+from migdsl.rehearsal.rows import Maker, seeded, tenancy
 from migdsl.rehearsal.shapes import shapes
 from migdsl.rehearsal.stage import Stage, again, embedded, kept, load, scratch
 from migdsl.rehearsal.standby import Standby
 from migdsl.rehearsal.traffic import Traffic
 from migdsl.rehearsal.troupe import Troupe
 from migdsl.rehearsal.watch import Request, Wait, Watch
-from migdsl.runtime.errors import safe_text
 from migdsl.runtime.stop import Signals
 
 
@@ -212,29 +208,13 @@ def _troupe(stage: Stage, piece: Piece, log: Log, sites: Sites, desk: Connection
     journals = {shape.entity: Journal(shape) for shape in tables}
     tenants = tenancy(module, settings)
     rules = Rules(dict.fromkeys(tenants.ids, "off"), tenants.busy)
-    chance = random.Random(f"{settings.seed} rows")  # noqa: S311 (nothing here is secret)
-    maker = Maker(module, tables, journals, writing, chance, log)
+    maker = Maker(module, tables, journals, writing, seeded(settings.seed), log)
     traffic = Traffic(stage.url, project.name, tables, journals, maker, rules, log, settings.rate, settings.seed)
     watch, gauge = Watch(stage.url, log), Gauge(stage.url, project.name, tables, log)
     return Troupe(
-        project,
-        piece.files,
-        piece.main,
-        piece.home,
-        stage,
-        settings,
-        log,
-        desk,
-        tables,
-        journals,
-        tenants,
-        rules,
-        maker,
-        traffic,
-        watch,
-        gauge,
-        sites,
-    )
+        project, piece.files, piece.main, settings, log, sites, tables, journals, tenants, rules, maker, traffic, piece.home,
+        stage, desk, watch, gauge,
+    )  # fmt: skip
 
 
 def _filled(troupe: Troupe) -> int:
@@ -242,15 +222,8 @@ def _filled(troupe: Troupe) -> int:
     if troupe.settings.schema is not None:
         load(troupe.stage, troupe.settings.schema)
     else:
-        for statement in baseline.ddl(troupe.module):
-            try:
-                troupe.desk.execute(statement.encode())
-            except psycopg.Error as error:
-                first = statement.strip().split("\n")[0]
-                way = "give the tables as they are: --schema FILE, which pg_dump -s makes"
-                raise Undoable(
-                    f"the tables can't be made from the file alone: {first}: {safe_text(error)}", way
-                ) from None
+        way = "give the tables as they are: --schema FILE, which pg_dump -s makes"
+        several.laid(troupe.desk, troupe.module, way)
     count = troupe.maker.fill(troupe.tenants)
     troupe.desk.execute("ANALYZE")
     troupe.log.saw("baseline", f"{count} rows of {len(troupe.tenants.ids)} tenants in {len(troupe.shapes)} tables")

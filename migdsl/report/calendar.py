@@ -6,7 +6,7 @@ from migdsl.plan import DataMigrationPlan
 from migdsl.plan.phases import Phase
 from migdsl.report.plots import Bar, Bars, Row, Sign, Tick, calendar_ticks, percent, plot, stairs
 from migdsl.report.plots import Plot as Curves
-from migdsl.report.words import duration, plural, short
+from migdsl.report.words import duration, movers, plural, short
 from migdsl.values import Value
 
 _LATE = ("enforce", "contract")  # their waits come before their work; those of other phases after it
@@ -93,5 +93,6 @@ def ramp(plan: DataMigrationPlan) -> Curves | None:
     canary = plan.cutover.rollout[0]
     who = f", after {plural(len(canary.tenants), 'canary tenant')}" if canary.audience == "canary" else ""
     curve = [(percent(time, at), value) for time, value in [*points, (at, points[-1][1])]]
-    name = f"Tenants at stage live, in percent{who}"
-    return plot(name, said, [("tenants", stairs(curve))], along, top=100, unit="%")
+    moved = movers(plan)
+    name = f"{moved.capitalize()} at stage live, in percent{who}"
+    return plot(name, said, [(moved, stairs(curve))], along, top=100, unit="%")

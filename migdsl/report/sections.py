@@ -7,7 +7,8 @@ from collections.abc import Iterable
 from migdsl.plan import DataMigrationPlan
 from migdsl.plan.model import RolloutStep
 from migdsl.report.parts import Cell, Grid, Mark, cells
-from migdsl.report.words import duration, listed, short
+from migdsl.report.systems import databases_of
+from migdsl.report.words import duration, listed, movers, short
 
 # What code does at each stage of the flag, where old and new stand side by side.
 _STAGES = {
@@ -44,9 +45,8 @@ def stages(plan: DataMigrationPlan) -> Grid | None:
                     Cell(_since(plan, stage)),
                 )
             )
-    caption = (
-        "Who is right where the two sides differ, by the stage of a tenant" if data else "Who is in charge, by stage"
-    )
+    of = "the stage of a tenant" if movers(plan) == "tenants" else "stage"
+    caption = f"Who is right where the two sides differ, by {of}" if data else "Who is in charge, by stage"
     columns = ("Stage", "Source of truth" if data else "In charge", "Reached at the earliest in")
     return Grid(caption, columns, tuple(rows), headed=True)
 
@@ -71,16 +71,20 @@ def rollout(plan: DataMigrationPlan) -> Grid | None:
     rows, at = [], 0
     for step in plan.cutover.rollout:
         watch = duration(step.wait_seconds) if step.wait_seconds else ""
-        rows.append((Cell(_audience(step), step.tenants), Cell(short(at) if at else "start"), Cell(watch)))
+        rows.append(
+            (Cell(_audience(step, movers(plan)), step.tenants), Cell(short(at) if at else "start"), Cell(watch))
+        )
         at += step.wait_seconds
     columns = ("Who moves to live", "Earliest", "Watched for")
     return Grid("Steps of the rollout", columns, tuple(rows), headed=True) if rows else None
 
 
-def _audience(step: RolloutStep) -> str:
+def _audience(step: RolloutStep, who: str) -> str:
     if step.audience == "canary":
         return "Canary"
-    return "All tenants" if step.percent == 100 else f"{step.percent or 0:g}% of the tenants"
+    if step.percent == 100:
+        return "All tenants" if who == "tenants" else "Everybody"
+    return f"{step.percent or 0:g}% of the {who}"
 
 
 def data(plan: DataMigrationPlan) -> Grid | None:
@@ -91,7 +95,7 @@ def data(plan: DataMigrationPlan) -> Grid | None:
         private = (f"personal: {listed(domain.pii_columns)}",) if domain.pii_columns else ()
         name = Cell(listed(domain.tables_or_entities), invariants)
         sensitivity = Cell(domain.sensitivity, private)
-        rows.append((name, Cell(domain.domain), Cell(domain.volume), sensitivity, Cell(domain.tenant_scope)))
+        rows.append((name, Cell(databases_of(domain)), Cell(domain.volume), sensitivity, Cell(domain.tenant_scope)))
     return _grid(
         "The data that is touched", ("Data", "Database", "Volume", "Sensitivity", "Whose rows"), rows, headed=True
     )

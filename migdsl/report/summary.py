@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from migdsl.plan import DataMigrationPlan
 from migdsl.report.parts import Fact
 from migdsl.report.phases import strongest
+from migdsl.report.systems import databases_of
 from migdsl.report.words import listed, plural, short
 from migdsl.values import Value
 
@@ -95,7 +96,8 @@ def _lock(plan: DataMigrationPlan) -> Fact:
 def _data(plan: DataMigrationPlan) -> Iterator[Fact]:
     for domain in plan.data_domains:
         name = listed(domain.tables_or_entities)
-        notes = [f"{name} in {domain.domain}", domain.sensitivity]
+        here = databases_of(domain) == domain.domain  # one that goes to another database names both
+        notes = [f"{name} in {domain.domain}" if here else name, domain.sensitivity]
         if domain.pii_columns:
             notes[1] += f": {listed(domain.pii_columns)}"
         yield Fact("Data", domain.volume, tuple(notes))

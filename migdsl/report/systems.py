@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 
 from migdsl.plan import DataMigrationPlan
+from migdsl.plan.model import DataDomain
 from migdsl.plan.phases import TypedStep
 from migdsl.report.words import listed
 from migdsl.values import Value, replace
@@ -104,6 +105,12 @@ def _other(table: str) -> str:
     return match["new"] if match else ""
 
 
+def databases_of(domain: DataDomain) -> str:
+    """Where the data of a domain is: in a database, or on its way from one to another."""
+    tables = (match["table"] for said in domain.tables_or_entities if (match := _ENTITY.fullmatch(said)))
+    return " and ".join([domain.domain, *dict.fromkeys(other for table in tables if (other := _other(table)))])
+
+
 def truths(plan: DataMigrationPlan, entity: str) -> tuple[str, ...]:
     """Who is authoritative for an entity, each system once, in the order of the stages."""
     said = (each for phase in plan.phases for each in phase.source_of_truth if each.entity == entity)
@@ -139,10 +146,13 @@ def _holding(plan: DataMigrationPlan, entity: str, table: str) -> Holding:
 
 def _placed(side: Side, other: str, steps: list[TypedStep]) -> Side:
     """A side with its table, where a step says which of another table than that one it works on."""
+    if side.table == side.name:
+        return replace(side, table="")  # some are called by their place already
     if side.table:
         return side
     triggers = (step for step in steps if step.operation == "create_trigger" and _says(step, side.name))
-    return replace(side, table=next((step.table for step in triggers if step.table and step.table != other), ""))
+    found = next((step.table for step in triggers if step.table and step.table != other), "")
+    return replace(side, table="" if found == side.name else found)
 
 
 def _says(step: TypedStep, name: str) -> bool:
@@ -156,7 +166,8 @@ def _side(system: str, entity: str, table: str, tone: str) -> Side:
     if match is None:
         return Side(system, "", (), tone)
     columns = tuple(each.strip() for each in (match["several"] or match["one"]).split(","))
-    own = match["owner"] in (entity, table.rpartition(".")[2])  # a table that moves has two names, its entity one
+    # A table that moves has two names, its entity one.
+    own = match["owner"] in (entity, table, table.rpartition(".")[2])
     return Side(match["owner"], table if own else "", columns, tone)
 
 
@@ -184,7 +195,7 @@ def _feeds(plan: DataMigrationPlan, steps: list[TypedStep]) -> Iterator[Feed]:
 def _noted(plan: DataMigrationPlan) -> str:
     """Where a sync job finds what was written."""
     slot = any(step.operation == "create_slot" for step in _steps(plan))
-    return "by WAL and outbox" if slot else "by outboxes"
+    return "WAL + outbox" if slot else "by outboxes"
 
 
 def _notes(plan: DataMigrationPlan, table: str) -> Iterator[str]:
@@ -210,7 +221,7 @@ def _sentences(all_: Systems) -> Iterator[str]:
             where = f"{title} {verb}" if database.name else f"{title}:"
             yield f"{where} {_named(holding.left)}{_then(holding)}."
     if all_.others:
-        yield f"Also affected: {listed(all_.others)}."
+        yield f"Also affected: {'; '.join(all_.others)}."
 
 
 def _named(side: Side) -> str:

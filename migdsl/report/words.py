@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from migdsl.plan import DataMigrationPlan
+
 _UNITS = ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s"))
 _LONG = {"d": "day", "h": "hour", "min": "minute", "s": "second"}
 
@@ -32,6 +34,12 @@ def _parts(seconds: int) -> list[tuple[int, str]]:
     if len(kept) == 2 and kept[0][1] >= 10:
         kept.pop()
     return [(count, unit) for _, count, unit in kept]
+
+
+def movers(plan: DataMigrationPlan) -> str:
+    """Who moves step by step: `tenants`, or `requests` where no rows belong to any."""
+    domains = plan.data_domains
+    return "requests" if domains and all(d.tenant_scope.startswith("no tenants") for d in domains) else "tenants"
 
 
 def plural(count: int, word: str) -> str:

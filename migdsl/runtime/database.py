@@ -42,6 +42,7 @@ _DEFAULTS: Final = {
     "tcp_user_timeout": "60000",
     "client_encoding": "utf8",
 }
+_HAS_TRANSACTION_TIMEOUT: Final = 170000
 # Keys travel as text, so their text form must read back as the same value whatever the role's settings are.
 _SETTINGS: Final = (
     "SET LOCAL row_security = off; SET LOCAL datestyle = 'ISO, YMD'; SET LOCAL intervalstyle = 'postgres'; "
@@ -197,7 +198,8 @@ class Database:
         )
         with self._named():
             cursor = psycopg.RawCursor(self._connection or self._connect())
-            tx = Transaction(cursor, [_begin(self.limits, patient, snapshot) + late], begun=False)
+            begin = _begin(self.limits, patient, snapshot, cursor.connection.info.server_version)
+            tx = Transaction(cursor, [begin + late], begun=False)
             if not brief:
                 tx.flush()
             try:
@@ -329,14 +331,14 @@ def speak(error: psycopg.Error, *, begun: bool = False) -> DatabaseFailedError:
     return DatabaseFailedError(f"{who} refused: {safe_text(error)}{hint}")
 
 
-def _begin(limits: Limits, patient: bool, snapshot: bool) -> str:
+def _begin(limits: Limits, patient: bool, snapshot: bool, version: int) -> str:
     mode = "REPEATABLE READ READ ONLY" if snapshot else "READ COMMITTED READ WRITE"
     statement_ms = 0 if patient else limits.statement_ms
     return (
         f"BEGIN ISOLATION LEVEL {mode}; {_SETTINGS}; SET LOCAL statement_timeout = {statement_ms:d}; "
         f"SET LOCAL lock_timeout = {limits.lock_ms:d}; "
         f"SET LOCAL idle_in_transaction_session_timeout = {limits.idle_ms:d}"
-    )
+    ) + ("; SET LOCAL transaction_timeout = 0" if patient and version >= _HAS_TRANSACTION_TIMEOUT else "")
 
 
 def _rows(result: PGresult | None) -> list[Row]:

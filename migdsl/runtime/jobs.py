@@ -21,8 +21,8 @@ class Pace:
     comes second.
     """
 
-    target_ms: float = 20.0
-    duty: float = 0.5
+    target_ms: float = 10.0
+    duty: float = 0.6
     first: int = 500
     floor: int = 10
     ceiling: int = 20_000
@@ -200,7 +200,9 @@ class ReconcileJob:
     settle_s: float = 0.5
     patience_s: float = 0.0
     # A look locks nothing, so that it may take longer than a batch; its snapshot holds vacuum up for as long as it lasts.
-    pace: Pace = field(default_factory=lambda: Pace(target_ms=250.0, first=10_000, floor=1_000, ceiling=50_000))
+    pace: Pace = field(
+        default_factory=lambda: Pace(target_ms=250.0, duty=0.5, first=10_000, floor=1_000, ceiling=50_000)
+    )
     retry: Retry = field(default_factory=Retry)
     limits: Limits = field(default_factory=lambda: Limits(statement_ms=0))
     tenants_env: str | None = None

@@ -112,9 +112,7 @@ _ABANDONED: Final = (
 
 _EXISTS: Final = statement("SELECT to_regclass('migdsl.slice') IS NOT NULL AND to_regclass('migdsl.event') IS NOT NULL")
 _BEGUN: Final = statement("SELECT EXISTS (SELECT FROM migdsl.event WHERE migration = :migration AND kind = 'stage')")
-_PLANNED: Final = statement(
-    "SELECT DISTINCT tenant FROM migdsl.slice WHERE migration = :migration AND backfill = :backfill"
-)
+_PLANNED: Final = statement(f"SELECT tenant, sum(rows_planned)::bigint FROM migdsl.slice WHERE {_OWN} GROUP BY tenant")
 # In one order, so that two processes that plan the same tenants never wait for each other.
 _LOCK_PLAN: Final = statement(
     """
@@ -155,6 +153,9 @@ SELECT tenant, sum(greatest(rows_planned - rows_scanned, 0))::bigint,
  GROUP BY tenant HAVING bool_or(state IN ('pending', 'running', 'paused', 'failed'))""")
 _IS_SPENT: Final = statement(f"""
 SELECT EXISTS (SELECT FROM migdsl.slice WHERE {_OWN} AND state = 'failed' AND error LIKE '{SPENT}%')""")
+# Either a claim is seen by who spends the budget, or its worker sees that it is spent: one of them looks behind the other.
+_SPENDER: Final = statement("SELECT pg_advisory_xact_lock(hashtextextended(:lane, 6))")
+_WORKER: Final = statement("SELECT pg_advisory_xact_lock_shared(hashtextextended(:lane, 6))")
 _SPEND: Final = statement(f"""
 UPDATE migdsl.slice SET state = 'failed', error = :error, {_FREED}
  WHERE {_OWN} AND state = 'running'""")
@@ -228,9 +229,9 @@ class Ledger:
     migration: str
     backfill: str
 
-    def planned(self, tx: Transaction) -> frozenset[str]:
-        """Tenants that have a slice."""
-        return frozenset(_texts(tx.rows(_PLANNED, self._values())))
+    def planned(self, tx: Transaction) -> dict[str, int]:
+        """Tenants that have a slice, and how many rows were planned of each."""
+        return {row[0] or "": int(row[1] or 0) for row in tx.rows(_PLANNED, self._values())}
 
     def plan(self, tx: Transaction, tenant: str, parts: Sequence[Part], *, again: bool = False) -> bool:
         """A tenant's slices, unless it has some; `again`: instead of those it has, unless a worker holds one.
@@ -279,12 +280,12 @@ class Ledger:
         return tuple(sorted(found, key=lambda lane: (-lane.left, lane.tenant)))
 
     def is_spent(self, tx: Transaction) -> bool:
-        """Whether the job was stopped because too many rows were set aside."""
-        return tx.rows(_IS_SPENT, self._values()) == [("t",)]
+        """Whether the job was stopped because too many rows were set aside; what was claimed before this, `spend` sees."""
+        return tx.together((_WORKER, self._whole()), (_IS_SPENT, self._values()))[1] == [("t",)]
 
     def spend(self, tx: Transaction, why: str) -> None:
         """Stops the job, in all its processes: each running slice fails, and none is claimed until it is run again."""
-        tx.run(_SPEND, self._values(error=f"{SPENT}: {why}"))
+        tx.together((_SPENDER, self._whole()), (_SPEND, self._values(error=f"{SPENT}: {why}")))
 
     def claim(self, tx: Transaction, tenant: str, worker: str, backend: int | None, lease_s: int) -> Claim | None:
         """The tenant's next pending slice, with a new fence; None if there is none or another worker holds the lane.
@@ -349,6 +350,9 @@ class Ledger:
 
     def _lane(self, tenant: str) -> str:
         return json.dumps([self.migration, self.backfill, tenant])
+
+    def _whole(self) -> dict[str, str | None]:
+        return {"lane": json.dumps([self.migration, self.backfill])}
 
     def _values(self, **more: str | None) -> dict[str, str | None]:
         return {"migration": self.migration, "backfill": self.backfill, **more}

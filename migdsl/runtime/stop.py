@@ -63,14 +63,15 @@ class Signals:
 
 @dataclass(slots=True)
 class Halt:
-    """A stop that a signal asks for, or one of several workers for the others."""
+    """A stop that a signal asks for, or one of several workers for the others, or the clock (time.monotonic)."""
 
     signals: Signals
     ended: bool = False
+    until: float = float("inf")
 
     @property
     def requested(self) -> bool:
-        return self.ended or self.signals.requested
+        return self.ended or self.signals.requested or time.monotonic() >= self.until
 
     def sleep(self, seconds: float) -> None:
         """Sleeps, and returns within a twentieth of a second of a request."""

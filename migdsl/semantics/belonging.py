@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from migdsl.semantics.problems import Problems
+from migdsl.semantics.problems import Problems, written
 from migdsl.semantics.table_model import Hop, Route
 
 if TYPE_CHECKING:
     from migdsl.semantics.moving import Draft
 
 _NOBODY = "Over there nobody could tell whose its rows are: fence, jobs and reconciliation go tenant by tenant."
+_ANOTHER = "It tells whose a row is, in the new table as in the old one: jobs and reconciliation go tenant by tenant."
 
 
 def parents_first(drafts: Mapping[str, Draft]) -> dict[str, Draft]:
@@ -50,19 +51,31 @@ def way(problems: Problems, draft: Draft, drafts: Mapping[str, Draft]) -> bool:
         return True
     hop, span = table.via.hops[0], draft.node.entity.span
     parent = drafts.get(hop.entity)
-    if parent is None or parent.target.database != draft.target.database:
+    if draft.across and (parent is None or parent.target.database != draft.target.database):
         title = (
             f"`{table.entity}` has its tenant by way of `{hop.entity}`, which doesn't move to `{draft.target.database}`"
         )
-        help_ = f"move both: move {hop.entity} to {draft.target.database}.… {{ … }}"
+        help_ = f"move both: move {written(hop.entity)} to {draft.target.database}.… {{ … }}"
+        if parent is not None and parent.across:  # to a third one
+            help_ = f"let it go where `{hop.entity}` goes: move {written(table.entity)} to {parent.target.database}.… {{ … }}"
         problems.error("MIG452", span, title, "moves away from it", body=_NOBODY, help=help_)
         return False
     if hop.column not in draft.copied:
         if any(back.column == hop.column for back in draft.backs):  # else it was reported as left out
             title = f"the way of `{table.entity}` to its tenant is computed"
             help_ = f"copy it as it is: {hop.column} = {hop.column}"
-            problems.error("MIG451", span, title, f"`{hop.column}` is not copied", body=_NOBODY, help=help_)
+            body = _NOBODY if draft.across else _ANOTHER
+            problems.error("MIG451", span, title, f"`{hop.column}` is not copied", body=body, help=help_)
         return False
+    # Within one database rows that belong to nobody stay visible to whoever counts them before the old table goes.
+    return not draft.across or _held(problems, draft)
+
+
+def _held(problems: Problems, draft: Draft) -> bool:
+    """Whether a foreign key keeps each row with its owner, on both sides; if not, that is reported."""
+    table = draft.table
+    assert table.via is not None
+    hop, span = table.via.hops[0], draft.node.entity.span
     keys = [c for c in table.constraints if c.target is not None and c.target.entity == hop.entity]
     held = next((c for c in keys if c.columns == (hop.column,)), None)
     left = next((o for o in draft.omitted if (o.column, o.target) == (hop.column, hop.entity)), None)

@@ -6,6 +6,7 @@ import keyword
 import re
 from collections.abc import Iterator, Mapping
 
+from migdsl.semantics import sensitive
 from migdsl.semantics.header import again, bad_number
 from migdsl.semantics.model import (
     AddColumn,
@@ -131,8 +132,14 @@ def _computed(problems: Problems, node: ast.Backfill, using: ast.Using, change: 
     python = _python(problems, using, change)
     # Where it can't be told which is meant, none of them is said to lack a value: the cause has been told.
     meant = [operation] if operation is not None else [o for o in _fillable(change) if not o.complies]
-    operations = tuple(replace(o, python=python) if o in meant else o for o in change.operations)
+    operations = tuple(_filled(o, python, change.table) if o in meant else o for o in change.operations)
     return replace(change, operations=operations)
+
+
+def _filled(operation: Operation, python: Python, table: Table) -> Operation:
+    if isinstance(operation, AddColumn):
+        return replace(operation, python=python, column=sensitive.private(operation.column, table, python.inputs))
+    return replace(operation, python=python)
 
 
 def _fillable(change: Change) -> list[AddColumn | RequireColumn]:

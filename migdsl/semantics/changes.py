@@ -8,7 +8,7 @@ from typing import Any
 from migdsl.diagnostics import Applicability, Edit, Fix, fixes
 from migdsl.dialect import sql as dialect
 from migdsl.dialect.types import SERIAL
-from migdsl.semantics import reshape, statements, tables
+from migdsl.semantics import reshape, sensitive, statements, tables
 from migdsl.semantics.model import (
     AddColumn,
     AddConstraint,
@@ -96,7 +96,8 @@ def _add(scene: Scene, item: ast.Add) -> Iterator[Operation]:
     )
     if column.unique:
         uniques = (*uniques, UniqueSet((column.name,), None, column.span))
-    yield AddColumn(column, scene.source(item.source), backs, uniques, said(item.complies), item.span)
+    source = scene.source(item.source)
+    yield AddColumn(sensitive.marked(column, table, source), source, backs, uniques, said(item.complies), item.span)
     for mark in item.column.marks:
         if mark.target is not None:
             yield _reference(scene, column, mark.target, item)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from migdsl.diagnostics import Diagnostic
-from migdsl.semantics import changes, creation, header, relations, retypes, rollout, routes, tables
+from migdsl.semantics import changes, creation, header, newer, relations, retypes, rollout, routes, tables
 from migdsl.semantics.model import Change, CheckedModule, Database, Rollout, Table
 from migdsl.semantics.phrases import switches_nothing
 from migdsl.semantics.problems import Problems
@@ -209,6 +209,11 @@ def _several(work: _Work, module: CheckedModule) -> CheckedModule:
     return module
 
 
+def _newer(work: _Work, module: CheckedModule) -> CheckedModule:
+    newer.check(work.problems, work.parsed.module.declarations, module)
+    return module
+
+
 def _has_policy(node: ast.Declaration) -> bool:
     if isinstance(node, ast.Migration):
         return bool(node.slos) or any(s.key in _OF_POLICY for s in node.settings)
@@ -241,4 +246,5 @@ _PASSES = (
     _apis,
     _policy,
     _several,
+    _newer,
 )

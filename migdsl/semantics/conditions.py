@@ -35,6 +35,8 @@ BUILT_IN: Mapping[str, str] = MappingProxyType(
         "rows_mismatched": "count",
         "tenants_unlisted": "count",
         "sync_lag": "seconds",
+        "sync_waiting": "count",
+        "dead_letters": "count",
         "replication_lag": "seconds",
         "lock_wait": "seconds",
         "cutover_errors": "ratio",
@@ -50,7 +52,7 @@ EXPORTED = frozenset(
 # What an application exports that routes its requests by the flag (migdsl.runtime.routing); another one may say its own.
 ROUTED = frozenset(["shadow_mismatch_rate", "cutover_errors", "replace_errors"])
 # What the job exports that carries rows to another database, where the file has a move there.
-SYNCED = "sync_lag"
+SYNCED = ("sync_lag", "sync_waiting", "dead_letters")
 # What the middleware of an API exports, where the file has one.
 SERVED = "deprecated_requests"
 # What a backfill can ask the database that it writes to, and exports while it runs.
@@ -157,8 +159,8 @@ def _comparison(reader: _Reader, node: ast.Comparison) -> Condition | None:
 def _metric(reader: _Reader, node: ast.Comparison) -> Metric | None:
     name, problems = node.metric.text, reader.problems
     if name not in reader.metrics and name not in BUILT_IN:
-        known = SEEN_BY_JOBS if reader.pausing else {*BUILT_IN, *reader.metrics}
-        problems.unknown("MIG121", "metric", name, node.metric.span, known)
+        known = SEEN_BY_JOBS if reader.pausing else {*(EXPORTED | ROUTED | SEEN_BY_JOBS), *reader.metrics}
+        problems.unknown("MIG121", "metric", name, node.metric.span, known, most=len(BUILT_IN))
         return None
     if reader.pausing and name not in SEEN_BY_JOBS:
         title = f"a backfill can't tell what `{name}` is"
@@ -170,7 +172,7 @@ def _metric(reader: _Reader, node: ast.Comparison) -> Metric | None:
     if not reader.pausing and name not in EXPORTED | ROUTED | SEEN_BY_JOBS:
         title = f"nothing of this release measures `{name}`"
         served = "; an `api` of the file has it counted by its middleware" if name == SERVED else ""
-        served += "; a `move` to another database has it measured by its sync job" if name == SYNCED else ""
+        served += "; a `move` to another database has it measured by its sync job" if name in SYNCED else ""
         help_ = f"say where it comes from: metric {name} = `…` unit {BUILT_IN[name]}{served}"
         problems.error("MIG007", node.metric.span, title, "not measured by the jobs", help=help_)
         return None

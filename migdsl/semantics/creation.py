@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from migdsl.dialect.sql import Expression
-from migdsl.semantics import relations, routes, tables
+from migdsl.semantics import relations, routes, sensitive, tables
 from migdsl.semantics.expressions import expression
 from migdsl.semantics.header import again
 from migdsl.semantics.model import Change, CreateTable, Database, DropTable, Source, Table, Tenants
-from migdsl.semantics.problems import Problems, sql_name
+from migdsl.semantics.problems import Problems, sql_name, written
 from migdsl.semantics.scene import Scene, said
 from migdsl.source import Span
 from migdsl.syntax import ast
@@ -37,7 +37,48 @@ def created(
     known = {**{t.entity: t for _, t in reversed(made)}, **entities}
     relations.check_created(problems, made, known, tenants)
     made = [(node, table) for (node, _), table in zip(made, routes.routed(made, entities), strict=True)]
-    return tuple(_creation(problems, node, table, entities) for node, (_, table) in zip(nodes, made, strict=True))
+    found = tuple(_creation(problems, node, table, entities) for node, (_, table) in zip(nodes, made, strict=True))
+    return _parents_first(problems, found) if len(found) > 1 else found
+
+
+def _parents_first(problems: Problems, made: tuple[Change, ...]) -> tuple[Change, ...]:
+    """The new tables, each behind those that it points at from the start; a circle of them can't be made."""
+    by_name = {change.table.entity: change for change in made}
+    found: dict[str, Change] = {}
+
+    def follow(change: Change, above: tuple[Change, ...]) -> None:
+        if change in above:
+            _circle(problems, above[above.index(change) :])
+        elif change.table.entity not in found:
+            for parent in (by_name[name] for name in _needed_first(change) if name in by_name):
+                follow(parent, (*above, change))
+            found[change.table.entity] = change
+
+    for change in by_name.values():
+        follow(change, ())
+    return tuple(found.values())
+
+
+def _needed_first(change: Change) -> Iterator[str]:
+    """The tables that its foreign keys point at, but for itself; where it is filled they come later than all tables."""
+    filled = any(isinstance(o, CreateTable) and o.sources for o in change.operations)
+    for constraint in () if filled else change.table.constraints:
+        if constraint.target is not None and constraint.target.entity != change.table.entity:
+            yield constraint.target.entity
+
+
+def _circle(problems: Problems, round_: tuple[Change, ...]) -> None:
+    first, last = round_[0].table, round_[-1].table
+    if any(d.code == "MIG115" for d in problems.found):
+        return  # the same circle, from another of its tables
+    back = next(c for c in last.constraints if c.target is not None and c.target.entity == first.entity)
+    names = " and ".join(f"`{change.table.entity}`" for change in round_)
+    title = f"{names} point at each other, and none of them can be made first"
+    help_ = "leave this foreign key out, and make it in a migration of its own, once both are there: "
+    columns = ", ".join(written(c, folds=True) for c in back.columns)
+    help_ += f"change {written(last.entity)} {{ ({columns}) -> {written(first.entity)} }}"
+    more = [(change.table.span, "is new") for change in round_]
+    problems.error("MIG115", back.span, title, f"points back at `{first.entity}`", more=more, help=help_)
 
 
 def _place(table: Table) -> tuple[str, str, str]:
@@ -48,6 +89,10 @@ def _creation(problems: Problems, node: ast.Create, table: Table, entities: Mapp
     sources = tuple(s for item in node.sources if (s := _source(problems, item, table, entities)) is not None)
     if table.rows is None and sources:
         table = replace(table, rows=sources[0].table.rows)  # as many at most
+    for source in sources:
+        given = dict(source.values)
+        columns = tuple(sensitive.marked(c, source.table, given.get(c.name)) for c in table.columns)
+        table = replace(table, columns=columns) if columns != table.columns else table
     return Change(table, (CreateTable(table, sources, node.entity.name.span),), node.span)
 
 

@@ -6,40 +6,37 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from migdsl.semantics import belonging
-from migdsl.semantics.model import AddConstraint, Change, Constraint, CreateTable, DropConstraint, Table
+from migdsl.semantics.model import AddConstraint, Change, Constraint, CreateTable, DropConstraint, DropTable, Table
 from migdsl.semantics.move_model import Child, Move
 from migdsl.semantics.phrases import called
-from migdsl.semantics.problems import Problems, written
+from migdsl.semantics.problems import Problems, sql_name, written
 from migdsl.semantics.shapes import Referred
+from migdsl.syntax import ast
 from migdsl.values import replace
 
 if TYPE_CHECKING:
     from migdsl.semantics.moving import Draft, Surroundings
 
+_STAYS, _ELSEWHERE, _DROPPED = "stays", "goes elsewhere", "is dropped"
 _BODY = "The two are in one database now, and PostgreSQL keeps a foreign key in one database only."
 
 
 def way(problems: Problems, draft: Draft, drafts: Mapping[str, Draft]) -> None:
     """The foreign keys of what moves, and its way to the tenant."""
     table = draft.table
-    if draft.across and not belonging.way(problems, draft, drafts):
+    if not belonging.way(problems, draft, drafts):
         return
-    if table.scope == "via" and not draft.across:
-        title = f"`{table.entity}` has its tenant by way of another table"
-        body = "Within one database what keeps both tables equal goes by the tenant that stands in the row itself."
-        help_ = f"say in place what becomes of it: change {written(table.entity)} {{ rename … to …; add … }}, and its name in a "
-        help_ += "migration of its own: "
-        help_ += f"change {written(table.entity)} {{ rename table to {written(draft.target.name)} }}"
-        label = "no row of it says whose it is"
-        problems.error("MIG451", draft.node.entity.span, title, label, body=body, help=help_)
     without = {(o.column, o.target) for o in draft.omitted if o.target is not None}
-    said = [c for c in draft.node.standing if hasattr(c, "target")]
+    said = _said(draft)
     for constraint in table.constraints if draft.across else ():
         parent = constraint.target.entity if constraint.target else None
         there = drafts.get(parent or "")
         if parent is None or (there is not None and there.target.database == draft.target.database):
             continue
-        if (constraint.columns[0], parent) not in without and not said:
+        answered = tuple(draft.copied.get(c, "") for c in constraint.columns) in said or not constraint.uses <= set(
+            draft.copied
+        )
+        if (constraint.columns[0], parent) not in without and not answered:
             column = constraint.columns[0]
             title = f"`{table.entity}.{column}` would point at a `{parent}` in another database"
             help_ = (
@@ -50,6 +47,11 @@ def way(problems: Problems, draft: Draft, drafts: Mapping[str, Draft]) -> None:
             problems.error(
                 "MIG452", draft.node.entity.span, title, "moves away from it", body=_BODY, more=more, help=help_
             )
+
+
+def _said(draft: Draft) -> set[tuple[str, ...]]:
+    """The columns of the foreign keys that the file gives the target."""
+    return {tuple(map(sql_name, item.columns)) for item in draft.node.standing if isinstance(item, ast.Reference)}
 
 
 def one_direction(problems: Problems, moves: tuple[Move, ...]) -> None:
@@ -92,26 +94,37 @@ def children(problems: Problems, draft: Draft, drafts: Mapping[str, Draft], arou
         moves = drafts.get(table.entity)
         if table.entity == draft.table.entity or (moves and moves.target.database == draft.target.database):
             continue
-        gone = _dropped(around.change(table.entity))
+        gone = _dropped(problems, draft, around.change(table.entity))
         belongs = table.via is not None and table.via.hops[0].entity == draft.table.entity
         for constraint in table.constraints:
             target = constraint.target
             if target is not None and target.entity == draft.table.entity and constraint not in gone:
-                if not draft.across and set(target.columns) <= set(draft.copied):
+                fate = _ELSEWHERE if moves is not None else _fate(around, table)
+                if not draft.across and fate != _DROPPED and set(target.columns) <= set(draft.copied):
                     found.append(Child(table, constraint))
                 elif not (draft.across and belongs):  # that is told once, below
-                    _left_behind(problems, draft, table, constraint, moves=moves is not None)
+                    _left_behind(problems, draft, table, constraint, fate)
         if belongs:
             found.append(Child(table, None))
-            if draft.across:
-                title = (
-                    f"`{table.entity}` has its tenant by way of `{draft.table.entity}`, which moves to another database"
-                )
-                help_ = f"move both: move {table.entity} to {draft.target.database}.… {{ … }}"
-                problems.error(
-                    "MIG452", draft.node.entity.span, title, "moves away", more=[(table.span, "stays")], help=help_
-                )
+            if draft.across and not (moves and moves.across):  # where it goes elsewhere, that is told of it
+                _belongs_here(problems, draft, table, moves)
     return tuple(found)
+
+
+def _fate(around: Surroundings, table: Table) -> str:
+    change = around.change(table.entity)
+    gone = change is not None and any(isinstance(o, DropTable) for o in change.operations)
+    return _DROPPED if gone else _STAYS
+
+
+def _belongs_here(problems: Problems, draft: Draft, table: Table, moves: Draft | None) -> None:
+    """A table that has its tenant by way of what moves, and doesn't go to that database."""
+    owner = draft.table.entity
+    title = f"`{table.entity}` has its tenant by way of `{owner}`, which moves to another database"
+    body = f"Where `{owner}` is gone, nobody could tell whose its rows are."
+    help_ = f"move both: move {written(table.entity)} to {draft.target.database}.… {{ … }}"
+    more = [(moves.node.entity.span, f"stays in `{table.database}`") if moves else (table.span, "stays")]
+    problems.error("MIG452", draft.node.entity.span, title, "moves away", body=body, more=more, help=help_)
 
 
 def _pointed_at_meanwhile(problems: Problems, draft: Draft, around: Surroundings) -> None:
@@ -135,19 +148,48 @@ def _pointed_at_meanwhile(problems: Problems, draft: Draft, around: Surroundings
                 problems.error("MIG452", constraint.span, title, "made anew here", body=body, more=more, help=help_)
 
 
-def _dropped(change: Change | None) -> list[Constraint]:
-    return [o.constraint for o in (change.operations if change else ()) if isinstance(o, DropConstraint)]
+def _dropped(problems: Problems, draft: Draft, change: Change | None) -> list[Constraint]:
+    """The constraints of a table that stays and that this migration drops."""
+    found = [o for o in (change.operations if change else ()) if isinstance(o, DropConstraint)]
+    for operation in found if draft.across else ():
+        target = operation.constraint.target
+        if target is not None and target.entity == draft.table.entity:
+            _as_it_must(problems, draft, operation)
+    return [o.constraint for o in found]
 
 
-def _left_behind(problems: Problems, draft: Draft, table: Table, constraint: Constraint, *, moves: bool) -> None:
-    """`moves`: the table goes elsewhere itself, and so can't be changed in this migration."""
+def _as_it_must(problems: Problems, draft: Draft, operation: DropConstraint) -> None:
+    """When a foreign key to what goes elsewhere is dropped, and that it comes back, follows from the move."""
+    entity, what = draft.table.entity, None
+    if operation.after_span is not None:
+        what, span = "after …", operation.after_span
+        title = f"this foreign key to `{entity}` can't stay that long"
+        body = f"It goes in validate, when all rows of `{entity}` have come over: from the first switch on, the row that it asks "
+        body += "for may be missing here."
+    elif operation.irreversible is not None:
+        what, span = 'irreversible because "…"', operation.span
+        title = f"this foreign key to `{entity}` comes back where the migration is rolled back"
+        body = (
+            f"Until contract `{entity}` may be written here again, and old code counts on the key: the way back out of "
+        )
+        body += "validate makes it again, and proves it."
+    if what is not None:
+        more = [(draft.node.entity.span, f"moves to `{draft.target.database}`")]
+        problems.error("MIG452", span, title, "says otherwise", body=body, more=more, help=f"leave `{what}` out")
+
+
+def _left_behind(problems: Problems, draft: Draft, table: Table, constraint: Constraint, fate: str) -> None:
+    """`fate`: what becomes of the table itself, which can't be changed in this migration unless it stays."""
     name, target = called(table, constraint), draft.table.entity
-    title = f"`{table.entity}` points at `{target}`, and {'goes elsewhere' if moves else 'stays'}"
-    drop = f"change {table.entity} {{ drop constraint {written(name, folds=True)} }}"
-    help_ = f"move both: move {table.entity} to {draft.target.database}.…; or drop the key, "
-    help_ += f"in a migration of its own, before: {drop}" if moves else f"in this migration: {drop}"
+    title = f"`{table.entity}` points at `{target}`, and {fate}"
+    drop = f"change {written(table.entity)} {{ drop constraint {written(name, folds=True)} }}"
+    help_ = f"move both: move {written(table.entity)} to {draft.target.database}.…; or drop the key, "
+    help_ += f"in this migration: {drop}" if fate == _STAYS else f"in a migration of its own, before: {drop}"
     more = [(constraint.span, "the foreign key")]
-    if not draft.across:
+    if fate == _DROPPED:
+        title = f"`{table.entity}` points at `{target}`, and is dropped in this migration, where it can't follow it any more"
+        help_ = f"drop `{table.entity}` in a migration of its own, before; or only the key: {drop}"
+    elif not draft.across:
         title = f"`{table.entity}` points at a column of `{target}` that isn't copied"
         help_ = f"copy it, or drop the key: {drop}"
     body = _BODY if draft.across else ""

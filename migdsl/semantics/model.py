@@ -196,12 +196,13 @@ class AddConstraint(Value):
 
 
 class DropConstraint(Value):
-    """A constraint or an index that goes away."""
+    """A constraint or an index that goes away. `after_span` is where the file says for how long it stays."""
 
     constraint: Constraint
     soak_seconds: int
     irreversible: str | None
     span: Span
+    after_span: Span | None = None
 
 
 class ExtendEnum(Value):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from migdsl.dialect.sql import Expression
-from migdsl.semantics import belonging, crossing, syncing, tables
+from migdsl.semantics import apart, belonging, crossing, sensitive, syncing, tables
 from migdsl.semantics.accounted import account
 from migdsl.semantics.expressions import expression
 from migdsl.semantics.header import again
@@ -79,12 +79,11 @@ def _alone(problems: Problems, node: ast.Move, table: Table, drafts: Mapping[str
     """Whether nothing else in the file claims the same rows."""
     name = table.entity
     other: tuple[Span, str, str] | None = None
+    body = ""
     if name in drafts:
         other = (drafts[name].node.entity.span, f"the rows of `{name}` go to two tables", "moved here first")
-        help_ = f"a row that new code writes to one of them would be half of one of `{name}`: move it to one table; once that is "
-        help_ += "finished, fill the second from there in a migration of its own, and drop there what only the second keeps: "
-        second = ".".join(written(part.text) for part in node.table)
-        help_ += f"create … in {second} {{ …; from {written(name)} {{ … }} }}"
+        body = f"A row that new code writes to one of them would be half of one of `{name}`."
+        help_ = apart.to_two(drafts[name], _draft(Problems(), node, table, around), around.entities)
     elif (changed := around.change(name)) is not None:
         other = (changed.span, f"`{name}` is changed and moved", "changed here")
         help_ = "say what it becomes in the `move`; or change it in a migration of its own, before"
@@ -99,7 +98,7 @@ def _alone(problems: Problems, node: ast.Move, table: Table, drafts: Mapping[str
         help_ = "do that in a migration of its own, once this one is finished"
     if other is not None:
         span, title, label = other
-        problems.error("MIG451", node.entity.span, title, "moved here", more=[(span, label)], help=help_)
+        problems.error("MIG451", node.entity.span, title, "moved here", body=body, more=[(span, label)], help=help_)
     return other is None
 
 
@@ -117,9 +116,7 @@ def _one_place(problems: Problems, drafts: Mapping[str, Draft], around: Surround
             help_ += f"; what becomes of its columns in place: change {written(twin.entity)} {{ … }}"
         if merged:
             title = f"the rows of `{twin.entity}` and of `{draft.table.entity}` would meet in one table"
-            help_ = f"two of them may have one key: give `{draft.table.entity}` a table of its own; who reads both can read "
-            help_ += 'a view: change … { sql "both" { up `CREATE VIEW … UNION ALL …`; back `DROP VIEW …`; '
-            help_ += "phase expand; lock access exclusive } }, in a migration of its own"
+            help_ = apart.to_one(twin, draft)
         more = [(twin.span, "moves there too" if merged else "declared here")]
         problems.error(
             "MIG451" if merged else "MIG104", draft.node.entity.span, title, "can't move there", more=more, help=help_
@@ -151,7 +148,7 @@ def _draft(problems: Problems, node: ast.Move, table: Table, around: Surrounding
                 values[column] = just(source.name)
             continue
         found = expression(problems, item.sql, "from", before) if item.sql else None
-        columns[column] = _private(_own(problems, item, table), table, found)
+        columns[column] = sensitive.marked(_own(problems, item, table), table, found)
         if found is not None:
             values[column] = found
     target = _target(problems, node, table, columns, copied, around)
@@ -191,12 +188,6 @@ def _own(problems: Problems, item: ast.Moved, table: Table) -> Column:
         theirs = table.key[0] if found.key and table.key else table.tenant or "tenant_id"
         problems.error("MIG451", item.span, title, f"is marked `{what}`", body=body, help=f"{found.name} = {theirs}")
     return replace(found, key=False, tenant=False)
-
-
-def _private(column: Column, table: Table, value: Expression | None) -> Column:
-    """What is computed from personal data is personal data."""
-    read = [c for c in table.columns if value is not None and c.name in value.names()]
-    return replace(column, pii=column.pii or any(c.pii for c in read), phi=column.phi or any(c.phi for c in read))
 
 
 def _target(
@@ -263,8 +254,9 @@ def _abroad(problems: Problems, table: Table, column: Column, source: str | None
 
 def _numbers(column: Column, across: bool) -> bool:
     """Whether a column gives out numbers that its copy has to give out as well."""
-    sequence = column.type.serial or "nextval(" in (column.default or "").lower()
-    return column.identity is not None or (across and sequence)
+    # Within one database the new table may name a sequence as the old one does.
+    named = "nextval(" in (column.default or "").lower()
+    return column.identity is not None or column.type.serial or (across and named)
 
 
 def _omitted(problems: Problems, node: ast.Move, table: Table) -> tuple[Omitted, ...]:
@@ -311,7 +303,7 @@ def _change(
     problems: Problems, draft: Draft, drafts: Mapping[str, Draft], syncs: list[ast.Sync], around: Surroundings
 ) -> Change:
     table, node = draft.table, draft.node
-    standing = Standing.of(problems, draft, drafts, around.entities)
+    standing = Standing.of(problems, draft, drafts, around)
     target = replace(draft.target, constraints=(*standing.kept, *standing.own), via=belonging.led(draft, drafts))
     sources = {ours: table.column(theirs) for theirs, ours in draft.copied.items()}
     numbered = tuple((ours, c.name) for ours, c in sources.items() if c is not None and _numbers(c, draft.across))
@@ -326,7 +318,7 @@ def _change(
         kept=standing.kept,
         behind=standing.behind,
         children=crossing.children(problems, draft, drafts, around),
-        sync=syncing.sync(problems, [s for s in syncs if s.entity.text == table.entity], draft),
+        sync=syncing.meant(problems, syncs, draft, drafts),
         soak_seconds=Scene(problems, table, None, None, {}).soak(node.after),
         across=draft.across,
         span=node.span,

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from migdsl.dialect.names import derived, quote
+from migdsl.dialect.names import derived, qualified, quote
 from migdsl.semantics import model
 from migdsl.semantics.model import Constraint, Operation, Table
+from migdsl.semantics.move_model import Move
 
 _VERBS = {
     model.AddColumn: "add",
@@ -84,10 +85,32 @@ def _whole(operation: model.CreateTable | model.DropTable) -> str:
         return f"drop the table {operation.table.name}"
     if operation.move is None:
         return f"create the table {operation.table.name}"
-    schema = operation.table.schema
-    if operation.move.across:
-        return f"move to {operation.table.database}.{f'{schema}.' if schema != 'public' else ''}{operation.table.name}"
-    return f"move to {schema}.{operation.table.name}"
+    return f"move to {placed(operation.table) if operation.move.across else within(operation.table)}"
+
+
+def within(table: Table) -> str:
+    """Where a table is in its database: `sales.orders`."""
+    return qualified(table.schema, table.name)
+
+
+def placed(table: Table) -> str:
+    """Where a table is, of several databases: `shop.orders`, with the schema where it isn't the usual one."""
+    return f"{quote(table.database)}.{quote(table.name) if table.schema == 'public' else within(table)}"
+
+
+def sides(old: Table, new: Table) -> tuple[str, str]:
+    """What people call the two tables of a move, which both have the entity's name: as little as tells them apart."""
+    if old.database != new.database:
+        return placed(old), placed(new)
+    return (quote(old.name), quote(new.name)) if old.name != new.name else (within(old), within(new))
+
+
+def known_as(table: Table, moves: Iterable[Move]) -> str:
+    """What people call a table: by its entity's name, but for the two of a move, which share it."""
+    for move in moves:
+        if table in (move.table, move.target):
+            return sides(move.table, move.target)[table == move.target]
+    return table.entity
 
 
 def described(constraint: Constraint) -> str:

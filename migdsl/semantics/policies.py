@@ -41,7 +41,7 @@ def with_policy(problems: Problems, module: CheckedModule, declarations: tuple[a
     around = Surroundings((*module.tables, *(c.table for c in module.created)), changes)
     own = watch.metrics(problems, said.metrics)
     # What the generated middleware counts, and the sync job, is known where there is one.
-    known = [*([SERVED] if module.apis else []), *([SYNCED] if any(move.across for move in module.moves) else [])]
+    known = [*([SERVED] if module.apis else []), *(SYNCED if any(move.across for move in module.moves) else [])]
     metrics = {**{name: Metric(name, BUILT_IN[name], None) for name in known}, **own}
     aborts = tuple(a for c in said.cutovers[:1] for a in c.aborts)
     returns, return_steps, keep = phasing.way_back(problems, said.rollbacks, metrics)
@@ -93,7 +93,10 @@ def _switches(problems: Problems, nodes: list[ast.Cutover], module: CheckedModul
                     "MIG453", setting.span, title, "one after the other", body=body, help="writes after reads"
                 )
             elif words[0] not in ("with", "after"):
-                problems.unknown("MIG106", "order", words[0], setting.words[0].span, ("with", "after"))
+                across = any(move.across for move in module.moves)
+                problems.unknown(
+                    "MIG106", "order", words[0], setting.words[0].span, ("after",) if across else ("with",)
+                )
 
 
 def _reads(problems: Problems, setting: ast.Setting, words: list[str], module: CheckedModule) -> None:

@@ -51,10 +51,12 @@ class Problems:
         where: str = "",
         *,
         spell: Callable[[str], str] | None = None,
+        most: int = 12,
     ) -> None:
         """Report a name that nobody knows (there is no `kind` of that name `where`), with the known one that was meant.
 
-        `spell` writes a known name as it has to stand at `span`; by default as the language writes it.
+        `spell` writes a known name as it has to stand at `span`; by default as the language writes it. Of names that are
+        nothing like it `most` are shown.
         """
         if name in self.broken:
             return
@@ -66,7 +68,7 @@ class Problems:
         if near:
             help_ = f"did you mean `{near}`?"
         else:
-            help_ = f"there is: {', '.join(candidates[:12])}" if candidates else f"no {kind} is declared"
+            help_ = f"there is: {', '.join(candidates[:most])}" if candidates else f"no {kind} is declared"
         fix = None
         if code in _OF_WORDS:
             fix = fixes.respelling(span, name, candidates)

@@ -55,10 +55,20 @@ def referred(target: ast.Target) -> Referred:
     return Referred(target.entity.text, tuple(sql_name(n) for n in target.columns), action)
 
 
-def check_targets(problems: Problems, node: ast.Entity, tables: Mapping[str, Table]) -> None:
-    """What foreign keys point at is there."""
+def check_targets(
+    problems: Problems, node: ast.Entity, tables: Mapping[str, Table], coming: Mapping[str, Table]
+) -> None:
+    """What foreign keys of a table that rows move to point at is there, with its rows; what is `coming` is not."""
     for target in _targets(node):
-        _target(problems, target, tables)
+        made = coming.get(target.entity.text)
+        if made is None or made.entity in tables:
+            _target(problems, target, tables)
+            continue
+        title = f"`{made.entity}` is made by this migration, and `{node.name.text}` would point at rows that aren't there yet"
+        body = "The rows that move are asked for what they point at as they come over: it is there before, with all of its rows."
+        help_ = f"create and fill `{made.entity}` in a migration of its own, before, and declare it here as an entity"
+        more = [(made.span, "is new")]
+        problems.error("MIG452", target.entity.span, title, "points at it", body=body, more=more, help=help_)
 
 
 def _targets(node: ast.Entity) -> Iterator[ast.Target]:

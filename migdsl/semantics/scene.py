@@ -71,9 +71,9 @@ class Scene(Value):
             or column.generated is not None
             or column.identity == "always"
         ):
-            title = f"`{column.name}` can't be computed back"
-            what = "the tenant column" if column.tenant else "the key" if column.name in self.table.key else "generated"
-            self.problems.error("MIG312" if column.tenant else "MIG412", node.column.span, title, f"is {what}")
+            code, title = "MIG312" if column.tenant else "MIG412", f"`{column.name}` can't be computed back"
+            what, body, help_ = _unwritable(column, self.table.key)
+            self.problems.error(code, node.column.span, title, f"is {what}", body=body, help=help_)
             return None
         return Back(column.name, found, node.span)
 
@@ -85,6 +85,18 @@ class Scene(Value):
         if found is None:
             bad_number(self.problems, after, "duration", "30d")
         return int(found if found is not None else DEFAULT_SOAK)
+
+
+def _unwritable(column: Column, key: tuple[str, ...]) -> tuple[str, str, str]:
+    """What a column is that no `back` can write, why that is, and what to write instead."""
+    if column.tenant:
+        why = "A row that changes its tenant on the way would be filled, checked and brought back under the wrong one."
+        return "the tenant column", why, "leave this `back` out: the tenant column stays as it is beside the new one"
+    if column.name in key:
+        why = "The way back finds a row by its key: if the key were computed too, nothing could say which row that is."
+        return "the key", why, "leave this `back` out: the key stays as it is, and of a `move` it is copied"
+    why = "PostgreSQL gives it its value, and refuses any other."
+    return "generated", why, "leave this `back` out, or write the columns that the value comes from"
 
 
 def said(text: ast.Text | None) -> str | None:

@@ -6,9 +6,10 @@ import re
 from collections.abc import Iterator, Mapping
 
 from migdsl.semantics.header import again
-from migdsl.semantics.model import AddConstraint, CheckedModule, Database, Follows, Table
+from migdsl.semantics.model import AddConstraint, CheckedModule, Constraint, Database, Follows, Table
+from migdsl.semantics.move_model import Move
 from migdsl.semantics.outputs import DEFAULTS, OF_SEVERAL, Where, fill
-from migdsl.semantics.problems import Problems
+from migdsl.semantics.problems import Problems, written
 
 
 def check(problems: Problems, module: CheckedModule) -> None:
@@ -78,15 +79,31 @@ def _references(problems: Problems, module: CheckedModule) -> None:
     """PostgreSQL has no foreign key that leads to another database."""
     tables = {table.entity: table for table in reversed(module.every)}
     added = [(c.table, o.constraint) for c in module.changes for o in c.operations if isinstance(o, AddConstraint)]
-    for table, found in (*((t, c) for t in module.every for c in t.constraints), *added):
-        # What moves is told of its foreign keys itself: they may go along.
+    added += [(o.table, c) for o in module.created if o.move is None for c in o.table.constraints]
+    going = {id(move.table) for move in module.moves}
+    # A new foreign key to a table that moves away has been told of; and what moves is, itself: its own may go along.
+    new = [(t, c) for t, c in added if c.target is None or id(tables.get(c.target.entity)) not in going]
+    there = [(t, c) for t in (*module.tables, *(m.target for m in module.moves)) for c in t.constraints]
+    for table, found in (*there, *new):
         target = None if found.target is None or found.target.moved else found.target
         parent = tables.get(target.entity) if target is not None else None
         if parent is not None and table.database and parent.database and parent.database != table.database:
             title = f"`{table.entity}` is in `{table.database}`, and `{parent.entity}` in `{parent.database}`"
             more = [(parent.span, f"in `{parent.database}`")]
             help_ = "declare a plain column; what keeps the two in step is code, or a reconciliation of its own"
+            move = next((move for move in module.moves if move.target is table), None)
+            if move is not None:
+                help_ = _instead(move, found, parent)
             problems.error("MIG452", found.span, title, "can't point there", more=more, help=help_)
+
+
+def _instead(move: Move, found: Constraint, parent: Table) -> str:
+    """What the target of a move may have in the place of a foreign key to what doesn't come along."""
+    column = dict(move.copied).get(found.columns[0], found.columns[0])
+    held = any(c.target is not None and c.target.entity == parent.entity for c in move.table.constraints)
+    said = f': omit {written(column, folds=True)} -> {written(parent.entity)} because "…"' if held else ""
+    copy = f"declare a copy of `{parent.entity}` in `{move.target.database}` as an entity, and point at that"
+    return f"{copy}; or leave this line out, and the target does without{said}"
 
 
 def _listed(problems: Problems, module: CheckedModule, databases: tuple[str, ...]) -> None:
@@ -96,7 +113,8 @@ def _listed(problems: Problems, module: CheckedModule, databases: tuple[str, ...
     if any(table.owned for table in _changed(module)):
         title = f"the list of tenants is in one database, and this migration changes {len(databases)}"
         body = "Jobs on the others read the list from there, and compare their rows with it."
-        help_ = f"list in {databases[0]} `{' '.join(tenants.listing.text.split())}`"
+        where = next(iter(_good(module)), databases[0])
+        help_ = f"list in {where} `{' '.join(tenants.listing.text.split())}`"
         problems.error("MIG112", tenants.list_span, title, "in which?", body=body, help=help_)
 
 
@@ -115,9 +133,23 @@ def _listed_beside(problems: Problems, module: CheckedModule) -> None:
         title = f"the list of tenants is in neither of the databases that `{move.table.entity}` moves between"
         body = "The job that carries its rows over, and turns tenants over one by one, has a connection to each of the two."
         more = [(move.span, f"from `{sides[0]}` to `{sides[1]}`")]
-        help_ = f"keep a copy of the list beside the rows, and say so: list in {sides[0]} `…`"
+        help_ = _beside(module, move)
         problems.error("MIG112", tenants.list_span, title, "in a third one", body=body, more=more, help=help_)
         return
+
+
+def _beside(module: CheckedModule, move: Move) -> str:
+    """Where the list can be for all that moves; else what can't move in one migration."""
+    for side in _good(module):
+        return f"keep a copy of the list beside the rows, and say so: list in {side} `…`"
+    entity = written(move.table.entity)
+    return f"no database has a part in all that moves: move {entity} in a migration of its own, with a copy of the list beside it"
+
+
+def _good(module: CheckedModule) -> tuple[str, ...]:
+    """The databases that have a part in all moves between two."""
+    crossing = [(m.table.database, m.target.database) for m in module.moves if m.across and m.table.owned]
+    return tuple(side for side in (crossing[0] if crossing else ()) if all(side in sides for sides in crossing))
 
 
 def _changed(module: CheckedModule) -> Iterator[Table]:

@@ -10,7 +10,7 @@ from migdsl.dialect.names import quote
 from migdsl.dialect.sql import Expression
 from migdsl.semantics import relations
 from migdsl.semantics.constraints import constraints
-from migdsl.semantics.model import Constraint, Table
+from migdsl.semantics.model import Constraint
 from migdsl.semantics.problems import Problems
 from migdsl.semantics.reshape import over
 from migdsl.semantics.shapes import Referred
@@ -18,7 +18,7 @@ from migdsl.syntax import ast
 from migdsl.values import Value, replace
 
 if TYPE_CHECKING:
-    from migdsl.semantics.moving import Draft
+    from migdsl.semantics.moving import Draft, Surroundings
 
 
 class Standing(Value):
@@ -30,11 +30,9 @@ class Standing(Value):
     behind: tuple[Constraint, ...]
 
     @classmethod
-    def of(
-        cls, problems: Problems, draft: Draft, drafts: Mapping[str, Draft], entities: Mapping[str, Table]
-    ) -> Standing:
+    def of(cls, problems: Problems, draft: Draft, drafts: Mapping[str, Draft], around: Surroundings) -> Standing:
         """What stands on the target of a move."""
-        said = tuple(_pointing(c, drafts) for c in _said(problems, draft, entities))
+        said = tuple(_pointing(c, drafts) for c in _said(problems, draft, around))
         theirs = [c for c in draft.table.constraints if c.kind not in ("key", "generated")]
         without = {(o.column, o.target) for o in draft.omitted if o.target is not None}
         theirs = [c for c in theirs if c.target is None or (c.columns[0], c.target.entity) not in without]
@@ -57,12 +55,13 @@ def generated(expression: Expression, copied: Mapping[str, str]) -> Expression |
     return dialect.expression(expression.rewritten(lambda name: quote(copied[name])))
 
 
-def _said(problems: Problems, draft: Draft, entities: Mapping[str, Table]) -> Iterator[Constraint]:
+def _said(problems: Problems, draft: Draft, around: Surroundings) -> Iterator[Constraint]:
     """The target's own, as the file says them."""
     node = draft.node
     own = tuple(item.column for item in node.columns if isinstance(item, ast.Moved))
     shown = ast.Entity(node.entity, node.table, (*own, *node.standing), node.span)
-    relations.check_targets(problems, shown, entities)
+    coming = {change.table.entity: change.table for change, _ in around.created}
+    relations.check_targets(problems, shown, around.entities, coming)
     known = {c.name for c in draft.target.columns} if draft.table.complete else None
     made = tuple(c for c in draft.target.columns if c.name not in draft.copied.values())
     yield from constraints(problems, shown, made, known)

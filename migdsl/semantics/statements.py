@@ -62,7 +62,8 @@ def drop_named(scene: Scene, item: ast.DropNamed) -> Iterator[Operation]:
         where = f"declared in `{scene.table.entity}`"
         scene.problems.unknown("MIG111", item.kind, wanted, item.name.span, fitting, where)
         return
-    yield DropConstraint(fitting[wanted], scene.soak(item.after), said(item.irreversible), item.span)
+    after = item.after.span if item.after else None
+    yield DropConstraint(fitting[wanted], scene.soak(item.after), said(item.irreversible), item.span, after)
 
 
 def rename_table(scene: Scene, item: ast.RenameTable) -> Iterator[Operation]:

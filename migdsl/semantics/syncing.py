@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from migdsl.diagnostics import fixes
 from migdsl.semantics.header import bad_number, once
 from migdsl.semantics.model import Table
 from migdsl.semantics.move_model import CARRIERS, CONFLICTS, VARIANTS, Move, Sync
-from migdsl.semantics.problems import Problems
+from migdsl.semantics.problems import Problems, written
 from migdsl.syntax import ast, lexis
+from migdsl.values import replace
 
 if TYPE_CHECKING:
     from migdsl.semantics.moving import Draft
@@ -28,13 +30,35 @@ def without_a_move(
             problems.error("MIG453", node.entity.span, title, "has one side only", help=help_)
 
 
+def meant(problems: Problems, nodes: list[ast.Sync], draft: Draft, drafts: Mapping[str, Draft]) -> Sync:
+    """What carries a table: as its own `sync` says, and in what that leaves out as those of tables that go the same way."""
+    own = [node for node in nodes if node.entity.text == draft.table.entity]
+    found = sync(problems, own, draft)
+    way = (draft.table.database, draft.target.database)
+    along = {d.table.entity for d in drafts.values() if (d.table.database, d.target.database) == way}
+    others = [node for node in nodes if node.entity.text in along and node not in own]
+    if not others or not draft.across:
+        return found
+    # What is wrong with them is told of the tables that they are said of. The first one counts.
+    theirs = sync(Problems(problems.broken), others[::-1], draft)
+    said = {setting.key for node in own for setting in node.settings}
+    if "by" not in said:
+        found = replace(found, by=theirs.by, variant=theirs.variant)
+    if "lag" not in said:
+        found = replace(found, lag_seconds=theirs.lag_seconds)
+    return found if own else replace(found, span=theirs.span)
+
+
 def one_stream(problems: Problems, moves: tuple[Move, ...]) -> None:
     """Tables that go the same way are carried by one job, and switched together."""
     first: dict[tuple[str, str], Move] = {}
     for move in moves if len(moves) > 1 else ():
         way = (move.table.database, move.target.database)
         leader = first.setdefault(way, move)
-        if not move.across or (leader.sync.by, leader.sync.variant) == (move.sync.by, move.sync.variant):
+        if not move.across:
+            continue
+        if (leader.sync.by, leader.sync.variant) == (move.sync.by, move.sync.variant):
+            _one_lag(problems, leader, move)
             continue
         title = f"`{leader.table.entity}` and `{move.table.entity}` go the same way, and would be carried in two"
         body = "Tables that move from one database to another are one stream: one job carries them over, and a tenant's writes "
@@ -43,6 +67,22 @@ def one_stream(problems: Problems, moves: tuple[Move, ...]) -> None:
         more = [(leader.sync.span, f"by {how}")]
         help_ = f"say the same of both: sync {move.table.entity} {{ by {how} }}"
         problems.error("MIG453", move.sync.span, title, f"by {move.sync.by}", body=body, more=more, help=help_)
+
+
+def _one_lag(problems: Problems, leader: Move, move: Move) -> None:
+    """One job carries them, and the revisions ask it one question."""
+    one, other = leader.sync.lag_seconds, move.sync.lag_seconds
+    if one is None or other is None or one == other:
+        return
+    both = f"`{leader.table.entity}` and `{move.table.entity}`"
+    title = f"{both} go the same way, and one can't be behind by {one:g} s and the other by {other:g} s"
+    body = "Tables that move from one database to another are one stream: one job carries them, and is late for all or for none."
+    said = leader if one < other else move
+    help_ = (
+        f"say it once, and it holds for all of them: leave `lag at most` out but in sync {written(said.table.entity)}"
+    )
+    more = [(leader.sync.span, f"at most {one:g} s")]
+    problems.error("MIG453", move.sync.span, title, f"at most {other:g} s", body=body, more=more, help=help_)
 
 
 def sync(problems: Problems, nodes: list[ast.Sync], draft: Draft) -> Sync:
@@ -68,7 +108,7 @@ def _carrier(
         return default, None
     word, *more = setting.words
     if word.text not in CARRIERS:
-        problems.unknown("MIG106", "way to keep both sides equal", word.text, word.span, CARRIERS)
+        _no_carrier(problems, word, draft)
         return None
     if word.text == "trigger" and draft.across:
         title = "a trigger can't write into another database"
@@ -81,6 +121,16 @@ def _carrier(
         problems.error("MIG453", word.span, title, "would only be slower", help=help_)
         return None
     return word.text, _variant(problems, word, more)
+
+
+def _no_carrier(problems: Problems, word: ast.Word, draft: Draft) -> None:
+    known = [c for c in CARRIERS if (c == "trigger") != draft.across]
+    if word.text not in VARIANTS or not draft.across:
+        problems.unknown("MIG106", "way to keep both sides equal", word.text, word.span, known)
+        return
+    title, way = f"`{word.text}` is a kind of cdc", f"cdc {word.text}"
+    fix = fixes.replacing(word.span, way, f"`{word.text}` becomes `{way}`", safe=True)
+    problems.error("MIG106", word.span, title, "not a way by itself", help=f"by {way}", fix=fix)
 
 
 def _variant(problems: Problems, word: ast.Word, more: list[ast.Word]) -> str | None:

@@ -153,12 +153,19 @@ def _meant(found: str, accepted: dict[str, str], first: str) -> str:
     if "COMPARED" in accepted:
         return "a condition compares a metric with a number: drift_rate < 0.1%"
     if {"ENUM", "EQUAL"} <= set(accepted):  # in a move, behind a column's name
-        return f"copied as it is: {first} = {first}; computed: {first} text = `…`"
+        return _of_a_move(found, first)
     if found.startswith("'") and "STRING" in accepted:
         return 'a text stands in double quotes: "…"; in SQL, between backticks, in single ones'
-    if "_SEP" in accepted and found in parser_keywords():
-        return f"`{found}` begins on a line of its own, or after `;`"
-    return ""
+    if set(accepted) == {"DOT"}:
+        return f"say which column of it: {first} -> ….id; or, for its key, in parentheses: ({first}) -> …"
+    begins = "_SEP" in accepted and found in parser_keywords()
+    return f"`{found}` begins on a line of its own, or after `;`" if begins else ""
+
+
+def _of_a_move(found: str, first: str) -> str:
+    if first == "key" and found == "(":
+        return "the target has the key of its entity: copy its columns, each as it is; another one is for a migration of its own"
+    return f"copied as it is: {first} = {first}; computed: {first} text = `…`"
 
 
 def _short(text: str) -> str:

@@ -279,7 +279,8 @@ BEGIN
     LEFT JOIN pg_constraint AS c ON d.classid = 'pg_constraint'::regclass AND c.oid = d.objid
     LEFT JOIN pg_rewrite AS r ON d.classid = 'pg_rewrite'::regclass AND r.oid = d.objid
    WHERE d.refclassid = 'pg_class'::regclass AND d.refobjid = rel AND d.refobjsubid = old.attnum
-     AND NOT (d.classid = 'pg_class'::regclass AND d.objid = rel)
+     -- Before PostgreSQL 15 a generated column depends itself, and not by its expression.
+     AND NOT (d.classid = 'pg_class'::regclass AND d.objid = rel AND d.objsubid = 0)
      AND NOT EXISTS (SELECT FROM pg_attrdef AS f WHERE d.classid = 'pg_attrdef'::regclass
                         AND f.oid = d.objid AND f.adrelid = rel AND f.adnum = old.attnum)
      AND NOT EXISTS (SELECT FROM pg_class AS s WHERE d.classid = 'pg_class'::regclass AND s.oid = d.objid AND s.relkind = 'S')

@@ -1,4 +1,4 @@
-"""The same chaos with an engine between the two processes: their queue is in the database, or on a Redis."""
+"""The same chaos with an engine between the two processes: their queue is in the database, or on a broker."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ import pytest
 from tests.chaos import test_chaos as chaos
 from tests.chaos.job import Settings
 from tests.chaos.world import World
-from tests.engines.conftest import HASTE, redis
+from tests.engines.conftest import HASTE, broker
 
-__all__ = ["make", "redis", "server"]
+__all__ = ["broker", "make", "server"]
 
 server = chaos.server
 make = chaos.make
@@ -29,6 +29,6 @@ def test_everything_at_once(
     for name, value in HASTE.items():
         monkeypatch.setenv(name, value)
     if engine == "celery":
-        monkeypatch.setenv("CELERY_BROKER_URL", request.getfixturevalue("redis"))
+        monkeypatch.setenv("CELERY_BROKER_URL", request.getfixturevalue("broker").url)
     monkeypatch.setitem(chaos.ENGINES, engine, start)
     chaos.test_everything_at_once(make, engine)

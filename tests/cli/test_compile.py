@@ -32,7 +32,23 @@ def test_all_files_of_the_plan_are_written(project: Path, run: Run):
     later = {path for task in plan["implementation_plan"] for path in task["files_later"]}
     assert later
     assert all(path in ran.out.partition("\nlater")[2] for path in later)
-    assert lines[-1] == f"next: commit the files, then alembic upgrade head ({RUNBOOK} tells what comes when)"
+    assert (
+        lines[-1]
+        == f"next: commit the files, then alembic upgrade users_email_expand (out/{RUNBOOK} tells what comes when)"
+    )
+
+
+def test_what_comes_next_can_be_pasted(project: Path, run: Run):
+    (project / "m y.mig").write_text((project / "users.mig").read_text())
+    told = run("compile", "m y.mig", "--out", "o ut", "--through", "contract").out.splitlines()[-1]
+    assert told.startswith("next: commit the files, then alembic upgrade users_email_expand (o ut/")
+    text = (project / "m y.mig").read_text().replace("rows 500k", "rows 600k")
+    (project / "m y.mig").write_text(text)
+    told = run("compile", "m y.mig", "--out", "o ut", "--through", "contract").out.splitlines()[-1]
+    assert told.startswith("next: commit the files; migdsl plan 'm y.mig' --through contract shows every phase")
+    drift = run("compile", "--check", "m y.mig", "--out", "o ut")
+    assert drift.code == 2
+    assert "migdsl compile 'm y.mig' --out 'o ut'" in drift.out + drift.err
 
 
 def test_the_manifest_says_nothing_of_this_machine(project: Path, run: Run, tmp_path: Path):

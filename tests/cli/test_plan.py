@@ -45,7 +45,7 @@ def test_it_shows_every_phase_with_its_steps(project: Path, run: Run):
     said = flat(ran.out)
     for number, phase in enumerate(plan["phases"], 1):
         assert f"{number}. {phase['name']}" in ran.out
-        assert f"tenants at most at {phase['flag_stage']}" in ran.out
+        assert f"stage at most: {phase['flag_stage']}" in ran.out
         for criterion in phase["exit_criteria"]:
             assert f"- {criterion}" in said
         for step in phase["typed_steps"]:

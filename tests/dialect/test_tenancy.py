@@ -362,6 +362,24 @@ BY_WAY = Boundary(
         "DELETE FROM items t USING inv p WHERE p.id = t.inv_id AND p.tenant_id = :tenant_id",
         "SELECT * FROM items WHERE FALSE",
         "SELECT * FROM (SELECT t.* FROM items t JOIN inv p ON p.id = t.inv_id WHERE p.tenant_id = :tenant_id) s",
+        "SELECT * FROM items t JOIN inv p ON p.id = t.inv_id WHERE p.tenant_id = :tenant_id FOR KEY SHARE OF p FOR SHARE OF t",
+        # New rows, and such as get another owner, lead to a row of the tenant's.
+        "INSERT INTO items (inv_id) SELECT p.id FROM inv p WHERE p.tenant_id = :tenant_id",
+        "INSERT INTO items (x, inv_id) SELECT 1, t.inv_id FROM items t, inv p WHERE p.id = t.inv_id AND p.tenant_id = :tenant_id",
+        (
+            "INSERT INTO bits (item_id) SELECT b.item_id FROM bits b JOIN items t ON t.id = b.item_id"
+            " JOIN inv p ON p.id = t.inv_id WHERE p.tenant_id = :tenant_id ON CONFLICT DO NOTHING"
+        ),
+        "INSERT INTO items (inv_id) SELECT p.id FROM inv p, z WHERE p.id = z.a AND p.tenant_id = :tenant_id",
+        (
+            "UPDATE items AS t SET inv_id = q.id FROM inv p, inv q"
+            " WHERE p.id = t.inv_id AND p.tenant_id = :tenant_id AND q.tenant_id = p.tenant_id"
+        ),
+        (
+            "WITH s AS (SELECT t.* FROM items t JOIN inv p ON p.id = t.inv_id WHERE p.tenant_id = :tenant_id)"
+            " UPDATE items AS t SET inv_id = s.inv_id FROM inv p, s JOIN inv q ON q.id = s.inv_id"
+            " WHERE p.id = t.inv_id AND p.tenant_id = :tenant_id AND q.tenant_id = :tenant_id"
+        ),
     ],
 )
 def test_by_way_of_another_table(sql: str):
@@ -392,7 +410,25 @@ def test_by_way_of_another_table(sql: str):
         "UPDATE items AS t SET inv_id = 2 FROM inv AS p WHERE p.id = t.inv_id AND p.tenant_id = :tenant_id",
         "UPDATE items AS t SET x = 1 FROM inv AS p WHERE p.tenant_id = :tenant_id",
         "INSERT INTO items (inv_id) VALUES (1)",
-        "INSERT INTO items (inv_id) SELECT p.id FROM inv p WHERE p.tenant_id = :tenant_id",
+        "INSERT INTO items (inv_id) SELECT p.id FROM inv p",
+        "INSERT INTO items (inv_id) SELECT p.other FROM inv p WHERE p.tenant_id = :tenant_id",
+        "INSERT INTO items (inv_id) SELECT p.id + 1 FROM inv p WHERE p.tenant_id = :tenant_id",
+        "INSERT INTO items (inv_id) SELECT CAST(p.id AS smallint) FROM inv p WHERE p.tenant_id = :tenant_id",
+        "INSERT INTO items (inv_id) SELECT u.id FROM users u WHERE u.tenant_id = :tenant_id",
+        "INSERT INTO items (inv_id, x) SELECT 1, p.id FROM inv p WHERE p.tenant_id = :tenant_id",
+        "INSERT INTO items (x, inv_id) SELECT z.*, p.id FROM z, inv p WHERE p.tenant_id = :tenant_id",
+        "INSERT INTO items (x) SELECT p.id FROM inv p WHERE p.tenant_id = :tenant_id",
+        "INSERT INTO items SELECT p.id FROM inv p WHERE p.tenant_id = :tenant_id",
+        "INSERT INTO items (inv_id) SELECT p.id FROM inv p WHERE p.tenant_id = :tenant_id UNION SELECT 1",
+        (
+            "INSERT INTO items (inv_id) SELECT q.id FROM inv p LEFT JOIN inv q ON q.tenant_id = p.tenant_id"
+            " WHERE p.tenant_id = :tenant_id"
+        ),
+        "INSERT INTO items (inv_id) SELECT p.id FROM inv p WHERE p.tenant_id = :tenant_id ON CONFLICT (id) DO UPDATE SET x = 1",
+        "INSERT INTO items (inv_id) VALUES (:tenant_id)",
+        "UPDATE items AS t SET inv_id = q.id FROM inv p, inv q WHERE p.id = t.inv_id AND p.tenant_id = :tenant_id",
+        "UPDATE items AS t SET inv_id = t.x FROM inv AS p WHERE p.id = t.inv_id AND p.tenant_id = :tenant_id",
+        "SELECT * FROM items t JOIN inv p ON p.id = t.inv_id FOR SHARE OF t",
         "SELECT * FROM loop a JOIN loop b ON b.id = a.up AND a.id = b.up",
     ],
 )
@@ -405,3 +441,38 @@ def test_not_by_this_way(sql: str):
 def test_what_would_lead_to_the_tenant_is_said():
     (found,) = unconfined(statement("SELECT * FROM items"), BY_WAY)
     assert (found.relation, found.column, found.parent, found.key) == ("items", "inv_id", "inv", "id")
+
+
+# `cases` hold what `items` hold, in the same moment: rows that have one `inv` in both.
+EQUAL = Boundary(
+    {**BOUNDARY.columns, ("public", "stock"): "tenant_id"},
+    BOUNDARY.shared,
+    ways={
+        ("public", "items"): Way("inv_id", ("public", "inv"), "id", twin=(("public", "stock"), "no")),
+        ("public", "cases"): Way("stock_no", ("public", "stock"), "no", twin=(("public", "inv"), "id")),
+    },
+)
+
+
+@pytest.mark.parametrize(
+    ("sql", "proven"),
+    [
+        ("INSERT INTO cases (stock_no) SELECT t.inv_id FROM items t JOIN inv p ON p.id = t.inv_id WHERE {}", True),
+        ("INSERT INTO cases (stock_no) SELECT t.inv_id FROM items t JOIN inv p ON p.no = t.inv_id WHERE {}", False),
+        (
+            "INSERT INTO cases (stock_no) SELECT t.stock_no FROM cases t JOIN stock p ON p.no = t.stock_no WHERE {}",
+            True,
+        ),
+        (
+            "INSERT INTO cases (stock_no) SELECT t.stock_no FROM cases t JOIN stock p ON p.id = t.stock_no WHERE {}",
+            False,
+        ),
+        ("SELECT 1 FROM inv p WHERE {} AND EXISTS (SELECT FROM cases n WHERE n.stock_no = p.id)", True),
+        ("SELECT 1 FROM inv p WHERE {} AND EXISTS (SELECT FROM cases n WHERE n.id = p.id)", False),
+        ("SELECT 1 FROM users p WHERE {} AND EXISTS (SELECT FROM cases n WHERE n.stock_no = p.id)", False),
+    ],
+)
+def test_a_twin_tells_whose_the_other_is(sql: str, proven: bool):
+    confined = sql.format("p.tenant_id = :tenant_id")
+    assert (unconfined(statement(confined), EQUAL) == []) is proven
+    assert unconfined(statement(sql.format("TRUE")), EQUAL)

@@ -17,7 +17,7 @@ from migdsl.runtime.routing.meters import ROUTER_METRICS
 from migdsl.runtime.strangler.outcomes import METRICS as REPLACE_METRICS
 from migdsl.runtime.stream.meters import SYNC_METRICS
 from migdsl.runtime.telemetry.metrics import METRICS, MetricSpec
-from migdsl.semantics.conditions import BUILT_IN
+from migdsl.semantics.conditions import BUILT_IN, SYNCED
 from migdsl.semantics.policy import Comparison, Held, Metric
 from migdsl.workspace import Compilation, compile_files
 from tests.emit.promql_reader import Selected, selected, unknown
@@ -63,7 +63,7 @@ api users_http {
 """
 # As they leave the compiler: Grafana would expand `$` and `[[`.
 EMBEDDED = (r'sum by (queue) (mq_length{why=~".*\x5b[]x\x24"})', "max(replica_lag_seconds)")
-BUILT = [name for name in BUILT_IN if name != "sync_lag"]
+BUILT = [name for name in BUILT_IN if name not in SYNCED]
 
 
 def numbered(name: str) -> str:

@@ -1,9 +1,7 @@
-"""A database with users becomes a backfill in a queue: Procrastinate's in the same database, or Celery's on a Redis."""
+"""A database with users becomes a backfill in a queue: Procrastinate's in the same database, or Celery's on a broker."""
 
 from __future__ import annotations
 
-import base64
-import json
 import os
 import signal
 import socket
@@ -13,13 +11,13 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import cast
 
 import pytest
 
 from migdsl.runtime import main
 from migdsl.runtime.engines.registry import load_job
 from tests.conftest import needs_tool
+from tests.engines.brokers import Broker, Rabbit, Redis, Waiting
 from tests.runtime.conftest import SAMPLES, Users, make_users
 
 # Short enough that what takes minutes in production is seen within seconds.
@@ -50,8 +48,11 @@ CREATE TRIGGER note AFTER UPDATE ON users REFERENCING NEW TABLE AS after
 
 
 @pytest.fixture(scope="session")
-def redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The URL of a Redis of our own, which keeps nothing."""
+def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
+    """The RabbitMQ that MIGDSL_TEST_BROKER names (amqp://…), or a Redis of our own, which keeps nothing."""
+    if url := os.environ.get("MIGDSL_TEST_BROKER"):
+        yield Rabbit(url)
+        return
     program = needs_tool("redis-server")
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -60,7 +61,7 @@ def redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     argv = [program, "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", str(folder)]
     with subprocess.Popen(argv, stdout=subprocess.DEVNULL, stdin=subprocess.DEVNULL) as server:
         wait_for(lambda: reachable(port), 20)
-        yield f"redis://127.0.0.1:{port}/0"
+        yield Redis(f"redis://127.0.0.1:{port}/0")
         server.terminate()
 
 
@@ -84,6 +85,7 @@ class Queued:
     engine: str
     users: Users
     environment: dict[str, str]
+    broker: Broker | None = None
     path: Path = SAMPLES / "backfill_user.py"
     started: list[subprocess.Popen[str]] = field(default_factory=list)
 
@@ -140,17 +142,12 @@ class Queued:
         ((planned, passed),) = self.users.all("SELECT sum(rows_planned), sum(rows_scanned) FROM migdsl.slice")
         assert planned == passed == self.written()
 
-    def messages(self) -> list[tuple[str, dict[str, str]]]:
+    def messages(self) -> Waiting:
         """What waits in the queue: the text as it is stored, and the arguments of the lane."""
-        if self.engine == "procrastinate":
+        if self.broker is None:
             rows = self.users.all("SELECT j::text, args FROM migdsl.procrastinate_jobs AS j WHERE status = 'todo'")
             return [(text, args) for text, args in rows if "rescue" not in text]
-        import redis as client  # only with its broker
-
-        stored = client.Redis.from_url(self.environment["CELERY_BROKER_URL"]).lrange(self.queue, 0, -1)
-        texts = [each.decode() for each in cast("list[bytes]", stored)]
-        bodies = [json.loads(base64.b64decode(json.loads(text)["body"])) for text in texts]
-        return [(text + json.dumps(body), body[1]) for text, body in zip(texts, bodies, strict=True)]
+        return self.broker.messages(self.queue)
 
     @property
     def queue(self) -> str:
@@ -174,21 +171,20 @@ def queued(
 ) -> Iterator[Queued]:
     """5,000 users of five tenants, and a tenant without any; nothing is submitted yet."""
     environment = {**HASTE, "DATABASE_URL": database}
-    if engine == "celery":
-        environment["CELERY_BROKER_URL"] = request.getfixturevalue("redis")
+    broker: Broker | None = request.getfixturevalue("broker") if engine == "celery" else None
+    if broker is not None:
+        environment["CELERY_BROKER_URL"] = broker.url
     users = make_users(database, int(os.environ.get("MIGDSL_ENGINE_ROWS", "5000")), tenants)
     users.run(JOURNAL)
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
-    case = Queued(engine, users, environment)
+    case = Queued(engine, users, environment, broker)
     try:
         yield case
     finally:
         case.stop_all()
-        if engine == "celery":
-            import redis as client  # only with its broker
-
-            client.Redis.from_url(environment["CELERY_BROKER_URL"]).flushall()
+        if broker is not None:
+            broker.clear(case.queue)
 
 
 @pytest.fixture

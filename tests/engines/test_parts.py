@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
+import threading
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import get_args
 
 import pytest
+from kombu.exceptions import KombuError
 
 from migdsl.runtime import main
 from migdsl.runtime.backfill.lane import LaneEnd
+from migdsl.runtime.engines import celery
 from migdsl.runtime.engines.lanes import _AFTER, Cord, Next
 from migdsl.runtime.engines.registry import jobs_of, load_job, queue_of, reference_of
 from migdsl.runtime.engines.run import _MODULES, scheduler_of
@@ -137,3 +142,23 @@ def test_an_engine_that_is_not_installed_is_named_with_its_extra(name: str):
 def test_every_engine_has_a_module_but_the_local_one():
     assert {name for name in get_args(Engine) if name != "local"} == _MODULES.keys()
     assert all(callable(scheduler_of(name).work) for name in _MODULES)
+
+
+@pytest.mark.parametrize("raised", [KombuError, OSError, RuntimeError, UsageError])
+def test_who_looks_after_a_worker_outlives_what_the_broker_raises(
+    raised: type[Exception], monkeypatch: pytest.MonkeyPatch
+):
+    looks: list[str] = []
+
+    def look(_lookout: celery._Lookout) -> None:
+        looks.append("looked")
+        raise raised("gone")
+
+    monkeypatch.setattr(celery._Lookout, "look", look)
+    monkeypatch.setattr(celery, "_ASK_S", 0.0)
+    killed: list[int] = []
+    monkeypatch.setattr("os.kill", lambda _pid, number: killed.append(number))
+    bench = SimpleNamespace(settings=Settings(), finished=None, perform=lambda _work: len(looks) == 3)
+    over, done = threading.Event(), threading.Event()
+    celery._watch(None, bench, Cord(), celery._Flag(), over, done)  # type: ignore[arg-type]
+    assert (len(looks), done.is_set(), killed) == (3, True, [signal.SIGTERM])

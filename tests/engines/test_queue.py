@@ -11,6 +11,7 @@ import pytest
 from migdsl.runtime.engines.lanes import Bench
 from migdsl.runtime.engines.registry import load_job
 from migdsl.runtime.engines.settings import Settings
+from tests.engines.brokers import Redis
 from tests.engines.conftest import Queued
 
 
@@ -44,7 +45,7 @@ def test_a_message_with_an_older_ticket_ends_where_it_is_read(queued: Queued):
     queued.submit()
     older = queued.messages()
     queued.submit()
-    newer = queued.messages()[: len(older)]  # a list of Redis is read from its end
+    newer = queued.messages()[len(older) :]
     assert {args["ticket"] for _, args in older}.isdisjoint(args["ticket"] for _, args in newer)
     lane = celery.app_from({**queued.environment, "MIGDSL_JOBS": str(queued.path)}).tasks[celery.LANE]
     assert [lane(**args) for _, args in older] == ["end"] * 5
@@ -55,6 +56,8 @@ def test_a_message_with_an_older_ticket_ends_where_it_is_read(queued: Queued):
 
 @pytest.mark.parametrize("engine", ["celery"])
 def test_a_sweep_that_was_killed_keeps_lost_messages_away_for_seconds(queued: Queued):
+    if not isinstance(queued.broker, Redis):
+        return  # RabbitMQ sees itself that a worker is gone
     from migdsl.runtime.engines.celery import app_of  # only with its broker
 
     bench = cast("Bench", SimpleNamespace(job=load_job(str(queued.path)), stop=None))
@@ -66,10 +69,9 @@ def test_a_sweep_that_was_killed_keeps_lost_messages_away_for_seconds(queued: Qu
 
 @pytest.mark.parametrize("engine", ["celery"])
 def test_lanes_whose_messages_were_lost_are_sent_anew(queued: Queued):
-    import redis as client  # only with its broker
-
     queued.submit()
-    assert client.Redis.from_url(queued.environment["CELERY_BROKER_URL"]).delete(queued.queue) == 1
+    assert queued.broker is not None
+    assert queued.broker.lose(queued.queue)
     code, out, err = ends(queued)
     assert code == 0, err
     assert "6 succeeded" in out

@@ -9,6 +9,7 @@ from __future__ import annotations
 import random
 import re
 import statistics
+import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,10 +17,12 @@ from pathlib import Path
 
 import pytest
 
+from migdsl.executor.chain import Chain, Failed
 from migdsl.rehearsal.server import Server, start_server
 from tests.executor.conftest import ROOT, Run
 from tests.executor.extraction import SOURCE, Client, Extraction, Relays, clients, extraction, forget, until
 from tests.executor.test_crash import killed
+from tests.forked import run_file
 from tests.runtime.stream import traffic
 
 OUTBOX, CDC = (ROOT / f"examples/{name}" for name in ("16_extraction_outbox", "17_extraction_cdc"))
@@ -144,12 +147,32 @@ def later(made: Extraction, relays: Relays, interval: str) -> None:
     until(made.heard)
 
 
+def halfway(made: Extraction) -> None:
+    """The old side is contracted, and then the walk is cut off."""
+    upgrade = Chain.upgrade
+    done: list[str] = []
+
+    def once(chain: Chain, revision: str) -> None:
+        if done:
+            raise Failed("cut off")
+        upgrade(chain, revision)
+        done.append(revision)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Chain, "upgrade", once)
+        assert "cut off" in made.apply("contract", code=3)
+    assert made.old.one(GONE) is None
+
+
 def to_the_end(made: Extraction, relays: Relays, size: Size) -> None:
     """Contracted after the soak, while new code goes on writing."""
     with clients(made, size.clients, size.pause) as crew:
         made.roll("complete", "all", "--force")
         assert "soak" in made.apply("contract", code=4)
         later(made, relays, "31 days")
+        halfway(made)
+        # There is nothing to be compared or carried over any more, nor anybody who tells of it.
+        made.pass_time("3 days")
         made.apply("contract")
         traffic.wait_for_writes(crew, size.between)
     assert made.old.one(GONE) is None
@@ -198,7 +221,12 @@ def test_the_same_at_length(made: Extraction, capfd: pytest.CaptureFixture[str])
 def test_whoever_is_left_on_the_new_side_comes_home_first(made: Extraction) -> None:
     """The flag has gone back and is recorded, and a crash came before the switch: rollback turns tenants back itself."""
     made.apply("expand")
-    made.apply("validate", "--carry")
+    for job in sorted((made.old.folder / f"backfills/{made.name}").glob("*.py")):
+        assert run_file([sys.executable, str(job)], env=made.world.environment()).returncode == 0
+    # What the backfill was to end with is done by who goes on.
+    said = made.apply("validate", "--carry")
+    assert said.index("drain") < said.index("sequences")
+    assert made.status()["streams"][0]["sequences_apart"]
     first = made.world.tenants[0]
     assert made.world.job("switch", "--tenant", first, "--to", "new").returncode == 0
     key = made.new.one("INSERT INTO orders (tenant_id, state, total) VALUES (%s, 'paid', 12.34) RETURNING id", first)

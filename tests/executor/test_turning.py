@@ -95,8 +95,6 @@ def test_what_people_see_of_a_stream():
     last = {"waits_for": [], "command": "x"}
     report = {"migration": "m", "stages": {"recorded": [], "file": []}, "next": last, "streams": [stream], **nothing}
     shown = " ".join(render(report).split())
-    assert (
-        "Order 2 tenants on the old side, 1 tenants on the new side; its job was last heard of 1 min 1 s ago" in shown
-    )
+    assert "Order 2 tenants on the old side, 1 tenant on the new side; its job was last heard of 1 min 1 s ago" in shown
     assert "Order from the old side 3 rows wait, for 1.5 s, 2 can't be applied" in shown
     assert "on the new side c" in shown

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from tests.ops.conftest import database16, database18, pg16, version, walk
+from tests.ops.conftest import common, common16, pg16, version, walk
 
-__all__ = ["database16", "database18", "pg16", "version", "walk"]
+__all__ = ["common", "common16", "pg16", "version", "walk"]

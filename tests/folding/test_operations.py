@@ -356,4 +356,32 @@ def test_the_entity_afterwards_checks(operation: str):
     if "drop constraint" in operation:
         return
     after = check({"schema.mig": HEAD + folded(schema, change)}, "schema.mig")
-    assert [d.code for d in after.diagnostics if d.severity.value == "error"] == []
+    found = {d.code for d in after.diagnostics if d.severity.value == "error"}
+    # What these foreign keys point at is unique no more.
+    assert found == ({"MIG115"} if "-> User" in operation else set())
+
+
+def test_what_is_made_of_personal_data_keeps_its_mark():
+    before = "entity User in app.users {\n  id bigint key\n  tenant_id uuid tenant\n  email text? pii\n  age integer phi\n}\n"
+    change = (
+        "change User {\n  add first text? { from `split_part(email, '@', 1)` }\n  add old boolean { from `age > 64` }\n"
+        "  add plain text?\n}\n"
+        "create Mail in app.mails { id bigint key; tenant_id uuid tenant; said text?; n integer\n"
+        "  from User { id = id; tenant_id = tenant_id; said = email; n = `1` }\n}\n"
+    )
+    after = folded(before, change)
+    assert "first text? pii\n" in after
+    assert "old boolean phi\n" in after
+    assert "plain text?\n" in after
+    assert "said text? pii; n integer\n" in after
+
+
+def test_what_moves_under_another_name_keeps_its_mark():
+    before = (
+        "entity User in app.users {\n  id bigint key\n  tenant_id uuid tenant\n  email text? pii\n  note text? phi\n}\n"
+    )
+    move = "move User to app.people {\n  id = id\n  tenant_id = tenant_id\n  mail = email\n"
+    move += "  said text? = `note`\n  back note = `said`\n}\n"
+    after = folded(before, move)
+    assert "mail text? pii\n" in after
+    assert "said text? phi\n" in after

@@ -65,6 +65,12 @@ class Between:
         at = ids.index(self.ids(side)[phase])
         self._alembic(side, "downgrade", ids[at - 1] if at else f"{ids[0]}@base")
 
+    def unwritten(self, side: str, phase: str) -> None:
+        """Alembic knows nothing of the phase, whose revision has run."""
+        ids = list(self.ids(side).values())
+        before = ids[ids.index(self.ids(side)[phase]) - 1]
+        self.all(side, "UPDATE alembic_version SET version_num = %s", before)
+
     def _alembic(self, side: str, name: str, revision: str) -> None:
         config = Config(stdout=io.StringIO())
         config.set_main_option("script_location", str(self.folder / "alembic"))

@@ -79,6 +79,12 @@ def test_the_same_database_gives_the_same_bytes(nasty: str, text: str) -> None:
     assert render(catalog_of(nasty), None) == text
 
 
+OF_15 = (
+    r"rounded +numeric\(3, -2\)\?$",
+    r'unique \(tenant_id, "index"\) as order_lines_tenant_id_index_key +# nulls not distinct$',
+)
+
+
 @pytest.mark.parametrize(
     "line",
     [
@@ -94,7 +100,7 @@ def test_the_same_database_gives_the_same_bytes(nasty: str, text: str) -> None:
         r"total +numeric\(12,2\) +default `0.00`$",
         r"months +interval year to month\?$",
         r"seconds +interval second\(3\)\?$",
-        r"rounded +numeric\(3, -2\)\?$",
+        OF_15[0],
         r"mask +bit varying\(5\)\?$",
         r"bp +pg_catalog.bpchar\?$",
         r"neg +integer\? +default -1$",
@@ -106,7 +112,7 @@ def test_the_same_database_gives_the_same_bytes(nasty: str, text: str) -> None:
         r'"index" +integer\?$',
         r"type +text\?$",
         r"key +\(tenant_id, order_number, line\)$",
-        r'unique \(tenant_id, "index"\) as order_lines_tenant_id_index_key +# nulls not distinct$',
+        OF_15[1],
         r"\(tenant_id, order_number\) -> Order \(tenant_id, number\) on delete cascade$",
         r"\(tenant_id\) -> Tenant \(id\) as orders_tenant +# deferrable, initially deferred$",
         r"user_id +bigint +-> AppUser.id +# on update cascade$",
@@ -133,7 +139,9 @@ def test_the_same_database_gives_the_same_bytes(nasty: str, text: str) -> None:
         r"# materialized view app.totals$",
     ],
 )
-def test_lines(text: str, line: str) -> None:
+def test_lines(text: str, line: str, catalog: Catalog) -> None:
+    if catalog.version < 15 and line in OF_15:
+        return
     assert re.search(rf"^ *{line}", text, re.MULTILINE)
 
 

@@ -1,4 +1,4 @@
-"""Gives each test a database on PostgreSQL 18 and on 16, the oldest of the two that everything must hold on."""
+"""Gives each test a database on PostgreSQL 18 and on 16, the versions that are always at hand, or on the one that was chosen."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import psycopg
 import pytest
 
 from migdsl.rehearsal.server import Server, start_server
+from tests.conftest import MAJORS
 from tests.ops.story import NOTHING, SEED, TENANTS_DDL, Look, Story, Walk, compiled
 from tests.ops.support import CONTACT, USERS, USERS_DDL, Connection, Migration, ledger, lowered, mig
 
@@ -19,18 +20,19 @@ _SETTINGS = {"fsync": "off", "full_page_writes": "off", "max_connections": "60"}
 @pytest.fixture(scope="session")
 def pg16(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A server of PostgreSQL 16, beside the default one."""
+    assert 16 in MAJORS
     with start_server(tmp_path_factory.mktemp("pg16"), version=16, settings=_SETTINGS) as server:
         yield server
 
 
 @pytest.fixture(scope="session")
-def database18(pg: Server) -> Iterator[str]:
+def common(pg: Server) -> Iterator[str]:
     """One database for all tests here, since making one takes longer than most of them."""
     yield from _database(pg)
 
 
 @pytest.fixture(scope="session")
-def database16(pg16: Server) -> Iterator[str]:
+def common16(pg16: Server) -> Iterator[str]:
     """The same on PostgreSQL 16."""
     yield from _database(pg16)
 
@@ -43,7 +45,7 @@ def _database(server: Server) -> Iterator[str]:
         server.drop_database(name)
 
 
-@pytest.fixture(params=[18, 16])
+@pytest.fixture(params=MAJORS)
 def url(request: pytest.FixtureRequest) -> str:
     """The URL of a database with nothing in it, on each version in turn."""
     return emptied(request, request.param)
@@ -51,9 +53,15 @@ def url(request: pytest.FixtureRequest) -> str:
 
 def emptied(request: pytest.FixtureRequest, version: int) -> str:
     """The session's database on that version, after everything in it was dropped."""
-    found: str = request.getfixturevalue(f"database{version}")
+    found: str = request.getfixturevalue("common" if version == MAJORS[0] else "common16")
     with psycopg.connect(found, autocommit=True) as connection:
         connection.execute(_WIPE)
+    return found
+
+
+def serving(request: pytest.FixtureRequest, version: int) -> Server:
+    """The session's server of that version."""
+    found: Server = request.getfixturevalue("pg" if version == MAJORS[0] else "pg16")
     return found
 
 
@@ -102,14 +110,14 @@ def users(expanded: Callable[..., Migration]) -> Migration:
 
 @pytest.fixture
 def version() -> int:
-    """Stories are long: PostgreSQL 18 alone, unless a test asks for others."""
-    return 18
+    """Stories are long: the default version alone, unless a test asks for others."""
+    return MAJORS[0]
 
 
 @pytest.fixture
 def walk(request: pytest.FixtureRequest, version: int, tmp_path: Path) -> Iterator[Walk]:
     """`walk(text, ddl, looks)`: the whole story of a migration, there and back; without `looks` only its beginning."""
-    server: Server = request.getfixturevalue("pg16" if version == 16 else "pg")
+    server = serving(request, version)
     url = emptied(request, version)
     with psycopg.connect(url, autocommit=True, options="-c client_min_messages=warning") as connection:
 

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
-from migdsl.dialect.names import literal, qualified, quote
-from migdsl.ops import constraints, create_table, names
-from migdsl.ops.context import Context
+from migdsl.dialect.names import qualified, quote
+from migdsl.rehearsal import baseline
 from migdsl.semantics import check
-from migdsl.semantics.model import Change, CheckedModule, Column, Table
+from migdsl.semantics.model import Column, Table
 from migdsl.source import SourceFile
-from migdsl.syntax import ast
 from migdsl.syntax.parser import parse
+from migdsl.values import replace
 from tests.ops.support import T1, T2
 
 ROWS = 12
@@ -19,46 +16,11 @@ ROWS = 12
 
 def ddl(text: str, *, rows: int = ROWS) -> str:
     """The DDL of every entity of a file, and `rows` rows in each: half of each tenant's, NULLs where they may be."""
-    parsed = parse(SourceFile("m.mig", text))
-    module, _ = check(parsed)
-    tables = [table for table in module.tables if table.name != "tenants"]
-    statements = [*_schemas(tables), *_enums(parsed.module, module)]
-    for table in tables:
-        statements += _table(module, table)
-    for table in tables:
-        statements += _references(module, table)
+    module, _ = check(parse(SourceFile("m.mig", text)))
+    tables = tuple(table for table in module.tables if table.name != "tenants")
+    statements = list(baseline.ddl(replace(module, tables=tables, changes=(), tenants=None)))
     statements += [_rows(table, rows) for table in tables if rows]
     return ";\n".join(statements)
-
-
-def _schemas(tables: list[Table]) -> Iterator[str]:
-    for schema in sorted({table.schema for table in tables} - {"public"}):
-        yield f"CREATE SCHEMA {quote(schema)}"
-
-
-def _enums(parsed: ast.Module, module: CheckedModule) -> Iterator[str]:
-    seen = set()
-    for entity in (d for d in parsed.declarations if isinstance(d, ast.Entity)):
-        for column in (item for item in entity.items if isinstance(item, ast.Column)):
-            if column.type.labels is not None and column.type.name not in seen:
-                seen.add(column.type.name)
-                labels = ", ".join(literal(label.value) for label in column.type.labels)
-                yield f"CREATE TYPE {quote(column.type.name)} AS ENUM ({labels})"
-
-
-def _table(module: CheckedModule, table: Table) -> Iterator[str]:
-    context = Context("x", Change(table, (), table.span), module, (), ())
-    own = [c for c in table.constraints if c.kind not in ("generated", "reference")]
-    yield create_table.definition(context, table.columns, [c for c in own if c.kind != "index"])
-    yield from (create_table.index(context, c) for c in own if c.kind == "index")
-
-
-def _references(module: CheckedModule, table: Table) -> Iterator[str]:
-    context = Context("x", Change(table, (), table.span), module, (), ())
-    for found in table.constraints:
-        if found.kind == "reference":
-            name = quote(names.constraint(table, found))
-            yield f"ALTER TABLE {names.table(table)} ADD CONSTRAINT {name} {constraints.definition(context, found)}"
 
 
 def _rows(table: Table, count: int) -> str:

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 from hypothesis import strategies as st
 
+from tests.conftest import ENGINE
+
 # Words of SQL, of PL/pgSQL, of the language and of our own templates; quotes, percent signs, braces, length, other letters.
 NAMES = (
     "order", "user", "select", 'a"b', "it's", "ünïcode", "Mixed Case", "x" * 63, "loop", "%s", "100%", "a:b", "{x}", "$$",
@@ -71,7 +73,7 @@ def migrations(draw: st.DrawFn) -> str:
         operations = ['  comment "only"']
     return (
         'migration m { ticket "MIG-1" }\n'
-        "database app { engine postgresql 15; url env DATABASE_URL }\n"
+        f"database app {{ engine postgresql {ENGINE}; url env DATABASE_URL }}\n"
         "tenants { key tenant_id uuid; list `SELECT id FROM tenants ORDER BY id` }\n"
         f"entity Thing in app.{q(table)} {{\n" + "\n".join(lines) + "\n}\n"
         "change Thing {\n" + "\n".join(operations) + "\n}\n"

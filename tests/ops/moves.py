@@ -2,7 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
+
 from tests.ops.support import T1, T2, mig
+
+
+@dataclass(frozen=True, slots=True)
+class Moving:
+    """A move, the rows from before, what would be `wrong` afterwards, and what clients write.
+
+    `last` asks for a key behind which clients give their own; `writes` is called with the key of a row that is the client's
+    own, the client's number, the round, a key that is free, and whether it is old code.
+    """
+
+    text: str
+    seed: str
+    wrong: str
+    last: str
+    writes: Callable[[int, int, int, int, bool], list[str]]
+
 
 ORDER = """
 entity Customer in app.customers {
@@ -91,3 +110,24 @@ def new(key: int, state: str = "open", total: str = "1", tenant: str = T1) -> st
         "INSERT INTO sales.purchases (id, tenant_id, no, state, total) "
         f"VALUES ({key}, '{tenant}', 'n{key}', '{state}', {total})"
     )
+
+
+def writes(key: int, number: int, round_: int, fresh: int, is_old: bool) -> list[str]:
+    """What a client does in one transaction: rows of its own, rows that all write, new ones and such as go."""
+    tenant, shared = (T1, T2)[key % 2], 1 + round_ % 5
+    if is_old:
+        return [
+            [f"UPDATE orders SET total_cents = {round_} WHERE id = {key}"],
+            [f"UPDATE orders SET status = {round_ % 5}, note = 'old {round_}' WHERE id = {shared}"],
+            [old(fresh, round_ % 5, round_, tenant), f"DELETE FROM orders WHERE id = {fresh - 32}"],
+            [f"UPDATE orders SET number = 'm' || id || '-{round_}' WHERE id = {key}"],
+        ][round_ % 4]
+    return [
+        [f"UPDATE sales.purchases SET total = {round_} / 100.0 WHERE id = {key}"],
+        [f"UPDATE sales.purchases SET state = 'paid', note = 'new {round_}' WHERE id = {shared}"],
+        [new(fresh, "open", f"{round_} / 100.0", tenant), f"DELETE FROM sales.purchases WHERE id = {fresh - 32}"],
+        [f"UPDATE sales.purchases SET tag = '{round_}' WHERE id = {key}"],
+    ][round_ % 4]
+
+
+ORDERS = Moving(TEXT, SEED, WRONG, "SELECT coalesce(max(id), 0) + 1000 FROM sales.purchases", writes)

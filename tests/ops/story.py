@@ -21,6 +21,7 @@ from alembic.script import ScriptDirectory
 from migdsl.rehearsal.server import Server
 from migdsl.runtime import main
 from migdsl.workspace import Compilation, compile_files
+from tests.conftest import MAJORS
 from tests.ops.support import T1, T2
 
 ENV = """
@@ -35,7 +36,10 @@ with engine.connect() as connection:
 """
 LATE = MappingProxyType({"cutover": "live", "enforce": "live", "contract": "complete"})
 # Stories on the oldest version too take minutes more: MIGDSL_LONG=1.
-both_versions = pytest.mark.parametrize("version", [18, pytest.param(16, marks=pytest.mark.long("MIGDSL_LONG"))])
+both_versions = pytest.mark.parametrize(
+    "version", [MAJORS[0], *(pytest.param(older, marks=pytest.mark.long("MIGDSL_LONG")) for older in MAJORS[1:])]
+)
+older_version = pytest.mark.parametrize("version", MAJORS[1:])
 Look = Callable[["Story"], None]
 NOTHING: Mapping[str, Look] = MappingProxyType({})
 Walk = Callable[..., "Story"]

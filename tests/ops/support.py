@@ -20,6 +20,7 @@ from migdsl.semantics import check
 from migdsl.semantics.model import CheckedModule
 from migdsl.source import SourceFile
 from migdsl.syntax.parser import parse
+from tests.conftest import ENGINE
 
 T1 = "11111111-1111-1111-1111-111111111111"
 T2 = "22222222-2222-2222-2222-222222222222"
@@ -53,7 +54,9 @@ Connection = psycopg.Connection[tuple[object, ...]]
 
 def mig(*declarations: str, tenants: str = TENANTS, name: str = "m") -> str:
     """A whole file around the declarations."""
-    header = f'migration {name} {{ ticket "MIG-1" }}\ndatabase app {{ engine postgresql 15; url env DATABASE_URL }}\n'
+    header = (
+        f'migration {name} {{ ticket "MIG-1" }}\ndatabase app {{ engine postgresql {ENGINE}; url env DATABASE_URL }}\n'
+    )
     return "\n".join([header, tenants, *declarations, ""])
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 from alembic.util import CommandError
 
+from migdsl.ops.stream_slot import COLUMN_LISTS
+from tests.conftest import ENGINE
 from tests.ops.story import Story, Walk, both_versions, change, sees
 from tests.ops.support import T1, T2, mig
 
@@ -152,15 +154,16 @@ def test_what_the_file_says_nobody_will_want_back_stays_away(walk: Walk):
     assert story.rows("SELECT to_regclass('things_lower_ix')::text") == [(None,)]
 
 
+SOME_COLUMNS = "CREATE PUBLICATION extra FOR TABLE things (id, note)"
 DEPENDENTS = {
     "CREATE INDEX extra ON things (name, note)": "index public.extra",
     "CREATE INDEX extra ON things (id) WHERE note IS NULL": "index public.extra",
     "CREATE UNIQUE INDEX extra ON things (note) WHERE note <> ''": "index public.extra",
     "ALTER TABLE things ADD CONSTRAINT extra CHECK (note <> name)": "constraint extra on table public.things",
     "CREATE STATISTICS extra ON note, name FROM things": "statistics object public.extra",
-    "ALTER TABLE things ADD COLUMN g text GENERATED ALWAYS AS (upper(note)) STORED": "default value for column g",
+    "ALTER TABLE things ADD COLUMN g text GENERATED ALWAYS AS (upper(note)) STORED": "column g of table public.things",
     "CREATE POLICY extra ON things USING (note <> '')": "policy extra on table public.things",
-    "CREATE PUBLICATION extra FOR TABLE things (id, note)": "publication of table public.things in publication extra",
+    SOME_COLUMNS: "publication of table public.things in publication extra",
     "CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END';"
     "CREATE TRIGGER extra AFTER UPDATE OF note ON things EXECUTE FUNCTION f()": "trigger extra on table public.things",
 }
@@ -179,6 +182,8 @@ def test_what_nobody_declared_is_refused_before_anything_has_changed(walk: Walk)
     story = walk(mig(OWNER, THING, dropped), ddl, looks=None)
     before = story.dump()
     for statement, named in DEPENDENTS.items():
+        if statement == SOME_COLUMNS and ENGINE < COLUMN_LISTS:
+            continue
         with story.connection.transaction():
             story.execute(statement)
         with pytest.raises(CommandError, match=r"column note of public\.things is still used by") as refused:

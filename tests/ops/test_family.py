@@ -7,13 +7,14 @@ import shutil
 from pathlib import Path
 
 import psycopg
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from migdsl.diagnostics import Severity
-from migdsl.rehearsal.server import Server
 from migdsl.workspace import compile_files
-from tests.ops.conftest import _WIPE
+from tests.conftest import MAJORS
+from tests.ops.conftest import emptied, serving
 from tests.ops.declared import ddl
 from tests.ops.family import migrations
 from tests.ops.linter import faults
@@ -33,19 +34,16 @@ def legal(text: str) -> bool:
 
 
 @settings(max_examples=MOST, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
-@given(text=migrations(), version=st.sampled_from([18, 16]))
-def test_there_and_back(
-    text: str, version: int, database18: str, database16: str, pg: Server, pg16: Server, tmp_path: Path
-):
+@given(text=migrations(), version=st.sampled_from(MAJORS))
+def test_there_and_back(text: str, version: int, request: pytest.FixtureRequest, tmp_path: Path):
     if not legal(text):
         return
-    url, server = (database18, pg) if version == 18 else (database16, pg16)
+    url, server = emptied(request, version), serving(request, version)
     # The same folder each time: it is part of what tells one failure from another.
     folder = tmp_path / "m"
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
     with psycopg.connect(url, autocommit=True, options="-c client_min_messages=warning") as connection:
-        connection.execute(_WIPE.encode())
         connection.execute((TENANTS_DDL + ddl(text)).encode())
         Story(server, url, folder, connection, compiled(text, folder)).there_and_back()
 

@@ -143,6 +143,10 @@ def survives(way: Way) -> None:
     assert state(way.story) == below
     # The two ways take turns, so that each begins where the other was killed.
     ups, downs = points(up, f"up {way.revision}"), points(down, f"down {way.revision}")
+    if way.revision.endswith("_contract"):
+        # All is done, and Alembic's note of it is what lacks: the gates ask again of what has gone.
+        assert "alembic_version" in up[-1]
+        ups = sorted({*(ups if LONG else ()), len(up) - 1})
     for number in range(max(len(ups), len(downs))):
         dead = ups[number % len(ups)]
         way.go_twice(True, dead)

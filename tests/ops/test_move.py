@@ -9,6 +9,7 @@ import psycopg
 import pytest
 
 from migdsl.workspace import compile_files
+from tests.conftest import MAJORS
 from tests.ops.conftest import emptied
 from tests.ops.moves import DDL, TEXT, new, old
 from tests.ops.support import T1, Migration, all_rows
@@ -18,7 +19,7 @@ ALTER TABLE lines DROP CONSTRAINT IF EXISTS lines_order_id_fkey;
 ALTER TABLE orders DROP CONSTRAINT IF EXISTS orders_parent_id_fkey"""
 
 
-@pytest.fixture(params=[18, 16] if os.environ.get("MIGDSL_MOVES") == "full" else [18])
+@pytest.fixture(params=MAJORS if os.environ.get("MIGDSL_MOVES") == "full" else MAJORS[:1])
 def url(request: pytest.FixtureRequest) -> str:
     """The URL of an empty database."""
     return emptied(request, request.param)

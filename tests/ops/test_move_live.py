@@ -12,12 +12,14 @@ import pytest
 from migdsl.cli.against import differences
 from tests.folding.support import finished
 from tests.ops.killing import killed_anywhere
-from tests.ops.moves import SEED, TEXT, WRONG, new, old
+from tests.ops.moves import ORDERS, SEED, TEXT, WRONG, Moving
+from tests.ops.owned import OWNED
 from tests.ops.story import Story, Walk
 from tests.ops.support import T1, T2, mig
 
 # All of it takes minutes: MIGDSL_MOVES=full.
 full = pytest.mark.long("MIGDSL_MOVES")
+long = pytest.mark.long("MIGDSL_LONG")
 
 
 def told(story: Story, schema: str) -> list[str]:
@@ -105,15 +107,16 @@ def test_reconciliation_mends_the_side_that_is_not_the_truth(walk: Walk):
 
 
 class Clients:
-    """Old code on one table and new code on the other, each on rows of its own and on rows that both write."""
+    """Old code on one side and new code on the other, each on rows of its own and on rows that both write."""
 
-    def __init__(self, story: Story, old_code: bool = True) -> None:
+    def __init__(self, story: Story, moving: Moving, old_code: bool = True) -> None:
         self.story = story
+        self.moving = moving
         self.errors: list[str] = []
         self.journal: dict[int, tuple[str, int] | None] = {}
         self.written = 0
         self.stop = Event()
-        (self.last,) = story.rows("SELECT coalesce(max(id), 0) + 1000 FROM sales.purchases")[0]
+        (self.last,) = story.rows(moving.last)[0]
         self.threads = [Thread(target=self.run, args=(n, old_code and n % 2 == 0)) for n in range(4)]
 
     def run(self, number: int, is_old: bool) -> None:
@@ -123,7 +126,8 @@ class Clients:
                 round_ += 1
                 key = own[round_ * 7 % len(own)]
                 try:
-                    for statement in self.writes(key, number, round_, is_old):
+                    fresh = self.last + 4 * round_ + number
+                    for statement in self.moving.writes(key, number, round_, fresh, is_old):
                         connection.execute(statement.encode())
                     connection.commit()
                     self.written += 1
@@ -133,27 +137,10 @@ class Clients:
                     connection.rollback()
                     self.errors.append(f"{type(error).__name__} {error.sqlstate} {error}")
 
-    def writes(self, key: int, number: int, round_: int, is_old: bool) -> list[str]:
-        fresh, tenant = self.last + 4 * round_ + number, (T1, T2)[key % 2]
-        shared = 1 + round_ % 5
-        if is_old:
-            return [
-                [f"UPDATE orders SET total_cents = {round_} WHERE id = {key}"],
-                [f"UPDATE orders SET status = {round_ % 5}, note = 'old {round_}' WHERE id = {shared}"],
-                [old(fresh, round_ % 5, round_, tenant), f"DELETE FROM orders WHERE id = {fresh - 32}"],
-                [f"UPDATE orders SET number = 'm' || id || '-{round_}' WHERE id = {key}"],
-            ][round_ % 4]
-        return [
-            [f"UPDATE sales.purchases SET total = {round_} / 100.0 WHERE id = {key}"],
-            [f"UPDATE sales.purchases SET state = 'paid', note = 'new {round_}' WHERE id = {shared}"],
-            [new(fresh, "open", f"{round_} / 100.0", tenant), f"DELETE FROM sales.purchases WHERE id = {fresh - 32}"],
-            [f"UPDATE sales.purchases SET tag = '{round_}' WHERE id = {key}"],
-        ][round_ % 4]
-
 
 @contextmanager
-def at_work(story: Story, *, old_code: bool = True) -> Iterator[None]:
-    clients = Clients(story, old_code)
+def at_work(story: Story, moving: Moving, *, old_code: bool = True) -> Iterator[None]:
+    clients = Clients(story, moving, old_code)
     for thread in clients.threads:
         thread.start()
     try:
@@ -168,32 +155,33 @@ def at_work(story: Story, *, old_code: bool = True) -> Iterator[None]:
     assert clients.written > 40
 
 
-def test_no_write_is_lost_beside_writers_there_and_back_and_there_again(walk: Walk):
-    story = walk(TEXT, SEED, looks=None)
+@pytest.mark.parametrize("moving", [ORDERS, pytest.param(OWNED, marks=long)], ids=["orders", "owned"])
+def test_no_write_is_lost_beside_writers_there_and_back_and_there_again(walk: Walk, moving: Moving):
+    story = walk(moving.text, moving.seed, looks=None)
     story.upgrade("m_expand")
-    with at_work(story):
+    with at_work(story, moving):
         assert story.job("backfills", "--batch", "7") == 0
         assert story.job("backfills", "--batch", "7", "--again") == 0
-    assert story.rows(WRONG) == []
+    assert story.rows(moving.wrong) == []
     story.execute("INSERT INTO migdsl.event (migration, kind, subject, value) VALUES ('m', 'stage', 'all', 'live')")
-    with at_work(story):
+    with at_work(story, moving):
         story.job("reconcile", "--repair")
     story.stage("live")
-    with at_work(story):
+    with at_work(story, moving):
         story.upgrade("m_enforce")
         story.downgrade()
         story.upgrade("m_enforce")
-    assert story.rows(WRONG) == []
+    assert story.rows(moving.wrong) == []
     assert story.job("reconcile") == 0
     story.stage("complete")
-    with at_work(story, old_code=False):
+    with at_work(story, moving, old_code=False):
         story.upgrade("m_contract")
-    with at_work(story, old_code=False):
+    with at_work(story, moving, old_code=False):
         story.downgrade()
-    assert story.rows(WRONG) == []
-    with at_work(story):
+    assert story.rows(moving.wrong) == []
+    with at_work(story, moving):
         pass
-    assert story.rows(WRONG) == []
+    assert story.rows(moving.wrong) == []
     assert story.job("reconcile") == 0
     story.stage("complete")
     story.upgrade("m_contract")
@@ -203,13 +191,14 @@ def test_no_write_is_lost_beside_writers_there_and_back_and_there_again(walk: Wa
 
 
 @full
+@pytest.mark.parametrize("moving", [ORDERS, OWNED], ids=["orders", "owned"])
 @pytest.mark.parametrize("revision", ["m_expand", "m_contract"])
-def test_killed_anywhere_it_can_be_run_again(walk: Walk, revision: str):
-    story = walk(TEXT, SEED, looks=None)
+def test_killed_anywhere_it_can_be_run_again(walk: Walk, revision: str, moving: Moving):
+    story = walk(moving.text, moving.seed, looks=None)
 
     def whole() -> None:
         if revision == "m_contract":
-            assert story.rows(WRONG) == []
+            assert story.rows(moving.wrong) == []
 
     killed_anywhere(story, revision, whole)
 
@@ -278,3 +267,62 @@ def test_two_that_point_at_each_other_move_together(walk: Walk):
         assert story.rows('SELECT count(*) FROM "chil""dren"') == [(98,)]
 
     walk(mig(FAMILY), FAMILY_DDL, {"backfill": cascades, "contract": alone, "back contract": home})
+
+
+@long
+def test_rows_that_belong_by_way_of_others_there_and_back(walk: Walk):
+    """Three tables over three hops, of which the last stays; numbers of a serial, and what stays and points at one of them."""
+
+    def equal(story: Story) -> None:
+        assert story.rows(OWNED.wrong) == []
+        assert told(story, OWNED.text) == []
+
+    def alone(story: Story) -> None:
+        """The old tables are gone; numbers go on, foreign keys lead to the new ones."""
+        assert told(story, finished({"m.mig": OWNED.text}, into="schema.mig")["schema.mig"]) == []
+        insert = "INSERT INTO work.jobs (plan_id, title, hours) VALUES (1, 'fresh', 2) RETURNING number"
+        assert story.rows(insert) == [(301,)]
+        assert story.rows("INSERT INTO work.plans (account_id, name) VALUES (1, 'fresh') RETURNING ident") == [(31,)]
+        story.execute("DELETE FROM work.plans WHERE ident = 2")
+        gone = "SELECT count(*) FROM {} WHERE {} NOT IN (SELECT number FROM work.jobs)"
+        assert story.rows(gone.format('"select"', "job")) == story.rows(gone.format("notes", "task_no")) == [(0,)]
+
+    def home(story: Story) -> None:
+        assert story.rows("SELECT no, minutes FROM tasks WHERE title = 'fresh'") == [(301, 120)]
+        assert story.rows("SELECT count(*) FROM projects") == [(30,)]
+        equal(story)
+        story.execute("INSERT INTO tasks (project_id, title, minutes) VALUES (1, 'after', 1)")
+        assert story.rows("SELECT max(number) FROM work.jobs") == [(302,)]
+
+    walk(OWNED.text, OWNED.seed, {"backfill": equal, "enforce": equal, "contract": alone, "back contract": home})
+
+
+@long
+def test_each_side_is_led_by_its_own_owners(walk: Walk):
+    """Rows that are another's, nobody's, or gone on one side: found, and mended from the side that is true."""
+    story = walk(OWNED.text, OWNED.seed, looks=None)
+    story.upgrade("m_expand")
+    assert story.job("backfills", "--tenant", T1) == 0
+    owners = "projects AS p ON p.id = plan_id JOIN accounts AS a ON a.id = account_id"
+    assert story.rows(f"SELECT DISTINCT a.tenant_id::text FROM work.jobs JOIN {owners}") == [(T1,)]
+    assert story.job("backfills") == 0
+    assert story.job("reconcile") == 0
+    off, on = (f"ALTER TABLE work.{{}} {word} TRIGGER USER" for word in ("DISABLE", "ENABLE"))
+    apart = {
+        "jobs": "UPDATE work.jobs SET plan_id = 2 WHERE number = 6; UPDATE work.jobs SET plan_id = 8 WHERE number = 7;"
+        "DELETE FROM work.jobs WHERE number = 9; UPDATE work.jobs SET title = 'x' WHERE number = 10",
+        "plans": "DELETE FROM work.plans WHERE ident = 20",
+    }
+    for truth in ("off", "live"):
+        story.execute(
+            f"INSERT INTO migdsl.event (migration, kind, subject, value) VALUES ('m', 'stage', 'all', '{truth}')"
+        )
+        tasks = story.rows("SELECT count(*) FROM tasks")
+        for table, statements in apart.items():
+            story.execute(f"{off.format(table)}; {statements}; {on.format(table)}")
+        assert story.job("reconcile") == 1
+        for _ in range(3):  # what is an owner's comes first, and jobs go by the alphabet
+            story.job("reconcile", "--repair", "--delete")
+        assert story.rows(OWNED.wrong) == []
+        assert story.job("reconcile") == 0
+        assert (story.rows("SELECT count(*) FROM tasks") == tasks) is (truth == "off")

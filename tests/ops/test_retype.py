@@ -6,6 +6,8 @@ import psycopg
 import pytest
 from alembic.util import CommandError
 
+from migdsl.ops.stream_slot import COLUMN_LISTS
+from tests.conftest import ENGINE
 from tests.ops.story import LATE, Story, Walk, both_versions, change, sees
 from tests.ops.support import T1, T2, mig
 
@@ -244,7 +246,7 @@ STRANGERS = {
 }
 
 
-@pytest.mark.parametrize("kind", STRANGERS)
+@pytest.mark.parametrize("kind", [kind for kind in STRANGERS if kind != "columns" or ENGINE >= COLUMN_LISTS])
 def test_what_can_not_go_along_is_refused_before_anything_changes(walk: Walk, kind: str):
     ddl, said = STRANGERS[kind]
     text = mig(ENTITY.format(column="c integer", more="index (c)"), change("retype c bigint", entity="Thing"))

@@ -38,7 +38,7 @@ def statements(moved: Moved) -> list[str]:
         stream_sql.drained(moved, "old"),
         stream_slot.checked(moved),
     ]
-    found += [*stream_slot.publish((moved,)), stream_slot.unpublish((moved,)), stream_slot.no_slot(moved)]
+    found += [*stream_slot.publish((moved,), 15), stream_slot.unpublish((moved,)), stream_slot.no_slot(moved)]
     found += [*debezium.prepare((moved,)), *debezium.take_back((moved,)), *stream_sql.drop_stream(moved)]
     found += [stream_slot.released(moved), debezium.unread((moved,)), debezium.released((moved,))]
     for side in SIDES:
@@ -57,6 +57,14 @@ def test_every_statement_is_one_that_postgresql_can_read(captured: bool):
         pgquery.parse(bind_names(sql)[0])
 
 
+def test_before_15_a_publication_has_whole_tables():
+    moved = odd(captured=True)
+    *_, old, new = [stream_slot.publish((moved, moved), version)[-1] for version in (14, 15)]
+    assert ' FOR TABLE "App"."order ""x""", "App"."order ""x"""\n' in old
+    columns = """("Id", "o'clock", "Tenant")"""
+    assert f' FOR TABLE "App"."order ""x""" {columns}, "App"."order ""x""" {columns}\n' in new
+
+
 def test_what_is_too_long_is_refused_and_not_cut_on_its_way():
     wires = {column.name: column.wire for column in odd().new.columns}
     assert wires == {"Id": "bigint", "o'clock": "text", "mood": "text", "doc": "json", "c": "text"}
@@ -72,7 +80,7 @@ def test_names_fit_and_differ():
 
 
 def test_the_connector_has_what_debezium_needs_and_no_secret():
-    made = debezium.connector((odd(),), "MONOLITH", "monolith")
+    made = debezium.connector((odd(),), "MONOLITH_URL")
     config = made["config"]
     assert isinstance(config, dict)
     assert json.loads(json.dumps(made)) == made
@@ -92,4 +100,4 @@ def test_the_connector_has_what_debezium_needs_and_no_secret():
     }
     added = debezium.prepare((odd(),))[0]
     assert all(f"ADD COLUMN IF NOT EXISTS {name} " in added for name in columns)
-    assert config["table.include.list"] == 'migdsl\\.m[\']1_App_order[ ]["]x["]_outbox'
+    assert config["table.include.list"] == r"migdsl\.m\'1_App_order\ \"x\"_outbox"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import psycopg
@@ -12,6 +13,8 @@ import pytest
 from alembic.util import CommandError
 from psycopg.conninfo import make_conninfo
 
+from migdsl.ops.stream_slot import COLUMN_LISTS
+from tests.conftest import ENGINE
 from tests.ops.story import SEED, Story, Walk, both_versions, change, column, sees
 from tests.ops.support import CONTACT, T1, T2, USERS, USERS_DDL, checked, codes, mig
 from tests.ops.test_constraints import DDL as MEMBERS_DDL
@@ -225,6 +228,8 @@ def test_partitioned_tables_are_refused_by_every_operation(walk: Walk, operation
 )
 def test_a_replica_identity_that_a_publication_could_not_live_with(walk: Walk, kind: str, publication: str, was: str):
     """Every UPDATE on the table would fail from then on: refused before."""
+    if ENGINE < COLUMN_LISTS and "(" in publication:
+        return  # whole rows of whole tables are all that it publishes
     ddl = f"{MEMBERS_DDL}; ALTER TABLE members REPLICA IDENTITY {was}; CREATE PUBLICATION told FOR {publication}"
     story = walk(mig(ENTITIES, change(f"replica identity {kind}", entity="Member")), ddl, looks=None)
     try:
@@ -256,6 +261,31 @@ def eventually(story: Story, query: str) -> None:
 
 
 WAITS = "SELECT FROM pg_stat_activity WHERE application_name LIKE 'migdsl %' AND wait_event_type = 'Lock'"
+
+
+def test_a_bound_on_transactions_ends_no_step(walk: Walk):
+    """From 17 on `transaction_timeout` of a role or a database ends the session, however long an index may take."""
+    story = walk(mig(ENTITIES, change("index (nick) as by_nick", entity="Member")), MEMBERS_DDL, looks=None)
+    if story.connection.info.server_version < 170000:
+        return
+    bounded = f"ALTER DATABASE {story.connection.info.dbname}"
+    with psycopg.connect(story.url) as other, ThreadPoolExecutor() as pool:
+        other.execute("UPDATE members SET age = 1")
+        story.execute(f"{bounded} SET transaction_timeout = '1s'")
+        try:
+            done = pool.submit(story.upgrade, "m_expand")
+            while not (done.done() or story.rows(LONGER)):
+                time.sleep(0.05)
+            other.rollback()
+            done.result()
+        finally:
+            story.execute(f"{bounded} RESET transaction_timeout")
+    assert story.rows("SELECT indisvalid FROM pg_index WHERE indexrelid = 'by_nick'::regclass") == [(True,)]
+
+
+LONGER = """
+SELECT FROM pg_stat_activity
+ WHERE query LIKE '%CREATE INDEX %' AND query_start < now() - interval '1.2 s' AND wait_event_type = 'Lock'"""
 
 
 @both_versions

@@ -6,7 +6,7 @@ import pytest
 
 from tests.ops.journal import Journal, Scenario
 from tests.ops.scenarios import DDL, ENTITIES, OLDER, SAME, SCENARIOS, SILENT
-from tests.ops.story import Walk
+from tests.ops.story import Walk, older_version
 from tests.ops.support import mig
 from tests.ops.writers import Crew, live
 
@@ -18,7 +18,7 @@ def test_writers_notice_nothing(walk: Walk, name: str):
 
 
 @pytest.mark.long("MIGDSL_LONG")
-@pytest.mark.parametrize("version", [16])
+@older_version
 @pytest.mark.parametrize("name", OLDER)
 def test_writers_notice_nothing_on_an_older_version(walk: Walk, name: str, version: int):
     scenario = SCENARIOS[name]

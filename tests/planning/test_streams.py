@@ -103,10 +103,13 @@ def test_each_ledger_is_asked_what_it_knows(path: Path) -> None:
     assert not {("carried_Order", "orders"), ("backfilled_Order", "orders")} & gates
 
 
-def test_a_condition_on_the_lag_is_a_gate_of_both_chains() -> None:
-    for revision in planned(CDC).revisions[-2:]:
+def test_a_condition_on_the_lag_is_a_gate_of_the_chain_that_contracts_first() -> None:
+    """In the other one nobody would tell of it any more."""
+    found = planned(CDC)
+    for revision, asked in zip(found.revisions[-2:], ([True], []), strict=True):
+        assert revision.phase == "contract"
         gates = [part for step in revision.steps for part in step.up if isinstance(part, Gate)]
-        assert ["sync_lag:Order" in gate.unmet for gate in gates if gate.name == "kept_up"] == [True]
+        assert ["sync_lag:Order" in gate.unmet for gate in gates if gate.name == "kept_up"] == asked
 
 
 def test_nothing_that_reads_goes_before_the_gates_have_been_asked() -> None:
@@ -119,7 +122,8 @@ def test_nothing_that_reads_goes_before_the_gates_have_been_asked() -> None:
     debezium = of_text(CDC.read_text(encoding="utf-8").replace("cdc logical", "cdc debezium"))
     posted = "curl -fsS -X POST -H 'Content-Type: application/json' --data @cdc/orders_cdc.order.debezium.json "
     posted += '"$KAFKA_CONNECT_URL/connectors"'
-    deleted = 'curl -fsS -X DELETE "$KAFKA_CONNECT_URL/connectors/orders_cdc-Order"'
+    (deleted,) = (w.command for w in works(debezium, "contract") if "-X DELETE" in w.command)
+    assert deleted.endswith('&& curl -fsS -X DELETE "$KAFKA_CONNECT_URL/connectors/orders_cdc-Order"')
     assert [w.command for w in works(debezium, "expand")][-1] == posted
     assert [w.command for w in works(debezium, "contract")][1:] == [
         "python sync/orders_cdc/order.py drain",

@@ -42,23 +42,27 @@ def edited(files: Mapping[str, str], edits: tuple[Edit, ...]) -> dict[str, str]:
     return texts
 
 
+def piece(name: str, settings: Settings, folder: Path, edits: tuple[Edit, ...] = ()) -> Piece:
+    """An example with its files, after edits, in a folder."""
+    found = compiled(name)
+    assert found.module is not None
+    (main,) = found.sources
+    texts = edited({a.path: a.text for a in found.artifacts}, edits)
+    for path, text in texts.items():
+        target = folder / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text(text, encoding="utf-8")
+    planned = build(found.module, source_digest(found.sources), "contract")
+    project = Project(planned, main, str(folder), texts)
+    home = (ROOT / "examples" / f"{name}.mig").parent
+    return Piece(project, {main: found.sources[main].text}, main, home, settings)
+
+
 @pytest.fixture
 def rehearse(database: str, pg: Server, tmp_path: Path) -> Rehearse:
     """Rehearse an example, its files edited."""
 
     def play(name: str, settings: Settings, *edits: Edit) -> Report:
-        found = compiled(name)
-        assert found.module is not None
-        (main,) = found.sources
-        texts = edited({a.path: a.text for a in found.artifacts}, edits)
-        for path, text in texts.items():
-            target = tmp_path / path
-            target.parent.mkdir(parents=True, exist_ok=True)
-            target.write_text(text, encoding="utf-8")
-        planned = build(found.module, source_digest(found.sources), "contract")
-        project = Project(planned, main, str(tmp_path), texts)
-        home = (ROOT / "examples" / f"{name}.mig").parent
-        piece = Piece(project, {main: found.sources[main].text}, main, home, settings)
-        return on(Stage(database, pg.bin, "test"), piece, lambda _: None)
+        return on(Stage(database, pg.bin, "test"), piece(name, settings, tmp_path, edits), lambda _: None)
 
     return play

@@ -8,14 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from migdsl.executor.model import Project
-from migdsl.planning.build import build
 from migdsl.rehearsal import alerts
 from migdsl.rehearsal.model import Settings
-from migdsl.rehearsal.run import Piece, Report, rehearse
-from migdsl.workspace import source_digest
+from migdsl.rehearsal.run import Report, rehearse
 from tests.conftest import needs_tool
-from tests.rehearsal.conftest import ROOT, Edit, compiled, edited
+from tests.rehearsal.conftest import Edit, piece
 
 API = "11_api_retirement/orders_v2"
 PYTHON, CACHE, ORDERS = "12_dependency/python_runtime", "13_infrastructure/session_cache", "14_architecture/orders_out"
@@ -29,14 +26,7 @@ def play(tmp_path: Path) -> Play:
     """Rehearse an example, its files edited."""
 
     def played(name: str, settings: Settings, *edits: Edit) -> Report:
-        found = compiled(name)
-        assert found.module is not None
-        (main,) = found.sources
-        texts = edited({a.path: a.text for a in found.artifacts}, edits)
-        planned = build(found.module, source_digest(found.sources), "contract")
-        project = Project(planned, main, str(tmp_path), texts)
-        home = (ROOT / "examples" / f"{name}.mig").parent
-        return rehearse(Piece(project, {main: found.sources[main].text}, main, home, settings), lambda _: None)
+        return rehearse(piece(name, settings, tmp_path, edits), lambda _: None)
 
     return played
 

@@ -7,17 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from migdsl.executor.model import Project
-from migdsl.planning.build import build
 from migdsl.rehearsal.model import Settings
-from migdsl.rehearsal.run import Piece, Report, rehearse
-from migdsl.workspace import compile_files, source_digest
-from tests.rehearsal.conftest import ROOT, Edit, edited
+from migdsl.rehearsal.run import Report, rehearse
+from tests.rehearsal.conftest import Edit, piece
 
 OUTBOX, CDC = "16_extraction_outbox/orders_extraction", "17_extraction_cdc/orders_cdc"
 DUAL = "18_extraction_dual_write/orders_dual_write"
 FEW = Settings(rows=60, tenants=4, rate=200.0)
-SYNC, OLD = "sync/orders_extraction/order.py", "77c617_expand.py"
+SYNC, OLD, NEW = "sync/orders_extraction/order.py", "77c617_expand.py", "orders_extraction_orders_expand.py"
 FORGETFUL = """
     from migdsl.runtime.stream.apply import Way
 
@@ -102,6 +99,11 @@ FAULTS = {
         "validate",
         ((OLD, "hash_record_extended(ROW(NEW.id), 0)", "CAST(random() * 1000000 AS bigint)"),),
     ),
+    "lost order on the way back: writes of one row in any lane": Fault(
+        "acknowledged_writes",
+        "cutover",
+        ((NEW, "hash_record_extended(ROW(NEW.id), 0)", "CAST(random() * 1000000 AS bigint)"),),
+    ),
     "lost order: rows as they were first written": Fault("both_sides", "backfill", PAYLOADS),
     "keys that are forgotten before their rows are in place": Fault(
         "both_sides", "validate", ((SYNC, "\n    raise SystemExit(main(STREAM))", FORGETFUL),)
@@ -129,18 +131,7 @@ FAULTS = {
 
 def played(name: str, settings: Settings, folder: Path, *edits: Edit) -> Report:
     """A rehearsal of an example, its files edited, on a server of its own."""
-    path = ROOT / "examples" / f"{name}.mig"
-    found = compile_files({path.name: path.read_text(encoding="utf-8")}, path.name, through="contract")
-    assert found.module is not None
-    texts = edited({a.path: a.text for a in found.artifacts}, edits)
-    for each, text in texts.items():
-        target = folder / each
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_text(text, encoding="utf-8")
-    planned = build(found.module, source_digest(found.sources), "contract")
-    project = Project(planned, path.name, str(folder), texts)
-    sources = {path.name: found.sources[path.name].text}
-    return rehearse(Piece(project, sources, path.name, path.parent, settings), lambda _: None)
+    return rehearse(piece(name, settings, folder, edits), lambda _: None)
 
 
 def failed(report: Report) -> dict[str, object]:

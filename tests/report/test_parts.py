@@ -216,4 +216,4 @@ def test_a_table_that_goes_to_another_database_is_in_both():
     assert (holding.right.name, holding.right.columns) == ("orders.orders", ("number", "state", "total", "note"))
     assert (holding.feeds[0].text, holding.feeds[0].both) == ("sync job, by outboxes", True)
     (captured,) = systems(plan_of("orders_cdc")).databases
-    assert captured.holdings[0].feeds[0].text == "sync job, by WAL and outbox"
+    assert captured.holdings[0].feeds[0].text == "sync job, WAL + outbox"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 
@@ -296,6 +296,29 @@ class TestPlanning:
         assert [each for some in in_handfuls(tenants, work) for each in some] == tenants
         assert sizes[:6] == [4, 8, 16, 32, 16, 32]
         assert max(sizes) <= 128
+
+    def test_a_handful_is_closed_at_so_many_rows(self):
+        rows = {"a": 10, "b": 99_990, "c": 1, "d": 10_000_000, "e": 0, "g": 5}
+        found = list(in_handfuls("abcdefg", list, rows))
+        assert found == [["a", "b"], ["c"], ["d"], ["e", "f", "g"]]
+
+    def test_what_is_left_is_counted_of_as_many_rows_as_were_planned(
+        self, users: Users, monkeypatch: pytest.MonkeyPatch
+    ):
+        """Many small tenants make handfuls large, and a large tenant isn't one of many in a snapshot."""
+        counted: list[Sequence[str]] = []
+        rows_left = Program.rows_left
+
+        def left(program: Program, tx: Transaction, tenants: Sequence[str]) -> dict[str, int]:
+            counted.append(tenants)
+            return rows_left(program, tx, tenants)
+
+        monkeypatch.setattr(Program, "rows_left", left)
+        monkeypatch.setattr(slices, "_ROWS", 100)
+        assert main(JOB, ["--url", users.url, "--duty", "1"]) == 0
+        sizes = dict(users.all("SELECT tenant, sum(rows_planned) FROM migdsl.slice GROUP BY tenant"))
+        assert sorted(tenant for some in counted for tenant in some) == sorted(sizes)
+        assert all(len(some) == 1 or sum(sizes[tenant] for tenant in some) <= 100 for some in counted)
 
     def test_again_leaves_alone_who_is_at_work(self, one: Database, users: Users):
         parts = self.parts(one, users, 100_000)

@@ -52,7 +52,7 @@ def test_a_timeout_cuts_at_once():
 
 
 def test_half_duty_sleeps_as_long_as_it_works():
-    assert pause_after(PACE, 0.02) == pytest.approx(0.02)
+    assert pause_after(Pace(duty=0.5), 0.02) == pytest.approx(0.02)
     assert pause_after(Pace(duty=1.0), 0.02) == 0
 
 

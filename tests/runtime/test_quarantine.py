@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from functools import partial
+from typing import Any
 
 import psycopg
 import pytest
@@ -10,12 +12,13 @@ import pytest
 from migdsl.ops.conditions import Subjects, gate
 from migdsl.ops.gates import backfilled
 from migdsl.runtime import BackfillJob, Budget, main
+from migdsl.runtime.backfill.lane import Batch, LaneEnd, Worker, first_batch
 from migdsl.runtime.backfill.pace import Search
 from migdsl.runtime.backfill.quarantine import fault_of
 from migdsl.runtime.database import Database, conninfo_of
 from migdsl.runtime.errors import RowsRefusedError
-from migdsl.runtime.jobs import Limits, Retry
-from migdsl.runtime.ledger import Ledger
+from migdsl.runtime.jobs import Limits, Pace, Retry
+from migdsl.runtime.ledger import Ledger, Part
 from migdsl.runtime.stop import Signals
 from migdsl.semantics.policy import Comparison, Metric
 from tests.runtime.conftest import ledger_statements
@@ -176,6 +179,37 @@ def test_nothing_is_claimed_while_the_budget_is_spent(things: Things):
     assert other.perform(lambda tx: ledger.claim(tx, "b", "other", None, 60)) is None
     other.close()
     assert things.unfilled() == before
+
+
+def test_a_slice_whose_first_batch_is_at_work_as_the_budget_is_spent_ends_with_it(
+    things: Things, monkeypatch: pytest.MonkeyPatch
+):
+    """It is claimed in that batch's transaction, and so seen by nobody."""
+    ledger = Ledger("m", "thing.number")
+    one, two = (Database(conninfo_of(things.url, name), Limits(), Retry(), Signals()) for name in ("one", "two"))
+    for tenant in TENANTS:
+        one.perform(partial(ledger.plan, tenant=tenant, parts=[Part(None, (str(ROWS),), ROWS // 2)]))
+    assert two.perform(lambda tx: ledger.claim(tx, "a", "two", None, 60)) is not None
+    spoken: list[str] = []
+
+    def spending(*given: Any) -> Batch:
+        done = first_batch(*given)
+        two.perform(partial(ledger.spend, why="somebody's"))
+        return done
+
+    monkeypatch.setattr("migdsl.runtime.backfill.lane.first_batch", spending)
+    pace = Pace(first=10, floor=10, ceiling=10, duty=1.0)
+    worker = Worker(one, ledger, make_job(), pace, "one", lambda *_: None, lambda *said: spoken.extend(said))
+    assert worker.run_lane("b") is LaneEnd.FAILED
+    # The batch at hand has ended, and no other was begun.
+    found = things.all("SELECT tenant, state, error, rows_scanned FROM migdsl.slice ORDER BY tenant")
+    assert found == [
+        ("a", "failed", "error budget: somebody's", 0),
+        ("b", "failed", "error budget: of another slice", 10),
+    ]
+    assert spoken == ["b", "error budget"]
+    one.close()
+    two.close()
 
 
 def test_no_gate_opens_while_a_row_is_set_aside(things: Things):

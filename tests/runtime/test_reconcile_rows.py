@@ -45,6 +45,18 @@ def test_between_two_tables_each_planted_row_is_found_and_no_other(shop: Site, r
     assert "differs in street, city" in text.out
 
 
+def test_two_rows_with_each_others_values_are_found(shop: Site):
+    """Each pair by itself in its range: with sums that a swap leaves as they are almost half of them would be missed."""
+    ids = [row[0] for row in shop.all("SELECT customer_id FROM addresses WHERE tenant_id = %s ORDER BY 1", B)]
+    pairs = [(ids[at], ids[at + 1]) for at in range(10, len(ids) - 1, 200)]
+    swap = "UPDATE addresses AS t SET street = o.street FROM addresses AS o WHERE (t.customer_id, o.customer_id) IN"
+    for one, other in pairs:
+        shop.untriggered(f"{swap} (({one}, {other}), ({other}, {one}))")
+    assert shop.report(**small(shop)).rows(B) == {
+        (str(id_),): ("mismatched", ["street"]) for pair in pairs for id_ in pair
+    }
+
+
 def test_a_split_that_loses_a_part_of_the_range_would_be_seen(shop: Site, monkeypatch):
     """A control: with a bisection that stops before the last part, planted rows are lost, and the hashes tell."""
     planted(shop)

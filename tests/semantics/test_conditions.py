@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from migdsl.ops.conditions import Subjects, split
 from migdsl.semantics import check
-from migdsl.semantics.conditions import BUILT_IN, EXPORTED, SEEN_BY_JOBS, UNITS, amount
-from migdsl.semantics.policy import Condition, negated, spoken
+from migdsl.semantics.conditions import BUILT_IN, EXPORTED, SEEN_BY_JOBS, SYNCED, UNITS, amount
+from migdsl.semantics.policy import Comparison, Condition, Metric, negated, spoken
 from migdsl.semantics.promql import embedded, flaw
 from migdsl.source import SourceFile
 from migdsl.syntax.parser import parse
@@ -107,3 +108,12 @@ def test_promql_is_put_on_one_line_with_its_strings_as_they_are() -> None:
     text = 'sum by (a) (\n  rate(x{a="b  # c$", d=~"[[x]]", e=\'two  blanks\'}[5m]) # why\n)\n/ 3 # end'
     assert flaw(text) is None
     assert embedded(text) == ('sum by (a) ( rate(x{a="b  # c\\x24", d=~"\\x5b[x]]", e=\'two  blanks\'}[5m]) ) / 3')
+
+
+def test_what_a_stream_measures_is_asked_of_what_it_carries_alone() -> None:
+    assert set(SYNCED) < set(BUILT_IN)
+    subjects = Subjects("m", ("User", "Order"), ("User",), ("User",), carried=("Order",))
+    assert subjects.of("dead_letters") == subjects.of("sync_lag") == ("Order",)
+    known = [Comparison(Metric(name, BUILT_IN[name], None), "=", "0", "0") for name in SYNCED]
+    # Keys that wait are told to Prometheus alone.
+    assert [split(each)[0] is not None for each in known] == [True, False, True]

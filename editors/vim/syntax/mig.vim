@@ -15,7 +15,7 @@ syn region migLoose matchgroup=migBrace start=/\v%(^\s*%(\(|\h\w*\s*-\>)[^{]*)@<
 syn match migHeadClause /\v<%(add|after|all|always|and|as|at|backoff|because|before|boolean|by|canary|check|constraint|default|delete|desc|entity|enum|env|every|exclude|file|for|from|gate|generated|identity|in|include|index|into|invariant|irreversible|key|manual|metric|most|none|nulls|of|on|or|per|phi|pii|python|reads|replaces|request|rows|run|second|table|tenant|tenants|to|top|unclear|unique|unit|until|using|via|when|where|window|with|within)>/ contained
 syn match migHeadType /\v<%(bigint|bigserial|bit|bool|boolean|box|bytea|char|character|cidr|circle|citext|date|datemultirange|daterange|day|decimal|double|float|float4|float8|geography|geometry|hour|hstore|inet|int|int2|int4|int4multirange|int4range|int8|int8multirange|int8range|integer|interval|json|jsonb|line|lseg|ltree|macaddr|macaddr8|minute|money|month|name|numeric|nummultirange|numrange|oid|path|pg_lsn|pg_snapshot|point|polygon|precision|real|second|serial|smallint|smallserial|text|time|timestamp|timestamptz|timetz|to|tsmultirange|tsquery|tsrange|tstzmultirange|tstzrange|tsvector|txid_snapshot|uuid|varbit|varchar|varying|vector|with|without|xml|year|zone)>/ contained
 
-syn match migValue_file /\v<%(backfill|backfill_errors|backfill_progress|backfill_rate|bytes|contract|count|cutover|cutover_errors|deprecated_requests|drift_rate|enforce|expand|lock_wait|per_second|prepare|ratio|replace_errors|replication_lag|rows_extra|rows_mismatched|rows_missing|seconds|shadow_mismatch_rate|sync_lag|tenants_unlisted|validate)>/
+syn match migValue_file /\v<%(backfill|backfill_errors|backfill_progress|backfill_rate|bytes|contract|count|cutover|cutover_errors|dead_letters|deprecated_requests|drift_rate|enforce|expand|lock_wait|per_second|prepare|ratio|replace_errors|replication_lag|rows_extra|rows_mismatched|rows_missing|seconds|shadow_mismatch_rate|sync_lag|sync_waiting|tenants_unlisted|validate)>/
 hi def link migValue_file migValue
 syn match migClause_file /\v<%(after|and|because|boolean|by|entity|for|gate|in|invariant|irreversible|manual|metric|none|of|or|to|unit|when)>/
 hi def link migClause_file migClause
@@ -46,7 +46,7 @@ syn region migBlock_file_tenants matchgroup=migWord start=/\v%(%(^|[{;])\s*)@<=<
 syn region migBlock_file_validate matchgroup=migWord start=/\v%(%(^|[{;])\s*)@<=<validate>%(%([^{}"`#;]|"%([^"\\]|\\.|"")*"|`[^`]*`)*\{)@=/ end=/\}/ contains=migComment,migSql,migString,migNumber,migOperator,migLoose,migHeadClause,migHeadType,migNamed_file,@mig_file_validate
 syn cluster mig_file contains=migValue_file,migClause_file,migWord_file,migNamed_file,migBlock_file_alert,migBlock_file_api,migBlock_file_backfill,migBlock_file_change,migBlock_file_create,migBlock_file_cutover,migBlock_file_database,migBlock_file_drop,migBlock_file_entity,migBlock_file_flag,migBlock_file_impact,migBlock_file_migration,migBlock_file_move,migBlock_file_output,migBlock_file_phase,migBlock_file_replace,migBlock_file_rollback,migBlock_file_service,migBlock_file_sync,migBlock_file_tenants,migBlock_file_validate
 
-syn match migValue_file_migration /\v<%(MIG407|MIG410|MIG413|MIG454|MIG501|MIG512|MIG601|MIG603|MIG606|allowed|api_migration|architecture_migration|backfill|backfill_errors|backfill_progress|backfill_rate|cdc|contract|cutover|cutover_errors|database_migration|dependency_migration|deprecated_requests|drift_rate|dual_write|enforce|expand|forbidden|infrastructure_migration|lock_wait|none|prepare|replace_errors|replication_lag|rows_extra|rows_mismatched|rows_missing|schema_change|service_extraction|service_migration|shadow_mismatch_rate|sync_lag|tenants_unlisted|validate)>/ contained
+syn match migValue_file_migration /\v<%(MIG407|MIG410|MIG413|MIG454|MIG501|MIG512|MIG601|MIG603|MIG606|allowed|api_migration|architecture_migration|backfill|backfill_errors|backfill_progress|backfill_rate|cdc|contract|cutover|cutover_errors|database_migration|dead_letters|dependency_migration|deprecated_requests|drift_rate|dual_write|enforce|expand|forbidden|infrastructure_migration|lock_wait|none|prepare|replace_errors|replication_lag|rows_extra|rows_mismatched|rows_missing|schema_change|service_extraction|service_migration|shadow_mismatch_rate|sync_lag|sync_waiting|tenants_unlisted|validate)>/ contained
 hi def link migValue_file_migration migValue
 syn match migClause_file_migration /\v<%(and|because|file|for|or|window)>/ contained
 hi def link migClause_file_migration migClause
@@ -317,7 +317,7 @@ syn match migNamed_file_drop /\v%(%(^|[{;])\s*<%(a^)>\s+)@<=%(<%(because)>)@!%(\
 hi def link migNamed_file_drop migName
 syn cluster mig_file_drop contains=migValue_file_drop,migClause_file_drop,migWord_file_drop,migNamed_file_drop
 
-syn match migValue_file_cutover /\v<%(MIG407|MIG410|MIG413|MIG454|MIG501|MIG512|MIG601|MIG603|MIG606|backfill_errors|backfill_progress|backfill_rate|cutover_errors|deprecated_requests|drift_rate|lock_wait|replace_errors|replication_lag|rows_extra|rows_mismatched|rows_missing|shadow_mismatch_rate|sync_lag|tenants_unlisted)>/ contained
+syn match migValue_file_cutover /\v<%(MIG407|MIG410|MIG413|MIG454|MIG501|MIG512|MIG601|MIG603|MIG606|backfill_errors|backfill_progress|backfill_rate|cutover_errors|dead_letters|deprecated_requests|drift_rate|lock_wait|replace_errors|replication_lag|rows_extra|rows_mismatched|rows_missing|shadow_mismatch_rate|sync_lag|sync_waiting|tenants_unlisted)>/ contained
 hi def link migValue_file_cutover migValue
 syn match migClause_file_cutover /\v<%(and|because|by|canary|every|for|or|reads|request|when)>/ contained
 hi def link migClause_file_cutover migClause
@@ -337,7 +337,7 @@ syn match migNamed_file_flag /\v%(%(^|[{;])\s*<%(a^)>\s+)@<=%(<%(for)>)@!%(\h\w*
 hi def link migNamed_file_flag migName
 syn cluster mig_file_flag contains=migValue_file_flag,migClause_file_flag,migWord_file_flag,migNamed_file_flag
 
-syn match migValue_file_phase /\v<%(MIG407|MIG410|MIG413|MIG454|MIG501|MIG512|MIG601|MIG603|MIG606|backfill|backfill_errors|backfill_progress|backfill_rate|contract|cutover|cutover_errors|deprecated_requests|drift_rate|enforce|expand|lock_wait|prepare|replace_errors|replication_lag|rows_extra|rows_mismatched|rows_missing|shadow_mismatch_rate|sync_lag|tenants_unlisted|validate)>/ contained
+syn match migValue_file_phase /\v<%(MIG407|MIG410|MIG413|MIG454|MIG501|MIG512|MIG601|MIG603|MIG606|backfill|backfill_errors|backfill_progress|backfill_rate|contract|cutover|cutover_errors|dead_letters|deprecated_requests|drift_rate|enforce|expand|lock_wait|prepare|replace_errors|replication_lag|rows_extra|rows_mismatched|rows_missing|shadow_mismatch_rate|sync_lag|sync_waiting|tenants_unlisted|validate)>/ contained
 hi def link migValue_file_phase migValue
 syn match migClause_file_phase /\v<%(after|and|because|for|in|or|run|when)>/ contained
 hi def link migClause_file_phase migClause
@@ -347,7 +347,7 @@ syn match migNamed_file_phase /\v%(%(^|[{;])\s*<%(a^)>\s+)@<=%(<%(when)>)@!%(\h\
 hi def link migNamed_file_phase migName
 syn cluster mig_file_phase contains=migValue_file_phase,migClause_file_phase,migWord_file_phase,migNamed_file_phase
 
-syn match migValue_file_backfill /\v<%(MIG407|MIG410|MIG413|MIG454|MIG501|MIG512|MIG601|MIG603|MIG606|backfill_errors|backfill_progress|backfill_rate|celery|cutover_errors|deprecated_requests|drift_rate|local|lock_wait|procrastinate|replace_errors|replication_lag|rows_extra|rows_mismatched|rows_missing|shadow_mismatch_rate|sync_lag|tenants_unlisted)>/ contained
+syn match migValue_file_backfill /\v<%(MIG407|MIG410|MIG413|MIG454|MIG501|MIG512|MIG601|MIG603|MIG606|backfill_errors|backfill_progress|backfill_rate|celery|cutover_errors|dead_letters|deprecated_requests|drift_rate|local|lock_wait|procrastinate|replace_errors|replication_lag|rows_extra|rows_mismatched|rows_missing|shadow_mismatch_rate|sync_lag|sync_waiting|tenants_unlisted)>/ contained
 hi def link migValue_file_backfill migValue
 syn match migClause_file_backfill /\v<%(and|at|backoff|because|by|desc|for|from|most|or|per|python|rows|second|when)>/ contained
 hi def link migClause_file_backfill migClause
@@ -367,7 +367,7 @@ syn match migNamed_file_validate /\v%(%(^|[{;])\s*<%(a^)>\s+)@<=%(\h\w*|"%([^"\\
 hi def link migNamed_file_validate migName
 syn cluster mig_file_validate contains=migValue_file_validate,migClause_file_validate,migWord_file_validate,migNamed_file_validate
 
-syn match migValue_file_rollback /\v<%(MIG407|MIG410|MIG413|MIG454|MIG501|MIG512|MIG601|MIG603|MIG606|backfill_errors|backfill_progress|backfill_rate|cutover_errors|deprecated_requests|drift_rate|lock_wait|replace_errors|replication_lag|rows_extra|rows_mismatched|rows_missing|shadow_mismatch_rate|sync_lag|tenants_unlisted)>/ contained
+syn match migValue_file_rollback /\v<%(MIG407|MIG410|MIG413|MIG454|MIG501|MIG512|MIG601|MIG603|MIG606|backfill_errors|backfill_progress|backfill_rate|cutover_errors|dead_letters|deprecated_requests|drift_rate|lock_wait|replace_errors|replication_lag|rows_extra|rows_mismatched|rows_missing|shadow_mismatch_rate|sync_lag|sync_waiting|tenants_unlisted)>/ contained
 hi def link migValue_file_rollback migValue
 syn match migClause_file_rollback /\v<%(and|because|for|or|run)>/ contained
 hi def link migClause_file_rollback migClause
@@ -377,7 +377,7 @@ syn match migNamed_file_rollback /\v%(%(^|[{;])\s*<%(a^)>\s+)@<=%(\h\w*|"%([^"\\
 hi def link migNamed_file_rollback migName
 syn cluster mig_file_rollback contains=migValue_file_rollback,migClause_file_rollback,migWord_file_rollback,migNamed_file_rollback
 
-syn match migValue_file_alert /\v<%(MIG407|MIG410|MIG413|MIG454|MIG501|MIG512|MIG601|MIG603|MIG606|backfill_errors|backfill_progress|backfill_rate|cutover_errors|deprecated_requests|drift_rate|info|lock_wait|page|replace_errors|replication_lag|rows_extra|rows_mismatched|rows_missing|shadow_mismatch_rate|sync_lag|tenants_unlisted|ticket)>/ contained
+syn match migValue_file_alert /\v<%(MIG407|MIG410|MIG413|MIG454|MIG501|MIG512|MIG601|MIG603|MIG606|backfill_errors|backfill_progress|backfill_rate|cutover_errors|dead_letters|deprecated_requests|drift_rate|info|lock_wait|page|replace_errors|replication_lag|rows_extra|rows_mismatched|rows_missing|shadow_mismatch_rate|sync_lag|sync_waiting|tenants_unlisted|ticket)>/ contained
 hi def link migValue_file_alert migValue
 syn match migClause_file_alert /\v<%(and|because|for|or)>/ contained
 hi def link migClause_file_alert migClause

@@ -54,8 +54,8 @@ as it stands there, or by its id.""",
 migration users_email { ticket file "tickets/MIG-77.json" }""",
         good="""\
 migration users_email { ticket file "tickets/MIG-77.json" }
-accept "every user has an address" by invariant "no address is empty"
-accept "support knows the change" by manual "support-lead"
+accept "Every user has an address" by invariant "no address is empty"
+accept "Support knows the change" by manual "support-lead"
 validate User {
   invariant "no address is empty" `SELECT id FROM users WHERE tenant_id = :tenant_id AND email = ''`
 }""",
@@ -70,10 +70,10 @@ Risk and downtime are derived from the operations, and people who know more may 
 than its size tells. They can't be lowered, and more downtime can't be expected than the header allows; whoever \
 approves the plan would be told less than is known. Change the operations, or allow the downtime in the header.""",
         bad="""\
-migration users_email { downtime none }
+migration users_email { ticket "MIG-77"; downtime none }
 impact { downtime 10m }""",
         good="""\
-migration users_email { downtime window 10m "Sunday 02:00 UTC" }
+migration users_email { ticket "MIG-77"; downtime window 10m "Sunday 02:00 UTC" }
 impact { downtime 10m }""",
         fix="none",
     ),
@@ -103,10 +103,10 @@ stays without a proof, and the plan promises what nobody asked for. Call it as t
 PRD may stand beside the ticket's, once `prd` says where they come from.""",
         bad="""\
 migration users_email { ticket file "tickets/MIG-77.json" }
-accept "every user has an adress" by invariant "no address is empty\"""",
+accept "every user has an adress" by manual "support-lead\"""",
         good="""\
 migration users_email { ticket file "tickets/MIG-77.json"; prd "docs/contact-address.md" }
-accept "AC-1" by invariant "no address is empty\"""",
+accept "AC-1" by manual "support-lead\"""",
         fix="unsafe",
     ),
     Code(

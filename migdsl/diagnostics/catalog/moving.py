@@ -44,7 +44,6 @@ leave it open which row a write belongs to.""",
 entity Order in app.orders { id bigint key; tenant_id uuid tenant }
 move Order to app.purchases {
   number text = `id::text`
-  back id = `number::bigint`
   tenant_id = tenant_id
 }""",
         good="""\

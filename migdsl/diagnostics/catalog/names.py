@@ -67,15 +67,17 @@ does (`users_org_id_fkey`). Where one takes the place of another, `drop` the oth
 contract, and then the new one gets the name.""",
         bad="""\
 entity User in app.users {
-  id    bigint key
-  email text?
-  email varchar(200)
+  id         bigint key
+  tenant_id  uuid   tenant
+  email      text?
+  email      varchar(200)
 }""",
         good="""\
 entity User in app.users {
-  id           bigint key
-  email        text?
-  backup_email varchar(200)
+  id            bigint key
+  tenant_id     uuid   tenant
+  email         text?
+  backup_email  varchar(200)
 }""",
         fix="none",
     ),
@@ -168,14 +170,14 @@ must be compared. PostgreSQL has no equality for this type (`json`, `xml`, `poin
 can be done. Use a type that can be compared: `jsonb` for `json`, `text` for `xml`, two numbers for a `point`.""",
         bad="""\
 change User {
-  add settings json {
+  add settings json? {
     from `old_settings::json`
     back old_settings = `settings::text`
   }
 }""",
         good="""\
 change User {
-  add settings jsonb {
+  add settings jsonb? {
     from `old_settings::jsonb`
     back old_settings = `settings::text`
   }
@@ -255,6 +257,27 @@ move Order to app.sales.orders { id = id; tenant_id = tenant_id }""",
         fix="none",
     ),
     Code(
+        id="MIG115",
+        severity=Severity.ERROR,
+        title="PostgreSQL wouldn't make this foreign key",
+        why="""\
+A foreign key points at columns that are unique by themselves, as they stand: at a table's key, or at what a `unique` is over, \
+column for column. A unique index with a `where` or over an expression keeps some rows apart and not all, so it is none. And \
+both sides have types that PostgreSQL compares without a cast that somebody has to write: integer and bigint, text and \
+varchar, but not bigint and uuid. A unique that comes in the same migration counts, if it binds by then. What is told here \
+would otherwise fail in the database, in the phase that makes the foreign key.""",
+        bad="""\
+entity Customer in app.customers { id bigint key; tenant_id uuid tenant; code text }
+entity Order in app.orders { id bigint key; tenant_id uuid tenant; customer text }
+change Order { customer -> Customer.code }""",
+        good="""\
+entity Customer in app.customers { id bigint key; tenant_id uuid tenant; code text }
+entity Order in app.orders { id bigint key; tenant_id uuid tenant; customer text }
+change Customer { unique (code) }
+change Order { customer -> Customer.code }""",
+        fix="none",
+    ),
+    Code(
         id="MIG121",
         severity=Severity.ERROR,
         title="there is no metric of this name",
@@ -262,7 +285,8 @@ move Order to app.sales.orders { id = id; tenant_id = tenant_id }""",
 Conditions speak of what the jobs measure (progress and errors of the backfill, differences between old and new) and \
 of what the file itself declares with its PromQL. A name that is neither would make an alert that never fires and a \
 gate that never opens. Built in are backfill_progress, backfill_errors, backfill_rate, drift_rate, rows_missing, \
-rows_extra, rows_mismatched and tenants_unlisted.""",
+rows_extra, rows_mismatched and tenants_unlisted; of tables that move to another database sync_lag, sync_waiting and \
+dead_letters; and what the router counts, cutover_errors and shadow_mismatch_rate.""",
         bad="""\
 gate clean when drift_rat < 0.1% for 24h""",
         good="""\

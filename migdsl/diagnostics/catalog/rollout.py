@@ -34,7 +34,7 @@ down would take tenants back who have already written in the new shape, which is
 that stops before 100% never ends the migration.""",
         bad="""\
 cutover {
-  ramp 10%, 5%, 50%, 120% every 24h
+  ramp 10%, 5%, 50%, 100% every 24h
 }""",
         good="""\
 cutover {
@@ -108,12 +108,12 @@ rampdown, complete, one after the other.""",
         bad="""\
 flag users_email {
   stage off      for all
-  stage complete for canary
+  stage complete for 10%
 }""",
         good="""\
 flag users_email {
   stage dualwrite for all
-  stage shadow    for canary
+  stage shadow    for 10%
 }""",
         fix="safe",
     ),
@@ -126,7 +126,7 @@ The operation holds a lock that stops reads or writes of the table for as long a
 size is an outage. `downtime none` (the default) rules that out. The message names the lock and, where there is one, \
 a way that needs none. If people have agreed to an outage, say when: `downtime window 5m "Sunday 02:00 UTC"`.""",
         bad="""\
-migration users_email { downtime none }
+migration users_email { ticket "MIG-77"; downtime none }
 change User {
   sql "add a check at once" {
     up    `ALTER TABLE users ADD CONSTRAINT users_email_ck CHECK (email LIKE '%@%')`
@@ -135,7 +135,7 @@ change User {
   }
 }""",
         good="""\
-migration users_email { downtime none }
+migration users_email { ticket "MIG-77"; downtime none }
 change User {
   check `email LIKE '%@%'`
 }""",
@@ -187,12 +187,14 @@ however fast the rest is. Counted from `start` they end after the promised day. 
 of the file are compared. Start earlier, promise a later day, or, with a reason, take shorter steps.""",
         bad="""\
 migration users_email {
+  ticket "MIG-77"
   start 2026-12-01
   due contract 2026-12-10
 }
 change User { drop old_settings after 14d irreversible because "unread for years" }""",
         good="""\
 migration users_email {
+  ticket "MIG-77"
   start 2026-12-01
   due contract 2027-02-01
 }

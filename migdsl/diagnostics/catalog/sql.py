@@ -85,7 +85,7 @@ single `SELECT`, without a semicolon.""",
         bad="""\
 tenants {
   key  tenant_id uuid
-  list `DELETE FROM tenants WHERE closed; SELECT id FROM tenants`
+  list `DELETE FROM tenants WHERE closed RETURNING id`
 }""",
         good="""\
 tenants {
@@ -131,14 +131,14 @@ server_version` tells which it is.""",
         bad="""\
 database app { engine postgresql 14; url env DATABASE_URL }
 change User {
-  add at_signs integer {
+  add at_signs integer? {
     from `regexp_count(email, '@')`
   }
 }""",
         good="""\
 database app { engine postgresql 14; url env DATABASE_URL }
 change User {
-  add at_signs integer {
+  add at_signs integer? {
     from `length(email) - length(replace(email, '@', ''))`
   }
 }""",

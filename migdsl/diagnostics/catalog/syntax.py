@@ -59,16 +59,16 @@ Every `{` needs its `}` and every `(` its `)`. The message shows the one that wa
 the place where it should have been closed: the lines' indentation is used for that guess, so look there first.""",
         bad="""\
 change User {
-  add contact_email text {
+  add contact_email text? {
     from `email`
-  drop email after 30d
+  drop old_settings after 30d irreversible because "unread for years"
 }""",
         good="""\
 change User {
-  add contact_email text {
+  add contact_email text? {
     from `email`
   }
-  drop email after 30d
+  drop old_settings after 30d irreversible because "unread for years"
 }""",
         fix="none",
     ),
@@ -84,10 +84,10 @@ guess would change names and SQL without a word.
 To convert a file that was saved as Latin-1: `iconv -f latin1 -t utf-8 old.mig > new.mig`.""",
         bad="""\
 # saved as Latin-1, so the last letter of the owner is the single byte E9
-migration users_email { owner "caf\N{REPLACEMENT CHARACTER}" }""",
+migration users_email { ticket "MIG-77"; owner "caf\N{REPLACEMENT CHARACTER}" }""",
         good="""\
 # saved as UTF-8
-migration users_email { owner "caf\N{LATIN SMALL LETTER E WITH ACUTE}" }""",
+migration users_email { ticket "MIG-77"; owner "caf\N{LATIN SMALL LETTER E WITH ACUTE}" }""",
         fix="none",
     ),
     Code(
@@ -174,11 +174,11 @@ Values have one spelling each, so that nobody has to guess a unit: durations `25
 number and its unit are written together.""",
         bad="""\
 change User {
-  drop email after 1month
+  drop old_settings after 1month irreversible because "unread for years"
 }""",
         good="""\
 change User {
-  drop email after 30d
+  drop old_settings after 30d irreversible because "unread for years"
 }""",
         fix="safe",
     ),
@@ -228,13 +228,15 @@ A column may be called so too, but then its name stands in double quotes, as it 
 of the name.""",
         bad="""\
 entity Page in app.pages {
-  id     bigint key
-  index  integer
+  id         bigint key
+  tenant_id  uuid   tenant
+  index      integer
 }""",
         good="""\
 entity Page in app.pages {
-  id       bigint key
-  "index"  integer
+  id         bigint key
+  tenant_id  uuid   tenant
+  "index"    integer
 }""",
         fix="safe",
     ),

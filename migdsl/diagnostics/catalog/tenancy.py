@@ -60,12 +60,12 @@ tenants must be held to that tenant, by a condition on its own tenant column or 
 Without it, tenant A's run reads or writes tenant B's rows. A condition under `OR`, in an outer join's `ON` or on \
 another table only doesn't confine this one.""",
         bad="""\
-validate Order {
-  invariant "no negative totals" `SELECT id FROM orders WHERE total < 0`
+validate User {
+  invariant "no address is empty" `SELECT id FROM users WHERE email = ''`
 }""",
         good="""\
-validate Order {
-  invariant "no negative totals" `SELECT id FROM orders WHERE tenant_id = :tenant_id AND total < 0`
+validate User {
+  invariant "no address is empty" `SELECT id FROM users WHERE tenant_id = :tenant_id AND email = ''`
 }""",
         fix="none",
     ),

@@ -31,12 +31,13 @@ change User {
     Code(
         id="MIG402",
         severity=Severity.ERROR,
-        title="something still uses the column that is dropped",
+        title="something still uses what is dropped",
         why="""\
 PostgreSQL drops an index or a constraint together with its column and says nothing: a unique rule that your code \
 relies on is gone, or a query is suddenly slow. So whatever uses the column (an index, a unique or foreign key, a \
 check) must be dropped by name too: `drop index`, `drop constraint`. The way back then makes it again. Another operation \
-of this file that uses the column must go or use the new one.""",
+of this file that uses the column must go or use the new one. And a table goes when no other one points at it any more, \
+since it is set aside before it goes: their foreign keys are dropped before, in a migration of their own.""",
         bad="""\
 entity User in app.users {
   id         bigint key
@@ -71,16 +72,16 @@ migrations, the second after the first is finished. A `default` is said of rows 
 `require`, `optional`, `drop`, `split` and `merge`.""",
         bad="""\
 change User {
-  add contact_email varchar(320)? pii {
+  add contact_email text? pii {
     from `email`
     back email = `contact_email`
   }
-  optional email
+  require email { from `coalesce(email, '')` }
   drop email after 30d
 }""",
         good="""\
 change User {
-  add contact_email varchar(320)? pii {
+  add contact_email text? pii {
     from `email`
     back email = `contact_email`
   }
@@ -151,11 +152,11 @@ run: with a short wait they run for the first time when the old column is gone. 
 every monthly job once.""",
         bad="""\
 change User {
-  drop email after 1h
+  drop old_settings after 1h irreversible because "unread for years"
 }""",
         good="""\
 change User {
-  drop email after 30d
+  drop old_settings after 30d irreversible because "unread for years"
 }""",
         fix="unsafe",
     ),
@@ -255,14 +256,14 @@ Of a table that moves, `back` is computed for every row that new code writes: wi
 does, and between two the row waits until it is mended. Better write the expression so that it has an answer for every value.""",
         bad="""\
 change User {
-  add age_years integer? {
-    from `age_text::integer`
+  add retries integer? {
+    from `old_settings::integer`
   }
 }""",
         good="""\
 change User {
-  add age_years numeric? {
-    from `CASE WHEN age_text ~ '^[0-9]{1,3}$' THEN to_number(age_text, '999') END`
+  add retries numeric? {
+    from `CASE WHEN old_settings ~ '^[0-9]{1,3}$' THEN to_number(old_settings, '999') END`
   }
 }""",
         fix="none",
@@ -282,7 +283,7 @@ the shared entity), or make them one migration.""",
 change User { require email { from `coalesce(email, username)` } }""",
         good="""\
 # once the other migration is finished
-change User { require username { from `coalesce(username, 'unknown')` } }""",
+change User { require old_settings { from `coalesce(old_settings, '{}')` } }""",
         fix="none",
     ),
     Code(
@@ -295,7 +296,7 @@ other side. `dual_write forbidden` rules that out, so nothing would keep the two
 writes. Either two-way writes are fine after all, or the change is made in two migrations: a column that is added empty \
 and written by new code alone, and, when no code uses it any more, the drop of the old one.""",
         bad="""\
-migration users_email { dual_write forbidden }
+migration users_email { ticket "MIG-77"; dual_write forbidden }
 change User {
   add contact_email text {
     from `coalesce(email, username)`
@@ -303,7 +304,7 @@ change User {
   }
 }""",
         good="""\
-migration users_email { dual_write forbidden }
+migration users_email { ticket "MIG-77"; dual_write forbidden }
 change User {
   add contact_email text?
 }""",

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from migdsl.diagnostics import Diagnostic, Label, Severity
 from migdsl.semantics.model import AddColumn, AddConstraint, Change, CheckedModule, Constraint, DropConstraint, Table
 from migdsl.semantics.phrases import called
+from migdsl.semantics.problems import written
 
 
 def check(module: CheckedModule) -> Iterator[Diagnostic]:
@@ -87,5 +88,5 @@ def _needed(keys: ForeignKeys, change: Change, operation: DropConstraint) -> Ite
 
 
 def _way_out(other: Table, constraint: Constraint) -> str:
-    change = f"change {other.entity} {{ drop constraint {called(other, constraint)} }}"
+    change = f"change {written(other.entity)} {{ drop constraint {written(called(other, constraint), folds=True)} }}"
     return f"drop the foreign key in the same migration, and make it again in the next: {change}"

@@ -1,4 +1,4 @@
-"""MIG402: a column is dropped that an index, a constraint or another operation still uses."""
+"""MIG402: a column is dropped that an index, a constraint or another operation still uses, or a table that others point at."""
 
 from __future__ import annotations
 
@@ -14,12 +14,15 @@ from migdsl.semantics.model import (
     Constraint,
     DropColumn,
     DropConstraint,
+    DropTable,
 )
+from migdsl.semantics.phrases import called
+from migdsl.semantics.problems import written
 from migdsl.source import Span
 
 
 def check(module: CheckedModule) -> Iterator[Diagnostic]:
-    """Every use of a dropped column, all in one diagnostic."""
+    """Every use of a dropped column or table, all in one diagnostic."""
     keys = foreign_keys(module)
     for change in module.changes:
         for operation in change.operations:
@@ -28,6 +31,28 @@ def check(module: CheckedModule) -> Iterator[Diagnostic]:
                 uses += _pointing(keys, change, operation)
                 if uses:
                     yield _diagnostic(change, operation, uses)
+            elif isinstance(operation, DropTable):
+                yield from _pointed_at(module, operation)
+
+
+def _pointed_at(module: CheckedModule, operation: DropTable) -> Iterator[Diagnostic]:
+    """Foreign keys to a table that goes: expand finds them and refuses, since it would be set aside under them."""
+    table = operation.table
+    every = [(t, c) for t in module.every for c in t.constraints]
+    every += [(c.table, o.constraint) for c in module.changes for o in c.operations if isinstance(o, AddConstraint)]
+    keys = [(t, c) for t, c in every if t is not table and c.target is not None and c.target.entity == table.entity]
+    if keys:
+        other, key = keys[0]
+        drop = f"change {written(other.entity)} {{ drop constraint {written(called(other, key), folds=True)} }}"
+        there = any(t is other for t in module.tables)
+        yield Diagnostic(
+            "MIG402",
+            Severity.ERROR,
+            f"`{table.entity}` can't be dropped: something still points at it",
+            Label(operation.span, "dropped here"),
+            tuple(Label(c.span, f"a foreign key of `{t.entity}` points at it") for t, c in keys),
+            help=f"drop the key in a migration of its own, before: {drop}" if there else "leave the foreign key out",
+        )
 
 
 def _uses(change: Change, name: str) -> Iterator[tuple[Span, str]]:

@@ -14,15 +14,26 @@ def check(module: CheckedModule) -> Iterator[Diagnostic]:
     for move in module.moves:
         gone = {c.name for c in move.table.columns} - {theirs for _, theirs in move.copied}
         for constraint in move.behind:
-            shown, why = described(constraint), ", ".join(sorted(constraint.uses & gone))
-            verb = "is not copied" if len(constraint.uses & gone) == 1 else "are not copied"
+            lost = constraint.uses & gone
+            if not lost:
+                continue  # what it points at doesn't come along, and that is told of it
+            shown, why = described(constraint), ", ".join(sorted(lost))
             yield Diagnostic(
                 "MIG454",
                 Severity.WARNING,
                 f"the {shown} of `{move.table.entity}` doesn't move along",
-                Label(move.target.span, f"{why} {verb}"),
+                Label(move.target.span, f"{why} {'is' if len(lost) == 1 else 'are'} not copied"),
                 (Label(constraint.span, "stands here"),),
                 body=f"Once `{move.table.name}` is gone, nothing keeps that rule." if constraint.binds else "",
-                help=f"say what the target has instead: {constraint.kind} …; or, where it needs none: "
+                help=f"say what the target has instead: {_LINES.get(constraint.kind, constraint.kind)}; or, where it needs none: "
                 'allow MIG454 because "…"',
             )
+
+
+_LINES = {
+    "unique": "unique (…)",
+    "check": "check `…`",
+    "index": "index (…)",
+    "reference": "(…) -> …",
+    "exclude": "a unique or a check, since an exclusion can't be said of it",
+}

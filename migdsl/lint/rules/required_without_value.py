@@ -85,7 +85,7 @@ def _of_new_tables(module: CheckedModule) -> Iterator[Diagnostic]:
         for source in operation.sources[:1]:
             given = dict(source.values)
             for column in operation.table.columns:
-                own = column.nullable or column.default or column.identity or column.generated
+                own = column.nullable or column.default or column.identity or column.type.serial or column.generated
                 # Of the key and the tenant more is asked.
                 if (
                     column.name not in given

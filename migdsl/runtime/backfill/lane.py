@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass, field, replace
 from enum import Enum
 from functools import partial
@@ -296,6 +296,8 @@ class Worker:
 
     def _run_batches(self, claim: Claim, until: float | None, *, begun: bool) -> LaneEnd:
         search = Search()
+        if self.database.perform(self.ledger.is_spent):  # by somebody who couldn't see this claim yet
+            raise BudgetSpentError("of another slice")
         while not self.database.stop.requested:
             if begun and until is not None and time.monotonic() >= until:
                 return LaneEnd.MORE
@@ -392,7 +394,5 @@ class Worker:
         return LaneEnd.FAILED
 
     def _settle(self, write: Callable[[Transaction], None]) -> None:
-        try:
+        with suppress(StoppedError):  # the lease ends by itself
             self.database.perform(write)
-        except StoppedError:
-            return  # the lease ends by itself

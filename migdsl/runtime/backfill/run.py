@@ -15,7 +15,7 @@ from migdsl.runtime import listing
 from migdsl.runtime.backfill import outlook
 from migdsl.runtime.backfill.control import Control, Verb
 from migdsl.runtime.backfill.crew import Crew, Lanes, in_turn
-from migdsl.runtime.backfill.holds import Health
+from migdsl.runtime.backfill.holds import HOLD_S, Health
 from migdsl.runtime.backfill.lane import Worker
 from migdsl.runtime.backfill.pace import unthrottled
 from migdsl.runtime.backfill.program import Program
@@ -71,6 +71,7 @@ class Backfill:
         self.program.prepare()
         self.database.open()
         try:
+            self._require_stream()
             tenants = self._listed()
             self._record("started")
             if self.options.tenants is None:
@@ -106,6 +107,7 @@ class Backfill:
         """
         self.database.open()
         try:
+            self._require_stream()
             self._plan(self._listed())
             return self.database.perform(lambda tx: self._handed_over(tx, also))
         finally:
@@ -180,6 +182,20 @@ class Backfill:
             raise DatabaseFailedError(
                 "there is no ledger in this database (schema migdsl): run `alembic upgrade head` first"
             )
+
+    def _require_stream(self) -> None:
+        """Returns once the stream can be followed that keys go into. Raises StoppedError.
+
+        What is born, and who comes, behind the plan is the stream's: planned before it stands, they would be nobody's.
+        """
+        if not self.job.enqueues:
+            return
+        self._require_ledger()
+        while (reason := self.database.perform(self.program.reason_to_wait, snapshot=True)) is not None:
+            self.observer.held(reason)
+            self.halt.sleep(HOLD_S)
+            if self.halt.requested:
+                raise StoppedError
 
     def _plan(self, tenants: tuple[str, ...]) -> None:
         known = self.database.perform(self.ledger.planned)
@@ -271,7 +287,8 @@ class Backfill:
         def some(these: Sequence[str]) -> dict[str, int]:
             return self.database.perform(partial(self.program.rows_left, tenants=these), patient=True, snapshot=True)
 
-        return {tenant: rows for found in in_handfuls(tenants, some) for tenant, rows in found.items()}
+        planned = self.database.perform(self.ledger.planned)
+        return {tenant: rows for found in in_handfuls(tenants, some, planned) for tenant, rows in found.items()}
 
     def _totals(self) -> Totals:
         return self.database.perform(lambda tx: self.ledger.totals(tx, self.options.tenants))

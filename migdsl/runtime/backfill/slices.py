@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import accumulate
+from types import MappingProxyType
 from typing import Final, TypeVar
 
 import psycopg
@@ -17,21 +19,35 @@ from migdsl.runtime.sql import Statement
 
 T = TypeVar("T")
 
-# How long a transaction for several tenants should take, and how many tenants it has at most.
+# How long a transaction for several tenants should take, and how many tenants it has at most; how many rows, where they are
+# known: the first big tenants behind many small ones would make one snapshot of all of them.
 _AIM_S: Final = 0.5
 _MOST: Final = 128
+_ROWS: Final = 100_000
+_UNKNOWN: Final[Mapping[str, int]] = MappingProxyType({})
 # A tenant whose rows are counted for longer is looked at by itself, slice by slice.
 _HURRY: Final = Statement("SET LOCAL statement_timeout = 1000", ())
 
 
-def in_handfuls(tenants: Sequence[str], work: Callable[[Sequence[str]], T]) -> Iterator[T]:
-    """What `work` gives of a few tenants at a time: of as many as take about half a second, so that a snapshot is short."""
+def in_handfuls(
+    tenants: Sequence[str], work: Callable[[Sequence[str]], T], rows: Mapping[str, int] = _UNKNOWN
+) -> Iterator[T]:
+    """What `work` gives of a few tenants at a time: of as many as take about half a second, so that a snapshot is short.
+
+    `rows`: how many each has, as far as that is known.
+    """
     at, size = 0, 4
     while at < len(tenants):
-        began, these = time.monotonic(), tenants[at : at + size]
+        began, these = time.monotonic(), _handful(tenants[at : at + size], rows)
         yield work(these)
         at += len(these)
         size = min(_MOST, size * 2) if time.monotonic() - began < _AIM_S else max(1, size // 2)
+
+
+def _handful(tenants: Sequence[str], rows: Mapping[str, int]) -> Sequence[str]:
+    """The first of them: at least one, and no more than have so many rows together."""
+    upto = accumulate(rows.get(tenant, 0) for tenant in tenants)
+    return tenants[: max(1, sum(total <= _ROWS for total in upto))]
 
 
 @dataclass(slots=True)

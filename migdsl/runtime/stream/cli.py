@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 _LOCK_MS: Final = 200
 # As long as a run that a clock starts each minute may take: else there would be more and more of them.
 _CLOCK_S: Final = 50.0
+# Of that, what the last try to reach a database may take.
+_LAST_S: Final = 6.0
 # Those that something starts again and again.
 _LASTING: Final = frozenset({"run", "once", "drain"})
 
@@ -141,21 +143,31 @@ def _work(asked: _Asked) -> int:
 
 def _once(asked: _Asked) -> int:
     """What was there when it began; on a busy side there is always something."""
-    relay, by_clock = asked.relay(), asked.options.by_clock
-    backlog = _Backlog(_CLOCK_S if by_clock else float("inf"))
-    events = (relay.by_clock if by_clock else relay.once)(backlog.worked_off)
+    by_clock = asked.options.by_clock
+    backlog = _Backlog(float("inf"))
+    events = _by_clock(asked, backlog) if by_clock else asked.relay().once(backlog.worked_off)
     print(f"{asked.stream.marker}: {events:,} events applied")
-    pair = relay.pair()
-    pair.open()
-    try:
-        backlog.worked_off(pair)
-    finally:
-        pair.close()
     if backlog.left:
         print(f"{asked.stream.marker}: {backlog.left:,} events still wait")
     # The next one that the clock starts goes on with them.
     late = bool(backlog.left) and not by_clock
     return asked.signals.exit_code or (1 if _dead(backlog.found) or late else 0)
+
+
+def _by_clock(asked: _Asked, backlog: _Backlog) -> int:
+    """How many events. Raises DatabaseFailedError where the time was up before the databases answered."""
+    # psycopg: see above.
+    from migdsl.runtime.errors import DatabaseFailedError, StoppedError
+
+    relay = asked.relay()
+    relay.halt.until = time.monotonic() + _CLOCK_S - _LAST_S
+    try:
+        return relay.by_clock(backlog.worked_off, _LAST_S)
+    except StoppedError:
+        if asked.signals.requested:
+            raise
+        why = f"a database was lost, or didn't answer, for what was left of {_CLOCK_S:g} s"
+        raise DatabaseFailedError(f"{why}: the next run goes on; the log above says more") from None
 
 
 def _dead(found: tuple[Waiting, ...]) -> int:

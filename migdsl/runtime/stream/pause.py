@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Final, Literal, NoReturn
 
 import psycopg
@@ -133,7 +134,8 @@ class Pause:
                 self._close()
                 self.at("moving")
                 if self.leaving == "old" and self.pair.tap is not None:
-                    self.pair.old.retrying(self.pair.tap.catch_up)
+                    # What the slot lets go of takes as long as what is read from it.
+                    self.pair.old.retrying(partial(self.pair.tap.catch_up, hurried=True))
                 # Its COMMIT is a round trip that nobody need wait for.
                 here = afterwards.enter_context(self.pair.at(self.leaving).transaction(snapshot=True, brief=True))
                 self._carry_last(here, tx, ways)

@@ -6,11 +6,13 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Final, TypeVar
 
 import psycopg
+from psycopg.conninfo import make_conninfo
 
 from migdsl.runtime.database import Transaction, misplaced
 from migdsl.runtime.errors import DatabaseFailedError, StoppedError, safe_text
@@ -18,6 +20,7 @@ from migdsl.runtime.ledger import record_event
 from migdsl.runtime.stop import Halt
 from migdsl.runtime.stream.applier import Applier, Held
 from migdsl.runtime.stream.apply import Applied, Way
+from migdsl.runtime.stream.cutter import Cutter
 from migdsl.runtime.stream.jobs import Stream
 from migdsl.runtime.stream.pair import OverError, Pair, Urls
 from migdsl.runtime.stream.waiting import Waiting, lag_of
@@ -113,37 +116,55 @@ class Relay:
         return [self._watch] if self.stream.slot is None else [self._watch, self._tap]
 
     def once(self, enough: Callable[[Pair], bool]) -> int:
-        """Applies until nothing waits or it is `enough`, in this thread; how many events. Raises psycopg.Error, StoppedError."""
-        pair, events = self.pair(), 0
+        """Applies until nothing waits or it is `enough`, in this thread; how many events. Raises psycopg.Error, StoppedError.
+
+        `enough` is asked once more at the end.
+        """
+        pair = self.pair()
         pair.open()
         try:
-            applier = self._applier(pair)
-            if pair.tap is not None:
-                self._patiently(pair, pair.tap.catch_up)
-            while not self.halt.requested:
-                done, idle = self._swept(pair, applier)
-                events += done
-                if idle or enough(pair):
-                    break
-                if not done:
-                    # Others have the lanes.
-                    self.halt.sleep(_SHORTEST_S)
+            events = self._work_off(pair, enough)
+            self._patiently(pair, lambda: enough(pair))
         finally:
             pair.close()
         return events
 
-    def by_clock(self, enough: Callable[[Pair], bool]) -> int:
-        """`once`, and what `run` sees to beside: dead letters that are due, and readings in both ledgers."""
+    def by_clock(self, enough: Callable[[Pair], bool], last_s: float) -> int:
+        """`once`, and what `run` sees to beside: dead letters that are due, and readings in both ledgers.
+
+        What waits for a database is cut off when the halt's time is up, and a server that is silent half of `last_s` later: it
+        takes no longer than that in all. Raises as `once`.
+        """
         pair = self.pair()
-        pair.open()
-        try:
-            self.meters.waiting = self._patiently(pair, pair.waiting)
-            self._revive(pair)
-            events = self.once(enough)
-            self.meters.waiting = self._patiently(pair, pair.waiting)
-            self._patiently(pair, lambda: self._reading(pair))
-        finally:
-            pair.close()
+        for database in (pair.old, pair.new):
+            database.conninfo = make_conninfo(database.conninfo, connect_timeout=str(max(2, int(last_s))))
+        with Cutter((pair.old, pair.new)) as cutter:
+            cutter.arm(self.halt.until - time.monotonic() + last_s / 2)
+            try:
+                pair.open()
+                self.meters.waiting = self._patiently(pair, pair.waiting)
+                self._revive(pair)
+                with suppress(StoppedError):  # a slot with much in it, or what the next question meets as well
+                    self._work_off(pair, enough)
+                self.meters.waiting = self._patiently(pair, pair.waiting)
+                self._patiently(pair, lambda: self._reading(pair))
+                self._patiently(pair, lambda: enough(pair))
+            finally:
+                pair.close()
+        return sum(self.meters.events.values())
+
+    def _work_off(self, pair: Pair, enough: Callable[[Pair], bool]) -> int:
+        applier, events = self._applier(pair), 0
+        if pair.tap is not None:
+            self._patiently(pair, pair.tap.catch_up)
+        while not self.halt.requested:
+            done, idle = self._swept(pair, applier)
+            events += done
+            if idle or self._patiently(pair, lambda: enough(pair)):
+                break
+            if not done:
+                # Others have the lanes.
+                self.halt.sleep(_SHORTEST_S)
         return events
 
     def pair(self) -> Pair:

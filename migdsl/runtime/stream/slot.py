@@ -33,6 +33,8 @@ _UNSEEN_S: Final = 0.005
 _XIDS: Final = 1 << 32
 # Until what one has peeked at is in the outbox nobody else peeks: a key that came late could meet a tenant's new side.
 _ALONE: Final = statement("SELECT pg_advisory_xact_lock(hashtextextended(:slot::text, 9))")
+# Who would do the same as another one just then leaves it to that one, and is in no switch's way.
+_UNLESS_BUSY: Final = statement("SELECT pg_try_advisory_xact_lock(hashtextextended(:slot::text, 9))")
 _FLUSHED: Final = statement("SELECT pg_current_wal_flush_lsn()")
 _SNAPSHOT: Final = statement("SELECT pg_current_snapshot()")
 _PEEK: Final = statement("""
@@ -101,12 +103,16 @@ class Tap:
             raise DatabaseFailedError(f"the slot {self.slot.name} fell too far behind, and PostgreSQL has given it up")
         return int(found[0][2] or 0)
 
-    def pump(self, upto: str | None = None) -> tuple[int, bool]:
+    def pump(self, upto: str | None = None, *, hurried: bool = False) -> tuple[int, bool]:
         """Puts the keys of what was written into the outbox: how many, and whether it has come as far as `upto`, which is as the
-        WAL has now. Raises psycopg.Error, DatabaseFailedError, and StoppedError when a stop was asked for meanwhile."""
+        WAL has now; without `upto` it leaves that to another one who is at it. Raises psycopg.Error, DatabaseFailedError, and
+        StoppedError when a stop was asked for meanwhile.
+
+        `hurried`: the slot lets go with the next pump, whoever makes it, which brings these keys once more.
+        """
         while True:
             try:
-                return self._pump(upto)
+                return self._pump(upto, hurried=hurried)
             except psycopg.errors.ObjectInUse:
                 # Another process reads the slot, which takes it a moment.
                 self._require_going()
@@ -115,22 +121,25 @@ class Tap:
                 self.behind()
                 raise
 
-    def catch_up(self) -> int:
-        """Until everything that was committed before is in the outbox; how many keys. Raises as pump: who came back early
-        without a word would make a switch believe that nothing is left."""
+    def catch_up(self, *, hurried: bool = False) -> int:
+        """Until everything that was committed before is in the outbox; how many keys. `hurried`, and raises, as pump: who came
+        back early without a word would make a switch believe that nothing is left."""
         keys, done = 0, False
         upto = self.database.perform(lambda tx: tx.rows(_FLUSHED))[0][0]
         while not done:
             self._require_going()
-            found, done = self.pump(upto)
+            found, done = self.pump(upto, hurried=hurried)
             keys += found
         return keys
 
-    def _pump(self, upto: str | None) -> tuple[int, bool]:
+    def _pump(self, upto: str | None, *, hurried: bool) -> tuple[int, bool]:
         decoder, keys, seen = Decoder(PREFIX, self.stream.marker), 0, 0
         # The first page of one huge transaction comes when all of it is decoded: nobody waits for that but a switch.
         with self.database.transaction(patient=self.database.until == float("inf"), brief=True) as tx:
-            *_, flushed = tx.together((DURABLE, {}), (_ALONE, {"slot": self.slot.name}), (_FLUSHED, {}))
+            alone = _UNLESS_BUSY if upto is None else _ALONE
+            _, locked, flushed = tx.together((DURABLE, {}), (alone, {"slot": self.slot.name}), (_FLUSHED, {}))
+            if locked == [("f",)]:
+                return 0, True
             upto = upto or flushed[0][0]
             asked = {"slot": self.slot.name, "upto": upto, "most": str(_MOST), "publication": self.slot.publication}
             fetch = Statement(f"FETCH FORWARD {_PAGE:d} FROM migdsl_tap", ())
@@ -142,9 +151,14 @@ class Tap:
                 keys += self._told(tx, decoder)
                 page = tx.rows(fetch) if len(page) == _PAGE else []
         done = seen < _MOST
-        until = upto if done else decoder.end
-        self.database.perform(lambda tx: tx.rows(_ADVANCE, {"slot": self.slot.name, "upto": until}))
+        if not (done and hurried):
+            self._let_go(upto if done else decoder.end)
         return keys, done
+
+    def _let_go(self, upto: str | None) -> None:
+        """In turn with who peeks, who would be refused meanwhile, and stand at the end of the line again."""
+        own = {"slot": self.slot.name, "upto": upto}
+        self.database.perform(lambda tx: tx.together((_ALONE, {"slot": self.slot.name}), (_ADVANCE, own)))
 
     def _told(self, tx: Transaction, decoder: Decoder) -> int:
         written, xids = decoder.take()

@@ -33,10 +33,10 @@ OFFSET :skip LIMIT 1
     # While the old columns are the tenant's truth: the new ones must be what they give.
     compare_old="""
 SELECT count(*) AS rows,
-       sum(hash_record_extended(ROW(t.id, (coalesce(t.email, t.username || '@example.com'))), 1)) * 18446744073709551616
-         + sum(hash_record_extended(ROW(t.id, (coalesce(t.email, t.username || '@example.com'))), 2)) AS hash_left,
-       sum(hash_record_extended(ROW(t.id, t.contact_email), 1)) * 18446744073709551616
-         + sum(hash_record_extended(ROW(t.id, t.contact_email), 2)) AS hash_right,
+       sum(hash_record_extended(ROW(t.id, (coalesce(t.email, t.username || '@example.com'))),
+         hash_record_extended(ROW(t.id), 1))) AS hash_left,
+       sum(hash_record_extended(ROW(t.id, t.contact_email),
+         hash_record_extended(ROW(t.id), 1))) AS hash_right,
        count(*) FILTER (WHERE t.contact_email IS DISTINCT FROM (coalesce(t.email, t.username || '@example.com'))) AS mismatched,
        count(*) FILTER (WHERE (coalesce(t.contact_email, t.username || '@example.com')) IS DISTINCT FROM t.contact_email) AS lossy
   FROM public.users AS t
@@ -47,10 +47,10 @@ SELECT count(*) AS rows,
     # After the tenant's write switch: a row counts only when neither side gives the other.
     compare_new="""
 SELECT count(*) AS rows,
-       sum(hash_record_extended(ROW(t.id, (coalesce(t.email, t.username || '@example.com'))), 1)) * 18446744073709551616
-         + sum(hash_record_extended(ROW(t.id, (coalesce(t.email, t.username || '@example.com'))), 2)) AS hash_left,
-       sum(hash_record_extended(ROW(t.id, t.contact_email), 1)) * 18446744073709551616
-         + sum(hash_record_extended(ROW(t.id, t.contact_email), 2)) AS hash_right,
+       sum(hash_record_extended(ROW(t.id, (coalesce(t.email, t.username || '@example.com'))),
+         hash_record_extended(ROW(t.id), 1))) AS hash_left,
+       sum(hash_record_extended(ROW(t.id, t.contact_email),
+         hash_record_extended(ROW(t.id), 1))) AS hash_right,
        count(*) FILTER (WHERE (t.contact_email IS DISTINCT FROM (coalesce(t.email, t.username || '@example.com')) AND (t.email IS DISTINCT FROM t.contact_email))) AS mismatched,
        count(*) FILTER (WHERE (coalesce(t.contact_email, t.username || '@example.com')) IS DISTINCT FROM t.contact_email) AS lossy
   FROM public.users AS t

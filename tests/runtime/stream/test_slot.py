@@ -24,6 +24,7 @@ from migdsl.runtime.stream.pgoutput import Decoder
 from migdsl.runtime.stream.relay import Relay
 from migdsl.runtime.stream.slot import Tap, unseen
 from migdsl.runtime.stream.switch import Switch
+from tests.conftest import ENGINE
 from tests.runtime.stream.conftest import databases, opened
 from tests.runtime.stream.world import World, backfill, make, moved, stream
 
@@ -41,7 +42,7 @@ def logical(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 def world(logical: Server, tmp_path: Path) -> Iterator[World]:
     with databases(logical) as (old, new):
         made = make(old, new, tmp_path, 2, 40, OF)
-        for sql in stream_slot.publish((OF,)):
+        for sql in stream_slot.publish((OF,), ENGINE):
             made.run("old", sql)
         yield made
         made.run(
@@ -158,6 +159,28 @@ def test_a_slot_that_is_lost_is_told(world: World):
         world.run("old", stream_slot.checked(OF))
 
 
+def test_rows_that_are_born_while_a_backfill_waits_for_its_slot_are_not_lost(
+    world: World, capsys: pytest.CaptureFixture[str]
+):
+    """Typed in the wrong order: who plans before the slot is there misses what comes until it is."""
+    codes: list[int] = []
+    early = threading.Thread(target=lambda: codes.append(jobs(backfill(OF), ["--url", world.old])), daemon=True)
+    early.start()
+    said = ""
+    while "there is no slot" not in said:
+        assert early.is_alive()
+        time.sleep(0.01)
+        said += capsys.readouterr().err
+    newcomer = "00000000-0000-0000-0000-0000000000aa"
+    world.run("old", "INSERT INTO tenants VALUES (%s)", newcomer)
+    world.run("old", "INSERT INTO orders (tenant_id, total_cents) SELECT id, 5 FROM tenants")
+    run(world, "slot", "--create")
+    early.join(60)
+    assert codes == [0]
+    run(world, "once")
+    assert world.difference() == (set(), set())
+
+
 def test_without_a_slot_nobody_goes_back(world: World, pair: Pair):
     """What would be written on the old side is told of by nothing else."""
     begin(world)
@@ -192,7 +215,7 @@ def test_a_stop_in_a_switch_turns_back(world: World, pair: Pair, monkeypatch: py
 def test_a_stop_while_another_reads_the_slot(world: World, pair: Pair, monkeypatch: pytest.MonkeyPatch):
     run(world, "slot", "--create")
 
-    def busy(_tap: Tap, _upto: str | None) -> tuple[int, bool]:
+    def busy(_tap: Tap, _upto: str | None, **_how: bool) -> tuple[int, bool]:
         raise errors.ObjectInUse
 
     monkeypatch.setattr(Tap, "_pump", busy)
@@ -236,6 +259,26 @@ def commit(connection: psycopg.Connection, world: World, cents: int) -> threadin
             return committing
         time.sleep(0.02)
     return None
+
+
+def test_who_hurries_leaves_to_others_what_they_do_anyway(world: World, pair: Pair):
+    begin(world)
+    tap, stands = pair.tap, "SELECT confirmed_flush_lsn FROM pg_replication_slots WHERE slot_name = %s"
+    assert tap is not None
+    world.run("old", "UPDATE orders SET total_cents = 8 WHERE id <= 3")
+    with psycopg.connect(world.old) as other:
+        other.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 9))", (stream_slot.slot_name(OF),))
+        # The one who has it does the same, and would only be waited for.
+        assert tap.pump() == (0, True)
+        assert world.waiting("old") == 0
+    before = world.one("old", stands, stream_slot.slot_name(OF))
+    assert tap.catch_up(hurried=True) == 3
+    assert world.one("old", stands, stream_slot.slot_name(OF)) == before
+    # They come once more, and that is all.
+    assert tap.catch_up() == 3
+    assert tap.catch_up() == 0
+    run(world, "once")
+    assert world.difference() == (set(), set())
 
 
 def test_a_commit_that_nobody_sees_yet_is_waited_for(world: World):

@@ -3,25 +3,33 @@
 from __future__ import annotations
 
 import os
+import re
 import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import psycopg
 import pytest
 from psycopg.conninfo import make_conninfo
 
-from migdsl.ops import stream_sql, streams
+from migdsl.ops import stream_sql, turned
 from migdsl.ops.stream_model import Moved
 from migdsl.rehearsal.server import Server
 from migdsl.runtime.cli import main as jobs
+from migdsl.runtime.sql import statement
+from migdsl.runtime.stop import Halt
+from migdsl.runtime.stream.applier import Applier
 from migdsl.runtime.stream.apply import Way
 from migdsl.runtime.stream.cli import main
+from migdsl.runtime.stream.cutter import Cutter
 from migdsl.runtime.stream.switch import Switch
 from migdsl.values import replace as changed
 from tests.runtime.stream.conftest import databases, opened
+from tests.runtime.stream.proxy import network
 from tests.runtime.stream.world import World, backfill, make, moved, stream
 
 Capture = pytest.CaptureFixture[str]
@@ -120,6 +128,51 @@ def test_once_ends_on_a_side_that_is_always_written(fresh: Callable[..., World],
     assert world.one("new", "SELECT count(*) FROM orders") == 20
 
 
+@pytest.mark.parametrize("lost", ["gone", "silent"])
+def test_what_a_clock_starts_ends_though_a_database_is_lost_in_the_midst(
+    fresh: Callable[..., World], monkeypatch: pytest.MonkeyPatch, capsys: Capture, lost: str
+):
+    world, codes = begun(fresh()), []
+    world.run("old", "UPDATE orders SET total_cents = 3")
+    monkeypatch.setattr("migdsl.runtime.stream.cli._LAST_S", 2.0)
+    sweep, met = Applier.sweep, threading.Event()
+    cutters: list[Cutter] = []
+
+    class Noted(Cutter):
+        def __enter__(self) -> Cutter:
+            cutters.append(self)
+            return self
+
+    monkeypatch.setattr("migdsl.runtime.stream.relay.Cutter", Noted)
+    with TemporaryDirectory(prefix="mig") as folder, network(world.new, Path(folder)) as between:
+
+        def swept(applier: Applier) -> tuple[int, bool]:
+            if not met.is_set():
+                met.set()
+                # The time is nearly up, however long it took to come here.
+                halt = applier.pair.new.stop
+                assert isinstance(halt, Halt)
+                halt.until = time.monotonic() + 0.2
+                cutters[0].arm(0.4)
+                if lost == "silent":
+                    between.silent.set()
+                else:
+                    between.close()
+            return sweep(applier)
+
+        monkeypatch.setattr(Applier, "sweep", swept)
+        argv = ["--old-url", world.old, "--new-url", between.url, "once", "--by-clock"]
+        once = threading.Thread(target=lambda: codes.append(main(stream(moved()), argv)), daemon=True)
+        once.start()
+        once.join(60)
+    assert met.is_set()
+    assert codes == [3]
+    assert "the next run goes on" in capsys.readouterr().err
+    monkeypatch.undo()
+    run(world, "once", "--by-clock")
+    assert world.difference() == (set(), set())
+
+
 def test_who_reads_no_further_tells_the_other_server_nothing(
     fresh: Callable[..., World], monkeypatch: pytest.MonkeyPatch
 ):
@@ -183,12 +236,24 @@ def test_tenants_that_are_gone_hold_nobody_up(fresh: Callable[..., World]):
     gone = "00000000-0000-0000-0000-00000000dead"
     row = world.one("old", "INSERT INTO orders (tenant_id, total_cents) VALUES (%s, 1) RETURNING id", gone)
     gates = [
-        streams.turned_over((moved(),), "SELECT id FROM tenants", 0, "old").unmet,
-        streams.turned_over((moved(),), None, 0, "new").unmet,
+        turned.gate((moved(),), "SELECT id FROM tenants", 0, "old").unmet,
+        turned.gate((moved(),), None, 0, "new").unmet,
+    ]
+    last = [
+        turned.last(moved(), "SELECT id FROM tenants", "old", "all goes"),
+        turned.last(moved(), None, "new", "all goes"),
     ]
 
     def unmet() -> list[str | None]:
-        return [world.one(side, sql) for side, sql in zip(("old", "new"), gates, strict=True)]
+        found = [world.one(side, sql) for side, sql in zip(("old", "new"), gates, strict=True)]
+        # What is asked last, when all is locked, is the same.
+        for side, sql, why in zip(("old", "new"), last, found, strict=True):
+            if why is None:
+                world.run(side, sql)
+            else:
+                with pytest.raises(psycopg.errors.ObjectNotInPrerequisiteState, match=re.escape(f"{why}; all goes")):
+                    world.run(side, sql)
+        return found
 
     run(world, "switch", "--tenant", here, "--to", "new")
     assert unmet() == ["tenants that do not write Order on the new side: 1", None]
@@ -212,6 +277,25 @@ def test_tenants_that_are_gone_hold_nobody_up(fresh: Callable[..., World]):
     with opened(world, moved()) as pair, pytest.raises(Exception, match="haven't all been enqueued"):
         Switch(pair, gone, "new").run()
     assert world.all("new", "SELECT FROM migdsl.side WHERE tenant = %s", gone) == []
+
+
+def test_only_where_statements_see_the_tenant_themselves_it_is_not_asked_before(
+    fresh: Callable[..., World], monkeypatch: pytest.MonkeyPatch
+):
+    """A row's own column tells whose it is; by way of another row, or of none, nothing may."""
+    world = fresh()
+    world.run("old", "UPDATE orders SET status = 1")
+    monkeypatch.setattr("migdsl.runtime.stream.apply._WRITTEN_THERE", statement("SELECT 1 / (:state = '')::int"))
+    with opened(world, moved()) as pair:
+        lanes = pair.queues[0].lanes
+        first, *_ = pair.old.perform(lanes)
+        done = pair.way(0, "old").apply(first, 10)
+        assert done is not None
+        assert done.events
+        pair.stream = stream(nobodys())
+        second, *_ = pair.old.perform(lanes)
+        with pytest.raises(psycopg.errors.DivisionByZero):
+            pair.way(0, "old").apply(second, 10)
 
 
 def nobodys() -> Moved:

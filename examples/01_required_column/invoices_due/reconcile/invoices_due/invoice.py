@@ -32,10 +32,10 @@ OFFSET :skip LIMIT 1
     # While the old columns are the tenant's truth: the new ones must be what they give.
     compare_old="""
 SELECT count(*) AS rows,
-       sum(hash_record_extended(ROW(t.id), 1)) * 18446744073709551616
-         + sum(hash_record_extended(ROW(t.id), 2)) AS hash_left,
-       sum(hash_record_extended(ROW(t.id), 1)) * 18446744073709551616
-         + sum(hash_record_extended(ROW(t.id), 2)) AS hash_right,
+       sum(hash_record_extended(ROW(t.id),
+         hash_record_extended(ROW(t.id), 1))) AS hash_left,
+       sum(hash_record_extended(ROW(t.id),
+         hash_record_extended(ROW(t.id), 1))) AS hash_right,
        0 AS mismatched,
        0 AS lossy
   FROM public.invoices AS t
@@ -46,10 +46,10 @@ SELECT count(*) AS rows,
     # After the tenant's write switch: a row counts only when neither side gives the other.
     compare_new="""
 SELECT count(*) AS rows,
-       sum(hash_record_extended(ROW(t.id), 1)) * 18446744073709551616
-         + sum(hash_record_extended(ROW(t.id), 2)) AS hash_left,
-       sum(hash_record_extended(ROW(t.id), 1)) * 18446744073709551616
-         + sum(hash_record_extended(ROW(t.id), 2)) AS hash_right,
+       sum(hash_record_extended(ROW(t.id),
+         hash_record_extended(ROW(t.id), 1))) AS hash_left,
+       sum(hash_record_extended(ROW(t.id),
+         hash_record_extended(ROW(t.id), 1))) AS hash_right,
        0 AS mismatched,
        0 AS lossy
   FROM public.invoices AS t

@@ -33,10 +33,10 @@ OFFSET :skip LIMIT 1
     # While the old columns are the tenant's truth: the new ones must be what they give.
     compare_old="""
 SELECT count(*) AS rows,
-       sum(hash_record_extended(ROW(t.id, t.name), 1)) * 18446744073709551616
-         + sum(hash_record_extended(ROW(t.id, t.name), 2)) AS hash_left,
-       sum(hash_record_extended(ROW(t.id, t.full_name), 1)) * 18446744073709551616
-         + sum(hash_record_extended(ROW(t.id, t.full_name), 2)) AS hash_right,
+       sum(hash_record_extended(ROW(t.id, t.name),
+         hash_record_extended(ROW(t.id), 1))) AS hash_left,
+       sum(hash_record_extended(ROW(t.id, t.full_name),
+         hash_record_extended(ROW(t.id), 1))) AS hash_right,
        count(*) FILTER (WHERE t.full_name IS DISTINCT FROM t.name) AS mismatched,
        count(*) FILTER (WHERE t.full_name IS DISTINCT FROM t.full_name) AS lossy
   FROM public.customers AS t
@@ -47,10 +47,10 @@ SELECT count(*) AS rows,
     # After the tenant's write switch: a row counts only when neither side gives the other.
     compare_new="""
 SELECT count(*) AS rows,
-       sum(hash_record_extended(ROW(t.id, t.name), 1)) * 18446744073709551616
-         + sum(hash_record_extended(ROW(t.id, t.name), 2)) AS hash_left,
-       sum(hash_record_extended(ROW(t.id, t.full_name), 1)) * 18446744073709551616
-         + sum(hash_record_extended(ROW(t.id, t.full_name), 2)) AS hash_right,
+       sum(hash_record_extended(ROW(t.id, t.name),
+         hash_record_extended(ROW(t.id), 1))) AS hash_left,
+       sum(hash_record_extended(ROW(t.id, t.full_name),
+         hash_record_extended(ROW(t.id), 1))) AS hash_right,
        count(*) FILTER (WHERE (t.full_name IS DISTINCT FROM t.name AND (t.name IS DISTINCT FROM t.full_name))) AS mismatched,
        count(*) FILTER (WHERE t.full_name IS DISTINCT FROM t.full_name) AS lossy
   FROM public.customers AS t

@@ -33,10 +33,10 @@ OFFSET :skip LIMIT 1
     # While the old columns are the tenant's truth: the new ones must be what they give.
     compare_old="""
 SELECT count(*) AS rows,
-       sum(hash_record_extended(ROW(t.id, migdsl.orders_bigint_order_lines_order_id_was(t)), 1)) * 18446744073709551616
-         + sum(hash_record_extended(ROW(t.id, migdsl.orders_bigint_order_lines_order_id_was(t)), 2)) AS hash_left,
-       sum(hash_record_extended(ROW(t.id, migdsl.orders_bigint_order_lines_order_id_is(t)), 1)) * 18446744073709551616
-         + sum(hash_record_extended(ROW(t.id, migdsl.orders_bigint_order_lines_order_id_is(t)), 2)) AS hash_right,
+       sum(hash_record_extended(ROW(t.id, migdsl.orders_bigint_order_lines_order_id_was(t)),
+         hash_record_extended(ROW(t.id), 1))) AS hash_left,
+       sum(hash_record_extended(ROW(t.id, migdsl.orders_bigint_order_lines_order_id_is(t)),
+         hash_record_extended(ROW(t.id), 1))) AS hash_right,
        count(*) FILTER (WHERE migdsl.orders_bigint_order_lines_order_id_is(t) IS DISTINCT FROM migdsl.orders_bigint_order_lines_order_id_was(t)) AS mismatched,
        0 AS lossy
   FROM public.order_lines AS t
@@ -47,10 +47,10 @@ SELECT count(*) AS rows,
     # After the tenant's write switch: a row counts only when neither side gives the other.
     compare_new="""
 SELECT count(*) AS rows,
-       sum(hash_record_extended(ROW(t.id, migdsl.orders_bigint_order_lines_order_id_was(t)), 1)) * 18446744073709551616
-         + sum(hash_record_extended(ROW(t.id, migdsl.orders_bigint_order_lines_order_id_was(t)), 2)) AS hash_left,
-       sum(hash_record_extended(ROW(t.id, migdsl.orders_bigint_order_lines_order_id_is(t)), 1)) * 18446744073709551616
-         + sum(hash_record_extended(ROW(t.id, migdsl.orders_bigint_order_lines_order_id_is(t)), 2)) AS hash_right,
+       sum(hash_record_extended(ROW(t.id, migdsl.orders_bigint_order_lines_order_id_was(t)),
+         hash_record_extended(ROW(t.id), 1))) AS hash_left,
+       sum(hash_record_extended(ROW(t.id, migdsl.orders_bigint_order_lines_order_id_is(t)),
+         hash_record_extended(ROW(t.id), 1))) AS hash_right,
        count(*) FILTER (WHERE (migdsl.orders_bigint_order_lines_order_id_is(t) IS DISTINCT FROM migdsl.orders_bigint_order_lines_order_id_was(t) AND migdsl.orders_bigint_order_lines_order_id_strays(t))) AS mismatched,
        0 AS lossy
   FROM public.order_lines AS t

@@ -33,10 +33,10 @@ OFFSET :skip LIMIT 1
     # While the old columns are the tenant's truth: the new ones must be what they give.
     compare_old="""
 SELECT count(*) AS rows,
-       sum(hash_record_extended(ROW(t.id, (split_part(t.name, ' ', 1)), (substr(t.name, length(split_part(t.name, ' ', 1)) + 2)), (t.area || '/' || t.number)), 1)) * 18446744073709551616
-         + sum(hash_record_extended(ROW(t.id, (split_part(t.name, ' ', 1)), (substr(t.name, length(split_part(t.name, ' ', 1)) + 2)), (t.area || '/' || t.number)), 2)) AS hash_left,
-       sum(hash_record_extended(ROW(t.id, t.given_name, t.family_name, t.phone), 1)) * 18446744073709551616
-         + sum(hash_record_extended(ROW(t.id, t.given_name, t.family_name, t.phone), 2)) AS hash_right,
+       sum(hash_record_extended(ROW(t.id, (split_part(t.name, ' ', 1)), (substr(t.name, length(split_part(t.name, ' ', 1)) + 2)), (t.area || '/' || t.number)),
+         hash_record_extended(ROW(t.id), 1))) AS hash_left,
+       sum(hash_record_extended(ROW(t.id, t.given_name, t.family_name, t.phone),
+         hash_record_extended(ROW(t.id), 1))) AS hash_right,
        count(*) FILTER (WHERE t.given_name IS DISTINCT FROM (split_part(t.name, ' ', 1)) OR t.family_name IS DISTINCT FROM (substr(t.name, length(split_part(t.name, ' ', 1)) + 2)) OR t.phone IS DISTINCT FROM (t.area || '/' || t.number)) AS mismatched,
        count(*) FILTER (WHERE (split_part((t.given_name || ' ' || t.family_name), ' ', 1)) IS DISTINCT FROM t.given_name OR (substr((t.given_name || ' ' || t.family_name), length(split_part((t.given_name || ' ' || t.family_name), ' ', 1)) + 2)) IS DISTINCT FROM t.family_name OR ((split_part(t.phone, '/', 1)) || '/' || (split_part(t.phone, '/', 2))) IS DISTINCT FROM t.phone) AS lossy
   FROM public.people AS t
@@ -47,10 +47,10 @@ SELECT count(*) AS rows,
     # After the tenant's write switch: a row counts only when neither side gives the other.
     compare_new="""
 SELECT count(*) AS rows,
-       sum(hash_record_extended(ROW(t.id, (split_part(t.name, ' ', 1)), (substr(t.name, length(split_part(t.name, ' ', 1)) + 2)), (t.area || '/' || t.number)), 1)) * 18446744073709551616
-         + sum(hash_record_extended(ROW(t.id, (split_part(t.name, ' ', 1)), (substr(t.name, length(split_part(t.name, ' ', 1)) + 2)), (t.area || '/' || t.number)), 2)) AS hash_left,
-       sum(hash_record_extended(ROW(t.id, t.given_name, t.family_name, t.phone), 1)) * 18446744073709551616
-         + sum(hash_record_extended(ROW(t.id, t.given_name, t.family_name, t.phone), 2)) AS hash_right,
+       sum(hash_record_extended(ROW(t.id, (split_part(t.name, ' ', 1)), (substr(t.name, length(split_part(t.name, ' ', 1)) + 2)), (t.area || '/' || t.number)),
+         hash_record_extended(ROW(t.id), 1))) AS hash_left,
+       sum(hash_record_extended(ROW(t.id, t.given_name, t.family_name, t.phone),
+         hash_record_extended(ROW(t.id), 1))) AS hash_right,
        count(*) FILTER (WHERE (t.given_name IS DISTINCT FROM (split_part(t.name, ' ', 1)) AND (t.name IS DISTINCT FROM (t.given_name || ' ' || t.family_name))) OR (t.family_name IS DISTINCT FROM (substr(t.name, length(split_part(t.name, ' ', 1)) + 2)) AND (t.name IS DISTINCT FROM (t.given_name || ' ' || t.family_name))) OR (t.phone IS DISTINCT FROM (t.area || '/' || t.number) AND (t.area IS DISTINCT FROM (split_part(t.phone, '/', 1)) OR t.number IS DISTINCT FROM (split_part(t.phone, '/', 2))))) AS mismatched,
        count(*) FILTER (WHERE (split_part((t.given_name || ' ' || t.family_name), ' ', 1)) IS DISTINCT FROM t.given_name OR (substr((t.given_name || ' ' || t.family_name), length(split_part((t.given_name || ' ' || t.family_name), ' ', 1)) + 2)) IS DISTINCT FROM t.family_name OR ((split_part(t.phone, '/', 1)) || '/' || (split_part(t.phone, '/', 2))) IS DISTINCT FROM t.phone) AS lossy
   FROM public.people AS t

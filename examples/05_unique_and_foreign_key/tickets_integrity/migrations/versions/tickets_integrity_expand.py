@@ -317,10 +317,12 @@ def alone() -> Iterator[None]:
         if context.is_offline_mode():
             yield
             return
-        before = {name: fetch(f"SELECT current_setting('{name}')") for name in SETTINGS}
+        # Of those that this version of PostgreSQL has.
+        asked = {n: fetch(f"SELECT current_setting('{n}', true)") for n in SETTINGS}
+        before = {name: value for name, value in asked.items() if value is not None}
         try:
-            for name, value in SETTINGS.items():
-                run(f"SET {name} = '{value}'")
+            for name in before:
+                run(f"SET {name} = '{SETTINGS[name]}'")
             yield
         finally:
             if connected():
@@ -349,6 +351,7 @@ SETTINGS = {
     # No timeout ends a long step.
     "lock_timeout": "0",
     "statement_timeout": "0",
+    "transaction_timeout": "0",
 }
 
 OWN_TRANSACTION = (

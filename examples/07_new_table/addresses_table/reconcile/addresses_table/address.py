@@ -24,8 +24,8 @@ SELECT id FROM tenants ORDER BY id
     left=Side(
         digest="""
 SELECT count(*) AS rows,
-       sum(hash_record_extended(ROW(CAST(s.id AS bigint), s.street, (coalesce(s.city, ''))), 1)) * 18446744073709551616
-         + sum(hash_record_extended(ROW(CAST(s.id AS bigint), s.street, (coalesce(s.city, ''))), 2)) AS hash
+       sum(hash_record_extended(ROW(CAST(s.id AS bigint), s.street, (coalesce(s.city, ''))),
+         hash_record_extended(ROW(CAST(s.id AS bigint)), 1))) AS hash
   FROM (SELECT s.*
           FROM public.customers AS s
          WHERE s.tenant_id = :tenant_id
@@ -62,8 +62,8 @@ SELECT CAST(s.id AS bigint) AS customer_id,
     right=Side(
         digest="""
 SELECT count(*) AS rows,
-       sum(hash_record_extended(ROW(t.customer_id, t.street, t.city), 1)) * 18446744073709551616
-         + sum(hash_record_extended(ROW(t.customer_id, t.street, t.city), 2)) AS hash
+       sum(hash_record_extended(ROW(t.customer_id, t.street, t.city),
+         hash_record_extended(ROW(t.customer_id), 1))) AS hash
   FROM public.addresses AS t
  WHERE t.tenant_id = :tenant_id
    AND (t.customer_id > :after OR :after IS NULL)

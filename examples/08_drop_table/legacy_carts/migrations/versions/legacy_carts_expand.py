@@ -80,7 +80,7 @@ BEGIN
            AND NOT EXISTS (SELECT FROM pg_attrdef AS o
                 WHERE d.classid = 'pg_attrdef'::regclass AND o.oid = d.objid AND o.adrelid = c.oid)
            AND NOT EXISTS (SELECT FROM pg_class AS o
-                WHERE d.classid = 'pg_class'::regclass AND o.oid = d.objid AND (o.relkind = 'S' OR EXISTS (SELECT FROM pg_index AS i WHERE i.indexrelid = o.oid AND i.indrelid = c.oid)))
+                WHERE d.classid = 'pg_class'::regclass AND o.oid = d.objid AND (o.oid = c.oid OR o.relkind = 'S' OR EXISTS (SELECT FROM pg_index AS i WHERE i.indexrelid = o.oid AND i.indrelid = c.oid)))
            AND NOT EXISTS (SELECT FROM pg_trigger AS o
                 WHERE d.classid = 'pg_trigger'::regclass AND o.oid = d.objid AND o.tgrelid = c.oid)
            AND NOT EXISTS (SELECT FROM pg_policy AS o
@@ -100,7 +100,7 @@ BEGIN
            AND NOT EXISTS (SELECT FROM pg_attrdef AS o
                 WHERE d.classid = 'pg_attrdef'::regclass AND o.oid = d.objid AND o.adrelid = c.oid)
            AND NOT EXISTS (SELECT FROM pg_class AS o
-                WHERE d.classid = 'pg_class'::regclass AND o.oid = d.objid AND (o.relkind = 'S' OR EXISTS (SELECT FROM pg_index AS i WHERE i.indexrelid = o.oid AND i.indrelid = c.oid)))
+                WHERE d.classid = 'pg_class'::regclass AND o.oid = d.objid AND (o.oid = c.oid OR o.relkind = 'S' OR EXISTS (SELECT FROM pg_index AS i WHERE i.indexrelid = o.oid AND i.indrelid = c.oid)))
            AND NOT EXISTS (SELECT FROM pg_trigger AS o
                 WHERE d.classid = 'pg_trigger'::regclass AND o.oid = d.objid AND o.tgrelid = c.oid)
            AND NOT EXISTS (SELECT FROM pg_policy AS o
@@ -358,10 +358,12 @@ def alone() -> Iterator[None]:
         if context.is_offline_mode():
             yield
             return
-        before = {name: fetch(f"SELECT current_setting('{name}')") for name in SETTINGS}
+        # Of those that this version of PostgreSQL has.
+        asked = {n: fetch(f"SELECT current_setting('{n}', true)") for n in SETTINGS}
+        before = {name: value for name, value in asked.items() if value is not None}
         try:
-            for name, value in SETTINGS.items():
-                run(f"SET {name} = '{value}'")
+            for name in before:
+                run(f"SET {name} = '{SETTINGS[name]}'")
             yield
         finally:
             if connected():
@@ -390,6 +392,7 @@ SETTINGS = {
     # No timeout ends a long step.
     "lock_timeout": "0",
     "statement_timeout": "0",
+    "transaction_timeout": "0",
 }
 
 OWN_TRANSACTION = (

@@ -5,7 +5,7 @@
     python reconcile/legacy_carts/cart.py --json      the same, as JSON
     python reconcile/legacy_carts/cart.py --for 10m   stop after that time; --resume goes on from there
 
-Exit code 0 means: no difference, no violation of a constraint to come, no tenant that the list leaves out.
+Exit code 0 means: no difference and no violation of a constraint to come.
 """
 
 from migdsl.runtime import ReconcileJob, main

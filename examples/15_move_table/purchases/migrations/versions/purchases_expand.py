@@ -3,9 +3,9 @@
 
 - Create the ledger (schema migdsl) where progress, differences and stages of purchases are recorded [instant]
 - Create the procedures by which purchases finds, keeps and brings back what stands on columns [instant]
-- Refuse where orders has row level security, which purchases would lack [instant]
-- Refuse where Order's table is partitioned [instant]
-- Refuse where a name that Order is to get is taken: purchases_pkey and 5 more [instant]
+- Refuse where orders has row level security, or numbers from a sequence, that purchases would lack [instant]
+- Refuse where orders is partitioned [instant]
+- Refuse where a name that purchases is to get is taken: purchases_pkey and 5 more [instant]
 - Refuse where invoices_order_id_fkey of Invoice isn't what the entity says, or something else needs it [instant]
 - Refuse where Invoice's table is partitioned [instant]
 - Refuse where a name that Invoice is to get is taken: invoices_order_id_fkey1 [instant]
@@ -39,9 +39,9 @@ def upgrade() -> None:
         atomic([], *LEDGER)
         # Create the ledger (schema migdsl) where progress, differences and stages of purchases are recorded
         # Create the procedures by which purchases finds, keeps and brings back what stands on columns
-        # Refuse where orders has row level security, which purchases would lack
-        # Refuse where Order's table is partitioned
-        # Refuse where a name that Order is to get is taken: purchases_pkey and 5 more
+        # Refuse where orders has row level security, or numbers from a sequence, that purchases would lack
+        # Refuse where orders is partitioned
+        # Refuse where a name that purchases is to get is taken: purchases_pkey and 5 more
         # Refuse where invoices_order_id_fkey of Invoice isn't what the entity says, or something else needs it
         # Refuse where Invoice's table is partitioned
         # Refuse where a name that Invoice is to get is taken: invoices_order_id_fkey1
@@ -444,6 +444,48 @@ BEGIN
   IF (SELECT c.relrowsecurity FROM pg_class AS c WHERE c.oid = 'public.orders'::regclass) THEN
     RAISE EXCEPTION 'row level security of % is not made again on the table that its rows move to', 'public.orders'
       USING ERRCODE = '55000', HINT = 'move it with a revision of your own, which creates the policies too';
+  END IF;
+  IF pg_get_serial_sequence('public.orders', 'id') IS NULL THEN
+    RAISE EXCEPTION 'no sequence belongs to the column % of %, which is declared to be numbered',
+      'id', 'public.orders'
+      USING ERRCODE = '55000', HINT = 'give it a sequence of its own: CREATE SEQUENCE NAME OWNED BY public.orders.id; SELECT setval(''NAME'', (SELECT max(id) FROM public.orders)); ALTER TABLE public.orders ALTER COLUMN id SET DEFAULT nextval(''NAME''). Where no other column uses the one that is there: ALTER SEQUENCE … OWNED BY public.orders.id';
+  END IF;
+  IF (SELECT a.attidentity = '' FROM pg_attribute AS a
+       WHERE a.attrelid = 'public.orders'::regclass AND a.attname = 'id') THEN
+    RAISE EXCEPTION 'the column % of % is a serial, and declared as an identity', 'id', 'public.orders'
+      USING ERRCODE = '55000', HINT = 'declare it as what it is';
+  END IF;
+  IF EXISTS (SELECT FROM pg_attribute AS a
+              LEFT JOIN pg_attrdef AS d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
+             WHERE a.attrelid = 'public.orders'::regclass AND a.attname = 'tenant_id'
+               AND (a.attidentity <> '' OR pg_get_expr(d.adbin, d.adrelid) LIKE '%nextval(%')) THEN
+    RAISE EXCEPTION 'a sequence gives out % of %, and nothing would on the new side', 'tenant_id', 'public.orders'
+      USING ERRCODE = '55000', HINT = CASE WHEN pg_get_serial_sequence('public.orders', 'tenant_id') IS NOT NULL THEN 'declare it in the entity: tenant_id … identity, or as a serial'
+        ELSE 'give it a sequence of its own: CREATE SEQUENCE NAME OWNED BY public.orders.tenant_id; SELECT setval(''NAME'', (SELECT max(tenant_id) FROM public.orders)); ALTER TABLE public.orders ALTER COLUMN tenant_id SET DEFAULT nextval(''NAME''). Where no other column uses the one that is there: ALTER SEQUENCE … OWNED BY public.orders.tenant_id; then declare it in the entity: tenant_id … identity, or as a serial' END;
+  END IF;
+  IF EXISTS (SELECT FROM pg_attribute AS a
+              LEFT JOIN pg_attrdef AS d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
+             WHERE a.attrelid = 'public.orders'::regclass AND a.attname = 'number'
+               AND (a.attidentity <> '' OR pg_get_expr(d.adbin, d.adrelid) LIKE '%nextval(%')) THEN
+    RAISE EXCEPTION 'a sequence gives out % of %, and nothing would on the new side', 'number', 'public.orders'
+      USING ERRCODE = '55000', HINT = CASE WHEN pg_get_serial_sequence('public.orders', 'number') IS NOT NULL THEN 'declare it in the entity: number … identity, or as a serial'
+        ELSE 'give it a sequence of its own: CREATE SEQUENCE NAME OWNED BY public.orders.number; SELECT setval(''NAME'', (SELECT max(number) FROM public.orders)); ALTER TABLE public.orders ALTER COLUMN number SET DEFAULT nextval(''NAME''). Where no other column uses the one that is there: ALTER SEQUENCE … OWNED BY public.orders.number; then declare it in the entity: number … identity, or as a serial' END;
+  END IF;
+  IF EXISTS (SELECT FROM pg_attribute AS a
+              LEFT JOIN pg_attrdef AS d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
+             WHERE a.attrelid = 'public.orders'::regclass AND a.attname = 'customer_id'
+               AND (a.attidentity <> '' OR pg_get_expr(d.adbin, d.adrelid) LIKE '%nextval(%')) THEN
+    RAISE EXCEPTION 'a sequence gives out % of %, and nothing would on the new side', 'customer_id', 'public.orders'
+      USING ERRCODE = '55000', HINT = CASE WHEN pg_get_serial_sequence('public.orders', 'customer_id') IS NOT NULL THEN 'declare it in the entity: customer_id … identity, or as a serial'
+        ELSE 'give it a sequence of its own: CREATE SEQUENCE NAME OWNED BY public.orders.customer_id; SELECT setval(''NAME'', (SELECT max(customer_id) FROM public.orders)); ALTER TABLE public.orders ALTER COLUMN customer_id SET DEFAULT nextval(''NAME''). Where no other column uses the one that is there: ALTER SEQUENCE … OWNED BY public.orders.customer_id; then declare it in the entity: customer_id … identity, or as a serial' END;
+  END IF;
+  IF EXISTS (SELECT FROM pg_attribute AS a
+              LEFT JOIN pg_attrdef AS d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
+             WHERE a.attrelid = 'public.orders'::regclass AND a.attname = 'note'
+               AND (a.attidentity <> '' OR pg_get_expr(d.adbin, d.adrelid) LIKE '%nextval(%')) THEN
+    RAISE EXCEPTION 'a sequence gives out % of %, and nothing would on the new side', 'note', 'public.orders'
+      USING ERRCODE = '55000', HINT = CASE WHEN pg_get_serial_sequence('public.orders', 'note') IS NOT NULL THEN 'declare it in the entity: note … identity, or as a serial'
+        ELSE 'give it a sequence of its own: CREATE SEQUENCE NAME OWNED BY public.orders.note; SELECT setval(''NAME'', (SELECT max(note) FROM public.orders)); ALTER TABLE public.orders ALTER COLUMN note SET DEFAULT nextval(''NAME''). Where no other column uses the one that is there: ALTER SEQUENCE … OWNED BY public.orders.note; then declare it in the entity: note … identity, or as a serial' END;
   END IF;
 END
 $plain$
@@ -1191,10 +1233,12 @@ def alone() -> Iterator[None]:
         if context.is_offline_mode():
             yield
             return
-        before = {name: fetch(f"SELECT current_setting('{name}')") for name in SETTINGS}
+        # Of those that this version of PostgreSQL has.
+        asked = {n: fetch(f"SELECT current_setting('{n}', true)") for n in SETTINGS}
+        before = {name: value for name, value in asked.items() if value is not None}
         try:
-            for name, value in SETTINGS.items():
-                run(f"SET {name} = '{value}'")
+            for name in before:
+                run(f"SET {name} = '{SETTINGS[name]}'")
             yield
         finally:
             if connected():
@@ -1223,6 +1267,7 @@ SETTINGS = {
     # No timeout ends a long step.
     "lock_timeout": "0",
     "statement_timeout": "0",
+    "transaction_timeout": "0",
 }
 
 OWN_TRANSACTION = (

@@ -24,8 +24,8 @@ SELECT id FROM tenants ORDER BY id
     left=Side(
         digest="""
 SELECT count(*) AS rows,
-       sum(hash_record_extended(ROW(CAST(s.id AS bigint), s.number, CAST(s.customer_id AS bigint), (CASE s.status WHEN 0 THEN 'open' WHEN 1 THEN 'paid' ELSE 'refunded' END), CAST(s.total_cents * 0.01 AS numeric), s.note), 1)) * 18446744073709551616
-         + sum(hash_record_extended(ROW(CAST(s.id AS bigint), s.number, CAST(s.customer_id AS bigint), (CASE s.status WHEN 0 THEN 'open' WHEN 1 THEN 'paid' ELSE 'refunded' END), CAST(s.total_cents * 0.01 AS numeric), s.note), 2)) AS hash
+       sum(hash_record_extended(ROW(CAST(s.id AS bigint), s.number, CAST(s.customer_id AS bigint), (CASE s.status WHEN 0 THEN 'open' WHEN 1 THEN 'paid' ELSE 'refunded' END), CAST(s.total_cents * 0.01 AS numeric), s.note),
+         hash_record_extended(ROW(CAST(s.id AS bigint)), 1))) AS hash
   FROM (SELECT s.*
           FROM public.orders AS s
          WHERE s.tenant_id = :tenant_id) AS s
@@ -62,8 +62,8 @@ SELECT CAST(s.id AS bigint) AS id,
     right=Side(
         digest="""
 SELECT count(*) AS rows,
-       sum(hash_record_extended(ROW(t.id, t.number, t.customer_id, t.state, t.total, t.note), 1)) * 18446744073709551616
-         + sum(hash_record_extended(ROW(t.id, t.number, t.customer_id, t.state, t.total, t.note), 2)) AS hash
+       sum(hash_record_extended(ROW(t.id, t.number, t.customer_id, t.state, t.total, t.note),
+         hash_record_extended(ROW(t.id), 1))) AS hash
   FROM sales.purchases AS t
  WHERE t.tenant_id = :tenant_id
    AND (t.id > :after OR :after IS NULL)
@@ -97,8 +97,8 @@ SELECT t.id AS id,
     left_new=Side(
         digest="""
 SELECT count(*) AS rows,
-       sum(hash_record_extended(ROW(t.id, ((t.number)), CAST((CAST(t.customer_id AS bigint)) AS bigint), (CASE (CAST(CASE t.state WHEN 'open' THEN 0 WHEN 'paid' THEN 1 ELSE 3 END AS smallint)) WHEN 0 THEN 'open' WHEN 1 THEN 'paid' ELSE 'refunded' END), CAST((CAST((t.total * 100)::bigint AS bigint)) * 0.01 AS numeric), ((t.note))), 1)) * 18446744073709551616
-         + sum(hash_record_extended(ROW(t.id, ((t.number)), CAST((CAST(t.customer_id AS bigint)) AS bigint), (CASE (CAST(CASE t.state WHEN 'open' THEN 0 WHEN 'paid' THEN 1 ELSE 3 END AS smallint)) WHEN 0 THEN 'open' WHEN 1 THEN 'paid' ELSE 'refunded' END), CAST((CAST((t.total * 100)::bigint AS bigint)) * 0.01 AS numeric), ((t.note))), 2)) AS hash
+       sum(hash_record_extended(ROW(t.id, ((t.number)), CAST((CAST(t.customer_id AS bigint)) AS bigint), (CASE (CAST(CASE t.state WHEN 'open' THEN 0 WHEN 'paid' THEN 1 ELSE 3 END AS smallint)) WHEN 0 THEN 'open' WHEN 1 THEN 'paid' ELSE 'refunded' END), CAST((CAST((t.total * 100)::bigint AS bigint)) * 0.01 AS numeric), ((t.note))),
+         hash_record_extended(ROW(t.id), 1))) AS hash
   FROM sales.purchases AS t
  WHERE t.tenant_id = :tenant_id
    AND (t.id > :after OR :after IS NULL)
@@ -131,8 +131,8 @@ SELECT t.id AS id,
     right_new=Side(
         digest="""
 SELECT count(*) AS rows,
-       sum(hash_record_extended(ROW(CAST(s.id AS bigint), s.number, CAST(s.customer_id AS bigint), (CASE s.status WHEN 0 THEN 'open' WHEN 1 THEN 'paid' ELSE 'refunded' END), CAST(s.total_cents * 0.01 AS numeric), s.note), 1)) * 18446744073709551616
-         + sum(hash_record_extended(ROW(CAST(s.id AS bigint), s.number, CAST(s.customer_id AS bigint), (CASE s.status WHEN 0 THEN 'open' WHEN 1 THEN 'paid' ELSE 'refunded' END), CAST(s.total_cents * 0.01 AS numeric), s.note), 2)) AS hash
+       sum(hash_record_extended(ROW(CAST(s.id AS bigint), s.number, CAST(s.customer_id AS bigint), (CASE s.status WHEN 0 THEN 'open' WHEN 1 THEN 'paid' ELSE 'refunded' END), CAST(s.total_cents * 0.01 AS numeric), s.note),
+         hash_record_extended(ROW(CAST(s.id AS bigint)), 1))) AS hash
   FROM (SELECT s.*
           FROM public.orders AS s
          WHERE s.tenant_id = :tenant_id) AS s
@@ -298,7 +298,12 @@ SELECT id FROM sales.purchases WHERE tenant_id = :tenant_id AND total < 0
         ),
     ),
     pace=Pace(
-        target_ms=250.0, first=10_000, floor=1_000, ceiling=50_000, rows_per_second=2000
+        target_ms=250.0,
+        first=10_000,
+        floor=1_000,
+        ceiling=50_000,
+        duty=0.5,
+        rows_per_second=2000,
     ),
 )
 

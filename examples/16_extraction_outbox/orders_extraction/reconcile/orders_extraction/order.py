@@ -29,8 +29,8 @@ SELECT id FROM tenants ORDER BY id
     left=Side(
         digest="""
 SELECT count(*) AS rows,
-       sum(hash_record_extended(ROW(t.id, CAST(t.tenant_id AS uuid), CAST(t.number AS text), CAST(CASE t.status WHEN 0 THEN 'open' WHEN 1 THEN 'paid' ELSE 'refunded' END AS text), CAST(t.total_cents * 0.01 AS numeric), CAST(t.note AS text)), 1)) * 18446744073709551616
-         + sum(hash_record_extended(ROW(t.id, CAST(t.tenant_id AS uuid), CAST(t.number AS text), CAST(CASE t.status WHEN 0 THEN 'open' WHEN 1 THEN 'paid' ELSE 'refunded' END AS text), CAST(t.total_cents * 0.01 AS numeric), CAST(t.note AS text)), 2)) AS hash
+       sum(hash_record_extended(ROW(t.id, CAST(t.tenant_id AS uuid), CAST(t.number AS text), CAST(CASE t.status WHEN 0 THEN 'open' WHEN 1 THEN 'paid' ELSE 'refunded' END AS text), CAST(t.total_cents * 0.01 AS numeric), CAST(t.note AS text)),
+         hash_record_extended(ROW(t.id), 1))) AS hash
   FROM public.orders AS t
  WHERE t.tenant_id = :tenant_id
    AND (t.id > :after OR :after IS NULL)
@@ -65,8 +65,8 @@ SELECT t.id AS id,
     right=Side(
         digest="""
 SELECT count(*) AS rows,
-       sum(hash_record_extended(ROW(t.id, CAST(t.tenant_id AS uuid), CAST(t.number AS text), CAST(t.state AS text), CAST(t.total AS numeric), CAST(t.note AS text)), 1)) * 18446744073709551616
-         + sum(hash_record_extended(ROW(t.id, CAST(t.tenant_id AS uuid), CAST(t.number AS text), CAST(t.state AS text), CAST(t.total AS numeric), CAST(t.note AS text)), 2)) AS hash
+       sum(hash_record_extended(ROW(t.id, CAST(t.tenant_id AS uuid), CAST(t.number AS text), CAST(t.state AS text), CAST(t.total AS numeric), CAST(t.note AS text)),
+         hash_record_extended(ROW(t.id), 1))) AS hash
   FROM public.orders AS t
  WHERE t.tenant_id = :tenant_id
    AND (t.id > :after OR :after IS NULL)
@@ -101,8 +101,8 @@ SELECT t.id AS id,
     left_new=Side(
         digest="""
 SELECT count(*) AS rows,
-       sum(hash_record_extended(ROW(t.id, CAST(t.tenant_id AS uuid), CAST(t.number AS text), CAST(t.state AS text), CAST(t.total AS numeric), CAST(t.note AS text)), 1)) * 18446744073709551616
-         + sum(hash_record_extended(ROW(t.id, CAST(t.tenant_id AS uuid), CAST(t.number AS text), CAST(t.state AS text), CAST(t.total AS numeric), CAST(t.note AS text)), 2)) AS hash
+       sum(hash_record_extended(ROW(t.id, CAST(t.tenant_id AS uuid), CAST(t.number AS text), CAST(t.state AS text), CAST(t.total AS numeric), CAST(t.note AS text)),
+         hash_record_extended(ROW(t.id), 1))) AS hash
   FROM public.orders AS t
  WHERE t.tenant_id = :tenant_id
    AND (t.id > :after OR :after IS NULL)
@@ -136,8 +136,8 @@ SELECT t.id AS id,
     right_new=Side(
         digest="""
 SELECT count(*) AS rows,
-       sum(hash_record_extended(ROW(t.id, CAST(t.tenant_id AS uuid), CAST(t.number AS text), CAST(CASE t.status WHEN 0 THEN 'open' WHEN 1 THEN 'paid' ELSE 'refunded' END AS text), CAST(t.total_cents * 0.01 AS numeric), CAST(t.note AS text)), 1)) * 18446744073709551616
-         + sum(hash_record_extended(ROW(t.id, CAST(t.tenant_id AS uuid), CAST(t.number AS text), CAST(CASE t.status WHEN 0 THEN 'open' WHEN 1 THEN 'paid' ELSE 'refunded' END AS text), CAST(t.total_cents * 0.01 AS numeric), CAST(t.note AS text)), 2)) AS hash
+       sum(hash_record_extended(ROW(t.id, CAST(t.tenant_id AS uuid), CAST(t.number AS text), CAST(CASE t.status WHEN 0 THEN 'open' WHEN 1 THEN 'paid' ELSE 'refunded' END AS text), CAST(t.total_cents * 0.01 AS numeric), CAST(t.note AS text)),
+         hash_record_extended(ROW(t.id), 1))) AS hash
   FROM public.orders AS t
  WHERE t.tenant_id = :tenant_id
    AND (t.id > :after OR :after IS NULL)
@@ -229,7 +229,12 @@ SELECT id FROM orders WHERE tenant_id = :tenant_id AND state = 'paid' AND total 
         ),
     ),
     pace=Pace(
-        target_ms=250.0, first=10_000, floor=1_000, ceiling=50_000, rows_per_second=5000
+        target_ms=250.0,
+        first=10_000,
+        floor=1_000,
+        ceiling=50_000,
+        duty=0.5,
+        rows_per_second=5000,
     ),
 )
 

@@ -32,8 +32,8 @@ SELECT id FROM tenants ORDER BY id
     left=Side(
         digest="""
 SELECT count(*) AS rows,
-       sum(hash_record_extended(ROW(t.order_id, t.line, CAST(t.tenant_id AS uuid), CAST(t.sku AS text), CAST(t.quantity AS integer), CAST(t.price_cents * 0.01 AS numeric)), 1)) * 18446744073709551616
-         + sum(hash_record_extended(ROW(t.order_id, t.line, CAST(t.tenant_id AS uuid), CAST(t.sku AS text), CAST(t.quantity AS integer), CAST(t.price_cents * 0.01 AS numeric)), 2)) AS hash
+       sum(hash_record_extended(ROW(t.order_id, t.line, CAST(t.tenant_id AS uuid), CAST(t.sku AS text), CAST(t.quantity AS integer), CAST(t.price_cents * 0.01 AS numeric)),
+         hash_record_extended(ROW(t.order_id, t.line), 1))) AS hash
   FROM public.order_lines AS t
  WHERE t.tenant_id = :tenant_id
    AND ((t.order_id, t.line) > (:after_1, :after_2) OR :after_1 IS NULL)
@@ -67,8 +67,8 @@ SELECT t.order_id AS order_id, t.line AS line,
     right=Side(
         digest="""
 SELECT count(*) AS rows,
-       sum(hash_record_extended(ROW(t.order_id, t.line, CAST(t.tenant_id AS uuid), CAST(t.sku AS text), CAST(t.quantity AS integer), CAST(t.price AS numeric)), 1)) * 18446744073709551616
-         + sum(hash_record_extended(ROW(t.order_id, t.line, CAST(t.tenant_id AS uuid), CAST(t.sku AS text), CAST(t.quantity AS integer), CAST(t.price AS numeric)), 2)) AS hash
+       sum(hash_record_extended(ROW(t.order_id, t.line, CAST(t.tenant_id AS uuid), CAST(t.sku AS text), CAST(t.quantity AS integer), CAST(t.price AS numeric)),
+         hash_record_extended(ROW(t.order_id, t.line), 1))) AS hash
   FROM public.lines AS t
  WHERE t.tenant_id = :tenant_id
    AND ((t.order_id, t.line) > (:after_1, :after_2) OR :after_1 IS NULL)
@@ -102,8 +102,8 @@ SELECT t.order_id AS order_id, t.line AS line,
     left_new=Side(
         digest="""
 SELECT count(*) AS rows,
-       sum(hash_record_extended(ROW(t.order_id, t.line, CAST(t.tenant_id AS uuid), CAST(t.sku AS text), CAST(t.quantity AS integer), CAST(t.price AS numeric)), 1)) * 18446744073709551616
-         + sum(hash_record_extended(ROW(t.order_id, t.line, CAST(t.tenant_id AS uuid), CAST(t.sku AS text), CAST(t.quantity AS integer), CAST(t.price AS numeric)), 2)) AS hash
+       sum(hash_record_extended(ROW(t.order_id, t.line, CAST(t.tenant_id AS uuid), CAST(t.sku AS text), CAST(t.quantity AS integer), CAST(t.price AS numeric)),
+         hash_record_extended(ROW(t.order_id, t.line), 1))) AS hash
   FROM public.lines AS t
  WHERE t.tenant_id = :tenant_id
    AND ((t.order_id, t.line) > (:after_1, :after_2) OR :after_1 IS NULL)
@@ -136,8 +136,8 @@ SELECT t.order_id AS order_id, t.line AS line,
     right_new=Side(
         digest="""
 SELECT count(*) AS rows,
-       sum(hash_record_extended(ROW(t.order_id, t.line, CAST(t.tenant_id AS uuid), CAST(t.sku AS text), CAST(t.quantity AS integer), CAST(t.price_cents * 0.01 AS numeric)), 1)) * 18446744073709551616
-         + sum(hash_record_extended(ROW(t.order_id, t.line, CAST(t.tenant_id AS uuid), CAST(t.sku AS text), CAST(t.quantity AS integer), CAST(t.price_cents * 0.01 AS numeric)), 2)) AS hash
+       sum(hash_record_extended(ROW(t.order_id, t.line, CAST(t.tenant_id AS uuid), CAST(t.sku AS text), CAST(t.quantity AS integer), CAST(t.price_cents * 0.01 AS numeric)),
+         hash_record_extended(ROW(t.order_id, t.line), 1))) AS hash
   FROM public.order_lines AS t
  WHERE t.tenant_id = :tenant_id
    AND ((t.order_id, t.line) > (:after_1, :after_2) OR :after_1 IS NULL)

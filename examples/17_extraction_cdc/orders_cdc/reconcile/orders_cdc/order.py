@@ -29,8 +29,8 @@ SELECT id FROM tenants ORDER BY id
     left=Side(
         digest="""
 SELECT count(*) AS rows,
-       sum(hash_record_extended(ROW(t.id, CAST(t.tenant_id AS uuid), CAST(CASE t.status WHEN 0 THEN 'open' WHEN 1 THEN 'paid' ELSE 'refunded' END AS text), CAST(t.total_cents * 0.01 AS numeric), CAST(t.note AS text)), 1)) * 18446744073709551616
-         + sum(hash_record_extended(ROW(t.id, CAST(t.tenant_id AS uuid), CAST(CASE t.status WHEN 0 THEN 'open' WHEN 1 THEN 'paid' ELSE 'refunded' END AS text), CAST(t.total_cents * 0.01 AS numeric), CAST(t.note AS text)), 2)) AS hash
+       sum(hash_record_extended(ROW(t.id, CAST(t.tenant_id AS uuid), CAST(CASE t.status WHEN 0 THEN 'open' WHEN 1 THEN 'paid' ELSE 'refunded' END AS text), CAST(t.total_cents * 0.01 AS numeric), CAST(t.note AS text)),
+         hash_record_extended(ROW(t.id), 1))) AS hash
   FROM public.orders AS t
  WHERE t.tenant_id = :tenant_id
    AND (t.id > :after OR :after IS NULL)
@@ -64,8 +64,8 @@ SELECT t.id AS id,
     right=Side(
         digest="""
 SELECT count(*) AS rows,
-       sum(hash_record_extended(ROW(t.id, CAST(t.tenant_id AS uuid), CAST(t.state AS text), CAST(t.total AS numeric), CAST(t.note AS text)), 1)) * 18446744073709551616
-         + sum(hash_record_extended(ROW(t.id, CAST(t.tenant_id AS uuid), CAST(t.state AS text), CAST(t.total AS numeric), CAST(t.note AS text)), 2)) AS hash
+       sum(hash_record_extended(ROW(t.id, CAST(t.tenant_id AS uuid), CAST(t.state AS text), CAST(t.total AS numeric), CAST(t.note AS text)),
+         hash_record_extended(ROW(t.id), 1))) AS hash
   FROM public.orders AS t
  WHERE t.tenant_id = :tenant_id
    AND (t.id > :after OR :after IS NULL)
@@ -99,8 +99,8 @@ SELECT t.id AS id,
     left_new=Side(
         digest="""
 SELECT count(*) AS rows,
-       sum(hash_record_extended(ROW(t.id, CAST(t.tenant_id AS uuid), CAST(t.state AS text), CAST(t.total AS numeric), CAST(t.note AS text)), 1)) * 18446744073709551616
-         + sum(hash_record_extended(ROW(t.id, CAST(t.tenant_id AS uuid), CAST(t.state AS text), CAST(t.total AS numeric), CAST(t.note AS text)), 2)) AS hash
+       sum(hash_record_extended(ROW(t.id, CAST(t.tenant_id AS uuid), CAST(t.state AS text), CAST(t.total AS numeric), CAST(t.note AS text)),
+         hash_record_extended(ROW(t.id), 1))) AS hash
   FROM public.orders AS t
  WHERE t.tenant_id = :tenant_id
    AND (t.id > :after OR :after IS NULL)
@@ -133,8 +133,8 @@ SELECT t.id AS id,
     right_new=Side(
         digest="""
 SELECT count(*) AS rows,
-       sum(hash_record_extended(ROW(t.id, CAST(t.tenant_id AS uuid), CAST(CASE t.status WHEN 0 THEN 'open' WHEN 1 THEN 'paid' ELSE 'refunded' END AS text), CAST(t.total_cents * 0.01 AS numeric), CAST(t.note AS text)), 1)) * 18446744073709551616
-         + sum(hash_record_extended(ROW(t.id, CAST(t.tenant_id AS uuid), CAST(CASE t.status WHEN 0 THEN 'open' WHEN 1 THEN 'paid' ELSE 'refunded' END AS text), CAST(t.total_cents * 0.01 AS numeric), CAST(t.note AS text)), 2)) AS hash
+       sum(hash_record_extended(ROW(t.id, CAST(t.tenant_id AS uuid), CAST(CASE t.status WHEN 0 THEN 'open' WHEN 1 THEN 'paid' ELSE 'refunded' END AS text), CAST(t.total_cents * 0.01 AS numeric), CAST(t.note AS text)),
+         hash_record_extended(ROW(t.id), 1))) AS hash
   FROM public.orders AS t
  WHERE t.tenant_id = :tenant_id
    AND (t.id > :after OR :after IS NULL)

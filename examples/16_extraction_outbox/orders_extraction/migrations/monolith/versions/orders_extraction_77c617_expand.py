@@ -3,9 +3,9 @@
 
 - Create the ledger (schema migdsl) where progress, differences and stages of orders_extraction are recorded, in monolith [instant]
 - Refuse where monolith.orders has row level security, or numbers from a sequence, that orders.orders would lack [instant]
-- Refuse where Order's table is partitioned [instant]
+- Refuse where monolith.orders is partitioned [instant]
 - Refuse where monolith.order_lines has row level security, or numbers from a sequence, that orders.lines would lack [instant]
-- Refuse where OrderLine's table is partitioned [instant]
+- Refuse where monolith.order_lines is partitioned [instant]
 - Create the outbox for keys of monolith.orders that wait to be carried over, and the fence that lets each tenant write on one side [instant]
 - Create the outbox for keys of monolith.order_lines that wait to be carried over, and the fence that lets each tenant write on one side [instant]
 - Leave the key of each row that is written to monolith.orders in the outbox, in the writer's transaction, in which the sync job finds it [instant, ACCESS EXCLUSIVE]
@@ -38,9 +38,9 @@ def upgrade() -> None:
         atomic([], *LEDGER)
         # Create the ledger (schema migdsl) where progress, differences and stages of orders_extraction are recorded, in monolith
         # Refuse where monolith.orders has row level security, or numbers from a sequence, that orders.orders would lack
-        # Refuse where Order's table is partitioned
+        # Refuse where monolith.orders is partitioned
         # Refuse where monolith.order_lines has row level security, or numbers from a sequence, that orders.lines would lack
-        # Refuse where OrderLine's table is partitioned
+        # Refuse where monolith.order_lines is partitioned
         # Create the outbox for keys of monolith.orders that wait to be carried over, and the fence that lets each tenant write on one side
         # Create the outbox for keys of monolith.order_lines that wait to be carried over, and the fence that lets each tenant write on one side
         atomic(
@@ -58,28 +58,31 @@ BEGIN
   IF pg_get_serial_sequence('public.orders', 'id') IS NULL THEN
     RAISE EXCEPTION 'no sequence belongs to the column % of %, which is declared to be numbered',
       'id', 'public.orders'
-      USING ERRCODE = '55000', HINT = 'ALTER SEQUENCE … OWNED BY tells PostgreSQL which; or declare the column without it';
+      USING ERRCODE = '55000', HINT = 'give it a sequence of its own: CREATE SEQUENCE NAME OWNED BY public.orders.id; SELECT setval(''NAME'', (SELECT max(id) FROM public.orders)); ALTER TABLE public.orders ALTER COLUMN id SET DEFAULT nextval(''NAME''). Where no other column uses the one that is there: ALTER SEQUENCE … OWNED BY public.orders.id';
   END IF;
   IF EXISTS (SELECT FROM pg_attribute AS a
               LEFT JOIN pg_attrdef AS d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
              WHERE a.attrelid = 'public.orders'::regclass AND a.attname = 'tenant_id'
                AND (a.attidentity <> '' OR pg_get_expr(d.adbin, d.adrelid) LIKE '%nextval(%')) THEN
     RAISE EXCEPTION 'a sequence gives out % of %, and nothing would on the new side', 'tenant_id', 'public.orders'
-      USING ERRCODE = '55000', HINT = 'declare it in the entity: tenant_id … identity, or as a serial';
+      USING ERRCODE = '55000', HINT = CASE WHEN pg_get_serial_sequence('public.orders', 'tenant_id') IS NOT NULL THEN 'declare it in the entity: tenant_id … identity, or as a serial'
+        ELSE 'give it a sequence of its own: CREATE SEQUENCE NAME OWNED BY public.orders.tenant_id; SELECT setval(''NAME'', (SELECT max(tenant_id) FROM public.orders)); ALTER TABLE public.orders ALTER COLUMN tenant_id SET DEFAULT nextval(''NAME''). Where no other column uses the one that is there: ALTER SEQUENCE … OWNED BY public.orders.tenant_id; then declare it in the entity: tenant_id … identity, or as a serial' END;
   END IF;
   IF EXISTS (SELECT FROM pg_attribute AS a
               LEFT JOIN pg_attrdef AS d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
              WHERE a.attrelid = 'public.orders'::regclass AND a.attname = 'number'
                AND (a.attidentity <> '' OR pg_get_expr(d.adbin, d.adrelid) LIKE '%nextval(%')) THEN
     RAISE EXCEPTION 'a sequence gives out % of %, and nothing would on the new side', 'number', 'public.orders'
-      USING ERRCODE = '55000', HINT = 'declare it in the entity: number … identity, or as a serial';
+      USING ERRCODE = '55000', HINT = CASE WHEN pg_get_serial_sequence('public.orders', 'number') IS NOT NULL THEN 'declare it in the entity: number … identity, or as a serial'
+        ELSE 'give it a sequence of its own: CREATE SEQUENCE NAME OWNED BY public.orders.number; SELECT setval(''NAME'', (SELECT max(number) FROM public.orders)); ALTER TABLE public.orders ALTER COLUMN number SET DEFAULT nextval(''NAME''). Where no other column uses the one that is there: ALTER SEQUENCE … OWNED BY public.orders.number; then declare it in the entity: number … identity, or as a serial' END;
   END IF;
   IF EXISTS (SELECT FROM pg_attribute AS a
               LEFT JOIN pg_attrdef AS d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
              WHERE a.attrelid = 'public.orders'::regclass AND a.attname = 'note'
                AND (a.attidentity <> '' OR pg_get_expr(d.adbin, d.adrelid) LIKE '%nextval(%')) THEN
     RAISE EXCEPTION 'a sequence gives out % of %, and nothing would on the new side', 'note', 'public.orders'
-      USING ERRCODE = '55000', HINT = 'declare it in the entity: note … identity, or as a serial';
+      USING ERRCODE = '55000', HINT = CASE WHEN pg_get_serial_sequence('public.orders', 'note') IS NOT NULL THEN 'declare it in the entity: note … identity, or as a serial'
+        ELSE 'give it a sequence of its own: CREATE SEQUENCE NAME OWNED BY public.orders.note; SELECT setval(''NAME'', (SELECT max(note) FROM public.orders)); ALTER TABLE public.orders ALTER COLUMN note SET DEFAULT nextval(''NAME''). Where no other column uses the one that is there: ALTER SEQUENCE … OWNED BY public.orders.note; then declare it in the entity: note … identity, or as a serial' END;
   END IF;
 END
 $plain$
@@ -106,35 +109,40 @@ BEGIN
              WHERE a.attrelid = 'public.order_lines'::regclass AND a.attname = 'order_id'
                AND (a.attidentity <> '' OR pg_get_expr(d.adbin, d.adrelid) LIKE '%nextval(%')) THEN
     RAISE EXCEPTION 'a sequence gives out % of %, and nothing would on the new side', 'order_id', 'public.order_lines'
-      USING ERRCODE = '55000', HINT = 'declare it in the entity: order_id … identity, or as a serial';
+      USING ERRCODE = '55000', HINT = CASE WHEN pg_get_serial_sequence('public.order_lines', 'order_id') IS NOT NULL THEN 'declare it in the entity: order_id … identity, or as a serial'
+        ELSE 'give it a sequence of its own: CREATE SEQUENCE NAME OWNED BY public.order_lines.order_id; SELECT setval(''NAME'', (SELECT max(order_id) FROM public.order_lines)); ALTER TABLE public.order_lines ALTER COLUMN order_id SET DEFAULT nextval(''NAME''). Where no other column uses the one that is there: ALTER SEQUENCE … OWNED BY public.order_lines.order_id; then declare it in the entity: order_id … identity, or as a serial' END;
   END IF;
   IF EXISTS (SELECT FROM pg_attribute AS a
               LEFT JOIN pg_attrdef AS d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
              WHERE a.attrelid = 'public.order_lines'::regclass AND a.attname = 'line'
                AND (a.attidentity <> '' OR pg_get_expr(d.adbin, d.adrelid) LIKE '%nextval(%')) THEN
     RAISE EXCEPTION 'a sequence gives out % of %, and nothing would on the new side', 'line', 'public.order_lines'
-      USING ERRCODE = '55000', HINT = 'declare it in the entity: line … identity, or as a serial';
+      USING ERRCODE = '55000', HINT = CASE WHEN pg_get_serial_sequence('public.order_lines', 'line') IS NOT NULL THEN 'declare it in the entity: line … identity, or as a serial'
+        ELSE 'give it a sequence of its own: CREATE SEQUENCE NAME OWNED BY public.order_lines.line; SELECT setval(''NAME'', (SELECT max(line) FROM public.order_lines)); ALTER TABLE public.order_lines ALTER COLUMN line SET DEFAULT nextval(''NAME''). Where no other column uses the one that is there: ALTER SEQUENCE … OWNED BY public.order_lines.line; then declare it in the entity: line … identity, or as a serial' END;
   END IF;
   IF EXISTS (SELECT FROM pg_attribute AS a
               LEFT JOIN pg_attrdef AS d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
              WHERE a.attrelid = 'public.order_lines'::regclass AND a.attname = 'tenant_id'
                AND (a.attidentity <> '' OR pg_get_expr(d.adbin, d.adrelid) LIKE '%nextval(%')) THEN
     RAISE EXCEPTION 'a sequence gives out % of %, and nothing would on the new side', 'tenant_id', 'public.order_lines'
-      USING ERRCODE = '55000', HINT = 'declare it in the entity: tenant_id … identity, or as a serial';
+      USING ERRCODE = '55000', HINT = CASE WHEN pg_get_serial_sequence('public.order_lines', 'tenant_id') IS NOT NULL THEN 'declare it in the entity: tenant_id … identity, or as a serial'
+        ELSE 'give it a sequence of its own: CREATE SEQUENCE NAME OWNED BY public.order_lines.tenant_id; SELECT setval(''NAME'', (SELECT max(tenant_id) FROM public.order_lines)); ALTER TABLE public.order_lines ALTER COLUMN tenant_id SET DEFAULT nextval(''NAME''). Where no other column uses the one that is there: ALTER SEQUENCE … OWNED BY public.order_lines.tenant_id; then declare it in the entity: tenant_id … identity, or as a serial' END;
   END IF;
   IF EXISTS (SELECT FROM pg_attribute AS a
               LEFT JOIN pg_attrdef AS d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
              WHERE a.attrelid = 'public.order_lines'::regclass AND a.attname = 'sku'
                AND (a.attidentity <> '' OR pg_get_expr(d.adbin, d.adrelid) LIKE '%nextval(%')) THEN
     RAISE EXCEPTION 'a sequence gives out % of %, and nothing would on the new side', 'sku', 'public.order_lines'
-      USING ERRCODE = '55000', HINT = 'declare it in the entity: sku … identity, or as a serial';
+      USING ERRCODE = '55000', HINT = CASE WHEN pg_get_serial_sequence('public.order_lines', 'sku') IS NOT NULL THEN 'declare it in the entity: sku … identity, or as a serial'
+        ELSE 'give it a sequence of its own: CREATE SEQUENCE NAME OWNED BY public.order_lines.sku; SELECT setval(''NAME'', (SELECT max(sku) FROM public.order_lines)); ALTER TABLE public.order_lines ALTER COLUMN sku SET DEFAULT nextval(''NAME''). Where no other column uses the one that is there: ALTER SEQUENCE … OWNED BY public.order_lines.sku; then declare it in the entity: sku … identity, or as a serial' END;
   END IF;
   IF EXISTS (SELECT FROM pg_attribute AS a
               LEFT JOIN pg_attrdef AS d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
              WHERE a.attrelid = 'public.order_lines'::regclass AND a.attname = 'quantity'
                AND (a.attidentity <> '' OR pg_get_expr(d.adbin, d.adrelid) LIKE '%nextval(%')) THEN
     RAISE EXCEPTION 'a sequence gives out % of %, and nothing would on the new side', 'quantity', 'public.order_lines'
-      USING ERRCODE = '55000', HINT = 'declare it in the entity: quantity … identity, or as a serial';
+      USING ERRCODE = '55000', HINT = CASE WHEN pg_get_serial_sequence('public.order_lines', 'quantity') IS NOT NULL THEN 'declare it in the entity: quantity … identity, or as a serial'
+        ELSE 'give it a sequence of its own: CREATE SEQUENCE NAME OWNED BY public.order_lines.quantity; SELECT setval(''NAME'', (SELECT max(quantity) FROM public.order_lines)); ALTER TABLE public.order_lines ALTER COLUMN quantity SET DEFAULT nextval(''NAME''). Where no other column uses the one that is there: ALTER SEQUENCE … OWNED BY public.order_lines.quantity; then declare it in the entity: quantity … identity, or as a serial' END;
   END IF;
 END
 $plain$
@@ -954,10 +962,12 @@ def alone() -> Iterator[None]:
         if context.is_offline_mode():
             yield
             return
-        before = {name: fetch(f"SELECT current_setting('{name}')") for name in SETTINGS}
+        # Of those that this version of PostgreSQL has.
+        asked = {n: fetch(f"SELECT current_setting('{n}', true)") for n in SETTINGS}
+        before = {name: value for name, value in asked.items() if value is not None}
         try:
-            for name, value in SETTINGS.items():
-                run(f"SET {name} = '{value}'")
+            for name in before:
+                run(f"SET {name} = '{SETTINGS[name]}'")
             yield
         finally:
             if connected():
@@ -986,6 +996,7 @@ SETTINGS = {
     # No timeout ends a long step.
     "lock_timeout": "0",
     "statement_timeout": "0",
+    "transaction_timeout": "0",
 }
 
 OWN_TRANSACTION = (

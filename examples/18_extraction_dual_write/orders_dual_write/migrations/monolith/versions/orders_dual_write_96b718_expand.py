@@ -3,7 +3,7 @@
 
 - Create the ledger (schema migdsl) where progress, differences and stages of orders_dual_write are recorded, in monolith [instant]
 - Refuse where monolith.orders has row level security, or numbers from a sequence, that orders.orders would lack [instant]
-- Refuse where Order's table is partitioned [instant]
+- Refuse where monolith.orders is partitioned [instant]
 - Create the outbox for keys of monolith.orders that wait to be carried over, and the fence that lets each tenant write on one side [instant]
 - Leave the key of each row that is written to monolith.orders in the outbox, in the writer's transaction, in which the sync job finds it [instant, ACCESS EXCLUSIVE]
 
@@ -33,7 +33,7 @@ def upgrade() -> None:
         atomic([], *LEDGER)
         # Create the ledger (schema migdsl) where progress, differences and stages of orders_dual_write are recorded, in monolith
         # Refuse where monolith.orders has row level security, or numbers from a sequence, that orders.orders would lack
-        # Refuse where Order's table is partitioned
+        # Refuse where monolith.orders is partitioned
         # Create the outbox for keys of monolith.orders that wait to be carried over, and the fence that lets each tenant write on one side
         atomic(
             [],
@@ -50,21 +50,23 @@ BEGIN
   IF pg_get_serial_sequence('public.orders', 'id') IS NULL THEN
     RAISE EXCEPTION 'no sequence belongs to the column % of %, which is declared to be numbered',
       'id', 'public.orders'
-      USING ERRCODE = '55000', HINT = 'ALTER SEQUENCE … OWNED BY tells PostgreSQL which; or declare the column without it';
+      USING ERRCODE = '55000', HINT = 'give it a sequence of its own: CREATE SEQUENCE NAME OWNED BY public.orders.id; SELECT setval(''NAME'', (SELECT max(id) FROM public.orders)); ALTER TABLE public.orders ALTER COLUMN id SET DEFAULT nextval(''NAME''). Where no other column uses the one that is there: ALTER SEQUENCE … OWNED BY public.orders.id';
   END IF;
   IF EXISTS (SELECT FROM pg_attribute AS a
               LEFT JOIN pg_attrdef AS d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
              WHERE a.attrelid = 'public.orders'::regclass AND a.attname = 'tenant_id'
                AND (a.attidentity <> '' OR pg_get_expr(d.adbin, d.adrelid) LIKE '%nextval(%')) THEN
     RAISE EXCEPTION 'a sequence gives out % of %, and nothing would on the new side', 'tenant_id', 'public.orders'
-      USING ERRCODE = '55000', HINT = 'declare it in the entity: tenant_id … identity, or as a serial';
+      USING ERRCODE = '55000', HINT = CASE WHEN pg_get_serial_sequence('public.orders', 'tenant_id') IS NOT NULL THEN 'declare it in the entity: tenant_id … identity, or as a serial'
+        ELSE 'give it a sequence of its own: CREATE SEQUENCE NAME OWNED BY public.orders.tenant_id; SELECT setval(''NAME'', (SELECT max(tenant_id) FROM public.orders)); ALTER TABLE public.orders ALTER COLUMN tenant_id SET DEFAULT nextval(''NAME''). Where no other column uses the one that is there: ALTER SEQUENCE … OWNED BY public.orders.tenant_id; then declare it in the entity: tenant_id … identity, or as a serial' END;
   END IF;
   IF EXISTS (SELECT FROM pg_attribute AS a
               LEFT JOIN pg_attrdef AS d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
              WHERE a.attrelid = 'public.orders'::regclass AND a.attname = 'note'
                AND (a.attidentity <> '' OR pg_get_expr(d.adbin, d.adrelid) LIKE '%nextval(%')) THEN
     RAISE EXCEPTION 'a sequence gives out % of %, and nothing would on the new side', 'note', 'public.orders'
-      USING ERRCODE = '55000', HINT = 'declare it in the entity: note … identity, or as a serial';
+      USING ERRCODE = '55000', HINT = CASE WHEN pg_get_serial_sequence('public.orders', 'note') IS NOT NULL THEN 'declare it in the entity: note … identity, or as a serial'
+        ELSE 'give it a sequence of its own: CREATE SEQUENCE NAME OWNED BY public.orders.note; SELECT setval(''NAME'', (SELECT max(note) FROM public.orders)); ALTER TABLE public.orders ALTER COLUMN note SET DEFAULT nextval(''NAME''). Where no other column uses the one that is there: ALTER SEQUENCE … OWNED BY public.orders.note; then declare it in the entity: note … identity, or as a serial' END;
   END IF;
 END
 $plain$
@@ -592,10 +594,12 @@ def alone() -> Iterator[None]:
         if context.is_offline_mode():
             yield
             return
-        before = {name: fetch(f"SELECT current_setting('{name}')") for name in SETTINGS}
+        # Of those that this version of PostgreSQL has.
+        asked = {n: fetch(f"SELECT current_setting('{n}', true)") for n in SETTINGS}
+        before = {name: value for name, value in asked.items() if value is not None}
         try:
-            for name, value in SETTINGS.items():
-                run(f"SET {name} = '{value}'")
+            for name in before:
+                run(f"SET {name} = '{SETTINGS[name]}'")
             yield
         finally:
             if connected():
@@ -624,6 +628,7 @@ SETTINGS = {
     # No timeout ends a long step.
     "lock_timeout": "0",
     "statement_timeout": "0",
+    "transaction_timeout": "0",
 }
 
 OWN_TRANSACTION = (

@@ -2,9 +2,9 @@
 """orders_dual_write: expand
 
 - Create the ledger (schema migdsl) where progress, differences and stages of orders_dual_write are recorded, in orders [instant]
-- Refuse where a name that Order is to get is taken: orders_pkey and 2 more [instant]
+- Refuse where a name that orders.orders is to get is taken: orders_pkey and 2 more [instant]
 - Create the outbox for keys of orders.orders that wait to be carried over, and the fence that lets each tenant write on one side [instant]
-- Create the table orders (Order), which nobody uses yet [instant]
+- Create the table orders.orders (Order), which nobody uses yet [instant]
 - Leave the key of each row that is written to orders.orders in the outbox, in the writer's transaction, for the way back to the old side [instant]
 """
 
@@ -29,9 +29,9 @@ def upgrade() -> None:
         # The ledger (schema migdsl): progress, differences, stages. Its tables stand further down.
         atomic([], *LEDGER)
         # Create the ledger (schema migdsl) where progress, differences and stages of orders_dual_write are recorded, in orders
-        # Refuse where a name that Order is to get is taken: orders_pkey and 2 more
+        # Refuse where a name that orders.orders is to get is taken: orders_pkey and 2 more
         # Create the outbox for keys of orders.orders that wait to be carried over, and the fence that lets each tenant write on one side
-        # Create the table orders (Order), which nobody uses yet
+        # Create the table orders.orders (Order), which nobody uses yet
         # Leave the key of each row that is written to orders.orders in the outbox, in the writer's transaction, for the way back to the old side
         atomic(
             [],
@@ -329,7 +329,7 @@ ALTER TABLE public.orders ENABLE ALWAYS TRIGGER "~migdsl_orders_dual_write_strea
 def downgrade() -> None:
     with alone():
         # Back: leave the key of each row that is written to orders.orders in the outbox, in the writer's transaction, for the way back to the old side
-        # Back: create the table orders (Order), which nobody uses yet
+        # Back: create the table orders.orders (Order), which nobody uses yet
         # Back: create the outbox for keys of orders.orders that wait to be carried over, and the fence that lets each tenant write on one side
         # Back: create the ledger (schema migdsl) where progress, differences and stages of orders_dual_write are recorded, in orders
         atomic(
@@ -634,10 +634,12 @@ def alone() -> Iterator[None]:
         if context.is_offline_mode():
             yield
             return
-        before = {name: fetch(f"SELECT current_setting('{name}')") for name in SETTINGS}
+        # Of those that this version of PostgreSQL has.
+        asked = {n: fetch(f"SELECT current_setting('{n}', true)") for n in SETTINGS}
+        before = {name: value for name, value in asked.items() if value is not None}
         try:
-            for name, value in SETTINGS.items():
-                run(f"SET {name} = '{value}'")
+            for name in before:
+                run(f"SET {name} = '{SETTINGS[name]}'")
             yield
         finally:
             if connected():
@@ -666,6 +668,7 @@ SETTINGS = {
     # No timeout ends a long step.
     "lock_timeout": "0",
     "statement_timeout": "0",
+    "transaction_timeout": "0",
 }
 
 OWN_TRANSACTION = (
