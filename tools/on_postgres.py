@@ -17,7 +17,6 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from types import MappingProxyType
-from typing import NoReturn
 
 from migdsl.rehearsal.installed import CHOICE, ServerError, find_binaries
 
@@ -40,13 +39,14 @@ def main(argv: Sequence[str]) -> int:
         print(f"PostgreSQL {argv[0]} is not here, and can't be fetched: {error}", file=sys.stderr)
         return 2
     print(f"on {install}", flush=True)
-    _become_pytest(install, argv[1:])
+    return _become_pytest(install, argv[1:])
 
 
-def _become_pytest(install: Path, arguments: Sequence[str]) -> NoReturn:
+def _become_pytest(install: Path, arguments: Sequence[str]) -> int:
     """In this process's place: who ends it ends the tests, and their servers."""
     os.chdir(ROOT)
-    os.execve(sys.executable, [sys.executable, "-m", "pytest", *arguments], {**os.environ, CHOICE: str(install)})
+    os.environ[CHOICE] = str(install)
+    return os.execv(sys.executable, [sys.executable, "-m", "pytest", *arguments])
 
 
 def _installed(major: int) -> Path:
