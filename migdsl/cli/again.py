@@ -33,10 +33,16 @@ def checked(options: Options) -> str:
 
 def connected(options: Options) -> str:
     """The same with the databases and what walks them. A URL may hold a password: only the name of a variable is said."""
-    urls = [url for url in options.urls if url.partition("=")[2].startswith("env:") or url.startswith("env:")]
+    urls = [url for url in options.urls if _is_named(url)]
     said = [("--url", url) for url in urls]
     said += [("--alembic-config", path) for path in options.alembic_configs]
     return compiled(options) + _said(said)
+
+
+def _is_named(url: str) -> bool:
+    """`env:NAME`, or `DATABASE=env:NAME`; a URL may have such words in its parameters."""
+    database, _, address = url.partition("=")
+    return url.startswith("env:") or (address.startswith("env:") and ":" not in database)
 
 
 def _said(pairs: Iterable[tuple[str, str | None]]) -> str:

@@ -85,7 +85,7 @@ _TEXTS: dict[Reason, tuple[str, str, str, str]] = {
         "MIG702",
         "`{path}` was released, and this compile would take it away",
         "{files} were released, and this compile would take them away",
-        "downgrade the database first, then `--force`; or keep it with `through PHASE` in the header",
+        "downgrade the database first, then `--force`; or keep it: `--through PHASE` as before, or `through PHASE` in the header",
     ),
     "twice": (
         "MIG703",

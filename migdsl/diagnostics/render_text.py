@@ -180,7 +180,9 @@ def _help(text: str, ink: Ink, room: int) -> list[str]:
         return []
     pad = " " * _HELP_INDENT
     said, *more = wrap(first, room - _HELP_INDENT)
-    return [f"{ink('word', 'help')}: {said}", *(f"{pad}{line}".rstrip() for line in [*more, *map(_code, rest)])]
+    # A line that begins with a space is a statement to be copied: it keeps its shape, however long.
+    more += [line for one in rest for line in ([_code(one)] if one[:1].isspace() else wrap(one, room - _HELP_INDENT))]
+    return [f"{ink('word', 'help')}: {said}", *(f"{pad}{line}".rstrip() for line in more)]
 
 
 def _fix(fix: Fix | None, ink: Ink) -> list[str]:

@@ -30,12 +30,19 @@ def may_point(child: SqlType, parent: SqlType) -> bool:
     anything: of it, as of one that could not be read, nothing is said."""
     if child.sql == parent.sql or not _told(child) or not _told(parent):
         return True
+    ours, theirs = _base(child), _base(parent)
     if child.array or parent.array:
-        return child.array and parent.array and child.base == parent.base
-    if child.base == parent.base or any({child.base, parent.base} <= family for family in _ALIKE):
+        return child.array and parent.array and ours == theirs
+    if ours == theirs or any({ours, theirs} <= family for family in _ALIKE):
         return True
-    return parent.base in _BECOMES.get(child.base, ())
+    return theirs in _BECOMES.get(ours, ())
 
 
 def _told(type_: SqlType) -> bool:
-    return type_.known and type_.built_in
+    """Of an enum that is spelt out it is known that nothing becomes it, nor it anything."""
+    return type_.known and (type_.built_in or bool(type_.labels))
+
+
+def _base(type_: SqlType) -> str:
+    """What values are compared as: which fields an interval keeps makes no type of its own."""
+    return "interval" if type_.base.startswith("interval ") else type_.base

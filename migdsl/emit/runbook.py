@@ -75,7 +75,14 @@ def emit(context: EmitContext) -> Iterator[Artifact]:
         "files": list(_files(context)),
     }
     text = re.sub(r"\n{3,}", "\n\n", render("runbook/runbook.md.j2", view))
-    yield Artifact(planned.paths.runbook, text, "runbook")
+    yield Artifact(planned.paths.runbook, _typed(text, context), "runbook")
+
+
+def _typed(text: str, context: EmitContext) -> str:
+    """The text with `--through` in each command that compiles the file anew, whoever has said the command."""
+    through = context.planned.through
+    command = rf"(migdsl (?:apply|compile|rollback|rollout|status) {re.escape(context.source)})(?=[ `\n])"
+    return re.sub(command, lambda found: f"{found[1]} --through {through}", text) if through else text
 
 
 def _ways(context: EmitContext, plan: DataMigrationPlan) -> dict[str, object]:

@@ -30,13 +30,14 @@ def _waiting(part: Part, entity: str) -> Part:
         return part
     body = f"""
 DECLARE
-  give_up timestamptz := clock_timestamp() + interval '{WAIT_S} seconds';
+  give_up timestamptz;
 BEGIN
   LOOP
     BEGIN
       {part.statement};
       RETURN;
     EXCEPTION WHEN foreign_key_violation THEN
+      give_up := coalesce(give_up, clock_timestamp() + interval '{WAIT_S} seconds');
       IF clock_timestamp() > give_up THEN
         RAISE EXCEPTION 'a row of % has waited {WAIT_S} seconds for the one that it points at', {literal(entity)}
           USING ERRCODE = '55000', HINT = 'the sync job brings it: look at its `status` and `dead-letters`, then run this again';

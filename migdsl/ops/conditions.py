@@ -78,7 +78,7 @@ def gate(name: str, condition: Condition, subjects: Subjects) -> Gate:
         name,
         f"the condition {name} holds: {said}",
         f"""SELECT {text(f"{name}: {said} does not hold" + ("; " if now else ""))}{f" || {now}" if now else ""}
- WHERE NOT ({_holds(condition, subjects)})""",
+ WHERE NOT ({_holds(condition, subjects) or "TRUE"})""",
     )
 
 
@@ -90,21 +90,23 @@ def _shown(comparison: Comparison, subject: str, subjects: Subjects) -> str:
 
 
 def _holds(condition: Condition, subjects: Subjects) -> str:
-    """Whether a condition holds, as SQL that is never NULL."""
+    """Whether a condition holds, as SQL that is never NULL; empty where nobody measures any of it any more."""
     if isinstance(condition, Joined):
-        word = "\n    OR " if condition.either else "\n   AND "
-        return "(" + word.join(_holds(part, subjects) for part in condition.parts) + ")"
+        return _joined(condition, (_holds(part, subjects) for part in condition.parts))
     if isinstance(condition, Held):
         return _held(condition.condition, condition.seconds, subjects)
     tests = (
         f"coalesce({_value(condition.metric.name, subject, subjects)} {_compared(condition)}, FALSE)"
         for subject in subjects.of(condition.metric.name)
     )
-    return _every(tests)
+    return "\n   AND ".join(tests)
 
 
-def _every(tests: Iterator[str]) -> str:
-    return "\n   AND ".join(tests) or "TRUE"
+def _joined(condition: Joined, parts: Iterator[str]) -> str:
+    """What is measured of them: beside an `or`, what nobody measures any more opens no gate."""
+    measured = [part for part in parts if part]
+    word = "\n    OR " if condition.either else "\n   AND "
+    return f"({word.join(measured)})" if measured else ""
 
 
 def _held(condition: Condition, seconds: float, subjects: Subjects) -> str:
@@ -112,9 +114,10 @@ def _held(condition: Condition, seconds: float, subjects: Subjects) -> str:
     if isinstance(condition, Held):
         return _held(condition.condition, condition.seconds + seconds, subjects)
     if isinstance(condition, Joined):
-        word = "\n    OR " if condition.either else "\n   AND "
-        return "(" + word.join(_held(part, seconds, subjects) for part in condition.parts) + ")"
-    return _every(_window(condition, seconds, subject, subjects) for subject in subjects.of(condition.metric.name))
+        return _joined(condition, (_held(part, seconds, subjects) for part in condition.parts))
+    return "\n   AND ".join(
+        _window(condition, seconds, subject, subjects) for subject in subjects.of(condition.metric.name)
+    )
 
 
 def _window(comparison: Comparison, seconds: float, subject: str, subjects: Subjects) -> str:

@@ -28,6 +28,7 @@ from migdsl.ops.batches import Walk
 from migdsl.ops.both_ways import Ways
 from migdsl.ops.carried import Carried
 from migdsl.ops.context import Context
+from migdsl.ops.dependents import LAST
 from migdsl.ops.drop_column import REFILL
 from migdsl.ops.listing import of_revision
 from migdsl.ops.model import Cost, Group, Lock, Refill, Step
@@ -37,7 +38,7 @@ from migdsl.semantics.model import Change, CreateTable, Table
 from migdsl.semantics.move_model import Move
 from migdsl.semantics.phrases import placed
 
-OBJECTS, LAST = moving.OBJECTS, moving.LAST
+OBJECTS = moving.OBJECTS
 _LANES = ("migdsl.lane", Lock.EXCLUSIVE)  # no applier is at work in this database
 
 
@@ -87,10 +88,10 @@ def lower(context: Context, operation: CreateTable) -> Iterator[Step]:
         yield _objects(of, side)
         yield _triggers(of, side)
     ways = Ways(Carried(context.migration, operation.table, operation.sources[0]), of.move)
-    yield from moving.between_old(of.beside("old"), ways)
     if of.is_last and of.move.sync.by == "cdc":
-        # Behind the foreign keys of one rank: with them nothing could tell what else the tables are used by.
-        yield from publishing.lower(of, LAST - 1)
+        # Before all that is one transaction: a slot can't be dropped in it.
+        yield from publishing.lower(of, LAST - 2, (_LANES,))
+    yield from moving.between_old(of.beside("old"), ways, (_LANES,))
     yield _drop(of)
     yield _let_go(of)
     yield _homewards(of)
@@ -121,8 +122,8 @@ def _plain(of: Crossing) -> Step:
     source = of.move.table
     place = names.table(source)
     numbered = {theirs for _, theirs, _, _ in sequences(of.move)}
-    checks = [numbering.numbered(place, theirs) for theirs in sorted(numbered)]
-    checks += [numbering.unnumbered(place, theirs) for _, theirs in of.move.copied if theirs not in numbered]
+    checks = [numbering.numbered(source, theirs) for theirs in sorted(numbered)]
+    checks += [numbering.unnumbered(source, theirs) for _, theirs in of.move.copied if theirs not in numbered]
     body = f"""
 BEGIN
   IF (SELECT c.relrowsecurity FROM pg_class AS c WHERE c.oid = {literal(place)}::regclass) THEN
@@ -277,11 +278,9 @@ def _drop(of: Crossing) -> Step:
     own = [c for c in source.constraints if c.kind == "reference" and c.target and c.target.entity not in moving_too]
     parents = sorted({names.table(constraints.parent_of(context, c)[0]) for c in own})
     # The old table may be gone already where a killed run is repeated: it can't be locked first.
-    locks = tuple((table, Lock.ACCESS_EXCLUSIVE) for table in parents)
-    locks = (_LANES, *locks) if locks else ()
+    # As appliers do it, the lanes before the table: whoever waits for the table would hold one that is about to go.
+    locks = (_LANES, *((table, Lock.ACCESS_EXCLUSIVE) for table in parents))
     up = (
-        # As appliers do it, the lanes before the table: whoever waits for the table would hold one that is about to go.
-        f"LOCK TABLE {_LANES[0]} IN {_LANES[1].value} MODE",
         _guarded(of),
         *of.turned(moved, "old", f"{moved.old.table} is about to be dropped"),
         stream_sql.drained(moved, "old"),
@@ -305,7 +304,7 @@ def _drop(of: Crossing) -> Step:
         Lock.ACCESS_EXCLUSIVE,
         rank=LAST,
         up=(Group(locks, up),),
-        down=(Group(locks, down),),
+        down=(Group(locks if parents else (), down),),
     )
 
 

@@ -163,7 +163,8 @@ def nobody_reads(moved: Moved) -> str:
     """The first reason for a backfill to wait: what is enqueued before the connector has made its slot becomes no message."""
     name = literal(_called(moved))
     return f"""SELECT 'there is no slot that the connector reads from: post it to Kafka Connect, and look at its status'
- WHERE NOT EXISTS (SELECT FROM pg_replication_slots WHERE slot_name = {name} AND confirmed_flush_lsn IS NOT NULL)
+ WHERE NOT EXISTS (SELECT FROM pg_replication_slots WHERE slot_name = {name} AND database = current_database()
+                      AND confirmed_flush_lsn IS NOT NULL AND wal_status IS DISTINCT FROM 'lost')
  UNION ALL
 """
 

@@ -14,6 +14,7 @@ from migdsl.values import replace
 # Undone after the values are there again (rank 0), since they go the lowest rank last; keys before what points at them.
 REBUILD, REFER = -2, -3
 FIRST = 0  # in expand: before anything has changed
+LAST = 40  # in contract: the old tables of moves go, in one transaction with the ranks just before
 
 
 def dropped(context: Context) -> tuple[Constraint, ...]:
@@ -59,6 +60,12 @@ def _generated(context: Context) -> Iterator[Constraint]:
     """Generated columns that go in the same change, as what stands on the columns that they are computed from."""
     gone = {o.column.name for o in context.change.operations if isinstance(o, DropColumn)}
     yield from (c for c in context.table.constraints if c.kind == "generated" and c.name in gone)
+
+
+def parts(context: Context, found: Constraint) -> bool:
+    """Whether it is a foreign key to a table whose rows go to another one: with that table it goes."""
+    target = found.target
+    return target is not None and any(m.table.entity == target.entity for m in context.module.moves)
 
 
 def keep(context: Context, constraint: Constraint) -> str:

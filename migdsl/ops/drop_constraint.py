@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from migdsl.dialect.names import dollar_tag, literal, qualified, quote
 from migdsl.ops import dependents, names, standing, twins
 from migdsl.ops.context import Context
+from migdsl.ops.dependents import LAST
 from migdsl.ops.model import Alone, Group, Lock, Part, Replay, Step
-from migdsl.semantics.model import Constraint, DropConstraint, ReplicaIdentity
+from migdsl.semantics.model import Constraint, DropColumn, DropConstraint, ReplicaIdentity
 from migdsl.semantics.phrases import called, described
 from migdsl.semantics.succession import successor
 
@@ -62,9 +63,17 @@ def _drop(context: Context, found: Constraint, *, remembered: bool) -> Step:
         table,
         Lock.ACCESS_EXCLUSIVE if instant else Lock.SHARE_UPDATE_EXCLUSIVE,
         reversible=remembered,
-        rank=DROP - 1 if found.kind == "reference" else DROP,
+        rank=_rank(context, found),
         up=parts,
     )
+
+
+def _rank(context: Context, found: Constraint) -> int:
+    if found.kind != "reference" or found.target is None:
+        return DROP
+    # One that points at a table which moves goes with that table: where its end is refused, so is the key's.
+    gone = {o.column.name for o in context.change.operations if isinstance(o, DropColumn)}
+    return LAST - 1 if dependents.parts(context, found) and not gone & set(found.columns) else DROP - 1
 
 
 def _cut(context: Context, found: Constraint) -> Step:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from migdsl.dialect.names import dollar_tag, literal, qualified, quote
 from migdsl.ops import constraints, memory, names, table_memory
@@ -163,10 +163,10 @@ BEGIN
     return f"DO {tag}{body}\n{tag}"
 
 
-def guard(table: str, publication: str = "") -> str:
-    """What DROP TABLE would refuse, or take along without a word; `publication` is ours, and goes before."""
+def guard(table: str, ours: Iterable[tuple[str, str]] = ()) -> str:
+    """What DROP TABLE would refuse, or take along without a word; `ours` goes before: as in `_OWN`."""
     place = literal(table)
-    found = _dependents(place, publication)
+    found = _dependents(place, ours)
     return f"""    IF EXISTS (SELECT FROM ({found}) AS found) THEN
       RAISE EXCEPTION 'the table % is still used by: %', {place},
         (SELECT string_agg(DISTINCT shown, ', ') FROM ({found}) AS found)
@@ -192,18 +192,11 @@ _OWN = (
 )
 
 
-def _of_ours(publication: str) -> tuple[tuple[str, str], ...]:
-    if not publication:
-        return ()
-    own = f"o.prpubid = (SELECT p.oid FROM pg_publication AS p WHERE p.pubname = {literal(publication)})"
-    return (("pg_publication_rel", own),)
-
-
-def _dependents(place: str, publication: str) -> str:
+def _dependents(place: str, ours: Iterable[tuple[str, str]]) -> str:
     own = "\n".join(
         f"           AND NOT EXISTS (SELECT FROM {catalogue} AS o\n"
         f"                WHERE d.classid = '{catalogue}'::regclass AND o.oid = d.objid AND {condition})"
-        for catalogue, condition in (*_OWN, *_of_ours(publication))
+        for catalogue, condition in (*_OWN, *ours)
     )
     return f"""SELECT pg_describe_object(d.classid, d.objid, d.objsubid) AS shown
           FROM pg_class AS c JOIN pg_type AS y ON y.oid = c.reltype JOIN pg_depend AS d

@@ -26,7 +26,7 @@ def lower(context: Context, operation: AddConstraint) -> Iterator[Step]:
     yield _swap(context, operation, phase)
     if _pointing(context):
         yield _prove(context, phase)
-    if _kept(context) is not None and not _pointing(context):
+    if leaves(context):
         yield _drop(context)
 
 
@@ -72,6 +72,11 @@ def _pointing(context: Context) -> list[Reference]:
     table = context.table
     every = references(context.module.tables)
     return [found for found in every if found.parent is table and set(found.theirs) == set(table.key)]
+
+
+def leaves(context: Context) -> bool:
+    """Whether something keeps the old key unique until contract, and goes then."""
+    return _kept(context) is not None and not _pointing(context)
 
 
 def _kept(context: Context) -> str | None:

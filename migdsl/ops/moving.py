@@ -13,16 +13,13 @@ from migdsl.ops.add_column import EXPAND_TABLE
 from migdsl.ops.both_ways import Ways
 from migdsl.ops.carried import Carried
 from migdsl.ops.context import Context
-from migdsl.ops.dependents import REFER
+from migdsl.ops.dependents import LAST, REFER
 from migdsl.ops.model import Cost, Group, Lock, Replay, Step
 from migdsl.ops.way import Owner
-from migdsl.semantics.model import CreateTable, Table
+from migdsl.semantics.model import CheckedModule, CreateTable, Table
 from migdsl.semantics.phrases import sides as called
 
-OBJECTS, LAST = (
-    1,
-    8,
-)  # ranks: what a trigger needs comes before it; the old table goes when nothing points at it any more
+OBJECTS = 1  # the rank of what a trigger needs
 
 
 def ways(context: Context, operation: CreateTable) -> Ways:
@@ -48,7 +45,7 @@ def lower(context: Context, operation: CreateTable) -> Iterator[Step]:
     yield _triggers(context, sides)
     for column in sides.of.late():
         yield from not_null.steps(context, column, "enforce")
-    yield from between_old(context, sides)
+    yield from between_old(context, sides, ((names.table(sides.of.table), Lock.ACCESS_EXCLUSIVE),))
     yield _drop(context, sides)
     yield homeward.refill(context, sides)
 
@@ -200,20 +197,31 @@ END"""
     return f"DO {tag}{body}\n{tag}"
 
 
-def between_old(context: Context, sides: Ways) -> Iterator[Step]:
-    """Foreign keys from one old table to another, or to itself: on the way back rows come home in the order of their keys."""
-    source, moved = sides.move.table, {m.table.entity: m.table for m in context.module.moves}
-    parents = {names.table(moved[c.target.entity]) for c in source.constraints if c.target and c.target.entity in moved}
+def between_old(context: Context, sides: Ways, held: tuple[tuple[str, Lock], ...]) -> Iterator[Step]:
+    """Foreign keys from one old table to another, or to itself: on the way back rows come home in the order of their keys.
+
+    `held` are locks: with them it shares the transaction of what drops the tables. Where that is refused, the keys stay.
+    """
+    source = sides.move.table
+    parents = released(context.module, source)
     if not parents:
         return
     title = f"the foreign keys of {_called(sides)[0]} that point at tables which move too"
     subject = f"refer {names.table(source)}"
     locks = tuple((table, Lock.ACCESS_EXCLUSIVE) for table in sorted({names.table(source), *parents}))
-    up = (Group((), (_release(context.migration, subject, source, sorted(parents)),)),)
+    # The old tables may be gone already where a killed run is repeated: they can't be locked first.
+    up = (Group(held, (_release(context.migration, subject, source, parents),)),)
     yield Step("contract", "drop_constraint", f"Drop {title}", source, Lock.ACCESS_EXCLUSIVE, rank=LAST - 1, up=up)
     title = f"On the way back: make {title} again, while reads and writes go on"
     down = (Replay(context.migration, subject, locks),)
     yield Step("contract", "rebuild", title, source, cost=Cost.SCAN, rank=REFER, down=down)
+
+
+def released(module: CheckedModule, source: Table) -> list[str]:
+    """The tables, as SQL, that move too and that an old table's foreign keys point at: contract drops these keys."""
+    moved = {m.table.entity: m.table for m in module.moves}
+    targets = (c.target.entity for c in source.constraints if c.target)
+    return sorted({names.table(moved[entity]) for entity in targets if entity in moved})
 
 
 def _release(migration: str, subject: str, source: Table, parents: list[str]) -> str:
@@ -281,4 +289,5 @@ def _drop(context: Context, sides: Ways) -> Step:
         rank=LAST,
         up=(Group(locks, up),),
         down=(Group(locks, down),),
+        precondition=numbering.known(sides),
     )

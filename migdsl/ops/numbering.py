@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from migdsl.dialect.names import dollar_tag, literal, quote
+from migdsl.dialect.names import derived, dollar_tag, literal, qualified, quote
 from migdsl.ops import drop_table, names
 from migdsl.ops.both_ways import Ways
 from migdsl.ops.context import Context
@@ -42,11 +42,14 @@ def drops(context: Context, sides: Ways) -> tuple[str, ...]:
 
 def checks(sides: Ways) -> str:
     """Part of a block that refuses where columns get numbers otherwise than the file says: the new table would lack them."""
-    place, columns = names.table(sides.move.table), {c.name: c for c in sides.move.table.columns}
-    found = [numbered(place, theirs) + _of_its_kind(sides.move.table, theirs) for _, theirs in sides.move.numbered]
+    columns = {c.name: c for c in sides.move.table.columns}
+    found = [
+        numbered(sides.move.table, theirs) + _of_its_kind(sides.move.table, theirs) for _, theirs in sides.move.numbered
+    ]
     found += [_room(sides, theirs) for _, theirs in sides.move.numbered if not _generated(sides.move.table, theirs)]
     silent = (theirs for pair in sides.move.copied if pair not in sides.move.numbered for theirs in pair[1:])
-    found += [unnumbered(place, each) for each in silent if "nextval(" not in (columns[each].default or "").lower()]
+    unspoken = (each for each in silent if "nextval(" not in (columns[each].default or "").lower())
+    found += [unnumbered(sides.move.table, each) for each in unspoken]
     return "".join(found)
 
 
@@ -75,32 +78,56 @@ def _room(sides: Ways, column: str) -> str:
 """
 
 
-def numbered(place: str, column: str) -> str:
+def known(sides: Ways) -> str | None:
+    """What code has to know where a sequence goes along into another schema."""
+    here, schema = sides.move.table, sides.of.table.schema
+    serials = [f"{here.name}.{theirs}" for _, theirs in sides.move.numbered if not _generated(here, theirs)]
+    if here.schema == schema or not serials:
+        return None
+    their, go = ("sequence", "goes") if len(serials) == 1 else ("sequences", "go")
+    return (
+        f"code leaves {', '.join(serials)} to the column's default, or names the {their} without a schema and has both in its "
+        f"search_path: from {here.schema} the {their} {go} to {schema}, and nextval('{here.schema}.…') fails from then on"
+    )
+
+
+def numbered(table: Table, column: str) -> str:
     """Part of a block that refuses where a column has no sequence."""
+    place = names.table(table)
     return f"""  IF pg_get_serial_sequence({literal(place)}, {literal(column)}) IS NULL THEN
     RAISE EXCEPTION 'no sequence belongs to the column % of %, which is declared to be numbered',
       {literal(column)}, {literal(place)}
-      USING ERRCODE = '55000', HINT = {literal(_own(place, column))};
+      USING ERRCODE = '55000', HINT = {literal(_own(table, column))};
   END IF;
 """
 
 
-def _own(place: str, column: str) -> str:
+def _own(table: Table, column: str) -> str:
     """How a column comes to a sequence of its own: one that others use too can't go along with a table."""
-    name = quote(column)
-    owner, default = f"{place}.{name}", f"ALTER TABLE {place} ALTER COLUMN {name} SET DEFAULT nextval('NAME')"
+    place, name, fresh = names.table(table), quote(column), derived(table.name, column, suffix="own_seq")
+    sequence = qualified(table.schema, fresh)
+    statements = (
+        "BEGIN",
+        "SET LOCAL lock_timeout = '2s'",
+        # What ALTER TABLE takes: a weaker one first, and whoever has read and writes now would be in a deadlock with it.
+        f"LOCK TABLE {place} IN ACCESS EXCLUSIVE MODE",
+        f"CREATE SEQUENCE {sequence} OWNED BY {place}.{name}",
+        f"SELECT setval({literal(sequence)}, greatest(max({name}), 0) + 1, false) FROM {place}",
+        f"ALTER TABLE {place} ALTER COLUMN {name} SET DEFAULT nextval({literal(sequence)})",
+        "COMMIT",
+    )
     return (
-        f"give it a sequence of its own: CREATE SEQUENCE NAME OWNED BY {owner}; "
-        f"SELECT setval('NAME', (SELECT max({name}) FROM {place})); {default}. "
-        f"Where no other column uses the one that is there: ALTER SEQUENCE … OWNED BY {owner}"
+        f"as the table's owner give it a sequence of its own: {'; '.join(statements)}. Before COMMIT grant USAGE on it to the "
+        f"other roles that insert. Where no other column uses the one that is there: ALTER SEQUENCE … OWNED BY {place}.{name}"
     )
 
 
-def unnumbered(place: str, column: str) -> str:
+def unnumbered(table: Table, column: str) -> str:
     """Part of a block that refuses where a column has one that nobody has spoken of."""
+    place = names.table(table)
     declare = f"declare it in the entity: {written(column, folds=True)} … identity, or as a serial"
     owned = f"pg_get_serial_sequence({literal(place)}, {literal(column)}) IS NOT NULL"
-    said = f"CASE WHEN {owned} THEN {literal(declare)}\n        ELSE {literal(_own(place, column) + '; then ' + declare)} END"
+    said = f"CASE WHEN {owned} THEN {literal(declare)}\n        ELSE {literal(_own(table, column) + '; then ' + declare)} END"
     return f"""  IF EXISTS (SELECT FROM pg_attribute AS a
               LEFT JOIN pg_attrdef AS d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
              WHERE a.attrelid = {literal(place)}::regclass AND a.attname = {literal(column)}
@@ -161,13 +188,16 @@ def _identity(move: Move, source: str, target: str, ours: str, theirs: str) -> s
 
 def _serial(move: Move, source: str, target: str, ours: str, theirs: str) -> str:
     """The same sequence goes on; whoever may insert may ask it, as with the function before."""
-    found = _OWNED.format(place=f"{literal(source)}, {literal(theirs)}") + _settled(
-        move.target, move.table, target, ours
-    )
-    default = f"ALTER TABLE {target} ALTER COLUMN {quote(ours)} SET DEFAULT nextval(%L)"
-    return f"""{found}    EXECUTE format({literal(default)}, numbers.name);
+    found = _OWNED.format(place=f"{literal(source)}, {literal(theirs)}") + _settled(move.target, move.table, ours)
+    default = f"'ALTER TABLE %s ALTER COLUMN %I SET DEFAULT nextval(%L)', {literal(target)}, {literal(ours)}"
+    # Who may insert into some of the columns gets the others' defaults, too.
+    return f"""{found}    EXECUTE format({default}, numbers.name);
     FOR given IN SELECT DISTINCT CASE WHEN g.grantee = 0 THEN 'PUBLIC' ELSE g.grantee::regrole::text END AS who
-                   FROM pg_class AS c, aclexplode(c.relacl) AS g
+                   FROM pg_class AS c
+                  CROSS JOIN LATERAL (
+                        SELECT c.relacl UNION ALL
+                        SELECT a.attacl FROM pg_attribute AS a WHERE a.attrelid = c.oid AND NOT a.attisdropped) AS r (acl)
+                  CROSS JOIN LATERAL aclexplode(r.acl) AS g
                   WHERE c.oid = to_regclass({literal(target)}) AND g.privilege_type = 'INSERT' AND g.grantee <> c.relowner LOOP
       EXECUTE format('GRANT USAGE ON SEQUENCE %s TO %s', numbers.name, given.who);
     END LOOP;
@@ -178,16 +208,30 @@ _OWNED = """    SELECT pg_get_serial_sequence({place})::regclass AS name INTO nu
 """
 
 
-def _settled(here: Table, there: Table, place: str, column: str) -> str:
+def _settled(here: Table, there: Table, column: str) -> str:
     """A sequence comes from one table to another one's column, in whose schema it has to be."""
-    moved = ""
+    place, moved = names.table(here), ""
     if here.schema != there.schema:
-        moved = f"""    EXECUTE format('ALTER SEQUENCE %s OWNED BY NONE', numbers.name);
-    EXECUTE format({literal(f"ALTER SEQUENCE %s SET SCHEMA {quote(here.schema)}")}, numbers.name);
+        moved = f"    EXECUTE format('ALTER SEQUENCE %s SET SCHEMA %I', numbers.name, {literal(here.schema)});\n"
+    return f"""    {_FREED}
+{moved}    {_given(place)}
+    EXECUTE format('ALTER SEQUENCE %s OWNED BY %s.%I', numbers.name, {literal(place)}, {literal(column)});
 """
-    return (
-        f"{moved}    EXECUTE format({literal(f'ALTER SEQUENCE %s OWNED BY {place}.{quote(column)}')}, numbers.name);\n"
-    )
+
+
+_FREED = "EXECUTE format('ALTER SEQUENCE %s OWNED BY NONE', numbers.name);"
+
+
+def _given(place: str) -> str:
+    """A sequence that belongs to no column gets the owner that the table has to which it is to belong, as it must.
+
+    Whose it was may ask it still, where the table's default names it.
+    """
+    return f"""EXECUTE coalesce((
+      SELECT format('ALTER SEQUENCE %1$s OWNER TO %2$s; GRANT USAGE ON SEQUENCE %1$s TO %3$s',
+                    numbers.name, t.relowner::regrole, s.relowner::regrole)
+        FROM pg_class AS s JOIN pg_class AS t ON t.oid = {literal(place)}::regclass AND t.relowner <> s.relowner
+       WHERE s.oid = numbers.name), '');"""
 
 
 def _owner(here: str, there: str, pairs: list[tuple[str, str]], otherwise: str = "") -> str:
@@ -197,18 +241,15 @@ def _owner(here: str, there: str, pairs: list[tuple[str, str]], otherwise: str =
     """
     named = ", ".join(f"({literal(a)}, {literal(b)})" for a, b in pairs)
     owned = f"format('ALTER SEQUENCE %s OWNED BY %s.%I', numbers.name, {literal(there)}, numbers.of)"
-    done = (
-        f"{otherwise}\n      EXECUTE format('ALTER SEQUENCE %s OWNED BY NONE', numbers.name)"
-        if otherwise
-        else f"EXECUTE {owned}"
-    )
+    done = otherwise if otherwise else f"{_given(there)}\n      EXECUTE {owned};"
     return f"""    FOR numbers IN SELECT s.oid::regclass AS name, c.theirs AS of, c.ours AS was
                      FROM (VALUES {named}) AS c (ours, theirs)
                      JOIN pg_attribute AS a ON a.attrelid = to_regclass({literal(here)}) AND a.attname = c.ours
                      JOIN pg_depend AS d ON d.refobjid = a.attrelid AND d.refobjsubid = a.attnum AND d.deptype = 'a'
                       AND d.classid = 'pg_class'::regclass AND d.refclassid = 'pg_class'::regclass
                      JOIN pg_class AS s ON s.oid = d.objid AND s.relkind = 'S' LOOP
-      {done};
+      {_FREED}
+      {done}
     END LOOP;
 """
 
@@ -235,7 +276,7 @@ def hand_back(context: Context, sides: Ways) -> str:
     for ours, theirs in sides.move.numbered:
         function = names.number(context.migration, context.table, ours)
         if not _generated(sides.move.table, theirs):
-            back = _settled(sides.move.table, sides.of.table, source, theirs)
+            back = _settled(sides.move.table, sides.of.table, theirs)
             numbered += f"""    IF pg_get_serial_sequence({literal(target)}, {literal(ours)}) IS NOT NULL THEN
 {_OWNED.format(place=f"{literal(target)}, {literal(ours)}")}{back}    END IF;
     ALTER TABLE {target} ALTER COLUMN {quote(ours)} SET DEFAULT {function}();

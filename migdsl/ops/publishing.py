@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from migdsl.dialect.names import dollar_tag
-from migdsl.ops import debezium, drop_table, stream_slot, stream_sql
+from migdsl.dialect.names import dollar_tag, literal
+from migdsl.ops import debezium, drop_table, moving, names, stream_slot, stream_sql
 from migdsl.ops.add_column import EXPAND_TABLE
 from migdsl.ops.model import Alone, Group, Lock, Step
 from migdsl.ops.stream_model import Moved
@@ -23,14 +23,17 @@ if TYPE_CHECKING:
 CAPTURE = EXPAND_TABLE + 1
 
 
-def lower(of: Crossing, rank: int) -> Iterator[Step]:
-    """The steps of a stream by `cdc`, all of the old side; `rank` is contract's before that of the tables' end."""
+def lower(of: Crossing, rank: int, held: tuple[tuple[str, Lock], ...]) -> Iterator[Step]:
+    """The steps of a stream by `cdc`, all of the old side; `rank` is contract's before that of the tables' end.
+
+    `held` are locks: with them the publication goes in the transaction that drops the tables.
+    """
     yield _published(of)
     if _debezium(of):
         title = f"Refuse while a connector still reads the outboxes of {_listed(of)}"
         up = (Group((), (debezium.unread(of.stream),)),)
         yield Step("contract", "check_slot", title, of.move.table, rank=0, up=up)
-    yield _gone(of, rank)
+    yield _gone(of, rank, held)
 
 
 def _debezium(of: Crossing) -> bool:
@@ -93,7 +96,7 @@ def _dropped_back(of: Crossing) -> tuple[Alone, ...]:
     return (Alone(debezium.released(of.stream)),) if _debezium(of) else ()
 
 
-def _gone(of: Crossing, rank: int) -> Step:
+def _gone(of: Crossing, rank: int, held: tuple[tuple[str, Lock], ...]) -> Step:
     release = debezium.released(of.stream) if _debezium(of) else stream_slot.released(of.of)
     title = f"Drop the replication slot of {_listed(of)}, which else keeps all WAL, then the publication"
     asked = tuple(question for moved in of.stream for question in _done(of, moved))
@@ -104,7 +107,7 @@ def _gone(of: Crossing, rank: int) -> Step:
         of.move.table,
         rank=rank,
         # With the publication there, a slot that is made again can be read from, should what comes next not come.
-        up=(Group((), asked), Alone(release), Group((), _unpublish(of))),
+        up=(Group((), asked), Alone(release), Group(held, _unpublish(of))),
         down=(Group((), _publish(of)),),
     )
 
@@ -112,6 +115,22 @@ def _gone(of: Crossing, rank: int) -> Step:
 def _done(of: Crossing, moved: Moved) -> tuple[str, ...]:
     """What is asked again when the table is locked and about to go."""
     going = f"{moved.old.table} is about to be dropped, and what reads its writes"
-    body = f"\nBEGIN\n{drop_table.guard(moved.old.table, stream_slot.publication_name(moved))}END"
+    ours = (*_of_publication(moved), *_of_family(of, moved))
+    body = f"\nBEGIN\n{drop_table.guard(moved.old.table, ours)}END"
     tag = dollar_tag(body, "guard")
     return *of.turned(moved, "old", going), stream_sql.drained(moved, "old"), f"DO {tag}{body}\n{tag}"
+
+
+def _of_publication(moved: Moved) -> tuple[tuple[str, str], ...]:
+    name = literal(stream_slot.publication_name(moved))
+    return (("pg_publication_rel", f"o.prpubid = (SELECT p.oid FROM pg_publication AS p WHERE p.pubname = {name})"),)
+
+
+def _of_family(of: Crossing, moved: Moved) -> tuple[tuple[str, str], ...]:
+    """The foreign keys of other old tables, which go with the tables."""
+    module = of.beside("old").module
+    tables = sorted(names.table(m.table) for m in module.moves if moved.old.table in moving.released(module, m.table))
+    theirs = ", ".join(f"to_regclass({literal(table)})" for table in tables)
+    return (
+        (("pg_constraint", f"o.contype = 'f' AND o.confrelid = c.oid AND o.conrelid IN ({theirs})"),) if tables else ()
+    )

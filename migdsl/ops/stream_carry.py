@@ -201,7 +201,8 @@ def _slot_missing(moved: Moved) -> str:
         return ""
     name = literal(slot_name(moved))
     return f"""SELECT 'there is no slot to read writes from: the sync job''s `slot --create` makes it'
- WHERE NOT EXISTS (SELECT FROM pg_replication_slots WHERE slot_name = {name} AND confirmed_flush_lsn IS NOT NULL)
+ WHERE NOT EXISTS (SELECT FROM pg_replication_slots WHERE slot_name = {name} AND database = current_database()
+                      AND confirmed_flush_lsn IS NOT NULL AND wal_status IS DISTINCT FROM 'lost')
  UNION ALL
 """
 

@@ -56,7 +56,8 @@ def no_slot(moved: Moved) -> str:
     """A DO block that refuses to go on while the slot is there: without its publication it would fail, and keep all WAL."""
     body = f"""
 BEGIN
-  IF EXISTS (SELECT FROM pg_replication_slots WHERE slot_name = {literal(slot_name(moved))}) THEN
+  IF EXISTS (SELECT FROM pg_replication_slots
+              WHERE slot_name = {literal(slot_name(moved))} AND database = current_database()) THEN
     RAISE EXCEPTION 'the replication slot % is still there', {literal(slot_name(moved))}
       USING ERRCODE = '55000', HINT = 'run the sync job''s `slot --drop` first';
   END IF;

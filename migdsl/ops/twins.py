@@ -35,8 +35,11 @@ def lower(context: Context, operation: AddConstraint) -> Iterator[Step]:
 def succeed(context: Context, operation: AddConstraint) -> Iterator[Step]:
     """The steps of what takes the name of one that is dropped: both stand until contract."""
     name = temporary(context, operation)
+    old = predecessor(context.change, operation)
+    rank = dependents.LAST if old is not None and dependents.parts(context, old) else RENAME
     yield from constraints.lower(context, operation, name)
-    yield _rename(context, operation.constraint, name, called(context.table, operation.constraint))
+    final = called(context.table, operation.constraint)
+    yield replace(_rename(context, operation.constraint, name, final), rank=rank)
 
 
 def temporary(context: Context, operation: AddConstraint) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from datetime import date
 
@@ -21,6 +22,7 @@ from migdsl.values import Value
 # What must hold before an old version leaves the code.
 QUIET = Held(Comparison(Metric(SERVED, BUILT_IN[SERVED], None), "=", "0", "0"), 7 * 86_400, "7d")
 _LIVE = STAGES.index("live")
+_PARAMETER = re.compile(r"\{(\w+)\}")
 
 
 class _About(Value):
@@ -48,7 +50,10 @@ class _About(Value):
     @property
     def probe(self) -> str:
         """The command that asks all versions."""
-        return f"python {self.paths.api} probe --api {self.name} https://HOST"
+        asked = (route for route in self.api.routes if route.method in ("GET", "HEAD"))
+        found = dict.fromkeys(name for route in asked for name in _PARAMETER.findall(route.path))
+        fills = "".join(f" --fill {name}=VALUE" for name in found)
+        return f"python {self.paths.api} probe --api {self.name}{fills} https://HOST"
 
 
 def beside(module: CheckedModule, paths: Paths) -> Iterator[Beside]:
@@ -226,8 +231,8 @@ def _before(about: _About) -> Iterator[str]:
         "`HOST` in commands is where the application answers."
     )
     yield (
-        f"The probe of {about.name} asks GET routes alone, changes nothing, and wants `--fill NAME=VALUE` for each parameter; "
-        "`--header-env Authorization=TOKEN` sends what an environment variable holds."
+        f"The probe of {about.name} asks GET routes alone, changes nothing, and wants `--fill NAME=VALUE` for each "
+        "parameter, one that is there; `--header-env Authorization=TOKEN` sends what an environment variable holds."
     )
 
 

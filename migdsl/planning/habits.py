@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from migdsl.ops import key
+from migdsl.ops.context import Context
 from migdsl.ops.model import TablePlan
 from migdsl.planning.facts import Facts
 from migdsl.planning.words import listed
@@ -63,9 +65,16 @@ def _binds(operation: Operation) -> bool:
 def gone(facts: Facts) -> tuple[str, ...]:
     """What contract takes away: columns, constraints, tables, old names."""
     every = [(p.table, facts.change(p).operations) for p in facts.tables]
+    keys = [p.table.entity for p in facts.tables if _old_key_goes(facts, p)]
     every = [(t, tuple(o for o in all_ if not _goes_early(facts, o))) for t, all_ in every]
     found = [what for table, all_ in every for o in all_ if not followed(all_, o) for what in _gone(table, o)]
-    return tuple(dict.fromkeys(found))
+    return tuple(dict.fromkeys([*found, *(f"what keeps the old key of {entity} unique" for entity in keys)]))
+
+
+def _old_key_goes(facts: Facts, plan: TablePlan) -> bool:
+    change = facts.change(plan)
+    anew = any(isinstance(o, model.AddConstraint) and o.constraint.kind == "key" for o in change.operations)
+    return anew and key.leaves(Context(facts.migration, change, facts.module, (), ()))
 
 
 def _goes_early(facts: Facts, operation: Operation) -> bool:

@@ -16,7 +16,15 @@ from migdsl.planning.moves import aborts
 from migdsl.planning.release import streams_alone
 from migdsl.planning.streams import streams
 from migdsl.planning.words import agreeing, first_upper, listed
-from migdsl.semantics.model import AddColumn, ColumnOperation, DropColumn, ExtendEnum, OptionalColumn, RequireColumn
+from migdsl.semantics.model import (
+    AddColumn,
+    AddConstraint,
+    ColumnOperation,
+    DropColumn,
+    ExtendEnum,
+    OptionalColumn,
+    RequireColumn,
+)
 from migdsl.semantics.policy import spoken
 
 
@@ -208,6 +216,7 @@ def _before_the_switch(facts: Facts) -> str:
         ),
         *(streaming.kept(stream, "cutover") for stream in streams(facts.tables)),
         *_others(facts),
+        *_keys(facts),
     ]
     if not found:
         return f"All data of {_tables(facts)}: cutover has moved nothing but the flag"
@@ -244,6 +253,15 @@ def _others(facts: Facts) -> Iterator[str]:
     pairs = [p.table.entity for p in facts.tables if p.switched and p.origin is None]
     if pairs:
         yield f"the trigger has kept the old columns of {listed(pairs)} in step"
+
+
+def _keys(facts: Facts) -> Iterator[str]:
+    """Tables that get their old key back."""
+    moved = [s.table for s in facts.lowered.phase("cutover") if s.up and s.table is not None]
+    for table in (p.table for p in facts.tables if p.table in moved):
+        operations = (o for p in facts.tables if p.table is table for o in facts.change(p).operations)
+        if any(isinstance(o, AddConstraint) and o.constraint.kind == "key" for o in operations):
+            yield f"the key of {table.entity} is ({', '.join(table.key)}) again"
 
 
 def _after_contract(facts: Facts) -> str:

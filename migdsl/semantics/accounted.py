@@ -55,11 +55,14 @@ def _known_by(table: Table, column: Column) -> bool:
 def _all_lost(problems: Problems, draft: Draft, columns: list[Column]) -> None:
     """Several columns that the file doesn't speak of are one thing to tell."""
     names = [written(c.name, folds=True) for c in columns]
+    keyless = {o.column: o for o in draft.omitted if o.target is not None}
+    free = [written(c.name, folds=True) for c in columns if c.name not in keyless]
     title = f"{len(names)} columns of `{draft.table.entity}` don't move along: {', '.join(names)}"
     body = "The old table goes at the end, with everything that nobody has named."
-    help_ = "; ".join(f"{name} = {name}" for name in names)
-    help_ += f'; or say of each that nobody needs any more why: omit {names[0]} because "…"'
+    help_ = "copy them:\n  " + "; ".join(f"{name} = {name}" for name in names)
+    help_ += f'\nor say of each that nobody needs any more why:\n  omit {free[0]} because "…"' if free else ""
     more = [(columns[0].span, "the first of them")]
+    more += [(keyless[c.name].span, _KEY_ALONE) for c in columns if c.name in keyless]
     problems.error("MIG450", draft.node.entity.span, title, "says nothing of them", body=body, more=more, help=help_)
 
 
@@ -93,8 +96,15 @@ def _lost(problems: Problems, draft: Draft, column: Column, read: bool) -> None:
         " Until then new code's rows go back there, so that a rollback loses no write." if read else ""
     )
     ways = f"back {name} = `…`" if read else f"{name} = {name}"
-    help_ = f'{ways}; or say why nobody needs it any more: omit {name} because "…"'
+    more = [(column.span, "declared here")]
+    keyless = next((o for o in draft.omitted if o.column == name and o.target is not None), None)
+    if keyless is not None:
+        more.append((keyless.span, _KEY_ALONE))
+        help_ = f"{ways}, on a line beside it"
+    else:
+        help_ = f'{ways}; or say why nobody needs it any more: omit {name} because "…"'
     label = "is only read" if read else "says nothing of it"
-    problems.error(
-        "MIG450", draft.node.entity.span, title, label, body=body, more=[(column.span, "declared here")], help=help_
-    )
+    problems.error("MIG450", draft.node.entity.span, title, label, body=body, more=more, help=help_)
+
+
+_KEY_ALONE = "leaves out the foreign key alone"

@@ -20,19 +20,22 @@ def to_two(first: Draft, second: Draft, taken: Mapping[str, Table]) -> str:
     entity = written(first.table.entity)
     made = f"create {_entity(second.target, taken)} in {_place(second.target)} {{ {'; '.join(_lines(second))}"
     if first.table.scope == "via" or first.target.database != second.target.database:
-        return f"move it to one of them, and let the application fill the other: {made} }}"
+        return f"move it to one of them, and let the application fill the other:\n  {made} }}"
     only = [name for name in _read(second) if name not in first.copied]
     help_ = f"move it to {_place(first.target)} alone"
     if only:
-        help_ += f", and take along what the other reads: {'; '.join(f'{_name(c)} = {_name(c)}' for c in only)}"
+        lines = "; ".join(f"{_name(c)} = {_name(c)}" for c in only)
+        help_ += f", and take along what the other reads:\n  {lines}"
     filled = "; ".join(f"{_name(column)} = {_value(value, first.copied)}" for column, value in second.values)
-    help_ += ". Once that is finished, fill the other from there, in a migration of its own: "
-    help_ += f"{made}; from {entity} {{ {filled} }} }}"
+    help_ += "" if only else "."
+    help_ += "\nOnce that is finished, fill the other from there, in a migration of its own"
+    help_ += ", where you also drop what only that keeps" if only else ""
+    help_ += f":\n  {made}; from {entity} {{ {filled} }} }}"
     if only:
         drops = "; ".join(f'drop {_name(c)} irreversible because "is in {_place(second.target)}"' for c in only)
-        help_ += f", where you also drop what only that keeps: change {entity} {{ {drops} }}"
+        help_ += f"\n  change {entity} {{ {drops} }}"
     if second.target.schema not in {"public", first.target.schema, *(t.schema for t in taken.values())}:
-        help_ += f". The schema {quote(second.target.schema)} has to be there"
+        help_ += f"\nThe schema {quote(second.target.schema)} has to be there"
     return help_
 
 
@@ -51,7 +54,7 @@ def to_one(first: Table, other: Draft) -> str:
     help_ = f"two of them may have one key: let `{entity}` stay, or give it a table of its own. "
     if first.database != other.table.database:
         return help_ + "Who reads both asks both"
-    return f"{help_}Who reads both can read a view; where `{entity}` stays, once this is finished: {both}"
+    return f"{help_}Who reads both can read a view; where `{entity}` stays, once this is finished:\n  {both}"
 
 
 def _lines(draft: Draft) -> Iterator[str]:

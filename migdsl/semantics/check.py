@@ -10,6 +10,7 @@ from migdsl.semantics import changes, creation, header, newer, relations, retype
 from migdsl.semantics.model import Change, CheckedModule, Database, Rollout, Table
 from migdsl.semantics.phrases import switches_nothing
 from migdsl.semantics.problems import Problems
+from migdsl.semantics.spreading import spread
 from migdsl.syntax import ast
 from migdsl.syntax.parser import Parsed
 from migdsl.syntax.unit import Attached
@@ -143,7 +144,7 @@ def _changes(work: _Work, module: CheckedModule) -> CheckedModule:
     changed = {c.table.entity: c for c in found}
     dropped = creation.dropped(work.problems, work.all(ast.DropEntity), entities, changed)
     every = _moves(work, entities, databases, (*created, *found, *dropped))
-    return replace(module, changes=retypes.follow(every, module.tables))
+    return spread(replace(module, changes=retypes.follow(every, module.tables)))
 
 
 def _moves(
@@ -198,7 +199,8 @@ def _policy(work: _Work, module: CheckedModule) -> CheckedModule:
     # Most files leave all of it to the defaults, and then need none of what reads it.
     from migdsl.semantics.policies import with_policy
 
-    return with_policy(work.problems, module, work.parsed.module.declarations)
+    # What Python computes is only told now.
+    return spread(with_policy(work.problems, module, work.parsed.module.declarations))
 
 
 def _several(work: _Work, module: CheckedModule) -> CheckedModule:

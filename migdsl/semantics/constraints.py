@@ -35,11 +35,19 @@ def constraints(
             yield constraint(problems, item, known, node.name.text)
 
 
-def constraint(problems: Problems, item: Item, known: Known, entity: str) -> Constraint:
-    """One constraint or index over the columns `known` (None where they aren't all known)."""
+def constraint(
+    problems: Problems, item: Item, known: Known, entity: str, gone: Collection[str] = frozenset()
+) -> Constraint:
+    """One constraint or index over the columns `known` (None where they aren't all known), of which some have `gone`."""
     found = _constraint(problems, item, known)
     for name in _names_in(item):
-        if known is not None and sql_name(name) not in known:
+        if known is not None and sql_name(name) not in known and sql_name(name) in gone:
+            title, help_ = (
+                f"`{entity}.{sql_name(name)}` goes in this file",
+                "leave this line out, or what takes the column away",
+            )
+            problems.error("MIG102", name.span, title, "isn't there any more", help=help_)
+        elif known is not None and sql_name(name) not in known:
             problems.unknown("MIG102", "column", sql_name(name), name.span, known, f"in `{entity}`")
     return found
 

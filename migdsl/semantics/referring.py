@@ -15,6 +15,8 @@ from migdsl.semantics.model import (
     DropColumn,
     DropConstraint,
     Operation,
+    OptionalColumn,
+    RequireColumn,
     RetypeColumn,
     Table,
 )
@@ -85,7 +87,7 @@ class Around(Value):
 def unique_before(parent: Table, columns: Iterable[str]) -> bool:
     """Whether no two rows have the same in these columns before the migration, as far as the file says."""
     wanted = frozenset(columns)
-    return wanted == frozenset(parent.key) or any(_tells_apart(c, wanted) for c in parent.constraints)
+    return wanted == frozenset(parent.key) or any(tells_apart(c, wanted) for c in parent.constraints)
 
 
 def unique_from(around: Around, parent: Table, columns: Iterable[str]) -> Since | None:
@@ -118,6 +120,19 @@ def column_after(around: Around, table: Table, name: str) -> Column | None:
     return found
 
 
+def nullable_after(around: Around, table: Table, column: Column) -> bool:
+    """Whether a column may be NULL after the migration."""
+    found = column.nullable and column.name not in table.key
+    for operation in around.fate(table):
+        if isinstance(operation, OptionalColumn) and operation.column.name == column.name:
+            found = True
+        elif isinstance(operation, RequireColumn) and operation.column.name == column.name:
+            found = False
+        elif isinstance(operation, AddConstraint) and operation.constraint.kind == "key":
+            found = found and column.name not in operation.constraint.columns
+    return found
+
+
 def _standing(parent: Table, operations: tuple[Operation, ...], wanted: frozenset[str]) -> Iterator[Since]:
     """What is there, or comes with the table, and doesn't go."""
     made = next((o for o in operations if isinstance(o, CreateTable)), None)
@@ -128,7 +143,7 @@ def _standing(parent: Table, operations: tuple[Operation, ...], wanted: frozense
     if wanted == frozenset(parent.key) and not another:
         yield Since(first, parent.span)
     for found in parent.constraints:
-        if found.kind != "key" and id(found) not in gone and _tells_apart(found, wanted):
+        if found.kind != "key" and id(found) not in gone and tells_apart(found, wanted):
             yield Since("enforce" if found in late else first, found.span)
 
 
@@ -136,14 +151,14 @@ def _coming(operations: tuple[Operation, ...], wanted: frozenset[str]) -> Iterat
     for operation in operations:
         if isinstance(operation, AddConstraint):
             phase = "validate" if operation.complies and operation.constraint.kind != "key" else "enforce"
-            if _tells_apart(operation.constraint, wanted):
+            if tells_apart(operation.constraint, wanted):
                 yield Since(phase, operation.span)
         elif isinstance(operation, AddColumn):
             phase = "validate" if operation.complies else "enforce"
             yield from (Since(phase, u.span) for u in operation.uniques if frozenset(u.columns) == wanted)
 
 
-def _tells_apart(constraint: Constraint, wanted: frozenset[str]) -> bool:
+def tells_apart(constraint: Constraint, wanted: frozenset[str]) -> bool:
     """Whether it is a key or a unique over just these columns, of which PostgreSQL lets a foreign key make use."""
     if constraint.index is None:
         return constraint.kind in ("unique", "key") and frozenset(constraint.columns) == wanted

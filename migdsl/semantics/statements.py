@@ -49,7 +49,8 @@ def constrain(scene: Scene, item: ast.Constrain) -> Iterator[Operation]:
         help_ = "create a table that has it, and fill that from this one: create … { exclude …; from … }"
         scene.problems.error("MIG427", item.span, title, "has to be there from the start", body=body, help=help_)
         return
-    found = constraint(scene.problems, item.item, scene.after, scene.table.entity)
+    gone = frozenset(scene.before or ()) - frozenset(scene.renamed)  # of those another name is meant
+    found = constraint(scene.problems, item.item, scene.after, scene.table.entity, gone)
     yield AddConstraint(found, said(item.complies), None, item.span)
 
 

@@ -16,12 +16,26 @@ from migdsl.rehearsal.server import Server
 TYPES = [
     *("smallint", "integer", "bigint", "numeric", "real", "double precision", "oid", "money"),
     *("text", "character varying", "character", "name", "uuid", "boolean", "bytea", "jsonb"),
-    *("date", "timestamp", "timestamp with time zone", "time", "time with time zone", "interval"),
+    *("date", "timestamp", "timestamp with time zone", "time", "time with time zone", "interval", "interval day"),
     *("inet", "cidr", "macaddr", "macaddr8", "bit", "bit varying", "int4range", "int8range", "daterange"),
     *("integer[]", "bigint[]", "text[]", "character varying[]", "pg_lsn", "tsvector"),
 ]
 # A few of them, of which some go one way only.
-FEW = ["integer", "bigint", "numeric", "real", "text", "character", "name", "uuid", "date", "timestamp", "integer[]"]
+FEW = [
+    "integer",
+    "bigint",
+    "oid",
+    "numeric",
+    "real",
+    "text",
+    "character",
+    "name",
+    "uuid",
+    "date",
+    "timestamp",
+    "integer[]",
+]
+FEW += ["interval", "interval day"]
 # Makes a foreign key from each type to each, in a transaction that is undone, and tells the pairs that can be.
 PAIRS = """
 DO $$
@@ -81,3 +95,21 @@ def test_length_and_precision_are_no_difference() -> None:
     assert short is not None
     assert long is not None
     assert may_point(long, short)
+
+
+def test_nothing_becomes_an_enum_that_is_spelt_out(connection: psycopg.Connection) -> None:
+    enum, other, text = SqlType("mood", "mood", labels=("a",)), SqlType("tone", "tone", labels=("a",)), type_of("text")
+    with connection.transaction(force_rollback=True):
+        connection.execute("CREATE TYPE mood AS ENUM ('a'); CREATE TYPE tone AS ENUM ('a')")
+        for number, parent in enumerate((enum, other, text)):
+            connection.execute(f"CREATE TABLE parent_{number} (v {parent.sql} UNIQUE)")
+            for child in (enum, other, text):
+                sql = f"CREATE TABLE child (v {child.sql} REFERENCES parent_{number} (v)); DROP TABLE child"
+                try:
+                    with connection.transaction():
+                        connection.execute(sql)
+                    made = True
+                except psycopg.errors.DatatypeMismatch:
+                    made = False
+                assert may_point(child, parent) is made, (child, parent)
+    assert may_point(text, SqlType("mood", "mood")), "as it is written without its labels it may be a domain"

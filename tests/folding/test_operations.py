@@ -205,7 +205,8 @@ SPARED = [
     (
         "split name into first text pii, last text? { first = `name`; last = `name`; back `first || last` }",
         ["  name       text"],
-        ["  first text pii", "  last text?"],
+        # The old column has what the first is marked for, and the last is made of that.
+        ["  first text pii", "  last text? pii"],
     ),
     (
         "merge name, age into label text { from `name || coalesce(age, 1)`; back name = `label`, age = `1` }",
@@ -374,6 +375,20 @@ def test_what_is_made_of_personal_data_keeps_its_mark():
     assert "old boolean phi\n" in after
     assert "plain text?\n" in after
     assert "said text? pii; n integer\n" in after
+
+
+def test_a_column_that_gets_values_of_personal_data_gets_the_mark():
+    before = (
+        "entity User in app.users {\n  id bigint key\n  tenant_id uuid tenant\n  email text pii\n  age integer phi\n"
+    )
+    before += '  login text?\n  class text  default "x"\n  rank text\n}\n'
+    change = "change User {\n  require login { from `email` }\n  optional class { back `coalesce(class, login)` }\n}\n"
+    after = folded(before, change)
+    assert "login text pii\n" in after
+    assert 'class text? pii  default "x"\n' in after
+    assert "rank text\n" in after
+    retyped = folded(before, "change User { retype rank varchar(9) { from `left(rank, 9)`; back `rank || age` } }\n")
+    assert "rank varchar(9) phi\n" in retyped
 
 
 def test_what_moves_under_another_name_keeps_its_mark():

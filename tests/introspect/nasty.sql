@@ -145,7 +145,7 @@ CREATE TABLE public.a23456789_b23456789_c23456789_d23456789_e23456789_f23456789_
 );
 CREATE TABLE public.users (id bigint PRIMARY KEY, tenant_id uuid NOT NULL, "user" bigint REFERENCES app.users UNIQUE);
 CREATE TABLE public.user (id bigint PRIMARY KEY, tenant_id uuid NOT NULL);
-CREATE TABLE public."1st" (id bigint PRIMARY KEY, a bigint REFERENCES public.users, b bigint REFERENCES public.user, CHECK (a IS NULL OR b IS NULL));
+CREATE TABLE public."1st" (id bigint PRIMARY KEY, a bigint DEFAULT 1 REFERENCES public.users ON DELETE SET DEFAULT, b bigint REFERENCES public.user, CHECK (a IS NULL OR b IS NULL));
 ALTER TABLE public."1st" ADD CONSTRAINT twice FOREIGN KEY (a) REFERENCES public.user NOT VALID;
 CREATE TABLE public.row_refs (id bigint PRIMARY KEY, a integer, b integer, tenant_id uuid NOT NULL);
 ALTER TABLE public.row_refs ADD CONSTRAINT whole CHECK (row_refs IS NOT NULL);

@@ -75,9 +75,9 @@ def halves() -> tuple[str, str]:
     """The first file, and the second one, as the message has them of the two that were one."""
     told = advice(mig(ORDER, f"{FIRST} }}", SECOND))
     said = re.fullmatch(
-        r"move it to app\.purchases alone, and take along what the other reads: (.*)\. Once that is finished, "
-        r"fill the other from there, in a migration of its own: (create .*), "
-        r"where you also drop what only that keeps: (change .*)\. The schema billing has to be there",
+        r"move it to app\.purchases alone, and take along what the other reads: (.*) Once that is finished, "
+        r"fill the other from there, in a migration of its own, where you also drop what only that keeps: (create .*) "
+        r"(change .*) The schema billing has to be there",
         told,
     )
     assert said is not None, told

@@ -325,3 +325,65 @@ def test_a_connector_that_reads_keeps_everything(logical: Server):
 def publishing_of(lowered: Lowered) -> list[str]:
     (step,) = (s for s in lowered.phase("contract") if s.operation == "drop_publication")
     return [text for part in step.up for text in statements(part)]
+
+
+FAMILY = HEAD + """
+entity Shop in monolith.shops { id bigint key; tenant_id uuid tenant; index (tenant_id, id) }
+entity Order in monolith.orders {
+  id bigint key
+  tenant_id uuid tenant
+  shop_id bigint -> Shop.id
+  index (tenant_id, id)
+  index (shop_id)
+}
+entity Line in monolith.lines {
+  id bigint key
+  order_id bigint -> Order.id on delete cascade
+  index (order_id)
+  tenant via order_id -> Order
+}
+move Order to orders.orders {
+  id = id
+  tenant_id = tenant_id
+  shop_id = shop_id
+  omit shop_id -> Shop because "shops stay"
+}
+move Line to orders.lines { id = id; order_id = order_id }
+"""
+FAMILY_OLD = """
+CREATE TABLE tenants (id uuid PRIMARY KEY);
+CREATE TABLE shops (id bigint PRIMARY KEY, tenant_id uuid NOT NULL);
+CREATE INDEX ON shops (tenant_id, id);
+CREATE TABLE orders (id bigint PRIMARY KEY, tenant_id uuid NOT NULL, shop_id bigint NOT NULL REFERENCES shops);
+CREATE INDEX ON orders (tenant_id, id);
+CREATE INDEX ON orders (shop_id);
+CREATE TABLE lines (id bigint PRIMARY KEY, order_id bigint NOT NULL REFERENCES orders ON DELETE CASCADE);
+CREATE INDEX ON lines (order_id);
+"""
+LETTER = """INSERT INTO migdsl.dead_letter (migration, entity, row_key, error_class, template)
+            VALUES ('leave', 'Line', '[1]', '23503', 'x')"""
+LEFT = """SELECT to_regclass('orders') IS NOT NULL, to_regclass('lines') IS NOT NULL,
+                 (SELECT string_agg(conname, ' ' ORDER BY conname) FROM pg_constraint WHERE contype = 'f')"""
+
+
+@pytest.mark.parametrize("by", ["outbox", "cdc logical"])
+def test_an_owner_goes_with_its_children_or_stays_with_them(logical: Server, by: str):
+    """Without it nobody could tell whose they are. All foreign keys stay: nothing undoes what isn't applied."""
+    with two(logical, f"{FAMILY}sync Order {{ by {by} }}", FAMILY_OLD) as made:
+        side = made.side("old")
+        side.up("expand")
+        made.side("new").up("expand")
+        made.turn("new")
+        before = one(made.old, LEFT)
+        assert before == (True, True, "lines_order_id_fkey orders_shop_id_fkey")
+        for create, drop, told in (
+            ("CREATE VIEW report AS SELECT count(*) FROM lines", "DROP VIEW report", r"still used by: .*view report"),
+            (LETTER, "DELETE FROM migdsl.dead_letter", "written to public.lines has not all been carried over"),
+        ):
+            made.old.execute(create.encode())
+            with pytest.raises(errors.ObjectNotInPrerequisiteState, match=told):
+                side.up("contract")
+            made.old.execute(drop.encode())
+            assert one(made.old, LEFT) == before, told
+        side.up("contract")
+        assert one(made.old, LEFT) == (False, False, None)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import psycopg
 import pytest
@@ -125,15 +126,39 @@ def test_a_serial_gives_both_sides_numbers(work: Migration):
     ]  # fmt: skip
 
 
-def test_the_sequence_goes_along_and_comes_back(work: Migration):
-    """Into another schema, and with the right to ask it."""
-    run(work, "DROP ROLE IF EXISTS migdsl_clerk", "CREATE ROLE migdsl_clerk")
+@contextmanager
+def roles(migration: Migration, *called: str) -> Iterator[None]:
+    """Roles that are there as long as the block lasts."""
+    listed = ", ".join(called)
+    run(migration, f"DROP ROLE IF EXISTS {listed}", *(f"CREATE ROLE {name}" for name in called))
     try:
-        run(work, "GRANT USAGE ON SCHEMA work TO migdsl_clerk", "GRANT INSERT, SELECT ON work.plans TO migdsl_clerk")
+        yield
+    finally:
+        run(migration, f"DROP OWNED BY {listed} CASCADE", f"DROP ROLE {listed}")
+
+
+def owned(migration: Migration, sequence: str) -> list:
+    """Whose a sequence is, and whose the table of its column."""
+    return all_rows(
+        migration.connection,
+        f"""SELECT s.relowner::regrole::text, t.relowner::regrole::text FROM pg_class AS s
+              JOIN pg_depend AS d ON d.objid = s.oid AND d.deptype = 'a' JOIN pg_class AS t ON t.oid = d.refobjid
+             WHERE s.oid = '{sequence}'::regclass""",
+    )
+
+
+def test_the_sequence_goes_along_and_comes_back(work: Migration):
+    """Into another schema, from one owner to another, and with the right to ask it: of the table, and of some columns."""
+    with roles(work, "migdsl_clerk", "migdsl_part", "migdsl_owner"):
+        run(work, "GRANT USAGE ON SCHEMA work TO migdsl_clerk, migdsl_part")
+        run(work, "GRANT INSERT, SELECT ON work.plans TO migdsl_clerk")
+        run(work, "GRANT INSERT (account_id, name) ON work.plans TO migdsl_part")
+        run(work, "GRANT USAGE, CREATE ON SCHEMA public TO migdsl_owner", "ALTER TABLE projects OWNER TO migdsl_owner")
         for phase in ("enforce", "contract"):
             work.up(phase)
         insert = "INSERT INTO work.plans (account_id, name) VALUES (1, '{}')"
         run(work, "SELECT setval('work.projects_id_seq', 40)", "SET LOCAL ROLE migdsl_clerk", insert.format("alone"))
+        run(work, "SET LOCAL ROLE migdsl_part", insert.format("part"))
         assert all_rows(work.connection, "SELECT pg_get_serial_sequence('work.plans', 'ident')") == [
             ("work.projects_id_seq",)
         ]
@@ -141,13 +166,12 @@ def test_the_sequence_goes_along_and_comes_back(work: Migration):
         run(work, "SET LOCAL ROLE migdsl_clerk", insert.format("back"))
         run(work, "INSERT INTO projects (account_id, name) VALUES (1, 'old')")
         assert all_rows(work.connection, "SELECT ident, name FROM work.plans WHERE ident > 2 ORDER BY 1") == [
-            (41, "alone"), (42, "back"), (43, "old"),
+            (41, "alone"), (42, "part"), (43, "back"), (44, "old"),
         ]  # fmt: skip
         assert all_rows(work.connection, "SELECT pg_get_serial_sequence('projects', 'id')") == [
             ("public.projects_id_seq",)
         ]
-    finally:
-        run(work, "DROP OWNED BY migdsl_clerk", "DROP ROLE migdsl_clerk")
+        assert owned(work, "projects_id_seq") == [("migdsl_owner", "migdsl_owner")]
 
 
 def test_a_sequence_of_another_schema_belongs_to_nobody_meanwhile(expanded: Callable[..., Migration]):
@@ -167,6 +191,28 @@ def test_a_sequence_of_another_schema_belongs_to_nobody_meanwhile(expanded: Call
     assert all_rows(found.connection, "SELECT pg_get_serial_sequence('things', 'id'), max(id) FROM work.things") == [
         ("public.numbers", 2),
     ]  # fmt: skip
+
+
+ODD = """
+entity Odd in app."100%s of $over$ 'it'" { "no %I" serial key; "by %L" bigserial; tenant_id uuid tenant }"""
+ODD_MOVE = """
+move Odd to app."50%."."%s of it" { "%1$s" = "no %I"; "{0}" = "by %L"; tenant_id = tenant_id }"""
+ODD_DDL = """
+CREATE TABLE "100%s of $over$ 'it'" ("no %I" serial PRIMARY KEY, "by %L" bigserial, tenant_id uuid NOT NULL)"""
+
+
+def test_odd_names_keep_their_numbers(expanded: Callable[..., Migration]):
+    """What format() would read otherwise, above all."""
+    found = expanded(mig(ODD, ODD_MOVE), ODD_DDL)
+    insert = f'INSERT INTO "50%."."%s of it" (tenant_id) VALUES (\'{T1}\')'
+    run(found, insert)
+    for phase in ("enforce", "contract"):
+        found.up(phase)
+    run(found, insert)
+    found.down("contract")
+    run(found, insert)
+    rows = all_rows(found.connection, 'SELECT "%1$s", "{0}" FROM "50%."."%s of it" ORDER BY 1')
+    assert rows == [(1, 1), (2, 2), (3, 3)]
 
 
 REFUSED = (
@@ -196,12 +242,25 @@ def test_numbers_that_the_new_table_would_lack_are_refused(connection: Connectio
 
 
 def test_a_sequence_that_the_file_names_is_named_there_too(expanded: Callable[..., Migration]):
+    """Whosever it is: it belongs to the column of the table that stays, and who had it may ask it still."""
     thing = "entity Thing in app.things { id bigint key default `nextval('numbers')`; tenant_id uuid tenant }"
     text = mig(thing, "move Thing to app.others { id = id; tenant_id = tenant_id }")
     table = "CREATE TABLE things (id bigint DEFAULT nextval('numbers') PRIMARY KEY, tenant_id uuid NOT NULL)"
-    found = expanded(text, f"CREATE SEQUENCE numbers; {table}")
-    run(found, f"INSERT INTO others (tenant_id) VALUES ('{T1}')", f"INSERT INTO things (tenant_id) VALUES ('{T1}')")
-    assert all_rows(found.connection, "SELECT id FROM things ORDER BY 1") == [(1,), (2,)]
+    found = expanded(text, f"CREATE SEQUENCE numbers; {table}; ALTER SEQUENCE numbers OWNED BY things.id")
+    insert = f"INSERT INTO others (tenant_id) VALUES ('{T1}')"
+    run(found, insert, f"INSERT INTO things (tenant_id) VALUES ('{T1}')")
+    with roles(found, "migdsl_owner", "migdsl_other"):
+        run(found, "GRANT USAGE, CREATE ON SCHEMA public TO migdsl_owner, migdsl_other")
+        run(found, "ALTER TABLE things OWNER TO migdsl_owner", "ALTER TABLE others OWNER TO migdsl_other")
+        run(found, "GRANT INSERT ON others TO migdsl_owner")
+        for phase in ("enforce", "contract"):
+            found.up(phase)
+        assert owned(found, "numbers") == [("migdsl_other", "migdsl_other")]
+        run(found, "SET LOCAL ROLE migdsl_owner", insert)
+        found.down("contract")
+        assert owned(found, "numbers") == [("migdsl_owner", "migdsl_owner")]
+        run(found, "SET LOCAL ROLE migdsl_other", insert)
+        assert all_rows(found.connection, "SELECT id FROM others ORDER BY 1") == [(1,), (2,), (3,), (4,)]
 
 
 def test_the_way_there_is_each_sides_own():
@@ -218,3 +277,24 @@ def test_a_sequence_whose_name_is_taken_there_is_told_of_first(expanded: Callabl
     ddl = "CREATE TABLE things (id serial PRIMARY KEY, tenant_id uuid NOT NULL)"
     with pytest.raises(psycopg.errors.ObjectNotInPrerequisiteState, match="goes to the schema work in the end"):
         expanded(text, f"{ddl}; CREATE SCHEMA work; CREATE TABLE work.things_id_seq ()")
+
+
+KEYS = """SELECT conrelid::regclass::text, conname, confrelid::regclass::text, confdeltype::text FROM pg_constraint
+           WHERE contype = 'f' ORDER BY 1, 2"""
+
+
+def test_a_contract_that_is_refused_leaves_every_foreign_key(work: Migration):
+    """Nobody undoes what isn't applied: the team goes back to enforce, and to old tables that are whole."""
+    work.up("enforce")
+    run(work, "CREATE VIEW report AS SELECT count(*) FROM tasks")
+    before = all_rows(work.connection, KEYS)
+    assert {(row[0], row[2]) for row in before} >= {("tasks", "projects"), ("steps", "tasks"), ("notes", "tasks")}
+    with pytest.raises(psycopg.errors.ObjectNotInPrerequisiteState, match=r"still used by: .*view report"):
+        work.up("contract")
+    assert all_rows(work.connection, KEYS) == before
+    assert all_rows(
+        work.connection, "SELECT to_regclass('projects') IS NOT NULL, to_regclass('work.plans') IS NOT NULL"
+    ) == [(True, True)]
+    run(work, "DROP VIEW report")
+    work.up("contract")
+    assert all_rows(work.connection, "SELECT to_regclass('projects'), to_regclass('tasks')") == [(None, None)]

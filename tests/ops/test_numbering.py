@@ -2,18 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import psycopg
 import pytest
 
 from migdsl.ops import numbering
+from migdsl.semantics.model import Table
+from tests.ops.support import checked, lowered, mig
 
 SHARED = """
 CREATE SEQUENCE shared;
-CREATE TABLE "Odd one" (id int PRIMARY KEY, no int NOT NULL DEFAULT nextval('shared'));
+CREATE SCHEMA odd;
+CREATE TABLE odd."Odd 100% one" (id int PRIMARY KEY, "no %s" int NOT NULL DEFAULT nextval('shared'));
 CREATE TABLE other (no int NOT NULL DEFAULT nextval('shared'));
-INSERT INTO "Odd one" VALUES (1), (2);
 """
-PLACE = 'public."Odd one"'
+ODD = 'entity Odd in app.odd."Odd 100% one" { id int key; "no %s" int; tenant_id uuid tenant }'
+FULL = 'INSERT INTO odd."Odd 100% one" VALUES (1), (2)'
+INSERT = "SET LOCAL lock_timeout = '10ms'; INSERT INTO odd.\"Odd 100% one\" VALUES (3)"
+
+
+def entity(text: str) -> Table:
+    """What a declaration says of the table."""
+    (found,) = checked(mig(text))[0].tables
+    return found
 
 
 def said(connection: psycopg.Connection, check: str) -> str | None:
@@ -25,24 +37,53 @@ def said(connection: psycopg.Connection, check: str) -> str | None:
     return None
 
 
-@pytest.mark.parametrize("check", [numbering.numbered, numbering.unnumbered])
-def test_the_way_out_of_a_shared_sequence_leads_out(database: str, check):
-    with psycopg.connect(database, autocommit=True) as connection:
-        connection.execute(SHARED)
-        hint = said(connection, check(PLACE, "no"))
+@pytest.mark.parametrize(("check", "rows"), [(numbering.numbered, FULL), (numbering.unnumbered, "")])
+def test_the_way_out_of_a_shared_sequence_leads_out(database: str, check: Callable[[Table, str], str], rows: str):
+    """As it stands, with nobody between the highest number and the new default: there the next number is given twice."""
+    with (
+        psycopg.connect(database, autocommit=True) as connection,
+        psycopg.connect(database, autocommit=True) as client,
+    ):
+        connection.execute((SHARED + rows).encode())
+        odd = entity(ODD)
+        hint = said(connection, check(odd, "no %s"))
         assert hint is not None
-        statements, _, _ = hint.removeprefix("give it a sequence of its own: ").partition(". Where")
-        connection.execute(statements.replace("NAME", "its_own").encode())
+        statements, _, _ = hint.partition("BEGIN; ")[2].partition(". Before")
+        connection.execute("BEGIN")
+        for statement in statements.split("; "):
+            connection.execute(statement.encode())
+            if "setval" in statement:
+                with pytest.raises(psycopg.errors.LockNotAvailable), client.transaction():
+                    client.execute(INSERT)
         # As it is to be declared from now on.
-        assert said(connection, numbering.numbered(PLACE, "no")) is None
-        connection.execute('INSERT INTO "Odd one" VALUES (3); DROP TABLE "Odd one"; INSERT INTO other DEFAULT VALUES')
-        assert connection.execute("SELECT no FROM other").fetchone() == (3,)
+        assert said(connection, numbering.numbered(odd, "no %s")) is None
+        client.execute(f"{INSERT}; INSERT INTO other DEFAULT VALUES")
+        numbers = 'SELECT "no %s" FROM odd."Odd 100% one" ORDER BY 1'
+        assert client.execute(numbers.encode()).fetchall() == ([(1,), (2,), (3,)] if rows else [(1,)])
+        client.execute('DROP TABLE odd."Odd 100% one"; INSERT INTO other DEFAULT VALUES')
 
 
 def test_one_of_its_own_is_only_to_be_declared(database: str):
     with psycopg.connect(database, autocommit=True) as connection:
         connection.execute("CREATE TABLE t (id serial)")
-        assert said(connection, numbering.numbered("public.t", "id")) is None
-        assert said(connection, numbering.unnumbered("public.t", "id")) == (
+        table = entity("entity T in app.t { id int key; tenant_id uuid tenant }")
+        assert said(connection, numbering.numbered(table, "id")) is None
+        assert said(connection, numbering.unnumbered(table, "id")) == (
             "declare it in the entity: id … identity, or as a serial"
         )
+
+
+THING = "entity Thing in app.things { id serial key; no bigint identity; tenant_id uuid tenant }"
+MOVE = "move Thing to app.{}others {{ id = id; no = no; tenant_id = tenant_id }}"
+
+
+@pytest.mark.parametrize(("entity", "schema"), [(THING, ""), (THING.replace("serial", "bigint"), "work.")])
+def test_a_name_that_stays_is_not_spoken_of(entity: str, schema: str):
+    assert [s for s in lowered(mig(entity, MOVE.format(schema))).phase("contract") if s.precondition] == []
+
+
+def test_who_names_the_sequence_is_told_that_it_goes():
+    found = [s.precondition for s in lowered(mig(THING, MOVE.format("work."))).phase("contract") if s.precondition]
+    told = "code leaves things.id to the column's default, or names the sequence without a schema and has both in its "
+    told += "search_path: from public the sequence goes to work, and nextval('public.…') fails from then on"
+    assert found == [told]

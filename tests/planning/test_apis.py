@@ -206,3 +206,9 @@ def test_the_rules_speak_of_what_the_middleware_exports() -> None:
     rules: Any = json.loads(next(a.text for a in compiled(ORDERS).artifacts if a.kind == "prometheus_rules"))
     named = {name for rule in rules["groups"][0]["rules"] for name in re.findall(r"migdsl_api_\w+", rule["expr"])}
     assert named == {name for name, _ in exported} - {"migdsl_api_requests_total"}
+
+
+def test_the_probe_is_told_each_parameter_that_it_asks_with() -> None:
+    (runbook,) = [a.text for a in compiled(ORDERS).artifacts if a.kind == "runbook"]
+    probes = re.findall(r"^python .* probe .*$", runbook, re.MULTILINE)
+    assert set(probes) == {"python api/orders_v2.py probe --api orders_http --fill id=VALUE https://HOST"}

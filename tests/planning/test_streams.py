@@ -112,6 +112,18 @@ def test_a_condition_on_the_lag_is_a_gate_of_the_chain_that_contracts_first() ->
         assert ["sync_lag:Order" in gate.unmet for gate in gates if gate.name == "kept_up"] == asked
 
 
+def test_what_nobody_measures_any_more_opens_no_gate() -> None:
+    """In the chain that contracts last, what stands beside it in an `or` is asked alone."""
+    gate = "gate calm when rows_mismatched = 0 for 2h or sync_lag < 1m"
+    text = CDC.read_text(encoding="utf-8").replace("gate kept_up", f"{gate}; gate kept_up")
+    old, new = (r for r in of_text(text).revisions if r.phase == "contract")
+    for revision, joined in ((old, True), (new, False)):
+        gates = [part for step in revision.steps for part in step.up if isinstance(part, Gate)]
+        (unmet,) = (gate.unmet for gate in gates if gate.name == "calm")
+        assert "rows_mismatched" in unmet
+        assert (" OR " in unmet.partition("WHERE NOT")[2], " OR TRUE" in unmet) == (joined, False)
+
+
 def test_nothing_that_reads_goes_before_the_gates_have_been_asked() -> None:
     """The slot is the revision's to drop, at its end; a connector is deleted by people, right before it."""
     old, _ = (r for r in planned(CDC).revisions if r.phase == "contract")

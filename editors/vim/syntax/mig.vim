@@ -12,7 +12,7 @@ syn region migSql matchgroup=migTick start=/`/ skip=/``/ end=/`/ contains=@migSQ
 syn match migParameter /\v%(\w|:)@<!:\h\w*/ contained
 syn match migComment /#.*$/ contains=@Spell
 syn region migLoose matchgroup=migBrace start=/\v%(^\s*%(\(|\h\w*\s*-\>)[^{]*)@<=\{/ end=/\}/ contained contains=migComment,migSql,migString,migNumber,migOperator,migLoose,@mig_loose
-syn match migHeadClause /\v<%(add|after|all|always|and|as|at|backoff|because|before|boolean|by|canary|check|constraint|default|delete|desc|entity|enum|env|every|exclude|file|for|from|gate|generated|identity|in|include|index|into|invariant|irreversible|key|manual|metric|most|none|nulls|of|on|or|per|phi|pii|python|reads|replaces|request|rows|run|second|table|tenant|tenants|to|top|unclear|unique|unit|until|using|via|when|where|window|with|within)>/ contained
+syn match migHeadClause /\v<%(add|after|all|always|and|as|at|backoff|because|before|boolean|by|canary|check|constraint|default|delete|desc|entity|enum|env|every|exclude|file|for|from|gate|generated|identity|in|include|index|into|invariant|irreversible|key|manual|metric|most|none|nulls|of|on|or|per|phi|pii|python|reads|replaces|request|rows|run|second|set|table|tenant|tenants|to|top|unclear|unique|unit|until|using|via|when|where|window|with|within)>/ contained
 syn match migHeadType /\v<%(bigint|bigserial|bit|bool|boolean|box|bytea|char|character|cidr|circle|citext|date|datemultirange|daterange|day|decimal|double|float|float4|float8|geography|geometry|hour|hstore|inet|int|int2|int4|int4multirange|int4range|int8|int8multirange|int8range|integer|interval|json|jsonb|line|lseg|ltree|macaddr|macaddr8|minute|money|month|name|numeric|nummultirange|numrange|oid|path|pg_lsn|pg_snapshot|point|polygon|precision|real|second|serial|smallint|smallserial|text|time|timestamp|timestamptz|timetz|to|tsmultirange|tsquery|tsrange|tstzmultirange|tstzrange|tsvector|txid_snapshot|uuid|varbit|varchar|varying|vector|with|without|xml|year|zone)>/ contained
 
 syn match migValue_file /\v<%(backfill|backfill_errors|backfill_progress|backfill_rate|bytes|contract|count|cutover|cutover_errors|dead_letters|deprecated_requests|drift_rate|enforce|expand|lock_wait|per_second|prepare|ratio|replace_errors|replication_lag|rows_extra|rows_mismatched|rows_missing|seconds|shadow_mismatch_rate|sync_lag|sync_waiting|tenants_unlisted|validate)>/
@@ -76,9 +76,9 @@ syn match migNamed_file_tenants /\v%(%(^|[{;])\s*<%(key)>\s+)@<=%(\h\w*|"%([^"\\
 hi def link migNamed_file_tenants migName
 syn cluster mig_file_tenants contains=migClause_file_tenants,migType_file_tenants,migWord_file_tenants,migNamed_file_tenants
 
-syn match migValue_file_entity /\v<%(MIG407|MIG410|MIG413|MIG454|MIG501|MIG512|MIG601|MIG603|MIG606|brin|btree|cascade|confidential|first|gin|gist|hash|internal|last|public|restrict|spgist|unknown)>/ contained
+syn match migValue_file_entity /\v<%(MIG407|MIG410|MIG413|MIG454|MIG501|MIG512|MIG601|MIG603|MIG606|brin|btree|cascade|confidential|first|gin|gist|hash|internal|last|null|public|restrict|spgist|unknown)>/ contained
 hi def link migValue_file_entity migValue
-syn match migClause_file_entity /\v<%(always|as|because|default|delete|desc|enum|generated|identity|in|include|key|nulls|on|phi|pii|tenant|unclear|unique|using|via|where|with)>/ contained
+syn match migClause_file_entity /\v<%(always|as|because|default|delete|desc|enum|generated|identity|in|include|key|nulls|on|phi|pii|set|tenant|unclear|unique|using|via|where|with)>/ contained
 hi def link migClause_file_entity migClause
 syn match migType_file_entity /\v<%(bigint|bigserial|bit|bool|boolean|box|bytea|char|character|cidr|circle|citext|date|datemultirange|daterange|day|decimal|double|float|float4|float8|geography|geometry|hour|hstore|inet|int|int2|int4|int4multirange|int4range|int8|int8multirange|int8range|integer|interval|json|jsonb|line|lseg|ltree|macaddr|macaddr8|minute|money|month|name|numeric|nummultirange|numrange|oid|path|pg_lsn|pg_snapshot|point|polygon|precision|real|second|serial|smallint|smallserial|text|time|timestamp|timestamptz|timetz|to|tsmultirange|tsquery|tsrange|tstzmultirange|tstzrange|tsvector|txid_snapshot|uuid|varbit|varchar|varying|vector|with|without|xml|year|zone)>/ contained
 hi def link migType_file_entity migType
@@ -90,9 +90,9 @@ syn match migNamed_file_entity /\v%(%(^|[{;])\s*<%(legacy)>\s+)@<=%(<%(because|u
 hi def link migNamed_file_entity migName
 syn cluster mig_file_entity contains=migValue_file_entity,migClause_file_entity,migType_file_entity,migColumn_file_entity,migWord_file_entity,migNamed_file_entity
 
-syn match migValue_file_change /\v<%(MIG407|MIG410|MIG413|MIG454|MIG501|MIG512|MIG601|MIG603|MIG606|brin|btree|cascade|first|full|gin|gist|hash|last|nothing|restrict|spgist)>/ contained
+syn match migValue_file_change /\v<%(MIG407|MIG410|MIG413|MIG454|MIG501|MIG512|MIG601|MIG603|MIG606|brin|btree|cascade|first|full|gin|gist|hash|last|nothing|null|restrict|spgist)>/ contained
 hi def link migValue_file_change migValue
-syn match migClause_file_change /\v<%(add|after|always|as|because|before|check|constraint|default|delete|desc|enum|exclude|generated|identity|include|index|into|irreversible|key|nulls|on|phi|pii|table|tenant|to|unique|using|where|with)>/ contained
+syn match migClause_file_change /\v<%(add|after|always|as|because|before|check|constraint|default|delete|desc|enum|exclude|generated|identity|include|index|into|irreversible|key|nulls|on|phi|pii|set|table|tenant|to|unique|using|where|with)>/ contained
 hi def link migClause_file_change migClause
 syn match migType_file_change /\v<%(bigint|bigserial|bit|bool|boolean|box|bytea|char|character|cidr|circle|citext|date|datemultirange|daterange|day|decimal|double|float|float4|float8|geography|geometry|hour|hstore|inet|int|int2|int4|int4multirange|int4range|int8|int8multirange|int8range|integer|interval|json|jsonb|line|lseg|ltree|macaddr|macaddr8|minute|money|month|name|numeric|nummultirange|numrange|oid|path|pg_lsn|pg_snapshot|point|polygon|precision|real|second|serial|smallint|smallserial|text|time|timestamp|timestamptz|timetz|to|tsmultirange|tsquery|tsrange|tstzmultirange|tstzrange|tsvector|txid_snapshot|uuid|varbit|varchar|varying|vector|with|without|xml|year|zone)>/ contained
 hi def link migType_file_change migType
@@ -118,9 +118,9 @@ syn region migBlock_file_change_sql matchgroup=migWord start=/\v%(%(^|[{;])\s*)@
 syn region migBlock_file_change_unique matchgroup=migWord start=/\v%(%(^|[{;])\s*)@<=<unique>%(%([^{}"`#;]|"%([^"\\]|\\.|"")*"|`[^`]*`)*\{)@=/ end=/\}/ contained contains=migComment,migSql,migString,migNumber,migOperator,migLoose,migHeadClause,migHeadType,migNamed_file_change,@mig_file_change_unique
 syn cluster mig_file_change contains=migValue_file_change,migClause_file_change,migType_file_change,migWord_file_change,migNamed_file_change,migBlock_file_change_add,migBlock_file_change_check,migBlock_file_change_default,migBlock_file_change_drop,migBlock_file_change_enum,migBlock_file_change_exclude,migBlock_file_change_index,migBlock_file_change_key,migBlock_file_change_merge,migBlock_file_change_optional,migBlock_file_change_rename,migBlock_file_change_require,migBlock_file_change_retype,migBlock_file_change_split,migBlock_file_change_sql,migBlock_file_change_unique
 
-syn match migValue_file_change_add /\v<%(MIG407|MIG410|MIG413|MIG454|MIG501|MIG512|MIG601|MIG603|MIG606|cascade|restrict)>/ contained
+syn match migValue_file_change_add /\v<%(MIG407|MIG410|MIG413|MIG454|MIG501|MIG512|MIG601|MIG603|MIG606|cascade|null|restrict)>/ contained
 hi def link migValue_file_change_add migValue
-syn match migClause_file_change_add /\v<%(always|as|because|default|delete|enum|generated|identity|key|on|per|phi|pii|tenant|unique)>/ contained
+syn match migClause_file_change_add /\v<%(always|as|because|default|delete|enum|generated|identity|key|on|per|phi|pii|set|tenant|unique)>/ contained
 hi def link migClause_file_change_add migClause
 syn match migType_file_change_add /\v<%(bigint|bigserial|bit|bool|boolean|box|bytea|char|character|cidr|circle|citext|date|datemultirange|daterange|day|decimal|double|float|float4|float8|geography|geometry|hour|hstore|inet|int|int2|int4|int4multirange|int4range|int8|int8multirange|int8range|integer|interval|json|jsonb|line|lseg|ltree|macaddr|macaddr8|minute|money|month|name|numeric|nummultirange|numrange|oid|path|pg_lsn|pg_snapshot|point|polygon|precision|real|second|serial|smallint|smallserial|text|time|timestamp|timestamptz|timetz|to|tsmultirange|tsquery|tsrange|tstzmultirange|tstzrange|tsvector|txid_snapshot|uuid|varbit|varchar|varying|vector|with|without|xml|year|zone)>/ contained
 hi def link migType_file_change_add migType
@@ -182,9 +182,9 @@ syn match migNamed_file_change_retype /\v%(%(^|[{;])\s*<%(a^)>\s+)@<=%(<%(becaus
 hi def link migNamed_file_change_retype migName
 syn cluster mig_file_change_retype contains=migValue_file_change_retype,migClause_file_change_retype,migType_file_change_retype,migWord_file_change_retype,migNamed_file_change_retype
 
-syn match migValue_file_change_split /\v<%(MIG407|MIG410|MIG413|MIG454|MIG501|MIG512|MIG601|MIG603|MIG606|cascade|restrict)>/ contained
+syn match migValue_file_change_split /\v<%(MIG407|MIG410|MIG413|MIG454|MIG501|MIG512|MIG601|MIG603|MIG606|cascade|null|restrict)>/ contained
 hi def link migValue_file_change_split migValue
-syn match migClause_file_change_split /\v<%(always|because|default|delete|enum|generated|identity|into|key|on|phi|pii|tenant|unique)>/ contained
+syn match migClause_file_change_split /\v<%(always|because|default|delete|enum|generated|identity|into|key|on|phi|pii|set|tenant|unique)>/ contained
 hi def link migClause_file_change_split migClause
 syn match migType_file_change_split /\v<%(bigint|bigserial|bit|bool|boolean|box|bytea|char|character|cidr|circle|citext|date|datemultirange|daterange|day|decimal|double|float|float4|float8|geography|geometry|hour|hstore|inet|int|int2|int4|int4multirange|int4range|int8|int8multirange|int8range|integer|interval|json|jsonb|line|lseg|ltree|macaddr|macaddr8|minute|money|month|name|numeric|nummultirange|numrange|oid|path|pg_lsn|pg_snapshot|point|polygon|precision|real|second|serial|smallint|smallserial|text|time|timestamp|timestamptz|timetz|to|tsmultirange|tsquery|tsrange|tstzmultirange|tstzrange|tsvector|txid_snapshot|uuid|varbit|varchar|varying|vector|with|without|xml|year|zone)>/ contained
 hi def link migType_file_change_split migType
@@ -194,9 +194,9 @@ syn match migNamed_file_change_split /\v%(%(^|[{;])\s*<%(a^)>\s+)@<=%(<%(because
 hi def link migNamed_file_change_split migName
 syn cluster mig_file_change_split contains=migValue_file_change_split,migClause_file_change_split,migType_file_change_split,migWord_file_change_split,migNamed_file_change_split
 
-syn match migValue_file_change_merge /\v<%(MIG407|MIG410|MIG413|MIG454|MIG501|MIG512|MIG601|MIG603|MIG606|cascade|restrict)>/ contained
+syn match migValue_file_change_merge /\v<%(MIG407|MIG410|MIG413|MIG454|MIG501|MIG512|MIG601|MIG603|MIG606|cascade|null|restrict)>/ contained
 hi def link migValue_file_change_merge migValue
-syn match migClause_file_change_merge /\v<%(always|because|default|delete|enum|generated|identity|into|key|on|phi|pii|tenant|unique)>/ contained
+syn match migClause_file_change_merge /\v<%(always|because|default|delete|enum|generated|identity|into|key|on|phi|pii|set|tenant|unique)>/ contained
 hi def link migClause_file_change_merge migClause
 syn match migType_file_change_merge /\v<%(bigint|bigserial|bit|bool|boolean|box|bytea|char|character|cidr|circle|citext|date|datemultirange|daterange|day|decimal|double|float|float4|float8|geography|geometry|hour|hstore|inet|int|int2|int4|int4multirange|int4range|int8|int8multirange|int8range|integer|interval|json|jsonb|line|lseg|ltree|macaddr|macaddr8|minute|money|month|name|numeric|nummultirange|numrange|oid|path|pg_lsn|pg_snapshot|point|polygon|precision|real|second|serial|smallint|smallserial|text|time|timestamp|timestamptz|timetz|to|tsmultirange|tsquery|tsrange|tstzmultirange|tstzrange|tsvector|txid_snapshot|uuid|varbit|varchar|varying|vector|with|without|xml|year|zone)>/ contained
 hi def link migType_file_change_merge migType
@@ -286,9 +286,9 @@ syn match migNamed_file_change_sql /\v%(%(^|[{;])\s*<%(a^)>\s+)@<=%(<%(because)>
 hi def link migNamed_file_change_sql migName
 syn cluster mig_file_change_sql contains=migValue_file_change_sql,migClause_file_change_sql,migWord_file_change_sql,migNamed_file_change_sql
 
-syn match migValue_file_create /\v<%(MIG407|MIG410|MIG413|MIG454|MIG501|MIG512|MIG601|MIG603|MIG606|brin|btree|cascade|confidential|first|gin|gist|hash|internal|last|public|restrict|spgist|unknown)>/ contained
+syn match migValue_file_create /\v<%(MIG407|MIG410|MIG413|MIG454|MIG501|MIG512|MIG601|MIG603|MIG606|brin|btree|cascade|confidential|first|gin|gist|hash|internal|last|null|public|restrict|spgist|unknown)>/ contained
 hi def link migValue_file_create migValue
-syn match migClause_file_create /\v<%(always|as|because|default|delete|desc|enum|generated|identity|in|include|key|nulls|on|phi|pii|tenant|unclear|unique|using|via|where|with)>/ contained
+syn match migClause_file_create /\v<%(always|as|because|default|delete|desc|enum|generated|identity|in|include|key|nulls|on|phi|pii|set|tenant|unclear|unique|using|via|where|with)>/ contained
 hi def link migClause_file_create migClause
 syn match migType_file_create /\v<%(bigint|bigserial|bit|bool|boolean|box|bytea|char|character|cidr|circle|citext|date|datemultirange|daterange|day|decimal|double|float|float4|float8|geography|geometry|hour|hstore|inet|int|int2|int4|int4multirange|int4range|int8|int8multirange|int8range|integer|interval|json|jsonb|line|lseg|ltree|macaddr|macaddr8|minute|money|month|name|numeric|nummultirange|numrange|oid|path|pg_lsn|pg_snapshot|point|polygon|precision|real|second|serial|smallint|smallserial|text|time|timestamp|timestamptz|timetz|to|tsmultirange|tsquery|tsrange|tstzmultirange|tstzrange|tsvector|txid_snapshot|uuid|varbit|varchar|varying|vector|with|without|xml|year|zone)>/ contained
 hi def link migType_file_create migType
@@ -427,9 +427,9 @@ syn match migNamed_file_api /\v%(%(^|[{;])\s*<%(deprecate|sunset|version)>\s+)@<
 hi def link migNamed_file_api migName
 syn cluster mig_file_api contains=migValue_file_api,migClause_file_api,migWord_file_api,migNamed_file_api
 
-syn match migValue_file_move /\v<%(MIG407|MIG410|MIG413|MIG454|MIG501|MIG512|MIG601|MIG603|MIG606|brin|btree|cascade|first|gin|gist|hash|last|restrict|spgist)>/ contained
+syn match migValue_file_move /\v<%(MIG407|MIG410|MIG413|MIG454|MIG501|MIG512|MIG601|MIG603|MIG606|brin|btree|cascade|first|gin|gist|hash|last|null|restrict|spgist)>/ contained
 hi def link migValue_file_move migValue
-syn match migClause_file_move /\v<%(always|as|because|default|delete|desc|enum|generated|identity|include|key|nulls|on|phi|pii|tenant|to|unique|using|where)>/ contained
+syn match migClause_file_move /\v<%(always|as|because|default|delete|desc|enum|generated|identity|include|key|nulls|on|phi|pii|set|tenant|to|unique|using|where)>/ contained
 hi def link migClause_file_move migClause
 syn match migType_file_move /\v<%(bigint|bigserial|bit|bool|boolean|box|bytea|char|character|cidr|circle|citext|date|datemultirange|daterange|day|decimal|double|float|float4|float8|geography|geometry|hour|hstore|inet|int|int2|int4|int4multirange|int4range|int8|int8multirange|int8range|integer|interval|json|jsonb|line|lseg|ltree|macaddr|macaddr8|minute|money|month|name|numeric|nummultirange|numrange|oid|path|pg_lsn|pg_snapshot|point|polygon|precision|real|second|serial|smallint|smallserial|text|time|timestamp|timestamptz|timetz|to|tsmultirange|tsquery|tsrange|tstzmultirange|tstzrange|tsvector|txid_snapshot|uuid|varbit|varchar|varying|vector|with|without|xml|year|zone)>/ contained
 hi def link migType_file_move migType

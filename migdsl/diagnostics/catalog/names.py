@@ -264,8 +264,10 @@ move Order to app.sales.orders { id = id; tenant_id = tenant_id }""",
 A foreign key points at columns that are unique by themselves, as they stand: at a table's key, or at what a `unique` is over, \
 column for column. A unique index with a `where` or over an expression keeps some rows apart and not all, so it is none. And \
 both sides have types that PostgreSQL compares without a cast that somebody has to write: integer and bigint, text and \
-varchar, but not bigint and uuid. A unique that comes in the same migration counts, if it binds by then. What is told here \
-would otherwise fail in the database, in the phase that makes the foreign key.""",
+varchar, but not bigint and uuid. A unique that comes in the same migration counts, if it binds by then. What it points at must \
+not change beside it: a table that gets another name is a view by its old one, and a key that changes, or a unique that is \
+dropped, could not go any more. And `on delete set null` needs columns that may be NULL, or no delete would ever succeed. What \
+is told here would otherwise fail in the database, in the phase that makes the foreign key or later.""",
         bad="""\
 entity Customer in app.customers { id bigint key; tenant_id uuid tenant; code text }
 entity Order in app.orders { id bigint key; tenant_id uuid tenant; customer text }

@@ -8,6 +8,7 @@ from migdsl.diagnostics import Diagnostic, Label, Severity
 from migdsl.semantics.model import AddColumn, AddConstraint, Change, CheckedModule, Constraint, DropConstraint, Table
 from migdsl.semantics.phrases import called
 from migdsl.semantics.problems import written
+from migdsl.semantics.referring import tells_apart
 
 
 def check(module: CheckedModule) -> Iterator[Diagnostic]:
@@ -19,7 +20,7 @@ def check(module: CheckedModule) -> Iterator[Diagnostic]:
                 yield _excluded(change, operation.replaces)
             elif isinstance(operation, AddColumn) and operation.like is not None:
                 yield from _pointed_at(keys, change, operation)
-            elif isinstance(operation, DropConstraint) and operation.constraint.kind == "unique":
+            elif isinstance(operation, DropConstraint):
                 yield from _needed(keys, change, operation)
 
 
@@ -75,7 +76,7 @@ def _pointed_at(keys: ForeignKeys, change: Change, operation: AddColumn) -> Iter
 
 def _needed(keys: ForeignKeys, change: Change, operation: DropConstraint) -> Iterator[Diagnostic]:
     for other, constraint, columns in pointing(keys, change.table):
-        if set(columns) == set(operation.constraint.columns):
+        if tells_apart(operation.constraint, frozenset(columns)):
             yield Diagnostic(
                 "MIG415",
                 Severity.ERROR,

@@ -8,96 +8,48 @@ from migdsl.diagnostics import Diagnostic, Label, Severity
 from migdsl.diagnostics.suggest import did_you_mean
 from migdsl.dialect.comparing import may_point
 from migdsl.dialect.types import lossless
+from migdsl.lint.foreign_keys import Key, keys, listed
+from migdsl.lint.rules import bound_meanwhile
 from migdsl.semantics import referring
-from migdsl.semantics.model import (
-    AddConstraint,
-    CheckedModule,
-    Column,
-    Constraint,
-    CreateTable,
-    RetypeColumn,
-    Table,
-)
+from migdsl.semantics.model import CheckedModule, Column, RetypeColumn, Table
 from migdsl.semantics.move_model import Move
 from migdsl.semantics.problems import written
 from migdsl.semantics.referring import Around
 from migdsl.source import Span
-from migdsl.values import Value
-
-
-class _Key(Value):
-    """A foreign key: whose, to what, and in which phase it is made. `made` is what makes its table, where that is new."""
-
-    owner: Table
-    constraint: Constraint
-    parent: Table
-    theirs: tuple[str, ...]
-    phase: str
-    made: CreateTable | None = None
-
-    @property
-    def shown(self) -> str:
-        """What it points at, as a person says it."""
-        return f"{self.parent.entity} ({', '.join(self.theirs)})"
-
-    @property
-    def said(self) -> str:
-        """The same as the language writes it."""
-        return f"{written(self.parent.entity)} ({_names(self.theirs)})"
 
 
 def check(module: CheckedModule) -> Iterator[Diagnostic]:
     """Every foreign key that is there or comes: of an entity, a `change`, a `create`, a `move`."""
     told: set[Span] = set()
     around = Around.of(module)
-    for key in _keys(module, around):
-        # What moves has its foreign keys from its entity: they are said once.
-        found = None if key.constraint.span in told else _wrong(module, around, key)
-        if found is not None:
-            told.add(key.constraint.span)
+    for found in bound_meanwhile.renamed(module, around):
+        assert found.primary is not None
+        if found.primary.span not in told:
+            told.add(found.primary.span)
             yield found
+    for key in keys(module, around):
+        # What moves has its foreign keys from its entity: they are said once.
+        problem = None if key.constraint.span in told else _wrong(module, around, key)
+        if problem is not None:
+            told.add(key.constraint.span)
+            yield problem
 
 
-def _keys(module: CheckedModule, around: Around) -> Iterator[_Key]:
-    for table in module.tables:
-        for found in table.constraints:
-            yield from _key(table, found, around, referring.BEFORE)
-    for change in module.changes:
-        for operation in change.operations:
-            if isinstance(operation, AddConstraint) and operation.replaces is None:
-                phase = "validate" if operation.complies else "enforce"
-                yield from _key(change.table, operation.constraint, around, phase)
-            elif isinstance(operation, CreateTable):
-                late = referring.bound_late(operation)
-                for found in operation.table.constraints:
-                    phase = referring.late_phase(operation) if found in late else "expand"
-                    yield from _key(operation.table, found, around, phase, operation)
-
-
-def _key(
-    owner: Table, constraint: Constraint, around: Around, phase: str, made: CreateTable | None = None
-) -> Iterator[_Key]:
-    """None where the file is wrong about something else: it was told of."""
-    parent = around.parent(constraint)
-    if constraint.target is None or parent is None or not (owner.complete and parent.complete):
-        return
-    theirs = constraint.target.columns or parent.key
-    if theirs and parent.database == owner.database:
-        yield _Key(owner, constraint, parent, theirs, phase, made)
-
-
-def _wrong(module: CheckedModule, around: Around, key: _Key) -> Diagnostic | None:
+def _wrong(module: CheckedModule, around: Around, key: Key) -> Diagnostic | None:
     """The first thing that is wrong with it."""
     left = _left_behind(module, key)
     if left is not None:
         return left
+    changing = bound_meanwhile.wrong(around, key)
+    if changing is not None:
+        return changing
     if len(key.theirs) != len(key.constraint.columns):
         return _another_number(key)
-    found = _unknown(around, key) or _unlike(around, key)
+    found = _twice(key) or _unknown(around, key) or _unlike(around, key) or _emptied(around, key)
     return found or _retyped_under_it(around, key) or _may_be_alike(module, around, key)
 
 
-def _left_behind(module: CheckedModule, key: _Key) -> Diagnostic | None:
+def _left_behind(module: CheckedModule, key: Key) -> Diagnostic | None:
     """Where both tables move: what it points at has to be there too, as it was."""
     target = key.constraint.target
     if target is None or not target.moved:
@@ -127,31 +79,41 @@ def _left_behind(module: CheckedModule, key: _Key) -> Diagnostic | None:
     )
 
 
-def _in_the_old(key: _Key, move: Move) -> tuple[str, ...]:
+def _in_the_old(key: Key, move: Move) -> tuple[str, ...]:
     """The columns that it points at, by the names that the moving table has them under."""
     old = dict(move.copied)
     return tuple(old.get(name, name) for name in key.theirs)
 
 
-def _in_the_source(key: _Key) -> str:
+def _in_the_source(key: Key) -> str:
     """The first of its own columns, by the name that the moving table has it under."""
     move = key.made.move if key.made is not None else None
     own = key.constraint.columns[0]
     return dict(move.copied).get(own, own) if move is not None else own
 
 
-def _another_number(key: _Key) -> Diagnostic:
+def _another_number(key: Key) -> Diagnostic:
     ours, theirs = key.constraint.columns, key.theirs
     several = f"{len(ours)} column{'s' * (len(ours) > 1)}"
     title = f"{several} of `{key.owner.entity}` can't point at {len(theirs)} of `{key.parent.entity}`"
-    help_ = f"name as many on both sides: ({_names(ours)}) -> {written(key.parent.entity)} (…)"
+    help_ = f"name as many on both sides: ({listed(ours)}) -> {written(key.parent.entity)} (…)"
     more = (Label(key.parent.span, f"its key is ({', '.join(key.parent.key)})"),)
     return Diagnostic(
         "MIG115", Severity.ERROR, title, Label(key.constraint.span, f"points at {key.shown}"), more, help=help_
     )
 
 
-def _unknown(around: Around, key: _Key) -> Diagnostic | None:
+def _twice(key: Key) -> Diagnostic | None:
+    """One column to point at, named two times."""
+    again = next((name for at, name in enumerate(key.theirs) if name in key.theirs[:at]), None)
+    if again is None:
+        return None
+    title = f"`{key.parent.entity}.{again}` is named twice in what the foreign key points at"
+    label = Label(key.constraint.span, f"points at {key.shown}")
+    return Diagnostic("MIG115", Severity.ERROR, title, label, help="name each column once, on both sides")
+
+
+def _unknown(around: Around, key: Key) -> Diagnostic | None:
     """A column to point at that isn't there, or won't be any more when the foreign key comes."""
     if key.phase == referring.BEFORE:
         return None  # entities have been asked
@@ -171,7 +133,7 @@ def _unknown(around: Around, key: _Key) -> Diagnostic | None:
     return None
 
 
-def _unlike(around: Around, key: _Key) -> Diagnostic | None:
+def _unlike(around: Around, key: Key) -> Diagnostic | None:
     """Two columns of types that have no equality in common."""
     for ours, theirs in zip(key.constraint.columns, key.theirs, strict=True):
         here, there = _column(around, key, key.owner, ours), _column(around, key, key.parent, theirs)
@@ -189,7 +151,7 @@ def _unlike(around: Around, key: _Key) -> Diagnostic | None:
     return None
 
 
-def _of_one_type(key: _Key, here: Column, there: Column) -> str:
+def _of_one_type(key: Key, here: Column, there: Column) -> str:
     name, wanted = written(here.name, folds=True), there.type.sql
     if key.phase == referring.BEFORE:
         return "the database has types that go together, or it wouldn't have the foreign key: declare them as they are there"
@@ -202,11 +164,35 @@ def _of_one_type(key: _Key, here: Column, there: Column) -> str:
     return help_
 
 
-def _column(around: Around, key: _Key, table: Table, name: str) -> Column | None:
+def _column(around: Around, key: Key, table: Table, name: str) -> Column | None:
     return table.column(name) if key.phase == referring.BEFORE else referring.column_after(around, table, name)
 
 
-def _retyped_under_it(around: Around, key: _Key) -> Diagnostic | None:
+def _emptied(around: Around, key: Key) -> Diagnostic | None:
+    """`on delete set null` over a column that can't be NULL: each delete would fail."""
+    action = key.constraint.target.on_delete if key.constraint.target is not None else None
+    if action not in ("SET NULL", "SET DEFAULT"):
+        return None
+    for name in key.constraint.columns:
+        column = _column(around, key, key.owner, name)
+        if column is None:
+            continue
+        why = "generated" if column.generated is not None else "NOT NULL"
+        # What stands, and what comes along with a table that moves, is as somebody wanted it.
+        able = key.phase == referring.BEFORE or (key.made is not None and key.made.move is not None)
+        able = able or action == "SET DEFAULT" or referring.nullable_after(around, key.owner, column)
+        if able and column.generated is None:
+            continue
+        title = f"`on delete {action.lower()}` can't write `{key.owner.entity}.{name}`, which is {why}"
+        body = "PostgreSQL refuses such a foreign key." if column.generated is not None else _EMPTIED
+        help_ = "leave `on delete` out, and nobody deletes what is pointed at; or say `on delete cascade`"
+        label = Label(key.constraint.span, f"on delete {action.lower()}")
+        more = (Label(column.span, why),) if column.span != label.span else ()
+        return Diagnostic("MIG115", Severity.ERROR, title, label, more, body=body, help=help_)
+    return None
+
+
+def _retyped_under_it(around: Around, key: Key) -> Diagnostic | None:
     """A column that gets another type while the foreign key stands on it already: what isn't declared isn't carried over."""
     if key.phase == referring.BEFORE or referring.order(key.phase) > referring.order("cutover"):
         return None
@@ -224,7 +210,7 @@ def _retyped_under_it(around: Around, key: _Key) -> Diagnostic | None:
     return None
 
 
-def _may_be_alike(module: CheckedModule, around: Around, key: _Key) -> Diagnostic | None:
+def _may_be_alike(module: CheckedModule, around: Around, key: Key) -> Diagnostic | None:
     """What it points at may be in two rows, or still may when the foreign key comes."""
     if key.phase == referring.BEFORE:
         return None if referring.unique_before(key.parent, key.theirs) else _not_unique(module, around, key)
@@ -234,7 +220,7 @@ def _may_be_alike(module: CheckedModule, around: Around, key: _Key) -> Diagnosti
     return _too_late(key, since) if since.order > referring.order(key.phase) else None
 
 
-def _not_unique(module: CheckedModule, around: Around, key: _Key) -> Diagnostic:
+def _not_unique(module: CheckedModule, around: Around, key: Key) -> Diagnostic:
     title = f"nothing keeps two rows of `{key.parent.entity}` from having one `{', '.join(key.theirs)}`"
     column = _column(around, key, key.parent, key.theirs[0])
     more = (Label(column.span if column is not None else key.parent.span, "neither the key nor unique"),)
@@ -244,13 +230,13 @@ def _not_unique(module: CheckedModule, around: Around, key: _Key) -> Diagnostic:
     )
 
 
-def _made_unique(module: CheckedModule, around: Around, key: _Key) -> str:
-    unique, parent = f"unique ({_names(key.theirs)})", written(key.parent.entity)
+def _made_unique(module: CheckedModule, around: Around, key: Key) -> str:
+    unique, parent = f"unique ({listed(key.theirs)})", written(key.parent.entity)
     if key.phase == referring.BEFORE:
         why = "the database has a key or a unique there, or it wouldn't have the foreign key"
         return f"{why}: declare it in `{key.parent.entity}`: {unique}"
     instead = (
-        f"point at its key: ({_names(key.constraint.columns)}) -> {parent}; or " if _fits_the_key(around, key) else ""
+        f"point at its key: ({listed(key.constraint.columns)}) -> {parent}; or " if _fits_the_key(around, key) else ""
     )
     if key.parent not in module.tables:
         return f"{instead}let the new table have it: {unique}"
@@ -258,7 +244,7 @@ def _made_unique(module: CheckedModule, around: Around, key: _Key) -> str:
     return f"{instead}make it unique{before}: change {parent} {{ {unique} }}"
 
 
-def _fits_the_key(around: Around, key: _Key) -> bool:
+def _fits_the_key(around: Around, key: Key) -> bool:
     """Whether it could point at the parent's key instead."""
     if len(key.parent.key) != len(key.constraint.columns) or set(key.parent.key) == set(key.theirs):
         return False
@@ -269,7 +255,7 @@ def _fits_the_key(around: Around, key: _Key) -> bool:
     return all(here is not None and there is not None and may_point(here.type, there.type) for here, there in pairs)
 
 
-def _too_late(key: _Key, since: referring.Since) -> Diagnostic:
+def _too_late(key: Key, since: referring.Since) -> Diagnostic:
     title = f"{key.shown} is unique from {since.phase} on, and the foreign key would be made in {key.phase}"
     help_ = "make it unique in a migration of its own, before"
     if key.made is None:
@@ -281,10 +267,6 @@ def _too_late(key: _Key, since: referring.Since) -> Diagnostic:
     return Diagnostic("MIG115", Severity.ERROR, title, label, more, body=_ASKED, help=help_)
 
 
-def _names(names: tuple[str, ...]) -> str:
-    return ", ".join(written(name, folds=True) for name in names)
-
-
 _COMPARED = (
     "PostgreSQL makes a foreign key only between types that it compares without a cast that anybody has to ask for."
 )
@@ -292,4 +274,5 @@ _UNIQUE = (
     "A foreign key points at the key, or at what a unique is over, column for column. An index with a `where`, or over an "
     "expression, is none."
 )
+_EMPTIED = "Every delete of a row that is pointed at would fail, as it does without."
 _ASKED = "PostgreSQL asks for what keeps the rows apart when it makes the foreign key."

@@ -44,7 +44,7 @@ def _pointed_at(module: CheckedModule, operation: DropTable) -> Iterator[Diagnos
     if keys:
         other, key = keys[0]
         drop = f"change {written(other.entity)} {{ drop constraint {written(called(other, key), folds=True)} }}"
-        there = any(t is other for t in module.tables)
+        there = any(t is other and key in t.constraints for t in module.tables)
         yield Diagnostic(
             "MIG402",
             Severity.ERROR,

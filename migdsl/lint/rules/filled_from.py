@@ -8,6 +8,7 @@ from migdsl.diagnostics import Diagnostic, Label, Severity
 from migdsl.dialect.types import WHOLE, SqlType, in_place, lossless
 from migdsl.ops import carried
 from migdsl.semantics.model import CheckedModule, CreateTable, DropTable, RenameTable, RetypeColumn, Source, Table
+from migdsl.semantics.problems import written
 from migdsl.source import Span
 
 _TRUTH = SqlType("boolean", "boolean")
@@ -49,17 +50,26 @@ def _apart(table: Table, source: Source) -> Iterator[Diagnostic]:
         )
         help_ += "create the table empty, and let the application fill it"
         yield _error(source.span, title, f"is in `{theirs.database}`", help_)
-    for each in (theirs, table):
-        if each.scope == "via":
-            title = f"`{each.entity}` has its tenant by way of another table"
-            label = "no row of it says whose it is"
-            yield _error(
-                source.span, title, label, "give it a tenant column of its own first, in a migration of its own"
-            )
+    label = "no row of it says whose it is"
+    if theirs.scope == "via":
+        title = f"`{theirs.entity}` has its tenant by way of another table"
+        yield _error(source.span, title, label, "give it a tenant column of its own first, in a migration of its own")
+    if table.scope == "via":
+        title = f"`{table.entity}` has its tenant by way of another table"
+        yield _error(table.span, title, label, _own_tenant(theirs), (Label(source.span, "filled from here"),))
     if theirs.scope != table.scope:
         shared = table if table.scope == "global" else theirs
         title = f"`{shared.entity}` is shared by all, and the other table has tenants"
         yield _error(source.span, title, "filled from here", "rows of a tenant come from rows of that tenant")
+
+
+def _own_tenant(theirs: Table) -> str:
+    """How a new table has the tenant itself: as the rows have it that it is filled from."""
+    if theirs.tenant is None:
+        return "give it a tenant column of its own in place of `tenant via`, and say in `from` what is in it"
+    name, type_ = written(theirs.tenant, folds=True), theirs.type_of(theirs.tenant).sql
+    help_ = f"give it a tenant column of its own in place of `tenant via`:\n  {name} {type_} tenant\n"
+    return f"{help_}and its value in `from {written(theirs.entity)}`:\n  {name} = {name}"
 
 
 def _leaving(module: CheckedModule, table: Table, source: Source) -> Iterator[Diagnostic]:

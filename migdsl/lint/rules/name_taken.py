@@ -5,7 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from migdsl.diagnostics import Diagnostic, Label, Severity
-from migdsl.semantics.model import AddColumn, AddConstraint, Change, CheckedModule, Constraint, CreateTable, Table
+from migdsl.semantics.model import (
+    AddColumn,
+    AddConstraint,
+    Change,
+    CheckedModule,
+    Constraint,
+    CreateTable,
+    RenameTable,
+    Table,
+)
 from migdsl.semantics.phrases import called
 from migdsl.semantics.succession import predecessor
 from migdsl.source import Span
@@ -25,9 +34,22 @@ def check(module: CheckedModule) -> Iterator[Diagnostic]:
             if _is_known(constraint):
                 for place in _places(table, constraint):
                     taken.setdefault(place, constraint.span)
+    yield from _tables(taken, module)
     for change in module.changes:
         for constraint in _added(change):
             yield from _taken(taken, change, constraint)
+
+
+def _tables(taken: dict[Place, Span], module: CheckedModule) -> Iterator[Diagnostic]:
+    """Tables that get a name which another one has, or gets too."""
+    for change in module.changes:
+        for operation in change.operations:
+            if isinstance(operation, RenameTable):
+                first = taken.setdefault((change.table.database, change.table.schema, operation.to), operation.span)
+                if first != operation.span:
+                    title = f"there would be two tables or indexes called `{operation.to}`"
+                    label, more = Label(operation.span, "would be called so"), (Label(first, "called so already"),)
+                    yield Diagnostic("MIG104", Severity.ERROR, title, label, more, help="give one of them another name")
 
 
 def _taken(taken: dict[Place, Span], change: Change, constraint: Constraint) -> Iterator[Diagnostic]:

@@ -33,6 +33,8 @@ _LOOK_S: Final = 2.0
 _READING_S: Final = 60.0
 # A database that restarts is waited for, for as long as it takes.
 _LOUDEST: Final = 8
+# What a run that a clock starts has at least for what the slot brought.
+_SWEEP_S: Final = 5.0
 
 Log = Callable[..., None]
 T = TypeVar("T")
@@ -133,7 +135,7 @@ class Relay:
         """`once`, and what `run` sees to beside: dead letters that are due, and readings in both ledgers.
 
         What waits for a database is cut off when the halt's time is up, and a server that is silent half of `last_s` later: it
-        takes no longer than that in all. Raises as `once`.
+        takes no longer than that in all, but for what is read from a slot. Raises as `once`.
         """
         pair = self.pair()
         for database in (pair.old, pair.new):
@@ -144,8 +146,9 @@ class Relay:
                 pair.open()
                 self.meters.waiting = self._patiently(pair, pair.waiting)
                 self._revive(pair)
-                with suppress(StoppedError):  # a slot with much in it, or what the next question meets as well
-                    self._work_off(pair, enough)
+                self._tapped(pair, cutter)
+                with suppress(StoppedError):  # what the next question meets as well
+                    self._sweep_off(pair, enough)
                 self.meters.waiting = self._patiently(pair, pair.waiting)
                 self._patiently(pair, lambda: self._reading(pair))
                 self._patiently(pair, lambda: enough(pair))
@@ -153,10 +156,32 @@ class Relay:
                 pair.close()
         return sum(self.meters.events.values())
 
+    def _tapped(self, pair: Pair, cutter: Cutter) -> None:
+        """What the slot has, for as long as a page takes: one huge transaction is decoded whole or not at all, and each run that
+        is cut off would begin with it again. Another run that comes meanwhile leaves the slot to this one."""
+        if pair.tap is None:
+            return
+        until, self.halt.until = self.halt.until, float("inf")
+        left = cutter.until - until
+        cutter.disarm()
+        done = False
+        try:
+            with suppress(psycopg.OperationalError):  # the next question meets it as well
+                while not done:
+                    _, done = pair.tap.pump()
+                    done = done or time.monotonic() >= until
+        finally:
+            # However long that took, what has come is told of and begun with.
+            self.halt.until = max(until, time.monotonic() + _SWEEP_S)
+            cutter.arm(self.halt.until - time.monotonic() + left)
+
     def _work_off(self, pair: Pair, enough: Callable[[Pair], bool]) -> int:
-        applier, events = self._applier(pair), 0
         if pair.tap is not None:
             self._patiently(pair, pair.tap.catch_up)
+        return self._sweep_off(pair, enough)
+
+    def _sweep_off(self, pair: Pair, enough: Callable[[Pair], bool]) -> int:
+        applier, events = self._applier(pair), 0
         while not self.halt.requested:
             done, idle = self._swept(pair, applier)
             events += done

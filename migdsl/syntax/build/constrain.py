@@ -50,9 +50,7 @@ def _constrain(node: Node, context: Context) -> ast.Constrain:
 def _reference(node: Node, context: Context) -> ast.Constrain:
     inner = nodes.subtrees(node)[0]
     ours, theirs, column = nodes.names(inner, context)
-    rule = nodes.first(inner, "on_delete")
-    action = " ".join(w.text for w in nodes.words(rule, context)) if rule else None
-    target = ast.Target(theirs, (column,), action, context.span(inner))
+    target = ast.Target(theirs, (column,), entity.on_delete(inner, context), context.span(inner))
     item = ast.Reference((ours,), target, entity.constraint_name(node, context), context.span(inner))
     return _constrained(node, item, context)
 

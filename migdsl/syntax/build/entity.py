@@ -60,9 +60,19 @@ def literal(node: Node, context: Context) -> ast.Literal:
 def target(node: Node, context: Context) -> ast.Target:
     """What `-> Other.id` points at."""
     found = nodes.names(node, context)
+    return ast.Target(found[0], found[1:], on_delete(node, context), context.span(node))
+
+
+def on_delete(node: Node, context: Context) -> str | None:
+    """What becomes of a row when the one that it points at is deleted, where that is said."""
     rule = nodes.first(node, "on_delete")
-    action = " ".join(w.text for w in nodes.words(rule, context)) if rule else None
-    return ast.Target(found[0], found[1:], action, context.span(node))
+    if rule is None:
+        return None
+    if nodes.first(rule, "on_set_default") is not None:
+        return "set default"
+    emptied = nodes.first(rule, "on_set")
+    words = nodes.words(emptied or rule, context)
+    return " ".join([*(["set"] if emptied is not None else []), *(word.text for word in words)])
 
 
 def unique(node: Node, context: Context) -> ast.Unique:
@@ -134,11 +144,10 @@ def _check(node: Node, context: Context) -> ast.Check:
 
 def _reference(node: Node, context: Context) -> ast.Reference:
     ours, *theirs = nodes.subtrees(node, "names")
-    rule = nodes.first(node, "on_delete")
     points_at = ast.Target(
         nodes.names(node, context)[0],
         nodes.names(theirs[0], context) if theirs else (),
-        " ".join(w.text for w in nodes.words(rule, context)) if rule else None,
+        on_delete(node, context),
         context.span(node),
     )
     return ast.Reference(nodes.names(ours, context), points_at, constraint_name(node, context), context.span(node))

@@ -48,7 +48,9 @@ def name(node: Node, context: Context) -> ast.Name:
     text = lexis.quoted_name(token) if quoted else str(token)
     size = len(text.encode("utf-8", "replace"))
     if not text or "\x00" in text or size > 63:
-        _complain(context, token, "this is no name that PostgreSQL could hold", f"a name has 1 to 63 bytes; this has {size}")
+        _complain(
+            context, token, "this is no name that PostgreSQL could hold", f"a name has 1 to 63 bytes; this has {size}"
+        )
     return ast.Name(text, quoted, context.span(token))
 
 

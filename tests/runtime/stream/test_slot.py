@@ -18,6 +18,7 @@ from migdsl.runtime.cli import main as jobs
 from migdsl.runtime.errors import DatabaseFailedError, StoppedError
 from migdsl.runtime.sql import statement
 from migdsl.runtime.stop import Halt, Signals
+from migdsl.runtime.stream import cli
 from migdsl.runtime.stream.cli import main
 from migdsl.runtime.stream.pair import Pair, Urls
 from migdsl.runtime.stream.pgoutput import Decoder
@@ -336,3 +337,22 @@ def test_a_slot_whose_maker_was_killed_is_recorded(world: World, pair: Pair, mon
     world.run("old", "SELECT pg_drop_replication_slot(%s)", tap.slot.name)
     with pytest.raises(DatabaseFailedError, match="is gone"):
         tap.create()
+
+
+def test_a_run_by_the_clock_reads_a_page_for_as_long_as_it_takes(world: World, monkeypatch: pytest.MonkeyPatch):
+    """A huge transaction is decoded whole or not at all: a run that gave up in the midst would begin again each minute."""
+    begin(world)
+    world.run("old", "UPDATE orders SET total_cents = 32")
+    met, read = [], Tap._pump
+
+    def late(tap: Tap, upto: str | None, *, hurried: bool) -> tuple[int, bool]:
+        assert (tap.database.until, tap.database.stop.requested) == (float("inf"), False)
+        met.append(tap)
+        time.sleep(0.2)
+        return read(tap, upto, hurried=hurried)
+
+    monkeypatch.setattr(Tap, "_pump", late)
+    monkeypatch.setattr(cli, "_CLOCK_S", 6.1)
+    run(world, "once", "--by-clock")
+    assert met
+    assert world.difference() == (set(), set())

@@ -96,7 +96,8 @@ SELECT nullif(concat_ws('; ',
         HAVING count(*) > 0)), '')),
        (SELECT given.reason FROM (
 SELECT 'there is no slot to read writes from: the sync job''s `slot --create` makes it'
- WHERE NOT EXISTS (SELECT FROM pg_replication_slots WHERE slot_name = 'migdsl_orders_cdc_order' AND confirmed_flush_lsn IS NOT NULL)
+ WHERE NOT EXISTS (SELECT FROM pg_replication_slots WHERE slot_name = 'migdsl_orders_cdc_order' AND database = current_database()
+                      AND confirmed_flush_lsn IS NOT NULL AND wal_status IS DISTINCT FROM 'lost')
  UNION ALL
 SELECT 'more than 20000 keys wait to be carried over: is the sync job running?'
  WHERE (SELECT count(*) FROM (SELECT FROM migdsl.orders_cdc_orders_outbox LIMIT 20001) AS waiting) > 20000

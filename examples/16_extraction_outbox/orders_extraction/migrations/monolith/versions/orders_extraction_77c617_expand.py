@@ -58,7 +58,7 @@ BEGIN
   IF pg_get_serial_sequence('public.orders', 'id') IS NULL THEN
     RAISE EXCEPTION 'no sequence belongs to the column % of %, which is declared to be numbered',
       'id', 'public.orders'
-      USING ERRCODE = '55000', HINT = 'give it a sequence of its own: CREATE SEQUENCE NAME OWNED BY public.orders.id; SELECT setval(''NAME'', (SELECT max(id) FROM public.orders)); ALTER TABLE public.orders ALTER COLUMN id SET DEFAULT nextval(''NAME''). Where no other column uses the one that is there: ALTER SEQUENCE … OWNED BY public.orders.id';
+      USING ERRCODE = '55000', HINT = 'as the table''s owner give it a sequence of its own: BEGIN; SET LOCAL lock_timeout = ''2s''; LOCK TABLE public.orders IN ACCESS EXCLUSIVE MODE; CREATE SEQUENCE public.orders_id_own_seq OWNED BY public.orders.id; SELECT setval(''public.orders_id_own_seq'', greatest(max(id), 0) + 1, false) FROM public.orders; ALTER TABLE public.orders ALTER COLUMN id SET DEFAULT nextval(''public.orders_id_own_seq''); COMMIT. Before COMMIT grant USAGE on it to the other roles that insert. Where no other column uses the one that is there: ALTER SEQUENCE … OWNED BY public.orders.id';
   END IF;
   IF EXISTS (SELECT FROM pg_attribute AS a
               LEFT JOIN pg_attrdef AS d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
@@ -66,7 +66,7 @@ BEGIN
                AND (a.attidentity <> '' OR pg_get_expr(d.adbin, d.adrelid) LIKE '%nextval(%')) THEN
     RAISE EXCEPTION 'a sequence gives out % of %, and nothing would on the new side', 'tenant_id', 'public.orders'
       USING ERRCODE = '55000', HINT = CASE WHEN pg_get_serial_sequence('public.orders', 'tenant_id') IS NOT NULL THEN 'declare it in the entity: tenant_id … identity, or as a serial'
-        ELSE 'give it a sequence of its own: CREATE SEQUENCE NAME OWNED BY public.orders.tenant_id; SELECT setval(''NAME'', (SELECT max(tenant_id) FROM public.orders)); ALTER TABLE public.orders ALTER COLUMN tenant_id SET DEFAULT nextval(''NAME''). Where no other column uses the one that is there: ALTER SEQUENCE … OWNED BY public.orders.tenant_id; then declare it in the entity: tenant_id … identity, or as a serial' END;
+        ELSE 'as the table''s owner give it a sequence of its own: BEGIN; SET LOCAL lock_timeout = ''2s''; LOCK TABLE public.orders IN ACCESS EXCLUSIVE MODE; CREATE SEQUENCE public.orders_tenant_id_own_seq OWNED BY public.orders.tenant_id; SELECT setval(''public.orders_tenant_id_own_seq'', greatest(max(tenant_id), 0) + 1, false) FROM public.orders; ALTER TABLE public.orders ALTER COLUMN tenant_id SET DEFAULT nextval(''public.orders_tenant_id_own_seq''); COMMIT. Before COMMIT grant USAGE on it to the other roles that insert. Where no other column uses the one that is there: ALTER SEQUENCE … OWNED BY public.orders.tenant_id; then declare it in the entity: tenant_id … identity, or as a serial' END;
   END IF;
   IF EXISTS (SELECT FROM pg_attribute AS a
               LEFT JOIN pg_attrdef AS d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
@@ -74,7 +74,7 @@ BEGIN
                AND (a.attidentity <> '' OR pg_get_expr(d.adbin, d.adrelid) LIKE '%nextval(%')) THEN
     RAISE EXCEPTION 'a sequence gives out % of %, and nothing would on the new side', 'number', 'public.orders'
       USING ERRCODE = '55000', HINT = CASE WHEN pg_get_serial_sequence('public.orders', 'number') IS NOT NULL THEN 'declare it in the entity: number … identity, or as a serial'
-        ELSE 'give it a sequence of its own: CREATE SEQUENCE NAME OWNED BY public.orders.number; SELECT setval(''NAME'', (SELECT max(number) FROM public.orders)); ALTER TABLE public.orders ALTER COLUMN number SET DEFAULT nextval(''NAME''). Where no other column uses the one that is there: ALTER SEQUENCE … OWNED BY public.orders.number; then declare it in the entity: number … identity, or as a serial' END;
+        ELSE 'as the table''s owner give it a sequence of its own: BEGIN; SET LOCAL lock_timeout = ''2s''; LOCK TABLE public.orders IN ACCESS EXCLUSIVE MODE; CREATE SEQUENCE public.orders_number_own_seq OWNED BY public.orders.number; SELECT setval(''public.orders_number_own_seq'', greatest(max(number), 0) + 1, false) FROM public.orders; ALTER TABLE public.orders ALTER COLUMN number SET DEFAULT nextval(''public.orders_number_own_seq''); COMMIT. Before COMMIT grant USAGE on it to the other roles that insert. Where no other column uses the one that is there: ALTER SEQUENCE … OWNED BY public.orders.number; then declare it in the entity: number … identity, or as a serial' END;
   END IF;
   IF EXISTS (SELECT FROM pg_attribute AS a
               LEFT JOIN pg_attrdef AS d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
@@ -82,7 +82,7 @@ BEGIN
                AND (a.attidentity <> '' OR pg_get_expr(d.adbin, d.adrelid) LIKE '%nextval(%')) THEN
     RAISE EXCEPTION 'a sequence gives out % of %, and nothing would on the new side', 'note', 'public.orders'
       USING ERRCODE = '55000', HINT = CASE WHEN pg_get_serial_sequence('public.orders', 'note') IS NOT NULL THEN 'declare it in the entity: note … identity, or as a serial'
-        ELSE 'give it a sequence of its own: CREATE SEQUENCE NAME OWNED BY public.orders.note; SELECT setval(''NAME'', (SELECT max(note) FROM public.orders)); ALTER TABLE public.orders ALTER COLUMN note SET DEFAULT nextval(''NAME''). Where no other column uses the one that is there: ALTER SEQUENCE … OWNED BY public.orders.note; then declare it in the entity: note … identity, or as a serial' END;
+        ELSE 'as the table''s owner give it a sequence of its own: BEGIN; SET LOCAL lock_timeout = ''2s''; LOCK TABLE public.orders IN ACCESS EXCLUSIVE MODE; CREATE SEQUENCE public.orders_note_own_seq OWNED BY public.orders.note; SELECT setval(''public.orders_note_own_seq'', greatest(max(note), 0) + 1, false) FROM public.orders; ALTER TABLE public.orders ALTER COLUMN note SET DEFAULT nextval(''public.orders_note_own_seq''); COMMIT. Before COMMIT grant USAGE on it to the other roles that insert. Where no other column uses the one that is there: ALTER SEQUENCE … OWNED BY public.orders.note; then declare it in the entity: note … identity, or as a serial' END;
   END IF;
 END
 $plain$
@@ -110,7 +110,7 @@ BEGIN
                AND (a.attidentity <> '' OR pg_get_expr(d.adbin, d.adrelid) LIKE '%nextval(%')) THEN
     RAISE EXCEPTION 'a sequence gives out % of %, and nothing would on the new side', 'order_id', 'public.order_lines'
       USING ERRCODE = '55000', HINT = CASE WHEN pg_get_serial_sequence('public.order_lines', 'order_id') IS NOT NULL THEN 'declare it in the entity: order_id … identity, or as a serial'
-        ELSE 'give it a sequence of its own: CREATE SEQUENCE NAME OWNED BY public.order_lines.order_id; SELECT setval(''NAME'', (SELECT max(order_id) FROM public.order_lines)); ALTER TABLE public.order_lines ALTER COLUMN order_id SET DEFAULT nextval(''NAME''). Where no other column uses the one that is there: ALTER SEQUENCE … OWNED BY public.order_lines.order_id; then declare it in the entity: order_id … identity, or as a serial' END;
+        ELSE 'as the table''s owner give it a sequence of its own: BEGIN; SET LOCAL lock_timeout = ''2s''; LOCK TABLE public.order_lines IN ACCESS EXCLUSIVE MODE; CREATE SEQUENCE public.order_lines_order_id_own_seq OWNED BY public.order_lines.order_id; SELECT setval(''public.order_lines_order_id_own_seq'', greatest(max(order_id), 0) + 1, false) FROM public.order_lines; ALTER TABLE public.order_lines ALTER COLUMN order_id SET DEFAULT nextval(''public.order_lines_order_id_own_seq''); COMMIT. Before COMMIT grant USAGE on it to the other roles that insert. Where no other column uses the one that is there: ALTER SEQUENCE … OWNED BY public.order_lines.order_id; then declare it in the entity: order_id … identity, or as a serial' END;
   END IF;
   IF EXISTS (SELECT FROM pg_attribute AS a
               LEFT JOIN pg_attrdef AS d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
@@ -118,7 +118,7 @@ BEGIN
                AND (a.attidentity <> '' OR pg_get_expr(d.adbin, d.adrelid) LIKE '%nextval(%')) THEN
     RAISE EXCEPTION 'a sequence gives out % of %, and nothing would on the new side', 'line', 'public.order_lines'
       USING ERRCODE = '55000', HINT = CASE WHEN pg_get_serial_sequence('public.order_lines', 'line') IS NOT NULL THEN 'declare it in the entity: line … identity, or as a serial'
-        ELSE 'give it a sequence of its own: CREATE SEQUENCE NAME OWNED BY public.order_lines.line; SELECT setval(''NAME'', (SELECT max(line) FROM public.order_lines)); ALTER TABLE public.order_lines ALTER COLUMN line SET DEFAULT nextval(''NAME''). Where no other column uses the one that is there: ALTER SEQUENCE … OWNED BY public.order_lines.line; then declare it in the entity: line … identity, or as a serial' END;
+        ELSE 'as the table''s owner give it a sequence of its own: BEGIN; SET LOCAL lock_timeout = ''2s''; LOCK TABLE public.order_lines IN ACCESS EXCLUSIVE MODE; CREATE SEQUENCE public.order_lines_line_own_seq OWNED BY public.order_lines.line; SELECT setval(''public.order_lines_line_own_seq'', greatest(max(line), 0) + 1, false) FROM public.order_lines; ALTER TABLE public.order_lines ALTER COLUMN line SET DEFAULT nextval(''public.order_lines_line_own_seq''); COMMIT. Before COMMIT grant USAGE on it to the other roles that insert. Where no other column uses the one that is there: ALTER SEQUENCE … OWNED BY public.order_lines.line; then declare it in the entity: line … identity, or as a serial' END;
   END IF;
   IF EXISTS (SELECT FROM pg_attribute AS a
               LEFT JOIN pg_attrdef AS d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
@@ -126,7 +126,7 @@ BEGIN
                AND (a.attidentity <> '' OR pg_get_expr(d.adbin, d.adrelid) LIKE '%nextval(%')) THEN
     RAISE EXCEPTION 'a sequence gives out % of %, and nothing would on the new side', 'tenant_id', 'public.order_lines'
       USING ERRCODE = '55000', HINT = CASE WHEN pg_get_serial_sequence('public.order_lines', 'tenant_id') IS NOT NULL THEN 'declare it in the entity: tenant_id … identity, or as a serial'
-        ELSE 'give it a sequence of its own: CREATE SEQUENCE NAME OWNED BY public.order_lines.tenant_id; SELECT setval(''NAME'', (SELECT max(tenant_id) FROM public.order_lines)); ALTER TABLE public.order_lines ALTER COLUMN tenant_id SET DEFAULT nextval(''NAME''). Where no other column uses the one that is there: ALTER SEQUENCE … OWNED BY public.order_lines.tenant_id; then declare it in the entity: tenant_id … identity, or as a serial' END;
+        ELSE 'as the table''s owner give it a sequence of its own: BEGIN; SET LOCAL lock_timeout = ''2s''; LOCK TABLE public.order_lines IN ACCESS EXCLUSIVE MODE; CREATE SEQUENCE public.order_lines_tenant_id_own_seq OWNED BY public.order_lines.tenant_id; SELECT setval(''public.order_lines_tenant_id_own_seq'', greatest(max(tenant_id), 0) + 1, false) FROM public.order_lines; ALTER TABLE public.order_lines ALTER COLUMN tenant_id SET DEFAULT nextval(''public.order_lines_tenant_id_own_seq''); COMMIT. Before COMMIT grant USAGE on it to the other roles that insert. Where no other column uses the one that is there: ALTER SEQUENCE … OWNED BY public.order_lines.tenant_id; then declare it in the entity: tenant_id … identity, or as a serial' END;
   END IF;
   IF EXISTS (SELECT FROM pg_attribute AS a
               LEFT JOIN pg_attrdef AS d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
@@ -134,7 +134,7 @@ BEGIN
                AND (a.attidentity <> '' OR pg_get_expr(d.adbin, d.adrelid) LIKE '%nextval(%')) THEN
     RAISE EXCEPTION 'a sequence gives out % of %, and nothing would on the new side', 'sku', 'public.order_lines'
       USING ERRCODE = '55000', HINT = CASE WHEN pg_get_serial_sequence('public.order_lines', 'sku') IS NOT NULL THEN 'declare it in the entity: sku … identity, or as a serial'
-        ELSE 'give it a sequence of its own: CREATE SEQUENCE NAME OWNED BY public.order_lines.sku; SELECT setval(''NAME'', (SELECT max(sku) FROM public.order_lines)); ALTER TABLE public.order_lines ALTER COLUMN sku SET DEFAULT nextval(''NAME''). Where no other column uses the one that is there: ALTER SEQUENCE … OWNED BY public.order_lines.sku; then declare it in the entity: sku … identity, or as a serial' END;
+        ELSE 'as the table''s owner give it a sequence of its own: BEGIN; SET LOCAL lock_timeout = ''2s''; LOCK TABLE public.order_lines IN ACCESS EXCLUSIVE MODE; CREATE SEQUENCE public.order_lines_sku_own_seq OWNED BY public.order_lines.sku; SELECT setval(''public.order_lines_sku_own_seq'', greatest(max(sku), 0) + 1, false) FROM public.order_lines; ALTER TABLE public.order_lines ALTER COLUMN sku SET DEFAULT nextval(''public.order_lines_sku_own_seq''); COMMIT. Before COMMIT grant USAGE on it to the other roles that insert. Where no other column uses the one that is there: ALTER SEQUENCE … OWNED BY public.order_lines.sku; then declare it in the entity: sku … identity, or as a serial' END;
   END IF;
   IF EXISTS (SELECT FROM pg_attribute AS a
               LEFT JOIN pg_attrdef AS d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
@@ -142,7 +142,7 @@ BEGIN
                AND (a.attidentity <> '' OR pg_get_expr(d.adbin, d.adrelid) LIKE '%nextval(%')) THEN
     RAISE EXCEPTION 'a sequence gives out % of %, and nothing would on the new side', 'quantity', 'public.order_lines'
       USING ERRCODE = '55000', HINT = CASE WHEN pg_get_serial_sequence('public.order_lines', 'quantity') IS NOT NULL THEN 'declare it in the entity: quantity … identity, or as a serial'
-        ELSE 'give it a sequence of its own: CREATE SEQUENCE NAME OWNED BY public.order_lines.quantity; SELECT setval(''NAME'', (SELECT max(quantity) FROM public.order_lines)); ALTER TABLE public.order_lines ALTER COLUMN quantity SET DEFAULT nextval(''NAME''). Where no other column uses the one that is there: ALTER SEQUENCE … OWNED BY public.order_lines.quantity; then declare it in the entity: quantity … identity, or as a serial' END;
+        ELSE 'as the table''s owner give it a sequence of its own: BEGIN; SET LOCAL lock_timeout = ''2s''; LOCK TABLE public.order_lines IN ACCESS EXCLUSIVE MODE; CREATE SEQUENCE public.order_lines_quantity_own_seq OWNED BY public.order_lines.quantity; SELECT setval(''public.order_lines_quantity_own_seq'', greatest(max(quantity), 0) + 1, false) FROM public.order_lines; ALTER TABLE public.order_lines ALTER COLUMN quantity SET DEFAULT nextval(''public.order_lines_quantity_own_seq''); COMMIT. Before COMMIT grant USAGE on it to the other roles that insert. Where no other column uses the one that is there: ALTER SEQUENCE … OWNED BY public.order_lines.quantity; then declare it in the entity: quantity … identity, or as a serial' END;
   END IF;
 END
 $plain$

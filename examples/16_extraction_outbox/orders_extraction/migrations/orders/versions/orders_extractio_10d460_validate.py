@@ -100,13 +100,14 @@ ALTER TABLE public.lines ADD CONSTRAINT lines_order_id_fkey FOREIGN KEY (order_i
             """
 DO $arrive$
 DECLARE
-  give_up timestamptz := clock_timestamp() + interval '30 seconds';
+  give_up timestamptz;
 BEGIN
   LOOP
     BEGIN
       ALTER TABLE public.lines VALIDATE CONSTRAINT lines_order_id_fkey;
       RETURN;
     EXCEPTION WHEN foreign_key_violation THEN
+      give_up := coalesce(give_up, clock_timestamp() + interval '30 seconds');
       IF clock_timestamp() > give_up THEN
         RAISE EXCEPTION 'a row of % has waited 30 seconds for the one that it points at', 'OrderLine'
           USING ERRCODE = '55000', HINT = 'the sync job brings it: look at its `status` and `dead-letters`, then run this again';

@@ -51,7 +51,7 @@ BEGIN
   IF pg_get_serial_sequence('public.orders', 'id') IS NULL THEN
     RAISE EXCEPTION 'no sequence belongs to the column % of %, which is declared to be numbered',
       'id', 'public.orders'
-      USING ERRCODE = '55000', HINT = 'give it a sequence of its own: CREATE SEQUENCE NAME OWNED BY public.orders.id; SELECT setval(''NAME'', (SELECT max(id) FROM public.orders)); ALTER TABLE public.orders ALTER COLUMN id SET DEFAULT nextval(''NAME''). Where no other column uses the one that is there: ALTER SEQUENCE … OWNED BY public.orders.id';
+      USING ERRCODE = '55000', HINT = 'as the table''s owner give it a sequence of its own: BEGIN; SET LOCAL lock_timeout = ''2s''; LOCK TABLE public.orders IN ACCESS EXCLUSIVE MODE; CREATE SEQUENCE public.orders_id_own_seq OWNED BY public.orders.id; SELECT setval(''public.orders_id_own_seq'', greatest(max(id), 0) + 1, false) FROM public.orders; ALTER TABLE public.orders ALTER COLUMN id SET DEFAULT nextval(''public.orders_id_own_seq''); COMMIT. Before COMMIT grant USAGE on it to the other roles that insert. Where no other column uses the one that is there: ALTER SEQUENCE … OWNED BY public.orders.id';
   END IF;
   IF EXISTS (SELECT FROM pg_attribute AS a
               LEFT JOIN pg_attrdef AS d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
@@ -59,7 +59,7 @@ BEGIN
                AND (a.attidentity <> '' OR pg_get_expr(d.adbin, d.adrelid) LIKE '%nextval(%')) THEN
     RAISE EXCEPTION 'a sequence gives out % of %, and nothing would on the new side', 'tenant_id', 'public.orders'
       USING ERRCODE = '55000', HINT = CASE WHEN pg_get_serial_sequence('public.orders', 'tenant_id') IS NOT NULL THEN 'declare it in the entity: tenant_id … identity, or as a serial'
-        ELSE 'give it a sequence of its own: CREATE SEQUENCE NAME OWNED BY public.orders.tenant_id; SELECT setval(''NAME'', (SELECT max(tenant_id) FROM public.orders)); ALTER TABLE public.orders ALTER COLUMN tenant_id SET DEFAULT nextval(''NAME''). Where no other column uses the one that is there: ALTER SEQUENCE … OWNED BY public.orders.tenant_id; then declare it in the entity: tenant_id … identity, or as a serial' END;
+        ELSE 'as the table''s owner give it a sequence of its own: BEGIN; SET LOCAL lock_timeout = ''2s''; LOCK TABLE public.orders IN ACCESS EXCLUSIVE MODE; CREATE SEQUENCE public.orders_tenant_id_own_seq OWNED BY public.orders.tenant_id; SELECT setval(''public.orders_tenant_id_own_seq'', greatest(max(tenant_id), 0) + 1, false) FROM public.orders; ALTER TABLE public.orders ALTER COLUMN tenant_id SET DEFAULT nextval(''public.orders_tenant_id_own_seq''); COMMIT. Before COMMIT grant USAGE on it to the other roles that insert. Where no other column uses the one that is there: ALTER SEQUENCE … OWNED BY public.orders.tenant_id; then declare it in the entity: tenant_id … identity, or as a serial' END;
   END IF;
   IF EXISTS (SELECT FROM pg_attribute AS a
               LEFT JOIN pg_attrdef AS d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
@@ -67,7 +67,7 @@ BEGIN
                AND (a.attidentity <> '' OR pg_get_expr(d.adbin, d.adrelid) LIKE '%nextval(%')) THEN
     RAISE EXCEPTION 'a sequence gives out % of %, and nothing would on the new side', 'note', 'public.orders'
       USING ERRCODE = '55000', HINT = CASE WHEN pg_get_serial_sequence('public.orders', 'note') IS NOT NULL THEN 'declare it in the entity: note … identity, or as a serial'
-        ELSE 'give it a sequence of its own: CREATE SEQUENCE NAME OWNED BY public.orders.note; SELECT setval(''NAME'', (SELECT max(note) FROM public.orders)); ALTER TABLE public.orders ALTER COLUMN note SET DEFAULT nextval(''NAME''). Where no other column uses the one that is there: ALTER SEQUENCE … OWNED BY public.orders.note; then declare it in the entity: note … identity, or as a serial' END;
+        ELSE 'as the table''s owner give it a sequence of its own: BEGIN; SET LOCAL lock_timeout = ''2s''; LOCK TABLE public.orders IN ACCESS EXCLUSIVE MODE; CREATE SEQUENCE public.orders_note_own_seq OWNED BY public.orders.note; SELECT setval(''public.orders_note_own_seq'', greatest(max(note), 0) + 1, false) FROM public.orders; ALTER TABLE public.orders ALTER COLUMN note SET DEFAULT nextval(''public.orders_note_own_seq''); COMMIT. Before COMMIT grant USAGE on it to the other roles that insert. Where no other column uses the one that is there: ALTER SEQUENCE … OWNED BY public.orders.note; then declare it in the entity: note … identity, or as a serial' END;
   END IF;
 END
 $plain$
@@ -373,7 +373,8 @@ $gate$
             """
 DO $gate$
 BEGIN
-  IF EXISTS (SELECT FROM pg_replication_slots WHERE slot_name = 'migdsl_orders_cdc_order') THEN
+  IF EXISTS (SELECT FROM pg_replication_slots
+              WHERE slot_name = 'migdsl_orders_cdc_order' AND database = current_database()) THEN
     RAISE EXCEPTION 'the replication slot % is still there', 'migdsl_orders_cdc_order'
       USING ERRCODE = '55000', HINT = 'run the sync job''s `slot --drop` first';
   END IF;

@@ -1,0 +1,72 @@
+"""What is computed from personal data is personal data, whichever operation computes it."""
+
+from __future__ import annotations
+
+import pytest
+
+from migdsl.syntax.unit import Files
+from migdsl.workspace import compile_files
+
+HEAD = """migration m { ticket "MIG-1" }
+database app { engine postgresql 15; url env DATABASE_URL }
+tenants { key tenant_id uuid; list `SELECT id FROM tenants ORDER BY id` }
+entity Pupil in app.pupils {
+  id        bigint key
+  tenant_id uuid   tenant
+  last      text   pii
+  diagnosis text?  phi
+  class     text
+  login     text?
+  nick      text?
+  index (tenant_id, id)
+}
+"""
+SAID = ["last", "diagnosis"]
+
+
+def private(text: str) -> list[list[str]]:
+    """The protected columns of each domain of the plan."""
+    found = compile_files(Files({"m.mig": HEAD + text}), "m.mig")
+    assert found.plan is not None, found.diagnostics
+    return [list(domain.pii_columns) for domain in found.plan.data_domains]
+
+
+@pytest.mark.parametrize(
+    ("operation", "more"),
+    [
+        ("require login { from `coalesce(last, 'x')` }", ["login"]),
+        ("require login { from `class` }", []),
+        ("retype class varchar(80) { from `left(class || last, 80)`; back `class` }", ["class"]),
+        ("retype class varchar(80) { from `left(class, 80)`; back `class || last` }", ["class"]),
+        ("optional class { back `coalesce(class, last)` }", ["class"]),
+        ("drop class { back `last` }", ["class"]),
+        ("add key_of text { from `coalesce(nick, 'x')`; back nick = `key_of || last` }", ["nick", "key_of"]),
+        # In several steps, against the order in which they are said.
+        (
+            "optional class { back `coalesce(login, 'x')` }; require login { from `coalesce(diagnosis, 'x')` }",
+            ["class", "login"],
+        ),
+    ],
+)
+def test_a_column_that_is_filled_from_personal_data_is_protected(operation: str, more: list[str]):
+    assert private(f"change Pupil {{ {operation} }}\n") == [[*SAID, *more]]
+
+
+def test_a_new_table_and_a_move_take_the_mark_along():
+    created = "create Card in app.cards { id bigint key; tenant_id uuid tenant; shown text?\n"
+    created += "  from Pupil { id = id; tenant_id = tenant_id; shown = login } }\n"
+    change = "change Pupil { require login { from `coalesce(last, 'x')` } }\n"
+    assert sorted(private(created + change)) == [["last", "diagnosis", "login"], ["shown"]]
+    move = (
+        "move Pupil to app.people { id = id; tenant_id = tenant_id; last = last; diagnosis = diagnosis; class = class\n"
+    )
+    move += '  login = login; back nick = `left(last, 2)`; omit nick because "is the beginning of the name" }\n'
+    moved = compile_files(Files({"m.mig": HEAD + move}), "m.mig")
+    assert moved.module is not None, moved.diagnostics
+    (found,) = moved.module.moves
+    assert [c.name for c in found.table.columns if c.pii] == ["last", "nick"]
+    assert found.table in moved.module.tables
+
+
+def test_where_nothing_was_left_unsaid_the_tables_stay_as_they_are():
+    assert private("change Pupil { optional class { back `coalesce(class, 'x')` } }\n") == [SAID]
