@@ -18,7 +18,7 @@ from migdsl.rehearsal import baseline, making, moving
 from migdsl.rehearsal.hints import Hint, about, hinted, hints
 from migdsl.rehearsal.journal import Connection, Journal, Row
 from migdsl.rehearsal.model import Log, Settings, Undoable
-from migdsl.rehearsal.shapes import Reference, Shape
+from migdsl.rehearsal.shapes import Reference, Shape, origins
 from migdsl.rehearsal.writing import NUMBER, Codes, Write, over, recorded, typed, whole
 from migdsl.runtime.errors import safe_text
 from migdsl.semantics.model import AddConstraint, CheckedModule, Column
@@ -86,7 +86,7 @@ class Maker:
     # What was said of columns; values that no row may have again, those that keep the rules of their column alone, sets of
     # values that are to be unique; tables of which no more rows can be made.
     _hints: dict[str, Mapping[str, Hint]] = field(default_factory=dict)
-    _used: dict[tuple[str, str], set[str]] = field(default_factory=dict)
+    _used: dict[tuple[str, str], dict[str, set[int]]] = field(default_factory=dict)
     _good: dict[tuple[str, str], list[str | None]] = field(default_factory=dict)
     _alike: set[tuple[object, ...]] = field(default_factory=set)
     _dry: set[str] = field(default_factory=set)
@@ -150,23 +150,34 @@ class Maker:
             if column in shape.numbered:
                 facts[column.name] = making.fresh(column.type, number)
             elif column.name in shape.fresh and making.freshable(column.type):
-                facts[column.name] = None if self._empty(shape, column) else self._fresh(shape, column, own, tame=tame)
+                empty = self._empty(shape, column)
+                facts[column.name] = None if empty else self._fresh(shape, column, own, place, tame=tame)
             else:
                 facts[column.name] = self._usual(shape, column, tame=tame)
         return facts
 
-    def _fresh(self, shape: Shape, column: Column, number: int, *, tame: bool) -> str | None:
-        """A value that no row has had; of a column with rules of its own one that may keep to them."""
+    def _fresh(self, shape: Shape, column: Column, number: int, place: int, *, tame: bool) -> str:
+        """A value that no row of that place has had, or no row at all; of a column with rules of its own one that may keep to
+        them."""
+        used = self._used.setdefault((shape.entity, column.name), {})
+        within = place if number < _LATER // 2 and self._scoped(shape, column.name) else None
+        for value in self._various(shape, column, number, tame=tame):
+            if value not in used or (within is not None and within not in used[value]):
+                break
+        used.setdefault(value, set()).add(place)
+        return value
+
+    def _various(self, shape: Shape, column: Column, number: int, *, tame: bool) -> Iterator[str]:
+        """Values to choose from, the last of them if need be."""
         hint = self._hint(shape, column)
         if hint is not None and hint.ruled and self.chance.random() < 0.7:
-            used = self._used.setdefault((shape.entity, column.name), set())
             for _ in range(_TRIES if number >= _LATER // 2 else 1):
                 value = hinted(column.type, hint, self.chance)
-                if value is not None and (number < _LATER // 2 or value not in used):
-                    used.add(value)
-                    return value
+                if value is not None:
+                    yield value
         before = making.usual(column.type, self.chance, tame=tame) or ""
-        return making.fresh(column.type, number, before[:40] if column.name not in shape.key else "")
+        for turn in range(_TRIES):
+            yield making.fresh(column.type, number + turn * _LATER, before[:40] if column.name not in shape.key else "")
 
     def _hint(self, shape: Shape, column: Column) -> Hint | None:
         if shape.entity not in self._hints:
@@ -192,11 +203,12 @@ class Maker:
         return making.usual(column.type, self.chance, tame=tame)
 
     def _scoped(self, shape: Shape, name: str) -> bool:
-        """Whether every rule that makes the column's values unique speaks of one tenant."""
+        """Whether every rule that makes the column's values unique, now or at the end, speaks of one tenant."""
         tenant = shape.table.tenant
         sets = [shape.key, *(c.columns for c in shape.table.constraints if c.kind in ("unique", "key"))]
         sets += [(c.name,) for c in shape.table.columns if c.unique]
         sets += [tuple(c.uses) for c in shape.table.constraints if c.unique_index]
+        sets += [tuple(origins(shape.made, each)) for each in shape.later]
         return tenant is not None and all(tenant in each for each in sets if name in each)
 
     def owned(self, shape: Shape, tenant: str, facts: dict[str, str | None]) -> dict[str, str | None] | None:

@@ -229,7 +229,7 @@ def _shape(module: CheckedModule, table: Table, change: Change | None, plan: Tab
         ),
         leaves=any(isinstance(o, DropTable) for o in done),
         done=done,
-        tight=_tight(table, [frozenset(_origins(made, each)) for each in (*_uniques(table), *_later(done))], fresh),
+        tight=_tight(table, [frozenset(origins(made, each)) for each in (*_uniques(table), *_later(done))], fresh),
     )
 
 
@@ -284,11 +284,11 @@ def _later(done: tuple[Operation, ...]) -> Iterator[tuple[str, ...]]:
 def _fresh(table: Table, done: tuple[Operation, ...], made: tuple[AddColumn, ...]) -> frozenset[str]:
     """All that any unique set stands on; of a new column that is computed, what it is computed from."""
     pointing = {name for c in table.constraints if c.kind == "reference" for name in c.columns}
-    found = {name for columns in (*_uniques(table), *_later(done)) for name in _origins(made, columns)}
+    found = {name for columns in (*_uniques(table), *_later(done)) for name in origins(made, columns)}
     return frozenset(found - pointing - {table.tenant or ""})
 
 
-def _origins(made: tuple[AddColumn, ...], columns: Iterable[str]) -> Iterator[str]:
+def origins(made: tuple[AddColumn, ...], columns: Iterable[str]) -> Iterator[str]:
     """Columns, and of new ones what they are computed from."""
     sources = {o.column.name: o.source.names() for o in made if o.source is not None}
     sources |= {o.column.name: frozenset(o.python.inputs) for o in made if o.python is not None}

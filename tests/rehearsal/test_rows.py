@@ -145,6 +145,28 @@ change E { add x text { from `upper(name)` } }""",
 
 
 @pytest.mark.parametrize(
+    ("unique", "check"),
+    [("unique (tenant_id, n)", "n > 0"), ("unique (n)", "n > 0"), ("unique (tenant_id, n)", "n < 9")],
+)
+def test_of_what_is_to_be_unique_nothing_is_made_twice(connection: psycopg.Connection, unique: str, check: str):
+    """However few values its check speaks of; numbers are the same in several tenants where they may be."""
+    world = World(
+        connection,
+        f"""
+entity E in app.t {{ id bigint key; tenant_id uuid tenant; n bigint; m text }}
+change E {{ {unique}; check `{check} or m <> 'x'` as some }}""",
+    )
+    world.maker.stock(world.shape("E"))
+    rows = [(row.tenant, row.facts["n"]) for row in world.journals["E"].rows]
+    rows += [("", facts["n"]) for facts in world.maker.pools["E"]]
+    numbers = [n for _, n in rows]
+    made = rows if "tenant_id" in unique else numbers
+    assert len(set(made)) == len(made) > 100
+    assert (len(set(numbers)) < len(numbers)) == ("tenant_id" in unique)
+    assert not {n for tenant, n in rows if tenant} & {n for tenant, n in rows if not tenant}
+
+
+@pytest.mark.parametrize(
     ("columns", "loose", "still"),
     [
         ("p_id bigint? -> P.id unique", {"p_id"}, {"p_id"}),

@@ -36,6 +36,10 @@ _ALONE: Final = statement("SELECT pg_advisory_xact_lock(hashtextextended(:slot::
 # Who would do the same as another one just then leaves it to that one, and is in no switch's way.
 _UNLESS_BUSY: Final = statement("SELECT pg_try_advisory_xact_lock(hashtextextended(:slot::text, 9))")
 _FLUSHED: Final = statement("SELECT pg_current_wal_flush_lsn()")
+# What sessions with synchronous_commit = off have committed is seen before it is on the disk, from where it is decoded. A
+# commit of one's own takes all before it there; no standby need have it for that.
+_LOCALLY: Final = statement("SELECT set_config('synchronous_commit', 'local', true)")
+_FLUSH: Final = statement("SELECT pg_logical_emit_message(true, 'migdsl.flush', '')")
 _SNAPSHOT: Final = statement("SELECT pg_current_snapshot()")
 _PEEK: Final = statement("""
 DECLARE migdsl_tap NO SCROLL CURSOR FOR SELECT data FROM pg_logical_slot_peek_binary_changes(
@@ -125,6 +129,8 @@ class Tap:
         """Until everything that was committed before is in the outbox; how many keys. `hurried`, and raises, as pump: who came
         back early without a word would make a switch believe that nothing is left."""
         keys, done = 0, False
+        if not hurried:  # in a switch writers have been shut out by a commit that is on the disk
+            self.database.perform(lambda tx: tx.together((_LOCALLY, {}), (_FLUSH, {})))
         upto = self.database.perform(lambda tx: tx.rows(_FLUSHED))[0][0]
         while not done:
             self._require_going()

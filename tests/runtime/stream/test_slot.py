@@ -305,6 +305,16 @@ def test_a_commit_that_nobody_sees_yet_is_waited_for(world: World):
     assert world.one("new", "SELECT total FROM orders WHERE id = 1") * 100 == cents
 
 
+def test_what_is_committed_and_not_on_the_disk_yet_is_caught_up_with(world: World, pair: Pair):
+    begin(world)
+    assert pair.tap is not None
+    pair.tap.catch_up()
+    with psycopg.connect(world.old, autocommit=True, options="-c synchronous_commit=off") as writer:
+        for cents in range(11, 31):  # now and then the server is quicker
+            writer.execute("UPDATE orders SET total_cents = %s WHERE id = 1", (cents,))
+            assert pair.tap.catch_up() == 1
+
+
 @pytest.mark.parametrize(
     ("snapshot", "xids", "found"),
     [
