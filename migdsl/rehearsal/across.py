@@ -14,6 +14,7 @@ from migdsl.rehearsal.clients import Rules
 from migdsl.rehearsal.copies import Copies
 from migdsl.rehearsal.crosser import Turning
 from migdsl.rehearsal.crossing import Crossing, played
+from migdsl.rehearsal.gauge import Gauge
 from migdsl.rehearsal.journal import Journal
 from migdsl.rehearsal.model import Log, Settings, Undoable
 from migdsl.rehearsal.passage import Say
@@ -46,10 +47,11 @@ def play(
     settings: Settings,
     log: Log,
     say: Say,
-) -> tuple[Traffic, Watch, int]:
-    """What there was of requests and of waits, and how many rows at the start. Raises Undoable, JobError, psycopg.Error.
+) -> tuple[Traffic, Watch, Gauge, int]:
+    """What there was of requests, of waits and of rows, and how many of these at the start.
 
-    A second write is code's own only where the application carries over what it has written: else there is no such verdict.
+    Raises Undoable, JobError, psycopg.Error. A second write is code's own only where the application carries over what it has
+    written: else there is no such verdict.
     """
     near, far = ends(project)
     own = several.part(project, near)
@@ -76,7 +78,7 @@ def play(
         say(f"{count} rows of {len(tenants.ids)} tenants in {len(tables)} tables")
         url = stages[near].url
         traffic = Traffic(url, project.name, moved, journals, maker, rules, log, settings.rate, settings.seed)
-        watch = Watch(url, log)
+        looking = (watch := Watch(url, log), gauge := Gauge(url, project.name, moved, log, stages[far].url))
         found = stack.enter_context(modules(project, streams(sites), Urls(url, stages[far].url)))
         stack.enter_context(unsaid())
         crossing = Crossing(
@@ -86,14 +88,16 @@ def play(
         if not found:
             log.about = tuple(each for each in log.about if each != "second_write")
             log.notes.append("second writes are not judged: code writes one side, and the sync job carries that over")
-        watch.start()
+        for each in looking:
+            each.start()
         try:
             played(crossing, stages[far].url, found)
         finally:
-            watch.over.set()
-            watch.join()
+            for each in looking:
+                each.over.set()
+                each.join()
             _forgotten(Path(project.folder, project.planned.paths.flags))
-    return traffic, watch, count
+    return traffic, watch, gauge, count
 
 
 def _forgotten(path: Path) -> None:

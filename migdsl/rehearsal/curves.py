@@ -157,8 +157,9 @@ def drift(report: Report, axis: Axis) -> Plot | None:
         return None
     top = max(_top(tables[name]) for name in worst)
     words = (
-        "Rows in which new columns aren't yet what the file says that they are computed to: all of them at first, none once the "
-        "backfill is done. Short peaks after that are rows that were made to differ, until the reconciliation mends them."
+        "Rows in which new columns, or the row of the other side, aren't yet what the file says: all of them at first, none once "
+        "the backfill is done. Short peaks after that are writes on their way to another database, and rows that were made to "
+        "differ, until the reconciliation mends them."
     )
     curves = [(name, _points(tables[name], axis)) for name in worst]
     return plot("Rows that differ", words, curves, axis.ticks, top=top, bands=axis.bands)

@@ -1,11 +1,11 @@
-"""A database at work becomes curves: how far each backfill is, and how many rows of each table differ, again and again."""
+"""Databases at work become curves: how far each backfill is, and how many rows of each table differ, again and again."""
 
 from __future__ import annotations
 
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 
 import psycopg
@@ -40,8 +40,8 @@ class Passed:
 
 @dataclass(frozen=True, slots=True)
 class Drift:
-    """A table at a moment: rows in which a new column isn't what the file says that it is computed to; None where there is
-    no such column."""
+    """A table at a moment: rows in which a new column isn't what the file says that it is computed to, or that the other
+    side of a move doesn't have as the file says; None where there is nothing to compare."""
 
     at: float
     entity: str
@@ -49,33 +49,31 @@ class Drift:
 
 
 class Gauge(threading.Thread):
-    """Looks four times a second, or less often where a look takes long."""
+    """Looks four times a second, or less often where a look takes long. `far`: the database that tables move to, if another."""
 
-    def __init__(self, url: str, migration: str, shapes: tuple[Shape, ...], log: Log) -> None:
+    def __init__(self, url: str, migration: str, shapes: tuple[Shape, ...], log: Log, far: str | None = None) -> None:
         super().__init__(name="rehearsal gauge", daemon=True)
-        self._url, self._log = url, log
+        self._url, self._far, self._log = url, far, log
         self._progress = _PASSED.format(literal(migration))
-        self._differing = dict(_differing(shapes))
+        self._differing = dict(_differing(shapes)) if far is None else {}
+        self._apart = {shape.entity: moving.digests(shape) for shape in shapes if far is not None and shape.move}
         self.passed: list[Passed] = []
         self.drift: list[Drift] = []
         self.over = threading.Event()
 
     def run(self) -> None:
-        with (
-            suppress(psycopg.OperationalError),
-            psycopg.connect(
-                self._url, autocommit=True, application_name="rehearsal gauge", options=_OPTIONS
-            ) as connection,
-        ):
+        with suppress(psycopg.OperationalError), ExitStack() as stack:
+            connection = stack.enter_context(_connected(self._url))
+            far = stack.enter_context(_connected(self._far)) if self._far is not None else connection
             pause, last = _EVERY_S, False
             while not last:
                 # Once more at the end: where looks take long, the one before may be of a time long past.
                 last = self.over.wait(pause)
                 began = time.monotonic()
-                self._look(connection)
+                self._look(connection, far)
                 pause = max(_EVERY_S, (time.monotonic() - began) / _SHARE)
 
-    def _look(self, connection: Connection) -> None:
+    def _look(self, connection: Connection, far: Connection) -> None:
         at = self._log.now()
         # What somebody holds isn't looked at; what isn't there has nothing to show.
         with suppress(psycopg.Error):
@@ -87,6 +85,27 @@ class Gauge(threading.Thread):
         for entity, query in self._differing.items():
             with suppress(psycopg.Error):
                 self.drift.append(Drift(at, entity, _count(connection, query)))
+        for entity, (old, new) in self._apart.items():
+            with suppress(psycopg.Error):
+                self.drift.append(Drift(at, entity, _unlike(connection, old, far, new)))
+
+
+def _connected(url: str) -> Connection:
+    return psycopg.connect(url, autocommit=True, application_name="rehearsal gauge", options=_OPTIONS)
+
+
+def _unlike(near: Connection, old: str, far: Connection, new: str) -> int | None:
+    """How many keys don't have the same digest in both databases, at nearly one moment."""
+    try:
+        there = _pairs(far, new)
+        here = _pairs(near, old)
+    except _GONE:
+        return None
+    return sum(here.get(key) != there.get(key) for key in here.keys() | there.keys())
+
+
+def _pairs(connection: Connection, query: str) -> dict[object, object]:
+    return {row[0]: row[1] for row in connection.execute(query.encode()).fetchall()}
 
 
 def _count(connection: Connection, query: str) -> int | None:

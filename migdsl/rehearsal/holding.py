@@ -30,7 +30,6 @@ from migdsl.semantics.policy import Comparison, comparisons
 _MOST_S = 60.0
 _LONGEST_LAG_S = 20.0  # a bound that is longer than this takes too long to be passed
 _MORE_S = 1.0
-_UNSEEN_S = 2.5  # it asks each second, between which it may have no session that can be seen
 _NAMED = 40  # so much of its session's name is left whatever its run is called
 _PATIENT_S = 6.0  # how long it may take until there is lag enough
 # A job that has to wait before it plans anything holds no lease; but it asks again, and again.
@@ -119,9 +118,9 @@ class Looking:
     log: Path
     process: subprocess.Popen[bytes]
 
-    def until(self, enough: Callable[[Look], bool], most_s: float = _MOST_S) -> Look:
+    def until(self, enough: Callable[[Look], bool]) -> Look:
         """Its reason, rows passed, and what changes when it asks again, once they are what is waited for, or it has ended."""
-        until = time.monotonic() + most_s
+        until = time.monotonic() + _MOST_S
         migration, backfill = self.place.project.name, backfill_name(self.plan)
         own = (f"{application_name(migration, backfill, '')[:_NAMED].rstrip()}%", migration, backfill)
         while True:
@@ -146,9 +145,8 @@ def _watched(looking: Looking, path: str, reason: Reason) -> None:
         log.against("hold", what, path, "its `hold` must ask for that, and the job must wait while it gives a reason")
         return
     first = looking.until(lambda _: True)
-    most_s = _MOST_S if first[2] else _UNSEEN_S
-    asked = looking.until(lambda now: now[2] != first[2], most_s)
-    again = looking.until(lambda now: now[2] != asked[2], most_s)
+    asked = looking.until(lambda now: now[2] != first[2])
+    again = looking.until(lambda now: now[2] != asked[2])
     if again[1] != asked[1]:
         what = f"the backfill of {plan.table.entity} passed rows while it said that it waits: {said}"
         log.against("hold", what, path, "no batch may begin while `hold` gives a reason")

@@ -275,6 +275,21 @@ def missing(shape: Shape) -> str:
     return f"SELECT count(*) FROM {shape.name} AS t WHERE NOT EXISTS (SELECT FROM {shape.new_name} AS n WHERE {key})"
 
 
+def digests(shape: Shape) -> tuple[str, str]:
+    """Of each row a key and a digest, as SQL for either side: both are the same where the new row is what the file gives."""
+    target = move_of(shape).target
+    values = {name: _cast(over(value, "t"), target.column(name)) for name, value in given(shape).items()}
+    here = ", ".join(f"({value})::text" for value in values.values())
+    there = ", ".join(f"t.{quote(name)}::text" for name in values)
+    old, new = (
+        ", ".join(f"t.{quote(name)}" for name in side) for side in zip(*((b, a) for a, b in keys(shape)), strict=True)
+    )
+    return (
+        f"SELECT ROW({old})::text, md5(ROW({here})::text) FROM {shape.name} AS t",
+        f"SELECT ROW({new})::text, md5(ROW({there})::text) FROM {shape.new_name} AS t",
+    )
+
+
 def apart(
     old: Connection,
     new: Connection,

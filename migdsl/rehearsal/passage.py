@@ -149,11 +149,12 @@ class Passage(Company):
             )
 
     def spawned(self, path: str, *words: str, said: int = subprocess.DEVNULL) -> subprocess.Popen[bytes]:
-        """A generated backfill in a process of its own."""
-        site = self.sites.site(self.project.planned.place(path))
+        """A generated backfill in a process of its own, whose session has the name that it gives itself."""
+        place = self.project.planned.place(path)
+        site = self.sites.site(place)
         listed = ["--tenants-url", site.listing] if site.listing is not None else []
         return subprocess.Popen(
-            [sys.executable, str(Path(self.project.folder, path)), "--url", site.ledger.conninfo, *listed, *words],
+            [sys.executable, str(Path(self.project.folder, path)), "--url", self.stages[place].url, *listed, *words],
             env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,

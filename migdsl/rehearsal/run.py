@@ -104,12 +104,15 @@ def _across(piece: Piece, stages: Mapping[str, Stage], say: Say) -> Report:
     """Tables that go from one to another."""
     project, settings = piece.project, piece.settings
     log = Log(about=beside.about(project.planned.module, tables=True))
-    traffic, watch, count = across.play(project, piece.files, piece.main, stages, settings, log, say)
+    traffic, watch, gauge, count = across.play(project, piece.files, piece.main, stages, settings, log, say)
     _counted(log, settings, watch, traffic)
     asked = (*traffic.requests, *beside.play(project, settings, log, say))
     told = next(iter(stages.values())).told
     waits = tuple(sorted(watch.waits.values(), key=lambda w: (-w.seconds, w.statement)))
-    return Report(project.name, settings, told, count, log.now(), log.verdicts(), asked, waits, watch.noise, log)
+    return Report(
+        project.name, settings, told, count, log.now(), log.verdicts(), asked, waits, watch.noise, log, tuple(gauge.passed),
+        tuple(gauge.drift),
+    )  # fmt: skip
 
 
 def _each(piece: Piece, stages: Mapping[str, Stage], say: Say) -> Report:

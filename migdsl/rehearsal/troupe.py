@@ -114,14 +114,14 @@ class Troupe(Company):
         return next((p for plan in planned.lowered.tables if (p := planned.paths.backfill(plan.table)) == path), None)
 
     def spawned(self, path: str, *words: str, said: int = subprocess.DEVNULL) -> subprocess.Popen[bytes]:
-        """A generated job in a process of its own."""
+        """A generated job in a process of its own, whose session has the name that it gives itself."""
         paths = os.pathsep.join([str(self.home), *filter(None, sys.path)])
         return subprocess.Popen(
             [
                 sys.executable,
                 str(Path(self.project.folder, path)),
                 "--url",
-                self.ledger.conninfo,
+                self.stage.url,
                 *self._listing(),
                 *words,
             ],
