@@ -149,6 +149,10 @@ def test_rows_are_carried_over_while_the_sync_job_is_killed(tmp_path: Path):
     assert states["second_write"] == "skipped"
     assert "not played" not in states.values()
     assert any(mark.name == "the sync job is killed" for mark in report.log.marks)
+    # The curves: rows that aren't on the other side, until they are.
+    differing = [each.rows for each in report.drift if each.rows is not None]
+    assert max(differing) > 20 > 3 > min(differing[-3:])
+    assert {each.backfill for each in report.progress} == {"Order"}
 
 
 @pytest.mark.long("MIGDSL_LONG")
