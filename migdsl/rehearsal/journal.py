@@ -183,7 +183,21 @@ def _gone(shape: Shape, view: View, name: str, differs: str, there: frozenset[st
         for o in shape.paired
         if o.source is not None and name in o.source.names() and {o.column.name, *o.source.names()} <= there
     ]
+    # New code that gave the new columns what they held left the old one as it was.
+    agree = [
+        f"{_text(o.column.type.comparable, over(o.source, 't'))} IS NOT DISTINCT FROM "
+        + _text(o.column.type.comparable, f"j.{quote(o.column.name)}")
+        for o in shape.paired
+        if o.source is not None and name in o.source.names()
+    ]
+    ways += [f"({' AND '.join(agree)})"] if agree and _sources(shape, name) <= there else []
     return f"{differs} AND NOT ({after} AND ({' OR '.join(ways)}))"
+
+
+def _sources(shape: Shape, name: str) -> frozenset[str]:
+    """All that is read for new columns for which this one is read."""
+    found = [o.source.names() for o in shape.paired if o.source is not None and name in o.source.names()]
+    return frozenset().union(*found)
 
 
 def _backs(shape: Shape) -> Iterator[Back]:

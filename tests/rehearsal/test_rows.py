@@ -111,6 +111,29 @@ def test_a_row_that_was_altered_or_has_come_by_itself_is_told(connection: psycop
     )
 
 
+@pytest.mark.parametrize(
+    ("last", "held", "told"), [("new", "v1", 0), ("new", "v1 ", 0), ("new", "v2", 1), ("old", "v1", 1), ("old", "v1 ", 0)]
+)
+def test_new_code_that_changes_nothing_leaves_the_old_column_as_it_is(
+    connection: psycopg.Connection, last: str, held: str, told: int
+):
+    """Also once the new columns, in which that could be seen, are gone again. Two texts give the same two columns."""
+    world = World(
+        connection,
+        """
+entity E in app.t { id bigint key; tenant_id uuid tenant; name text }
+change E { split name into given text, family text {
+  given  = `split_part(name, ' ', 1)`
+  family = `substr(name, length(split_part(name, ' ', 1)) + 2)`
+  back `given || ' ' || family` } }""",
+    )
+    row = world.journals["E"].rows[0]
+    row.facts, row.last = {**row.facts, "name": "v1 "}, last
+    connection.execute("UPDATE t SET name = %s WHERE id = %s", (held, row.key["id"]))
+    found = apart(connection, world.journals["E"], View(False, frozenset(), False))
+    assert [verdict for verdict, _ in found] == ["acknowledged_writes"] * told
+
+
 def test_new_code_draws_the_numbers_that_it_computes_something_from(connection: psycopg.Connection):
     world = World(connection, TABLES["numbers that the database gives"])
     shape = world.shape("E")
