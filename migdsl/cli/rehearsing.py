@@ -66,10 +66,12 @@ def _guarded(options: Options, compiled: Compilation, main: str, path: str) -> i
             f"error: {(error.name or '').split('.')[0]} is not installed here: pip install 'migdsl[rehearse]'\n"
         )
         return _UNDOABLE
-    from migdsl.runtime.errors import JobError, safe_text  # see above
+    from migdsl.rehearsal.interrupted import Interrupted  # see above
+    from migdsl.runtime.errors import JobError, safe_text
 
     try:
-        return _held(options, compiled, main, path)
+        with Interrupted():
+            return _held(options, compiled, main, path)
     except Undoable as error:
         complain((Diagnostic("MIG740", Severity.ERROR, error.why, None, help=error.way_out),), {})
     except JobError as error:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack, suppress
+from contextlib import AbstractContextManager, ExitStack, nullcontext, suppress
 from dataclasses import dataclass
 from functools import partial
 
@@ -13,7 +13,7 @@ from migdsl.executor.streams import Carried, known, opened, streams
 from migdsl.executor.turning import turn
 from migdsl.ops.model import TablePlan
 from migdsl.planning.release import stage_rows
-from migdsl.rehearsal import differing, holding, judge, overtaken, refused, unreached
+from migdsl.rehearsal import differing, holding, judge, moving, overtaken, refused, somebody, unreached
 from migdsl.rehearsal.crosser import Crosser, Relay, crossers
 from migdsl.rehearsal.flag import Flag, skipping
 from migdsl.rehearsal.model import Mark, Stuck
@@ -65,7 +65,8 @@ class Crossing(Passage):
                     self._move((("all", "shadow", None),))
                 if phase == "backfill" and not again:
                     self._held()
-                self._reach(phase)
+                with self._behind_somebody() if phase == "expand" and not again else nullcontext():
+                    self._reach(phase)
                 if phase == "expand":
                     self._expanded(first=not again)
                 if phase == "backfill":
@@ -79,6 +80,18 @@ class Crossing(Passage):
                     self._over(first=not again)
                 self.traffic.work(15)
                 self.look()
+
+    def _behind_somebody(self) -> AbstractContextManager[None]:
+        """On both sides, and on both at once."""
+        if not self.settings.hold_s:
+            return nullcontext()
+        tables: dict[str, list[str]] = {}
+        for shape in self.shapes:
+            move = moving.move_of(shape)
+            tables.setdefault(move.table.database, []).append(shape.name)
+            tables.setdefault(move.target.database, []).append(shape.new_name)
+        places = [somebody.Place(self.stages[name].url, tuple(each)) for name, each in tables.items()]
+        return somebody.held(places, self.settings, self.watch, self.log)
 
     def _expanded(self, *, first: bool) -> None:
         """Back and forward again while there is nothing to bring home; then new code and the sync job are there."""
@@ -169,7 +182,8 @@ class Crossing(Passage):
                 self._waits(phase)
                 for stage in stages:
                     self._move((("all", stage, None),))
-                self._reach(phase)
+                with self._behind_somebody():
+                    self._reach(phase)
                 self.traffic.work(15)
                 self.look()
         if "contract" in self._phases():

@@ -1,8 +1,7 @@
-"""What goes wrong in production, on purpose: somebody's long transaction, a killed job, rows that differ, rows that offend."""
+"""What goes wrong in production, on purpose: a killed job, rows that differ, rows that offend."""
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -25,59 +24,7 @@ SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND app
 _CONNECTED = """
 SELECT count(*) FROM pg_stat_activity
  WHERE datname = current_database() AND application_name LIKE {} AND application_name <> {}"""
-_QUEUED = b"""
-SELECT count(*) FROM pg_locks AS l JOIN pg_stat_activity AS a ON a.pid = l.pid
- WHERE NOT l.granted AND a.datname = current_database() AND a.application_name LIKE 'migdsl %'"""
 _MOST_S = 60.0
-_LONGEST_S = 20.0
-
-
-@contextmanager
-def held(troupe: Troupe) -> Iterator[None]:
-    """Somebody else's transaction, with a slow query and writes of its own, stands in front of what is done in the block."""
-    tables = [s.name for s in troupe.shapes if s.plan is not None]
-    began = threading.Event()
-
-    def stand() -> None:
-        with psycopg.connect(troupe.stage.url, application_name="rehearsal somebody") as connection:
-            for name in tables:
-                if connection.execute("SELECT to_regclass(%s) IS NULL", (name,)).fetchone() == (False,):
-                    connection.execute(f"LOCK TABLE {name} IN ROW EXCLUSIVE MODE".encode())
-            began.set()
-            _slowly(troupe, connection)
-            connection.rollback()
-
-    thread = threading.Thread(target=_safely, args=(stand, began), name="rehearsal somebody", daemon=True)
-    start = troupe.log.now()
-    thread.start()
-    began.wait(_MOST_S)
-    try:
-        yield
-    finally:
-        thread.join()
-        troupe.log.marks.append(Mark("fault", "a long transaction of somebody else's", start, troupe.log.now()))
-
-
-def _slowly(troupe: Troupe, connection: psycopg.Connection[tuple[object, ...]]) -> None:
-    """Slower than what traffic may wait for, on a machine that is as busy as this one, from when the migration waits on."""
-    start = time.monotonic()
-    until, seen = start + troupe.settings.hold_s, 0.0
-    while time.monotonic() < min(until, start + _LONGEST_S):
-        connection.execute("SELECT pg_sleep(0.1), pg_stat_clear_snapshot()")
-        if not seen and connection.execute(_QUEUED).fetchone() != (0,):
-            seen = time.monotonic()
-        if seen:
-            limit = troupe.watch.limit(troupe.settings.limit_s, troupe.log.step)
-            until = max(start + troupe.settings.hold_s, seen + 1.5 * limit)
-
-
-def _safely(stand: object, began: threading.Event) -> None:
-    try:
-        stand()  # type: ignore[operator]
-    except psycopg.Error:
-        pass  # a table that has gone meanwhile
-    finally:
-        began.set()
 
 
 # ------------------------------------------------------------------------------------------- the backfill

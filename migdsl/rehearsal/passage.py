@@ -26,7 +26,7 @@ from migdsl.rehearsal.model import Mark, Stuck
 from migdsl.rehearsal.shapes import Shape
 from migdsl.rehearsal.stage import Stage
 from migdsl.rehearsal.troupe import quiet
-from migdsl.rehearsal.watch import statement
+from migdsl.rehearsal.watch import Watch, statement
 from migdsl.runtime import ReconcileJob, main
 from migdsl.runtime.errors import JobError, safe_text
 from migdsl.runtime.stream.jobs import Side
@@ -44,6 +44,7 @@ class Passage(Company):
     stages: Mapping[str, Stage]
     say: Say
     desks: Mapping[str, Connection]
+    watch: Watch
     turning: Turning
     # What is written through a module that carries it over at once.
     twofold: frozenset[str] = frozenset()
@@ -140,7 +141,7 @@ class Passage(Company):
         exec(compile(self.project.texts[path], path, "exec"), space)  # noqa: S102 - the file that is rehearsed
         job = space["JOB"]
         assert isinstance(job, ReconcileJob)
-        job = dataclasses.replace(job, patience_s=1.0)  # nothing is on its way here
+        job = dataclasses.replace(job, patience_s=0.2)  # nothing is on its way here
         site = self.sites.site(self.project.planned.place(path))
         listed = ["--tenants-url", site.listing] if site.listing is not None else []
         with quiet():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 
 import psycopg
@@ -12,7 +12,7 @@ from migdsl.executor.chain import Failed
 from migdsl.executor.model import Outcome, Refused
 from migdsl.ops.model import Gate
 from migdsl.planning.model import Revision
-from migdsl.rehearsal import faults, filling, judge, ramp, scrutiny, second
+from migdsl.rehearsal import faults, filling, judge, ramp, scrutiny, second, somebody
 from migdsl.rehearsal.journal import Row, View
 from migdsl.rehearsal.model import Mark, Stuck
 from migdsl.rehearsal.shapes import Shape
@@ -147,7 +147,7 @@ class Play:
         troupe = self.troupe
         revision = self._revision(phase)
         before = troupe.stage.dump()
-        with faults.held(troupe) if revision is not None and troupe.settings.hold_s else nullcontext():
+        with self._behind_somebody() if revision is not None and troupe.settings.hold_s else nullcontext():
             self._reach(phase)
         troupe.traffic.work()
         self.look()
@@ -163,6 +163,11 @@ class Play:
         for stage in STAGES[STAGES.index(troupe.stood["all"]) + 1 : STAGES.index(stood) + 1]:
             troupe.move(stage)
         self._reach(phase)
+
+    def _behind_somebody(self) -> AbstractContextManager[None]:
+        troupe = self.troupe
+        place = somebody.Place(troupe.stage.url, tuple(s.name for s in troupe.shapes if s.plan is not None))
+        return somebody.held([place], troupe.settings, troupe.watch, troupe.log)
 
     def _lower(self, phase: str) -> None:
         """The flag, one stage at a time, to where a phase before cutover bears it."""

@@ -24,6 +24,7 @@ __all__ = ["Server", "ServerError", "find_binaries", "foreign_server", "start_se
 _SUPERUSER = "postgres"
 _START_SECONDS = 60
 _STOP_SECONDS = 30
+_CHOICE = 15  # from this version on there are two ways to make a database
 _NO_SETTINGS: Mapping[str, str] = MappingProxyType({})
 
 
@@ -83,6 +84,10 @@ class _Cluster:
         status = self.account.run([self.bin / "pg_ctl", "-D", self.data, "status"], cwd=self.sockets)
         return status.returncode == 0
 
+    def major(self) -> int:
+        """PostgreSQL's version, of the data."""
+        return int((self.data / "PG_VERSION").read_text(encoding="ascii"))
+
     def log_tail(self, lines: int = 10) -> str:
         with suppress(OSError):
             return "\n".join((self.data / "server.log").read_text(errors="replace").splitlines()[-lines:])
@@ -107,7 +112,10 @@ class Server:
 
     def create_database(self, name: str) -> str:
         """Make an empty UTF8 database and return its URL; ServerError where it exists already."""
-        self._psql(f"CREATE DATABASE {_quoted(name)} TEMPLATE template0 ENCODING 'UTF8'")
+        # Twice as fast on a server that nobody else has to do with: it makes a checkpoint.
+        copied = self._cluster is not None and self._cluster.major() >= _CHOICE
+        how = " STRATEGY FILE_COPY" if copied else ""
+        self._psql(f"CREATE DATABASE {_quoted(name)} TEMPLATE template0 ENCODING 'UTF8'{how}")
         return self.database_url(name)
 
     def drop_database(self, name: str) -> None:

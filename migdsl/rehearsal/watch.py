@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 import psycopg
+from psycopg.conninfo import conninfo_to_dict
 
 from migdsl.rehearsal.model import Log
 
@@ -21,8 +22,8 @@ SELECT extract(epoch FROM clock_timestamp() - l.waitstart)::float8, b.query, b.a
   JOIN pg_catalog.pg_stat_activity AS w ON w.pid = l.pid
   CROSS JOIN LATERAL unnest(pg_catalog.pg_blocking_pids(l.pid)) AS p (pid)
   JOIN pg_catalog.pg_stat_activity AS b ON b.pid = p.pid
- WHERE NOT l.granted AND l.waitstart IS NOT NULL AND w.datname = current_database()
-   AND w.application_name LIKE 'rehearsal code%' AND b.application_name LIKE 'migdsl %'"""
+ WHERE NOT l.granted AND l.waitstart IS NOT NULL AND w.datname::text = ANY (%s)
+   AND w.application_name LIKE 'rehearsal code%%' AND b.application_name LIKE 'migdsl %%'"""
 _LOCK = re.compile(
     r"^(?:LOCK TABLE|CREATE|ALTER|DROP|UPDATE|INSERT|DELETE|REINDEX|COMMENT|WITH|SELECT)\b[^\n;]*", re.MULTILINE
 )
@@ -50,12 +51,12 @@ class Wait:
 
 
 class Watch(threading.Thread):
-    """Looks at the locks forty times a second. `noises` are the longest times between two looks, by step: what
-    the machine adds."""
+    """Looks at the locks forty times a second, in the databases at `url` and `others`, all of one server. `noises` are the
+    longest times between two looks, by step: what the machine adds."""
 
-    def __init__(self, url: str, log: Log) -> None:
+    def __init__(self, url: str, log: Log, *others: str) -> None:
         super().__init__(name="rehearsal watch", daemon=True)
-        self.url, self.log = url, log
+        self.url, self.log, self._others = url, log, others
         self.waits: dict[tuple[str, str], Wait] = {}
         self.noises: dict[str, float] = {}
         self.over = threading.Event()
@@ -65,8 +66,9 @@ class Watch(threading.Thread):
         try:
             with psycopg.connect(self.url, autocommit=True, application_name="rehearsal watch") as connection:
                 last = time.monotonic()
+                names = [connection.info.dbname, *(conninfo_to_dict(url).get("dbname") for url in self._others)]
                 while not self.over.wait(_EVERY_S):
-                    for seconds, query, name in connection.execute(_WAITS.encode()).fetchall():
+                    for seconds, query, name in connection.execute(_WAITS.encode(), (names,)).fetchall():
                         self._seen(float(seconds), f"{statement(str(query))} ({name})")
                     now = time.monotonic()
                     step = self.log.step

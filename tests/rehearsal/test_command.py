@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
+import subprocess
+import sys
+from contextlib import suppress
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
@@ -72,6 +76,33 @@ def test_a_server_is_kept_with_what_starts_it(capfd: pytest.CaptureFixture[str])
         assert f"pg_ctl -D {folder}/data" in said
     finally:
         shutil.rmtree(folder)
+
+
+@pytest.mark.skipif(not Path("/proc").is_dir(), reason="processes are looked for in /proc")
+def test_whoever_ends_it_ends_all_that_it_has_started(tmp_path: Path):
+    """The sync job above all, which waits for its databases for as long as it takes."""
+    argv = [sys.executable, "-m", "migdsl", "rehearse", DUAL, *FEW]
+    kept = {**os.environ, "TMPDIR": str(tmp_path), "PYTHONPATH": str(ROOT)}
+    process = subprocess.Popen(argv, env=kept, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    for line in process.stdout:
+        if line.startswith("expand"):
+            break
+    assert any("/sync/" in said for said in processes(tmp_path))
+    process.terminate()
+    _, complaint = process.communicate(timeout=120)
+    assert (process.returncode, "Traceback" in complaint) == (130, False), complaint
+    assert processes(tmp_path) == []
+    assert not [path for path in tmp_path.iterdir() if path.name.startswith("migdsl-rehearsal-")]
+
+
+def processes(folder: Path) -> list[str]:
+    """The command lines in which that folder stands."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with suppress(OSError):
+            found.append(path.read_bytes().replace(b"\0", b" ").decode(errors="replace"))
+    return [said for said in found if str(folder) in said]
 
 
 def test_several_databases_need_a_server_of_their_own(capfd: pytest.CaptureFixture[str]):

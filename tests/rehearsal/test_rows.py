@@ -112,7 +112,8 @@ def test_a_row_that_was_altered_or_has_come_by_itself_is_told(connection: psycop
 
 
 @pytest.mark.parametrize(
-    ("last", "held", "told"), [("new", "v1", 0), ("new", "v1 ", 0), ("new", "v2", 1), ("old", "v1", 1), ("old", "v1 ", 0)]
+    ("last", "held", "told"),
+    [("new", "v1", 0), ("new", "v1 ", 0), ("new", "v2", 1), ("old", "v1", 1), ("old", "v1 ", 0)],
 )
 def test_new_code_that_changes_nothing_leaves_the_old_column_as_it_is(
     connection: psycopg.Connection, last: str, held: str, told: int
