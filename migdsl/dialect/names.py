@@ -36,6 +36,11 @@ def literal(text: str) -> str:
     return f"E'{escaped.replace(chr(92), chr(92) * 2)}'" if "\\" in text else f"'{escaped}'"
 
 
+def conforming(body: str) -> str:
+    """The clause by which a function reads the file's own texts as they were checked, whatever its caller's session says."""
+    return " SET standard_conforming_strings = on" if "\\" in body else ""
+
+
 def derived(*parts: str, suffix: str = "") -> str:
     """A name made of parts, as PostgreSQL makes them (`table_column_key`): cut to 63 bytes, with a digest where cut."""
     whole = "_".join([*parts, suffix] if suffix else parts)

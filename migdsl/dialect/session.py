@@ -14,6 +14,12 @@ _ZONED = frozenset(["timestamp with time zone", "time with time zone"])
 _LOCAL = frozenset(["timestamp", "date", "time"])
 _TEXTS = frozenset(["text", "character varying", "character", "citext"])
 _STYLED = frozenset(["timestamp", "date", "interval", *_ZONED])
+# They take values of any type as texts, JSON in a way of its own.
+_PRINTING = frozenset(["concat", "concat_ws", "format", "quote_literal", "quote_nullable"])
+_DOCUMENTS = frozenset(
+    ["to_json", "to_jsonb", "json_build_object", "jsonb_build_object", "json_build_array", "jsonb_build_array"]
+)
+_IN_DOCUMENTS = frozenset(["timestamp with time zone", "interval"])
 _ISO = re.compile(r"\s*\d{4}-\d\d-\d\d([ T]\d\d(:\d\d(:\d\d(\.\d+)?)?)?)?\s*")
 _WITH_ZONE = re.compile(r".*\d\s*(Z|UTC|GMT|[+-]\d\d(:?\d\d)?)\s*", re.IGNORECASE)
 _ZONE = "depends on the session's time zone"
@@ -70,6 +76,10 @@ def _call(node: Tree, type_of: TypeOf) -> Iterator[str]:
         or (name in ("date_part", "extract") and not _is_epoch(node))
     ):
         yield f"{name}() of a time with a zone {_ZONE}"
+    elif name in _PRINTING or name in _DOCUMENTS:
+        styled = next((t for t in types if t in (_STYLED if name in _PRINTING else _IN_DOCUMENTS)), None)
+        if styled is not None:
+            yield f"{name}() of a value of type {styled} {_ZONE if styled in _ZONED else _STYLE}"
 
 
 def _is_epoch(node: Tree) -> bool:

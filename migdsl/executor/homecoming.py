@@ -8,7 +8,7 @@ from migdsl.executor.doing import Doing
 from migdsl.executor.model import Desk, Outcome
 from migdsl.executor.sites import Sites
 from migdsl.executor.streams import Carried, known, opened, stands, streams
-from migdsl.executor.turning import turn, turned
+from migdsl.executor.turning import newcomers, turn, turned
 from migdsl.planning.works import works
 
 _UNDONE: Final = "contract/downgrade "  # how events of contract's way back begin
@@ -67,6 +67,8 @@ class Homecoming:
 
     def _home(self, carried: Carried, *, whole: bool) -> tuple[str, ...]:
         """Each tenant writes on the old side again; why not, where that failed. `whole`: there will be no stream any more."""
+        if refused := newcomers(carried, "old", self._desk.say):
+            return refused
         with opened(carried) as pair:
             standing = known(pair)
         if refused := turned(carried, dict.fromkeys(standing, "old"), self._desk.say):

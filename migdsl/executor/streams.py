@@ -116,6 +116,5 @@ def _quietly(_error: psycopg.Error, _seconds: float) -> None:
 def known(pair: Pair) -> Mapping[str, str]:
     """Every tenant that can be switched, and its side: old, new or switching. Who is gone is nobody's."""
     rows = Sides(pair.stream)
-    old, new = (pair.at(side).perform(rows.states) for side in ("old", "new"))
-    # Who has no row yet is the old side's.
-    return {tenant: together(old.get(tenant, "old"), new.get(tenant, "old")) for tenant in switchable(pair)}
+    old, new = (pair.at(side).perform(rows.standing) for side in ("old", "new"))
+    return {tenant: together(old.of(tenant), new.of(tenant)) for tenant in switchable(pair)}

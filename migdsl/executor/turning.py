@@ -11,6 +11,7 @@ from migdsl.executor.streams import Carried, known, opened
 from migdsl.runtime.routing.errors import RoutingError
 from migdsl.runtime.routing.flags import NoAnswerError, OpenFeature
 from migdsl.runtime.stream.jobs import Side
+from migdsl.runtime.stream.newcomers import Newcomers
 from migdsl.runtime.stream.switch import Switch, SwitchRefusedError
 from migdsl.semantics.model import CheckedModule
 
@@ -65,9 +66,30 @@ def turn(project: Project, carried: Carried, say: Say) -> tuple[str, ...]:
 
     Raises Refused, JobError, StoppedError, psycopg.Error.
     """
+    to = wanted(project, ("",))[""]
+    with opened(carried) as pair:
+        # Who comes meanwhile is left behind by none; to the new side only when those are there who belong there.
+        begun = Newcomers(pair).stand() == "switching"
+    if (to == "old" or begun) and (refused := newcomers(carried, to, say)):
+        return refused
     with opened(carried) as pair:
         standing = known(pair)
-    return turned(carried, wanted(project, tuple(standing)), say)
+    return turned(carried, wanted(project, tuple(standing)), say) or newcomers(carried, to, say)
+
+
+def newcomers(carried: Carried, to: Side, say: Say) -> tuple[str, ...]:
+    """Turn tenants that are yet to come; why they stay where they were."""
+    refused = ""
+    for _ in range(_TRIES):
+        carried.old.ledger.paused(0)
+        try:
+            with opened(carried) as pair:
+                if Newcomers(pair).turn(to):
+                    say(f"tenants to come write on the {to} side now")
+                return ()
+        except SwitchRefusedError as error:
+            refused = str(error)
+    return (refused,)
 
 
 def turned(carried: Carried, to: Mapping[str, Side], say: Say) -> tuple[str, ...]:

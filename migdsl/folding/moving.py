@@ -7,10 +7,10 @@ from collections.abc import Iterator
 
 from migdsl.folding import columns
 from migdsl.folding.schema import Schema, Unfoldable
-from migdsl.folding.text import Edit, removed, unmarked
+from migdsl.folding.text import Edit, edited, removed, unmarked
 from migdsl.semantics.model import Constraint
 from migdsl.semantics.move_model import Move
-from migdsl.semantics.problems import sql_name
+from migdsl.semantics.problems import sql_name, written
 from migdsl.syntax import ast
 
 _MARKS = {"unique": "unique", "reference": "reference"}
@@ -36,10 +36,24 @@ def move(schema: Schema, node: ast.Move) -> Schema:
         if source != sql_name(item.column):
             schema = columns.rename(schema, entity, ast.Rename(item.source, item.column, None, (), item.span))
     for line in node.standing:
-        schema = columns.constrained(schema, entity, schema.said(line.span), type(line), line.span)
+        schema = columns.constrained(schema, entity, _line(schema, line), type(line), line.span)
     sheet, place = schema.sheets[entity], schema.said(node.table[0].span.to(node.table[-1].span))
     there = sheet.node.table
     return schema.edited(entity, [(there[0].span.start, there[-1].span.end, place)], node.span)
+
+
+def _line(schema: Schema, item: ast.Unique | ast.Index | ast.Check | ast.Reference | ast.Exclude) -> str:
+    """A line of the target's as its entity has it: what moves too is pointed at by the names that it has by then."""
+    said = schema.said(item.span)
+    if not isinstance(item, ast.Reference):
+        return said
+    parent = next((m for m in schema.module.moves if m.table.entity == item.target.entity.text), None)
+    new = {theirs: ours for ours, theirs in parent.copied} if parent is not None else {}
+    names = [(name, new[sql_name(name)]) for name in item.target.columns if sql_name(name) in new]
+    start = item.span.start
+    return edited(
+        said, [(name.span.start - start, name.span.end - start, written(to, folds=True)) for name, to in names]
+    )
 
 
 def _stood(schema: Schema, entity: str, constraint: Constraint, done: Move) -> Schema:

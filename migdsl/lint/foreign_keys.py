@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from migdsl.semantics import referring
-from migdsl.semantics.model import AddConstraint, CheckedModule, Constraint, CreateTable, Table
+from migdsl.semantics.model import AddConstraint, CheckedModule, Column, Constraint, CreateTable, Table
+from migdsl.semantics.phrases import listed
 from migdsl.semantics.problems import written
 from migdsl.semantics.referring import Around
 from migdsl.values import Value
@@ -61,6 +62,6 @@ def _key(
         yield Key(owner, constraint, parent, theirs, phase, made)
 
 
-def listed(names: tuple[str, ...]) -> str:
-    """Columns as the language lists them."""
-    return ", ".join(written(name, folds=True) for name in names)
+def column(around: Around, key: Key, table: Table, name: str) -> Column | None:
+    """A column on either side, as it is when the foreign key is asked for."""
+    return table.column(name) if key.phase == referring.BEFORE else referring.column_after(around, table, name)

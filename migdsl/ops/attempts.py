@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from migdsl.dialect.names import dollar_tag, quote
+from migdsl.dialect.names import conforming, dollar_tag, quote
 from migdsl.ops import names
 from migdsl.ops.pairs import Pair, Sibling, assigned, column_name, compared, inputs_of, one_line, over
 from migdsl.semantics.model import Table
@@ -111,5 +111,5 @@ def _function(name: str, table: Table, pair: Pair, returns: str, body: str) -> s
     path = ", ".join(dict.fromkeys(["pg_catalog", quote(table.schema), "public", "pg_temp"]))
     return (
         f"CREATE OR REPLACE FUNCTION {name}({', '.join(_types(table, pair))}) RETURNS {returns}\n"
-        f"  LANGUAGE plpgsql STABLE SET search_path = {path} AS {tag}{body}\n{tag}"
+        f"  LANGUAGE plpgsql STABLE SET search_path = {path}{conforming(body)} AS {tag}{body}\n{tag}"
     )

@@ -137,6 +137,6 @@ def _step(
         context.table,
         lock,
         rank=AFTER_TABLE,
-        up=(Group(locks, (memory.remember(context, subject, *old), statement, *proofs)),),
+        up=(Group(locks, (memory.in_full(memory.remember(context, subject, *old)), statement, *proofs)),),
         down=(Group(locks, (memory.restore(context, subject),)),),
     )

@@ -105,7 +105,7 @@ BEGIN
   IF taken IS NOT NULL THEN
     RAISE EXCEPTION 'these names are taken, and what is there was not made by this migration: %', taken
       USING ERRCODE = '55000',
-            HINT = 'declare what is there in its entity, or give the new one another name (a constraint or an index: … as NAME)';
+            HINT = 'declare what is there in its entity, or give the new one another name (a constraint or an index: as NAME)';
   END IF;
 END"""
     tag = dollar_tag(body, "names")

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from migdsl.dialect.names import literal
+from migdsl.ops.gates import since_left
 from migdsl.ops.model import Gate
 from migdsl.semantics.policy import Comparison, Condition, Held, Joined, comparisons, spoken
 from migdsl.values import Value
@@ -156,7 +157,8 @@ def _value(metric: str, subject: str, subjects: Subjects) -> str:
 
 def _reading(metric: str, subject: str, subjects: Subjects) -> str:
     of = text(f"{metric}:{subject}")
-    return f"r.migration = {text(subjects.migration)} AND r.kind = 'reading' AND r.subject = {of}"
+    own = f"r.migration = {text(subjects.migration)} AND r.kind = 'reading' AND r.subject = {of}"
+    return f"{own} AND {since_left(subjects.migration, 'r')}"
 
 
 def invariant(subjects: Subjects, entity: str, said: str) -> Gate:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from migdsl.dialect.names import dollar_tag, literal, quote
+from migdsl.dialect.names import conforming, dollar_tag, literal, quote
 from migdsl.dialect.sql import Expression
 from migdsl.dialect.types import WHOLE, SqlType, lossless
 from migdsl.ops import names
@@ -128,7 +128,7 @@ def _guarded(context: Context, name: str, types: list[str], returns: str, lines:
     path = ", ".join(dict.fromkeys(["pg_catalog", quote(context.table.schema), "public", "pg_temp"]))
     return (
         f"CREATE OR REPLACE FUNCTION {name}({', '.join(types)}) RETURNS {returns}\n"
-        f"  LANGUAGE plpgsql STABLE SET search_path = {path} AS {tag}\n{body}\n{tag}"
+        f"  LANGUAGE plpgsql STABLE SET search_path = {path}{conforming(body)} AS {tag}\n{body}\n{tag}"
     )
 
 

@@ -168,12 +168,14 @@ def _ranges(of: Crossing, side: Side) -> tuple[str, ...]:
         return ()
     context = of.beside("old")
     return tuple(
-        memory.remember(
-            context,
-            f"sequence {place}.{column}",
-            "format('ALTER SEQUENCE %s MAXVALUE %s', q.seqrelid::regclass, q.seqmax)",
-            "pg_sequence AS q\n WHERE q.seqrelid = to_regclass(pg_get_serial_sequence("
-            f"{literal(place)}, {literal(column)}))",
+        memory.in_full(
+            memory.remember(
+                context,
+                f"sequence {place}.{column}",
+                "format('ALTER SEQUENCE %s MAXVALUE %s', q.seqrelid::regclass, q.seqmax)",
+                "pg_sequence AS q\n WHERE q.seqrelid = to_regclass(pg_get_serial_sequence("
+                f"{literal(place)}, {literal(column)}))",
+            )
         )
         for place, column, _, _ in sequences(of.move)
     )

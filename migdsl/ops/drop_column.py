@@ -11,7 +11,7 @@ from migdsl.ops.add_column import EXPAND_TABLE
 from migdsl.ops.batches import Walk
 from migdsl.ops.context import Context
 from migdsl.ops.model import Cost, Group, Lock, Part, Refill, Step
-from migdsl.ops.pairs import assigned, compared, over
+from migdsl.ops.pairs import assigned, compared, one_line, over
 from migdsl.semantics.model import Column, Constraint, DropColumn
 from migdsl.semantics.phrases import called
 
@@ -24,8 +24,10 @@ def lower(context: Context, operation: DropColumn) -> Iterator[Step]:
     column = operation.column
     yield _guard(context, column.name)
     kept = context.is_target(column.name) is not None or operation.back is not None
-    if not column.nullable and not kept:
+    if not column.nullable and (column.generated is not None or not kept):
         title = f"Let new code leave {context.table.entity}.{column.name} out: it may be NULL from now on"
+        if column.generated is not None:
+            title = f"Let {context.table.entity}.{column.name} be NULL, as it may be on the way back until its inputs are there"
         yield not_null.restore(context, column.name, "expand", title, EXPAND_TABLE)
     yield _drop(context, operation)
     returning = [
@@ -61,7 +63,7 @@ def _drop(context: Context, operation: DropColumn) -> Step:
         _title(context, column.name, gone),
         context.table,
         Lock.ACCESS_EXCLUSIVE,
-        reversible=_back(context, operation) is not None,
+        reversible=column.generated is not None or _back(context, operation) is not None,
         rank=EXPAND_TABLE,
         up=(Group(lock, (*up, f"ALTER TABLE {context.sql} DROP COLUMN IF EXISTS {quote(column.name)}")),),
         down=(Group(lock, (_restore(context, operation),)),),
@@ -73,7 +75,10 @@ def _drop(context: Context, operation: DropColumn) -> Step:
 def _title(context: Context, column: str, gone: tuple[Constraint, ...]) -> str:
     along = ", ".join(called(context.table, c) for c in gone)
     with_ = f"; {along} {'goes' if len(gone) == 1 else 'go'} with it" if gone else ""
-    return f"Drop {context.table.entity}.{column}{with_}; refused while anything{' else' if gone else ''} still depends on it"
+    found = context.table.column(column)
+    back = "; on the way back it is generated again, which rewrites the table under its lock"
+    refused = f"refused while anything{' else' if gone else ''} still depends on it"
+    return f"Drop {context.table.entity}.{column}{with_}; {refused}{back if found and found.generated else ''}"
 
 
 def _way_home(context: Context, returning: list[tuple[Column, Expression]]) -> Step:
@@ -94,6 +99,8 @@ def _listed(context: Context, returning: list[tuple[Column, Expression]]) -> str
 
 
 def _back(context: Context, operation: DropColumn) -> Expression | None:
+    if operation.column.generated is not None:
+        return None  # PostgreSQL computes it, and takes no other value
     if operation.back is not None:
         return operation.back.expression
     pair = context.is_target(operation.column.name)
@@ -117,10 +124,14 @@ BEGIN
     EXECUTE saved;
   END LOOP;
   DELETE FROM migdsl.snapshot WHERE migration = {literal(context.migration)} AND revision = {subject};
-  ALTER TABLE {context.sql} ADD COLUMN IF NOT EXISTS {quote(column.name)} {column.type.sql};
+  ALTER TABLE {context.sql} ADD COLUMN IF NOT EXISTS {quote(column.name)} {column.type.sql}{_computed(column)};
 END"""
     tag = dollar_tag(body, "restore")
     return f"DO {tag}{body}\n{tag}"
+
+
+def _computed(column: Column) -> str:
+    return f" GENERATED ALWAYS AS ({one_line(column.generated.text)}) STORED" if column.generated is not None else ""
 
 
 def _refill(context: Context, returning: list[tuple[Column, Expression]]) -> Refill:

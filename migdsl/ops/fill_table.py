@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from migdsl.dialect.names import dollar_tag, literal, quote
+from migdsl.dialect.names import conforming, dollar_tag, literal, quote
 from migdsl.ops import attempts, names, not_null
 from migdsl.ops.add_column import EXPAND_TABLE
 from migdsl.ops.carried import Carried
@@ -117,7 +117,7 @@ def function(of: Carried) -> str:
     tag = dollar_tag(body, "fill")
     return (
         f"CREATE OR REPLACE FUNCTION {names.fill(of.migration, of.table)}() RETURNS trigger\n"
-        f"  LANGUAGE plpgsql SECURITY DEFINER SET search_path = {_path(of)} AS {tag}\n{body}\n{tag}"
+        f"  LANGUAGE plpgsql SECURITY DEFINER SET search_path = {_path(of)}{conforming(body)} AS {tag}\n{body}\n{tag}"
     )
 
 

@@ -15,6 +15,12 @@ def refusal(phase: str, asked: tuple[Gate, ...]) -> str:
     return f"Refuse {phase} until its conditions hold ({asked[-1].title}{more})"
 
 
+def since_left(migration: str, alias: str) -> str:
+    """That an event is of this attempt: what was read before the migration last left the ledger speaks of rows that are gone."""
+    left = f"SELECT max(l.id) FROM migdsl.event AS l WHERE l.migration = {literal(migration)} AND l.kind = 'left'"
+    return f"{alias}.id > coalesce(({left}), 0)"
+
+
 def stage(migration: str, least: str) -> Gate:
     """Every tenant's deployed stage is at least `least` (live or complete)."""
     reached = _REACHED[least]
@@ -36,11 +42,10 @@ def backfilled(migration: str, backfill: str) -> Gate:
     """Every slice of the backfill has succeeded and no row was set aside; it was planned for all tenants, not for some."""
     own = f"migration = {literal(migration)} AND backfill = {literal(backfill)}"
     run = f"e.migration = {literal(migration)} AND e.kind = 'job' AND e.subject = {literal(backfill)} AND e.value = 'planned'"
-    left = f"(SELECT max(l.id) FROM migdsl.event AS l WHERE l.migration = {literal(migration)} AND l.kind = 'left')"
     return Gate(
         f"backfilled_{backfill}",
         f"the backfill of {backfill} is done, and has set no row aside",
-        f"""SELECT CASE WHEN NOT EXISTS (SELECT FROM migdsl.event AS e WHERE {run} AND e.id > coalesce({left}, 0))
+        f"""SELECT CASE WHEN NOT EXISTS (SELECT FROM migdsl.event AS e WHERE {run} AND {since_left(migration, 'e')})
             THEN 'the backfill {_inner(backfill)} has not been run' || CASE WHEN count(*) > 0 THEN ' for all tenants' ELSE '' END
             WHEN count(*) FILTER (WHERE state <> 'succeeded') > 0
             THEN 'the backfill {_inner(backfill)} is not done: ' || count(*) FILTER (WHERE state <> 'succeeded')
@@ -66,7 +71,7 @@ def listed(migration: str, entity: str, elsewhere: str | None = None, *, closed:
         f"""SELECT CASE WHEN max(id) IS NULL THEN 'tenants_unlisted of {_inner(entity)} has not been counted'{old}
             ELSE (SELECT 'tenants_unlisted of {_inner(entity)} is ' || value || ', not 0'
                     FROM migdsl.event AS newest WHERE newest.id = max(event.id) AND value <> '0') END
-  FROM migdsl.event WHERE {own}""",
+  FROM migdsl.event WHERE {own} AND {since_left(migration, 'event')}""",
     )
 
 
@@ -109,7 +114,8 @@ def agreed(migration: str, entity: str) -> Gate:
         f"agreed_{entity}",
         f"the last two reconciliations of {entity} found no difference and no violation",
         f"""SELECT 'the last two reconciliations of {_inner(entity)} must have found nothing, the newest within {hours} hours'
-  FROM (SELECT r.value, r.at FROM migdsl.event AS r WHERE {own} ORDER BY r.id DESC LIMIT 2) AS last
+  FROM (SELECT r.value, r.at FROM migdsl.event AS r
+         WHERE {own} AND {since_left(migration, 'r')} ORDER BY r.id DESC LIMIT 2) AS last
 HAVING count(*) FILTER (WHERE last.value = '0') < 2
     OR max(last.at) < clock_timestamp() - interval '{WINDOW_SECONDS} seconds'""",
     )
@@ -165,13 +171,12 @@ def repaired(migration: str) -> Gate:
     What it recorded before the migration last left the ledger is gone with the side that it was about.
     """
     own = f"r.migration = {literal(migration)} AND r.kind = 'repair'"
-    left = f"(SELECT max(l.id) FROM migdsl.event AS l WHERE l.migration = {literal(migration)} AND l.kind = 'left')"
     return Gate(
         "repaired",
         f"no second write of {migration} that failed waits for its repair",
         f"""SELECT 'second writes that failed wait for their repair: ' || count(*)
   FROM migdsl.event AS r
- WHERE {own} AND r.id > coalesce({left}, 0)
+ WHERE {own} AND {since_left(migration, 'r')}
    AND NOT EXISTS (SELECT FROM migdsl.event AS d
                     WHERE d.migration = r.migration AND d.kind = 'repaired' AND d.subject = r.subject
                       AND d.value = r.id::text)

@@ -17,6 +17,20 @@ SELECT {literal(context.migration)}, {literal(subject)}, 1, {statement}
     ON CONFLICT (migration, revision, seq) DO NOTHING"""
 
 
+def in_full(statement: str) -> str:
+    """A statement that keeps what PostgreSQL spells, with the schema of each name: who goes back may have another search_path."""
+    body = f"""
+DECLARE
+  path text := current_setting('search_path');
+BEGIN
+  PERFORM set_config('search_path', 'pg_catalog', true);
+{statement};
+  PERFORM set_config('search_path', path, true);
+END"""
+    tag = dollar_tag(body, "full")
+    return f"DO {tag}{body}\n{tag}"
+
+
 def restore(context: Context, subject: str) -> str:
     """Runs what was kept, once."""
     own = f"migration = {literal(context.migration)} AND revision = {literal(subject)}"

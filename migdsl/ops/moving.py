@@ -170,22 +170,25 @@ def _triggers(context: Context, sides: Ways) -> Step:
         down=(Group(lock, (*drop, *_drop_functions(sides))),),
         precondition=f"code writes {old} or {new}, and not both: what it writes to one is on the other side "
         f"already; a second write is an upsert (INSERT … ON CONFLICT DO UPDATE); {new} has the grants of {old}, "
-        "and none of its triggers",
+        "of its columns too, and none of its triggers",
     )
 
 
 def _grants(context: Context, sides: Ways) -> str:
-    source, target = names.table(sides.move.table), names.table(sides.of.table)
+    """Who may do something with the old table, its owner too, may do the same with the new one; of single columns, with what
+    is computed from these alone."""
+    target = names.table(sides.of.table)
     own = f"migration = {literal(context.migration)} AND revision = {literal(made(context))}"
+    who = "CASE WHEN g.grantee = 0 THEN 'PUBLIC' ELSE g.grantee::regrole::text END AS who"
+    further = "CASE WHEN g.is_grantable THEN ' WITH GRANT OPTION' ELSE '' END AS further"
     body = f"""
 DECLARE
   given record;
 BEGIN
-  FOR given IN SELECT g.privilege_type AS right,
-                      CASE WHEN g.grantee = 0 THEN 'PUBLIC' ELSE g.grantee::regrole::text END AS who,
-                      CASE WHEN g.is_grantable THEN ' WITH GRANT OPTION' ELSE '' END AS further
-                 FROM pg_class AS c, aclexplode(c.relacl) AS g
-                WHERE c.oid = {literal(source)}::regclass AND g.grantee <> c.relowner LOOP
+  FOR given IN SELECT g.privilege_type || g.columns AS right, {who},
+                      {further}
+                 FROM ({_given(sides)}) AS g
+                WHERE g.grantee <> (SELECT relowner FROM pg_class WHERE oid = {literal(target)}::regclass) LOOP
     EXECUTE format('GRANT %s ON %s TO %s%s', given.right, {literal(target)}, given.who, given.further);
     -- A schema that was there has grants of its own.
     IF EXISTS (SELECT FROM migdsl.snapshot WHERE {own}) THEN
@@ -195,6 +198,24 @@ BEGIN
 END"""
     tag = dollar_tag(body, "grants")
     return f"DO {tag}{body}\n{tag}"
+
+
+def _given(sides: Ways) -> str:
+    """The grants of the old table, and those of its columns for the new ones that come from them, as a query."""
+    source = literal(names.table(sides.move.table))
+    pairs = [(name, sorted(value.names())) for name, value in sides.move.values if value.names()]
+    rows = ", ".join(f"({literal(quote(n))}, ARRAY[{', '.join(map(literal, read))}])" for n, read in pairs)
+    return f"""
+                   SELECT x.grantee, x.privilege_type, x.is_grantable, '' AS columns
+                     FROM pg_class AS c, aclexplode(coalesce(c.relacl, acldefault('r', c.relowner))) AS x
+                    WHERE c.oid = {source}::regclass
+                   UNION ALL
+                   SELECT x.grantee, x.privilege_type, bool_and(x.is_grantable), format(' (%s)', pair.ours)
+                     FROM (VALUES {rows}) AS pair (ours, theirs)
+                     JOIN pg_attribute AS a ON a.attrelid = {source}::regclass AND a.attname::text = ANY (pair.theirs),
+                          aclexplode(a.attacl) AS x
+                    GROUP BY pair.ours, pair.theirs, x.grantee, x.privilege_type
+                   HAVING count(DISTINCT a.attname) = cardinality(pair.theirs)"""
 
 
 def between_old(context: Context, sides: Ways, held: tuple[tuple[str, Lock], ...]) -> Iterator[Step]:
@@ -248,7 +269,7 @@ BEGIN
   END LOOP;
 END"""
     tag = dollar_tag(body, "release")
-    return f"DO {tag}{body}\n{tag}"
+    return memory.in_full(f"DO {tag}{body}\n{tag}")
 
 
 def _drop(context: Context, sides: Ways) -> Step:

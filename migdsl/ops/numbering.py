@@ -10,6 +10,7 @@ from migdsl.semantics.model import Table
 from migdsl.semantics.move_model import Move
 from migdsl.semantics.problems import written
 
+_SERIAL = {"smallint": "smallserial", "integer": "serial", "bigint": "bigserial"}
 _KINDS = {"always": "ALWAYS", "by default": "BY DEFAULT"}
 
 
@@ -69,11 +70,13 @@ def _room(sides: Ways, column: str) -> str:
     here, schema = names.table(sides.move.table), sides.of.table.schema
     if sides.move.table.schema == schema:
         return ""
-    named = f"(SELECT relname FROM pg_class WHERE oid = pg_get_serial_sequence({literal(here)}, {literal(column)})::regclass)"
+    owned = f"pg_get_serial_sequence({literal(here)}, {literal(column)})"
+    named = f"(SELECT relname FROM pg_class WHERE oid = {owned}::regclass)"
     return f"""  IF to_regclass(format('%I.%I', {literal(schema)}, {named})) IS NOT NULL THEN
     RAISE EXCEPTION 'the sequence of % of % goes to the schema % in the end, where its name is taken',
       {literal(column)}, {literal(here)}, {literal(schema)}
-      USING ERRCODE = '55000', HINT = 'give one of the two another name: ALTER SEQUENCE … RENAME TO …';
+      USING ERRCODE = '55000', HINT = format(
+        'give one of the two another name: ALTER SEQUENCE %s RENAME TO %I', {owned}, left({named}, 59) || '_old');
   END IF;
 """
 
@@ -97,7 +100,8 @@ def numbered(table: Table, column: str) -> str:
     return f"""  IF pg_get_serial_sequence({literal(place)}, {literal(column)}) IS NULL THEN
     RAISE EXCEPTION 'no sequence belongs to the column % of %, which is declared to be numbered',
       {literal(column)}, {literal(place)}
-      USING ERRCODE = '55000', HINT = {literal(_own(table, column))};
+      USING ERRCODE = '55000', HINT = {literal(_own(table, column))}
+        || {_the_one_that_is_there(place, column)};
   END IF;
 """
 
@@ -118,16 +122,42 @@ def _own(table: Table, column: str) -> str:
     )
     return (
         f"as the table's owner give it a sequence of its own: {'; '.join(statements)}. Before COMMIT grant USAGE on it to the "
-        f"other roles that insert. Where no other column uses the one that is there: ALTER SEQUENCE … OWNED BY {place}.{name}"
+        "other roles that insert"
     )
+
+
+def _the_one_that_is_there(place: str, column: str) -> str:
+    """The rest of that advice, as SQL: a sequence that a column's default names may become its own, beside the table."""
+    own = ". Where no other column uses the one that is there: ALTER SEQUENCE %s OWNED BY "
+    own += _doubled(f"{place}.{quote(column)}")
+    return f"""coalesce((SELECT format({literal(own)}, s.oid::regclass)
+          FROM pg_class AS t
+          JOIN pg_attribute AS a ON a.attrelid = t.oid
+          JOIN pg_attrdef AS f ON f.adrelid = t.oid AND f.adnum = a.attnum
+          JOIN pg_depend AS p ON p.classid = 'pg_attrdef'::regclass AND p.objid = f.oid
+          JOIN pg_class AS s ON s.oid = p.refobjid AND s.relkind = 'S'
+         WHERE t.oid = {literal(place)}::regclass AND a.attname = {literal(column)}
+           AND (s.relnamespace, s.relowner) = (t.relnamespace, t.relowner) LIMIT 1), '')"""
+
+
+def _doubled(text: str) -> str:
+    """As format() prints it unchanged."""
+    return text.replace("%", "%%")
 
 
 def unnumbered(table: Table, column: str) -> str:
     """Part of a block that refuses where a column has one that nobody has spoken of."""
     place = names.table(table)
-    declare = f"declare it in the entity: {written(column, folds=True)} … identity, or as a serial"
-    owned = f"pg_get_serial_sequence({literal(place)}, {literal(column)}) IS NOT NULL"
-    said = f"CASE WHEN {owned} THEN {literal(declare)}\n        ELSE {literal(_own(table, column) + '; then ' + declare)} END"
+    declared = next(c for c in table.columns if c.name == column)
+    said = literal("declare its default in the entity, as the database has it")
+    if declared.type.sql in _SERIAL:
+        key = " key" if (column,) == table.key else ""
+        name, whole = written(column, folds=True), declared.type.sql
+        declare = f"declare it in the entity: {name} {_SERIAL[whole]}{key}"
+        declare += f", or, if it is an identity, {name} {whole}{key} identity"
+        said = f"""CASE WHEN pg_get_serial_sequence({literal(place)}, {literal(column)}) IS NOT NULL THEN {literal(declare)}
+        ELSE {literal(_own(table, column))} || {_the_one_that_is_there(place, column)}
+          || {literal(". Then " + declare)} END"""
     return f"""  IF EXISTS (SELECT FROM pg_attribute AS a
               LEFT JOIN pg_attrdef AS d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
              WHERE a.attrelid = {literal(place)}::regclass AND a.attname = {literal(column)}

@@ -24,7 +24,7 @@ BEGIN
                     AND c.conrelid = {place}::regclass AND c.confrelid = {parent}::regclass
                     AND c.conkey = {_columns("c.conrelid", hop.column)} AND c.confkey = {_columns("c.confrelid", hop.key)}) THEN
     RAISE EXCEPTION 'no foreign key that holds for all rows leads from % of % to %', {literal(hop.column)}, {place}, {parent}
-      USING ERRCODE = '55000', HINT = 'make it first: ADD CONSTRAINT … FOREIGN KEY … NOT VALID, then VALIDATE CONSTRAINT';
+      USING ERRCODE = '55000', HINT = 'make it first: ADD CONSTRAINT ... FOREIGN KEY ... NOT VALID, then VALIDATE CONSTRAINT';
   END IF;
 END"""
     tag = dollar_tag(body, "owned")

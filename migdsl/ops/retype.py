@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from migdsl.dialect.names import dollar_tag, literal, quote
+from migdsl.dialect.names import conforming, dollar_tag, literal, quote
 from migdsl.ops import claims, conversion, in_place, listing, names
 from migdsl.ops.add_column import EXPAND_TABLE
 from migdsl.ops.batches import Walk
@@ -74,7 +74,7 @@ def function(context: Context, *, before: bool) -> str:
     path = ", ".join(dict.fromkeys(["pg_catalog", quote(context.table.schema), "public", "pg_temp"]))
     return (
         f"CREATE OR REPLACE FUNCTION {name}() RETURNS trigger\n"
-        f"  LANGUAGE plpgsql SET search_path = {path} AS {tag}\n{body}\n{tag}"
+        f"  LANGUAGE plpgsql SET search_path = {path}{conforming(body)} AS {tag}\n{body}\n{tag}"
     )
 
 

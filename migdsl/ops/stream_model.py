@@ -144,6 +144,16 @@ class Moved(Value):
         return f"side.migration = {literal(self.migration)} AND side.stream = {literal(self.stream)}"
 
     @property
+    def newcomers(self) -> str:
+        """The condition on `others` that picks the row of `side` for who has none: a stream of its own, with one tenant, ''."""
+        return f"others.migration = {literal(self.migration)} AND others.stream = {literal(self.others)} AND others.tenant = ''"
+
+    @property
+    def others(self) -> str:
+        """The name under which that row stands; as the runtime has it, too."""
+        return f"{self.stream}/newcomers"
+
+    @property
     def key_columns(self) -> tuple[str, ...]:
         """The key's columns in the outbox."""
         return tuple(f"key_{number}" for number in range(1, len(self.key_types) + 1))

@@ -38,7 +38,7 @@ def publish(tables: tuple[Moved, ...], version: int) -> tuple[str, ...]:
     name = quote(publication_name(tables[0]))
     # Deletes, and what changes a key or a tenant, come from the trigger: it knows the tenant of before.
     return (
-        *(checked(moved) for moved in tables),
+        *(checked(moved, version) for moved in tables),
         f"CREATE PUBLICATION {name} FOR TABLE {listed}\n  WITH (publish = 'insert, update')",
     )
 
@@ -109,26 +109,31 @@ END"""
     return f"DO {tag}{body}\n{tag}"
 
 
-def checked(moved: Moved) -> str:
-    """A DO block that refuses a table whose updates would fail once it is published."""
-    place = moved.old
+def checked(moved: Moved, version: int) -> str:
+    """A DO block that refuses a table whose updates would fail once it is published; `version` as for `publish`."""
+    place, some = moved.old, version >= COLUMN_LISTS
+    full = f"""  IF identity = 'f' THEN
+    RAISE EXCEPTION '% has REPLICA IDENTITY FULL, and then a publication of some columns makes every UPDATE fail',
+      {literal(place.table)} USING ERRCODE = '55000', HINT = 'set it to DEFAULT, or sync by outbox';
+  END IF;
+"""
+    # Of whole rows any identity will do.
+    lacking = f"names IS NULL OR NOT names <@ ARRAY[{', '.join(map(literal, _published(moved)))}]"
+    lacking = lacking if some else "names IS NULL AND identity <> 'f'"
+    title = "is not its key, and a publication would make" if some else "is missing, and a publication would make"
     body = f"""
 DECLARE
   identity "char";
   names text[];
 BEGIN
   SELECT c.relreplident INTO identity FROM pg_catalog.pg_class AS c WHERE c.oid = {literal(place.table)}::regclass;
-  IF identity = 'f' THEN
-    RAISE EXCEPTION '% has REPLICA IDENTITY FULL, and then a publication of some columns makes every UPDATE fail',
-      {literal(place.table)} USING ERRCODE = '55000', HINT = 'set it to DEFAULT, or sync by outbox';
-  END IF;
-  SELECT array_agg(a.attname::text) INTO names
+{full if some else ""}  SELECT array_agg(a.attname::text) INTO names
     FROM pg_catalog.pg_index AS i
     JOIN pg_catalog.pg_attribute AS a ON a.attrelid = i.indrelid AND a.attnum = ANY (i.indkey)
    WHERE i.indrelid = {literal(place.table)}::regclass
      AND CASE identity WHEN 'd' THEN i.indisprimary WHEN 'i' THEN i.indisreplident ELSE false END;
-  IF names IS NULL OR NOT names <@ ARRAY[{", ".join(map(literal, _published(moved)))}] THEN
-    RAISE EXCEPTION 'the replica identity of % is not its key, and a publication would make every UPDATE fail',
+  IF {lacking} THEN
+    RAISE EXCEPTION 'the replica identity of % {title} every UPDATE fail',
       {literal(place.table)} USING ERRCODE = '55000', HINT = 'set REPLICA IDENTITY DEFAULT, or sync by outbox';
   END IF;
 END"""

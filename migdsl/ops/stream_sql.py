@@ -64,7 +64,7 @@ SHARED = (
 def objects(moved: Moved, side: Side) -> tuple[str, ...]:
     """What the triggers of a side need; they may be made again."""
     made = (_fence(moved, side), *_functions(moved, side), *stream_cascade.function(moved, side))
-    return (*SHARED, *_outbox(moved, side), *made)
+    return (*SHARED, *_outbox(moved, side), *_newcomers(moved), *made)
 
 
 def triggers(moved: Moved, side: Side) -> tuple[str, ...]:
@@ -114,7 +114,8 @@ def drop_fence(moved: Moved) -> str:
 
 def drop_stream(moved: Moved) -> tuple[str, ...]:
     """What goes after the objects of the stream's last table."""
-    own = f"migration = {literal(moved.migration)} AND stream = {literal(moved.stream)}"
+    streams = f"{literal(moved.stream)}, {literal(moved.others)}"
+    own = f"migration = {literal(moved.migration)} AND stream IN ({streams})"
     return (
         drop_fence(moved),
         _forget(own, "side", "switch"),
@@ -141,9 +142,20 @@ BEGIN
     RAISE EXCEPTION {who}, {literal(state)}, {literal(reason)}
       USING ERRCODE = '55000', HINT = {literal(way_out)};
   END IF;
-END"""
+{_gate_of_newcomers(moved, state, reason)}END"""
     tag = dollar_tag(body, "gate")
     return f"DO {tag}{body}\n{tag}"
+
+
+def _gate_of_newcomers(moved: Moved, state: Side, reason: str) -> str:
+    if not moved.old.tenant:
+        return ""
+    who = f"'tenants that come are not on the % side: %', {literal(state)}, {literal(reason)}"
+    return f"""  IF EXISTS (SELECT FROM migdsl.side AS others WHERE {moved.newcomers} AND others.state <> {literal(state)}) THEN
+    RAISE EXCEPTION {who}
+      USING ERRCODE = '55000', HINT = {literal(f"run the sync job's `switch --all --to {state}` first")};
+  END IF;
+"""
 
 
 def drained(moved: Moved, side: Side) -> str:
@@ -200,6 +212,14 @@ SELECT {literal(moved.migration)}, {literal(moved.entity)}, lane
     )
 
 
+def _newcomers(moved: Moved) -> tuple[str, ...]:
+    """Who comes is of the old side, until all are on the new one; on the way back out of contract that is known still."""
+    if not moved.old.tenant:
+        return ()
+    values = f"{literal(moved.migration)}, {literal(moved.others)}, ''"
+    return (f"INSERT INTO migdsl.side (migration, stream, tenant)\nVALUES ({values}) ON CONFLICT DO NOTHING",)
+
+
 def _owner(moved: Moved, side: Side) -> tuple[str, ...]:
     place = moved.at(side)
     return (place.name,) if place.schema == "public" else (place.schema, place.name)
@@ -212,6 +232,14 @@ def _fence(moved: Moved, side: Side) -> str:
     """
     found = f"""SELECT side.state INTO found_state FROM migdsl.side AS side
    WHERE {moved.scope} AND side.tenant = of_tenant FOR SHARE"""
+    unknown = f"{literal(moved.migration)}, {literal(moved.stream)}, of_tenant"
+    made = f"VALUES ({unknown}) ON CONFLICT DO NOTHING"
+    if moved.old.tenant:
+        # Locked until the writer commits: who turns newcomers over finds its row.
+        made = f"""SELECT {unknown}, others.state FROM migdsl.side AS others
+     WHERE {moved.newcomers} AND others.state <> 'moving' FOR SHARE
+        ON CONFLICT DO NOTHING"""
+    columns = "migration, stream, tenant, state" if moved.old.tenant else "migration, stream, tenant"
     body = f"""
 DECLARE
   found_state text;
@@ -222,9 +250,10 @@ BEGIN
   PERFORM pg_advisory_xact_lock_shared({stream_owner.advisory(moved, "of_tenant")});
   {found};
   IF NOT FOUND THEN
-    INSERT INTO migdsl.side (migration, stream, tenant)
-    VALUES ({literal(moved.migration)}, {literal(moved.stream)}, of_tenant) ON CONFLICT DO NOTHING;
+    INSERT INTO migdsl.side ({columns})
+    {made};
     {found};
+    found_state := coalesce(found_state, 'moving');  -- as newcomers are just then
   END IF;
   IF found_state = {literal(side)} THEN
     RETURN true;
@@ -287,7 +316,8 @@ BEGIN
   END IF;
 {stream_owner.taken_along(moved, side)}  RETURN NULL;
 END"""
-    return _function(f"{moved.named(side, 'stream')}() RETURNS trigger", body)
+    reads = place.looked_up or bool(moved.followers)
+    return _function(f"{moved.named(side, 'stream')}() RETURNS trigger", body, reads=reads)
 
 
 def _truncate_function(moved: Moved, side: Side) -> str:
@@ -303,13 +333,14 @@ BEGIN
   SELECT {", ".join([moved.lane(key), *key, place.tenant_of("t")])} FROM {place.table} AS t;
   RETURN NULL;
 END"""
-    return _function(f"{moved.named(side, 'truncated')}() RETURNS trigger", body)
+    return _function(f"{moved.named(side, 'truncated')}() RETURNS trigger", body, reads=True)
 
 
-def _function(head: str, body: str) -> str:
+def _function(head: str, body: str, *, reads: bool = False) -> str:
+    """`reads`: rows of the tables themselves; one that a policy hides would belong to nobody, and pass the fence."""
     # With its owner's rights: who writes the table has none on the ledger.
-    tag = dollar_tag(body, "stream")
+    tag, whole = dollar_tag(body, "stream"), " SET row_security = off" if reads else ""
     return (
         f"CREATE OR REPLACE FUNCTION {head}\n"
-        f"  LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS {tag}{body}\n{tag}"
+        f"  LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp{whole} AS {tag}{body}\n{tag}"
     )

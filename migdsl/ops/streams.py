@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from migdsl.dialect.names import literal, quote
 from migdsl.ops import names, turned
 from migdsl.ops.batches import Walk
+from migdsl.ops.gates import since_left
 from migdsl.ops.model import Gate, TablePlan
 from migdsl.ops.pairs import over
 from migdsl.ops.stream_model import ROW, Column, Follower, Moved, Place, Side
@@ -159,7 +160,7 @@ def agreed(of: Moved) -> Gate:
         f"""SELECT CASE WHEN max(id) IS NULL THEN {literal(f"rows of {of.entity} have not been compared yet")}
             ELSE (SELECT {literal(f"the newest reconciliation of {of.entity} found problems: ")} || newest.value
                     FROM migdsl.event AS newest WHERE newest.id = max(event.id) AND newest.value <> '0') END
-  FROM migdsl.event WHERE {own}""",
+  FROM migdsl.event WHERE {own} AND {since_left(of.migration, 'event')}""",
     )
 
 

@@ -7,6 +7,7 @@ indexes, references, triggers, policies, comments, owner and grants.
 from __future__ import annotations
 
 from migdsl.dialect.names import literal
+from migdsl.ops import memory
 
 # Per part: its place in the order, and SQL of (seq, statement) about the table `c` (a row of pg_class).
 _GRANTEE = "CASE WHEN g.grantee = 0 THEN 'PUBLIC' ELSE g.grantee::regrole::text END"
@@ -137,10 +138,10 @@ def remember(migration: str, subject: str, table: str) -> str:
         f" WHERE c.oid = to_regclass({literal(table)})"
         for number, sql in enumerate(_PARTS)
     )
-    return f"""INSERT INTO migdsl.snapshot (migration, revision, seq, sql)
+    return memory.in_full(f"""INSERT INTO migdsl.snapshot (migration, revision, seq, sql)
 SELECT {literal(migration)}, {literal(subject)}, row_number() OVER (ORDER BY part, name COLLATE "C"), sql
   FROM (
 {parts}
 ) AS whole
  WHERE sql IS NOT NULL
-    ON CONFLICT (migration, revision, seq) DO NOTHING"""
+    ON CONFLICT (migration, revision, seq) DO NOTHING""")

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from migdsl.dialect.names import dollar_tag, literal, quote
+from migdsl.dialect.names import conforming, dollar_tag, literal, quote
 from migdsl.ops import attempts, names, outside
 from migdsl.ops.pairs import Fact, Kept, Pair, Sibling, assigned, column_name, compared, inputs_of, over
 from migdsl.semantics.model import AddColumn, Back, Table
@@ -46,7 +46,7 @@ def function(
     tag = dollar_tag(body, "sync")
     return (
         f"CREATE OR REPLACE FUNCTION {names.function(migration, table)}() RETURNS trigger\n"
-        f"  LANGUAGE plpgsql SET search_path = {', '.join(_schemas(table))} AS {tag}\n{body}\n{tag}"
+        f"  LANGUAGE plpgsql SET search_path = {', '.join(_schemas(table))}{conforming(body)} AS {tag}\n{body}\n{tag}"
     )
 
 

@@ -69,19 +69,27 @@ def _question(tables: tuple[Moved, ...], listing: str | None, side: Side, soak: 
     rows = " OR ".join(f"EXISTS ({_rows_of(m, side)})" for m in tables) if of.old.tenant else "true"
     told = literal(f"tenants that do not write {entities} on the new side: ") + " || behind"
     told = told if of.old.tenant else literal(f"the writes of {entities} have not been turned over to the new side")
-    behind = "found.state IS DISTINCT FROM 'new'"
+    state = "coalesce(found.state, others.state)" if of.old.tenant else "found.state"
+    behind, joined, newcomers = f"{state} IS DISTINCT FROM 'new'", "", ""
+    if of.old.tenant:
+        joined = f"\n          LEFT JOIN migdsl.side AS others ON {of.newcomers}"
+        way_out = "run the sync job's `switch --all --to new`"
+        still = literal(f"tenants that come would write {entities} on the old side: {way_out}")
+        newcomers = f"""
+            WHEN NOT EXISTS (SELECT FROM migdsl.side AS others WHERE {of.newcomers} AND others.state = 'new')
+            THEN {still}"""
     return f"""SELECT CASE WHEN behind > 0
             THEN {told}
             WHEN left_over > 0
             THEN {literal(f"tenants that are not listed any more, do not write {entities} on the new side, and still have rows ")}
-                 || 'here (list them again and switch them, or delete the rows): ' || left_over{soak} END
+                 || 'here (list them again and switch them, or delete the rows): ' || left_over{newcomers}{soak} END
   FROM (SELECT count(*) FILTER (WHERE {behind} AND known.listed) AS behind,
                count(*) FILTER (WHERE {behind} AND NOT known.listed AND ({rows})) AS left_over,
                max(found.since) FILTER (WHERE NOT ({behind})) AS latest
           FROM ({known}) AS known (tenant, listed)
           LEFT JOIN migdsl.side AS found
             ON found.migration = {literal(of.migration)} AND found.stream = {literal(of.stream)}
-           AND found.tenant = known.tenant) AS side"""
+           AND found.tenant = known.tenant{joined}) AS side"""
 
 
 def _entities(tables: tuple[Moved, ...]) -> str:

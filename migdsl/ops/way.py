@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from migdsl.dialect.names import dollar_tag, literal, quote
+from migdsl.dialect.names import conforming, dollar_tag, literal, quote
 from migdsl.ops import names
 from migdsl.ops.pairs import column_name
 from migdsl.semantics.model import Column, Table
@@ -50,7 +50,7 @@ class Way(Value):
         return (
             f"CREATE OR REPLACE FUNCTION {self.name}() RETURNS trigger\n"
             f"  LANGUAGE plpgsql SECURITY DEFINER SET search_path = {search_path(self.here, self.there)}\n"
-            f"  SET row_security = off AS {tag}\n{body}\n{tag}"
+            f"  SET row_security = off{conforming(body)} AS {tag}\n{body}\n{tag}"
         )
 
     def _lines(self, other: str) -> list[str]:

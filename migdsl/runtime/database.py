@@ -40,14 +40,16 @@ _DEFAULTS: Final = {
     "keepalives_count": "3",
     # Keepalives are sent over an idle connection alone: what is never acknowledged would be waited for a quarter of an hour.
     "tcp_user_timeout": "60000",
-    "client_encoding": "utf8",
 }
 _HAS_TRANSACTION_TIMEOUT: Final = 170000
 # Keys travel as text, so their text form must read back as the same value whatever the role's settings are.
 _SETTINGS: Final = (
     "SET LOCAL row_security = off; SET LOCAL datestyle = 'ISO, YMD'; SET LOCAL intervalstyle = 'postgres'; "
-    "SET LOCAL extra_float_digits = 1; SET LOCAL bytea_output = 'hex'; SET LOCAL plan_cache_mode = force_custom_plan"
+    "SET LOCAL extra_float_digits = 1; SET LOCAL bytea_output = 'hex'; SET LOCAL plan_cache_mode = force_custom_plan; "
+    "SET LOCAL array_nulls = on; SET LOCAL xmloption = content"
 )
+# Two sessions write a point in time the same way.
+ONE_ZONE: Final = "SET LOCAL timezone = 'UTC'"
 
 
 class Stop(Protocol):
@@ -281,6 +283,9 @@ class Database:
     def _connect(self) -> psycopg.Connection[tuple[object, ...]]:
         # No server-side prepared statements: a custom plan a batch keeps `:after IS NULL` foldable, and poolers happy.
         self._connection = psycopg.connect(self.conninfo, autocommit=True, prepare_threshold=None)
+        if self._connection.info.parameter_status("standard_conforming_strings") == "off":
+            # Not with BEGIN: a message is read as a whole before its first statement runs. Poolers keep it client by client.
+            self._connection.execute("SET standard_conforming_strings = on")
         if self.severable:
             # A handle of its own: the number of a socket that libpq has closed may be another one's by now.
             self._wire = socket.socket(fileno=os.dup(self._connection.fileno()))
@@ -305,7 +310,8 @@ def conninfo_of(url: str, application: str) -> str:
             "the database URL can't be read; it should look like postgresql://user@host:5432/name"
         ) from None
     named = {"application_name": application[:63], **_DEFAULTS, **{name: str(value) for name, value in given.items()}}
-    return make_conninfo("", **named)
+    # Rows are read as UTF-8, whatever the URL says.
+    return make_conninfo("", **{**named, "client_encoding": "utf8"})
 
 
 def misplaced(error: psycopg.Error) -> bool:
@@ -323,7 +329,7 @@ def speak(error: psycopg.Error, *, begun: bool = False) -> DatabaseFailedError:
         )
     elif misplaced(error):
         hint = "; the database isn't where this job expects it: run `alembic upgrade head` first"
-    elif error.sqlstate == "42501" and "row-level security" in (error.diag.message_primary or ""):
+    elif error.sqlstate == "42501" and error.diag.source_function == "check_enable_rls":
         hint = "; a filtered table would be filled in part: run the job as a role with BYPASSRLS"
     elif error.sqlstate == "42501":
         hint = "; grant it to the role that this job connects as"

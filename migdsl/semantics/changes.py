@@ -8,7 +8,7 @@ from typing import Any
 from migdsl.diagnostics import Applicability, Edit, Fix, fixes
 from migdsl.dialect import sql as dialect
 from migdsl.dialect.types import SERIAL
-from migdsl.semantics import reshape, sensitive, statements, tables
+from migdsl.semantics import enums, reshape, sensitive, statements, tables
 from migdsl.semantics.model import (
     AddColumn,
     AddConstraint,
@@ -38,16 +38,30 @@ def change(
     `targets` are the entities that a foreign key may point at: those that this migration creates, too.
     """
     table = entities.get(node.entity.text)
+    if table is None and node.entity.text in targets:
+        made, title = (
+            targets[node.entity.text],
+            f"`{node.entity.text}` is made by this migration, and can't be changed in it",
+        )
+        help_ = f"say it in `create {written(made.entity)}`; or do it in a migration of its own, afterwards"
+        problems.error("MIG101", node.entity.span, title, "isn't there yet", more=[(made.span, "is new")], help=help_)
+        return None
     if table is None:
         problems.unknown("MIG101", "entity", node.entity.text, node.entity.span, entities)
         return None
     before = {c.name for c in table.columns} if table.complete else None
     scene = Scene(problems, table, before, _names_after(node, table), targets, _renamed(node))
     operations = [found for item in node.operations for found in _OPERATIONS[type(item)](scene, item)]
+    enums.check_added(problems, node, table)
     gone = [o.constraint for o in operations if isinstance(o, DropConstraint)]
     # What is dropped isn't made again over a column's new name.
     kept = (o for o in operations if not (isinstance(o, AddConstraint) and o.replaces in gone))
     return Change(table, tuple(kept), node.span)
+
+
+def coming(node: ast.Change) -> Mapping[str, Span]:
+    """The columns that the table gets, and where the file says so."""
+    return {sql_name(name): name.span for item in node.operations for name in _moved(item)[0]}
 
 
 def _names_after(node: ast.Change, table: Table) -> Collection[str] | None:

@@ -128,7 +128,8 @@ def _tables(work: _Work, module: CheckedModule) -> CheckedModule:
 def _changes(work: _Work, module: CheckedModule) -> CheckedModule:
     entities = {t.entity: t for t in reversed(module.tables)}  # of two with one name, the first
     databases = {d.name: d for d in module.databases}
-    created = creation.created(work.problems, work.all(ast.Create), entities, databases, module.tenants)
+    later = {node.entity.text: changes.coming(node) for node in reversed(work.all(ast.Change))}
+    created = creation.created(work.problems, work.all(ast.Create), entities, databases, module.tenants, later)
     targets = {**{c.table.entity: c.table for c in created}, **entities}
     seen: dict[str, ast.Change] = {}
     found = []

@@ -9,6 +9,7 @@ from migdsl.semantics import relations, routes, sensitive, tables
 from migdsl.semantics.expressions import expression
 from migdsl.semantics.header import again
 from migdsl.semantics.model import Change, CreateTable, Database, DropTable, Source, Table, Tenants
+from migdsl.semantics.phrases import pointing
 from migdsl.semantics.problems import Problems, sql_name, written
 from migdsl.semantics.scene import Scene, said
 from migdsl.source import Span
@@ -22,9 +23,10 @@ def created(
     entities: Mapping[str, Table],
     databases: dict[str, Database],
     tenants: Tenants | None,
+    later: relations.Later,
 ) -> tuple[Change, ...]:
-    """New tables, each a change of its own."""
-    made = [(node.entity, tables.table(problems, node.entity, databases, tenants)) for node in nodes]
+    """New tables, each a change of its own. `later`: columns that come with this migration."""
+    made = [(node.entity, tables.table(problems, node.entity, databases, tenants, "create")) for node in nodes]
     for item, table in made:
         twin = next((t for t in entities.values() if t.entity == table.entity or _place(t) == _place(table)), None)
         if twin is not None:
@@ -35,7 +37,7 @@ def created(
             )
             problems.error("MIG104", item.name.span, title, "can't be created", more=[(twin.span, "declared here")])
     known = {**{t.entity: t for _, t in reversed(made)}, **entities}
-    relations.check_created(problems, made, known, tenants)
+    relations.check_created(problems, made, known, tenants, later)
     made = [(node, table) for (node, _), table in zip(made, routes.routed(made, entities), strict=True)]
     found = tuple(_creation(problems, node, table, entities) for node, (_, table) in zip(nodes, made, strict=True))
     return _parents_first(problems, found) if len(found) > 1 else found
@@ -75,8 +77,7 @@ def _circle(problems: Problems, round_: tuple[Change, ...]) -> None:
     names = " and ".join(f"`{change.table.entity}`" for change in round_)
     title = f"{names} point at each other, and none of them can be made first"
     help_ = "leave this foreign key out, and make it in a migration of its own, once both are there: "
-    columns = ", ".join(written(c, folds=True) for c in back.columns)
-    help_ += f"change {written(last.entity)} {{ ({columns}) -> {written(first.entity)} }}"
+    help_ += f"change {written(last.entity)} {{ {pointing(back)} }}"
     more = [(change.table.span, "is new") for change in round_]
     problems.error("MIG115", back.span, title, f"points back at `{first.entity}`", more=more, help=help_)
 

@@ -6,11 +6,21 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from migdsl.semantics import belonging
-from migdsl.semantics.model import AddConstraint, Change, Constraint, CreateTable, DropConstraint, DropTable, Table
+from migdsl.semantics.model import (
+    AddColumn,
+    AddConstraint,
+    Change,
+    Constraint,
+    CreateTable,
+    DropConstraint,
+    DropTable,
+    Table,
+)
 from migdsl.semantics.move_model import Child, Move
 from migdsl.semantics.phrases import called
 from migdsl.semantics.problems import Problems, sql_name, written
 from migdsl.semantics.shapes import Referred
+from migdsl.source import Span
 from migdsl.syntax import ast
 from migdsl.values import replace
 
@@ -132,20 +142,39 @@ def _pointed_at_meanwhile(problems: Problems, draft: Draft, around: Surroundings
     entity = draft.table.entity
     for change in around.changes:
         for operation in change.operations:
+            renamed = None
             if isinstance(operation, CreateTable):
                 owner, made = operation.table, operation.table.constraints
             elif isinstance(operation, AddConstraint):
                 owner, made = change.table, (operation.constraint,)
+                renamed = _renamed(change, operation)
             else:
                 continue
             for constraint in made:
-                if constraint.target is None or constraint.target.entity != entity or constraint.target.moved:
-                    continue
-                title = f"`{owner.entity}` would point at `{entity}`, which moves away"
-                body = "The old table goes in contract, and couldn't while a foreign key points at it."
-                help_ = "leave the foreign key out; where both are in one database in the end, make it in a migration of its own"
-                more = [(draft.node.entity.span, "moves away")]
-                problems.error("MIG452", constraint.span, title, "made anew here", body=body, more=more, help=help_)
+                if constraint.target is not None and constraint.target.entity == entity and not constraint.target.moved:
+                    _made_anew(problems, draft, owner, constraint, renamed)
+
+
+def _renamed(change: Change, operation: AddConstraint) -> Span | None:
+    """Where the file renames a column, so that what stands on it is made again over the new name."""
+    over = operation.replaces.uses if operation.replaces is not None else frozenset[str]()
+    return next((o.span for o in change.operations if isinstance(o, AddColumn) and o.like in over), None)
+
+
+def _made_anew(problems: Problems, draft: Draft, owner: Table, constraint: Constraint, renamed: Span | None) -> None:
+    """`renamed`: where a column gets another name over which a foreign key would be made again that is there."""
+    entity, moves = draft.table.entity, (draft.node.entity.span, "moves away")
+    title = f"`{owner.entity}` would point at `{entity}`, which moves away"
+    body = "The old table goes in contract, and couldn't while a foreign key points at it."
+    help_ = "leave the foreign key out; where both are in one database in the end, make it in a migration of its own"
+    if renamed is None:
+        problems.error("MIG452", constraint.span, title, "made anew here", body=body, more=[moves], help=help_)
+        return
+    title = f"a column of `{owner.entity}` gets another name while `{entity}`, which it points at, moves"
+    body = "The foreign key would be made twice in one migration: over the new name, and to the new table."
+    help_ = "rename the column in a migration of its own, before this one or after it"
+    more = [(constraint.span, f"points at `{entity}`"), moves]
+    problems.error("MIG452", renamed, title, "renamed here", body=body, more=more, help=help_)
 
 
 def _dropped(problems: Problems, draft: Draft, change: Change | None) -> list[Constraint]:

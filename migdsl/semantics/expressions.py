@@ -142,6 +142,8 @@ def unparsable(problems: Problems, sql: ast.Sql, error: SqlError) -> None:
     place = inside(sql, error.offset, max(end, min(error.offset + 1, len(sql.text))))
     # What follows "at or near" is shown in its place.
     message = error.message.split(" at or near ")[0] if "unterminated" in error.message else error.message
+    if error.offset >= len(sql.text.rstrip()) and message.endswith(' at or near ")"'):
+        message = "it ends too early"  # the parenthesis is ours, that stands around it
     empty = not sql.text.strip()
     title = "this SQL is empty" if empty else f"PostgreSQL can't read this SQL: {message}"
     problems.error("MIG201", place, title, "nothing between the backticks" if empty else "here")

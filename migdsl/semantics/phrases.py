@@ -8,6 +8,7 @@ from migdsl.dialect.names import derived, qualified, quote
 from migdsl.semantics import model
 from migdsl.semantics.model import Constraint, Operation, Table
 from migdsl.semantics.move_model import Move
+from migdsl.semantics.problems import written
 
 _VERBS = {
     model.AddColumn: "add",
@@ -143,3 +144,19 @@ def subject(operation: Operation) -> str | None:
 def called(table: Table, of: Constraint) -> str:
     """What a constraint or an index is called: as declared, or as PostgreSQL calls one that has no name."""
     return of.name or derived(table.name, *(of.columns or sorted(of.uses)), suffix=_SUFFIX.get(of.kind, of.kind))
+
+
+def pointing(constraint: Constraint, theirs: tuple[str, ...] | None = None) -> str:
+    """A foreign key as the language writes it in a line of its own, at other columns (`theirs`; none: the key) if need be."""
+    target = constraint.target
+    assert target is not None
+    columns = target.columns if theirs is None else theirs
+    found = f"({listed(constraint.columns)}) -> {written(target.entity)}"
+    found += f" ({listed(columns)})" if columns else ""
+    found += f" on delete {target.on_delete.lower()}" if target.on_delete else ""
+    return found + (f" as {written(constraint.name, folds=True)}" if constraint.name else "")
+
+
+def listed(names: tuple[str, ...]) -> str:
+    """Columns as the language lists them."""
+    return ", ".join(written(name, folds=True) for name in names)

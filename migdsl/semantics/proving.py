@@ -117,7 +117,9 @@ def _pace(problems: Problems, node: ast.Backfill, change: Change, changes: Mappi
             again(problems, extra.span, several[0].span, what, "the backfill")
     numbers = {s.key: s.numbers[0] for s in node.settings if s.numbers}
     attempts, first, longest = _retry(problems, node.retries[0]) if node.retries else (None, None, None)
-    target = _seconds(problems, numbers.get("batch_time"), "duration, or a number of `rows`", "20ms", _LONGEST_BATCH)
+    target = _seconds(
+        problems, numbers.get("batch_time"), "duration, or a number of `rows`", "500 rows, or 20ms", _LONGEST_BATCH
+    )
     return Pace(
         change.table.entity,
         _count(problems, numbers.get("batch_rows"), _MOST_ROWS),

@@ -7,26 +7,32 @@ from collections.abc import Iterator, Mapping
 from migdsl.semantics.model import Constraint, Table, Tenants
 from migdsl.semantics.problems import Problems, sql_name
 from migdsl.semantics.shapes import Referred
+from migdsl.source import Span
 from migdsl.syntax import ast
 
 Pair = tuple[ast.Entity, Table]
+Later = Mapping[str, Mapping[str, Span]]  # the columns that entities get in this migration, and where the file says so
 
 
 def check(problems: Problems, pairs: list[Pair], tenants: Tenants | None) -> None:
     """Check references, ways to the tenant, the type of tenant columns, and that no table is declared twice."""
-    _check(problems, pairs, {table.entity: table for _, table in pairs}, tenants)
+    _check(problems, pairs, {table.entity: table for _, table in pairs}, tenants, {})
 
 
-def check_created(problems: Problems, pairs: list[Pair], known: Mapping[str, Table], tenants: Tenants | None) -> None:
+def check_created(
+    problems: Problems, pairs: list[Pair], known: Mapping[str, Table], tenants: Tenants | None, later: Later
+) -> None:
     """The same of tables to come, which may point at those that are there."""
-    _check(problems, pairs, known, tenants)
+    _check(problems, pairs, known, tenants, later)
 
 
-def _check(problems: Problems, pairs: list[Pair], tables: Mapping[str, Table], tenants: Tenants | None) -> None:
+def _check(
+    problems: Problems, pairs: list[Pair], tables: Mapping[str, Table], tenants: Tenants | None, later: Later
+) -> None:
     for node, table in pairs:
         _tenant_type(problems, node, table, tenants)
-        for target in _targets(node):
-            _target(problems, target, tables)
+        for target in targets(node):
+            _target(problems, target, tables, later)
         for item in node.items:
             if isinstance(item, ast.TenantVia):
                 if item.entity.text not in tables:
@@ -56,13 +62,13 @@ def referred(target: ast.Target) -> Referred:
 
 
 def check_targets(
-    problems: Problems, node: ast.Entity, tables: Mapping[str, Table], coming: Mapping[str, Table]
+    problems: Problems, node: ast.Entity, tables: Mapping[str, Table], coming: Mapping[str, Table], later: Later
 ) -> None:
     """What foreign keys of a table that rows move to point at is there, with its rows; what is `coming` is not."""
-    for target in _targets(node):
+    for target in targets(node):
         made = coming.get(target.entity.text)
         if made is None or made.entity in tables:
-            _target(problems, target, tables)
+            _target(problems, target, tables, later)
             continue
         title = f"`{made.entity}` is made by this migration, and `{node.name.text}` would point at rows that aren't there yet"
         body = "The rows that move are asked for what they point at as they come over: it is there before, with all of its rows."
@@ -71,7 +77,8 @@ def check_targets(
         problems.error("MIG452", target.entity.span, title, "points at it", body=body, more=more, help=help_)
 
 
-def _targets(node: ast.Entity) -> Iterator[ast.Target]:
+def targets(node: ast.Entity) -> Iterator[ast.Target]:
+    """What the foreign keys of a table point at."""
     for item in node.items:
         if isinstance(item, ast.Reference):
             yield item.target
@@ -79,13 +86,22 @@ def _targets(node: ast.Entity) -> Iterator[ast.Target]:
             yield from (mark.target for mark in item.marks if mark.target is not None)
 
 
-def _target(problems: Problems, target: ast.Target, tables: Mapping[str, Table]) -> None:
+def _target(problems: Problems, target: ast.Target, tables: Mapping[str, Table], later: Later) -> None:
     table = tables.get(target.entity.text)
     if table is None:
         problems.unknown("MIG101", "entity", target.entity.text, target.entity.span, tables)
         return
     for column in target.columns:
-        _own_column(problems, column, table)
+        made = later.get(table.entity, {}).get(sql_name(column))
+        if made is None or table.column(sql_name(column)) is not None:
+            _own_column(problems, column, table)
+            continue
+        title = f"`{table.entity}.{sql_name(column)}` comes with this migration, "
+        title += "and isn't unique yet when a new table could point at it"
+        help_ = (
+            "make the new table in a migration of its own, afterwards; or leave this foreign key out of it until then"
+        )
+        problems.error("MIG115", column.span, title, "points at it", more=[(made, "comes here")], help=help_)
 
 
 def _own_column(problems: Problems, name: ast.Name, table: Table) -> None:

@@ -65,6 +65,9 @@ def _spread(said: Mapping[_Place, _Marks], feeds: list[tuple[_Place, _Place]]) -
 
 def _feeds(module: CheckedModule) -> Iterator[tuple[_Place, _Place]]:
     """Each column, with each that its values are made of."""
+    for table in _tables(module):
+        computed = ((c.name, name) for c in table.columns if c.generated is not None for name in c.generated.names())
+        yield from ((_place(table, column), _place(table, name)) for column, name in computed)
     for change in module.changes:
         for operation in change.operations:
             for column, names in _values(operation):
@@ -85,6 +88,8 @@ def _values(operation: Operation) -> Iterator[tuple[str, Collection[str]]]:
     if isinstance(operation, AddColumn | RequireColumn | RetypeColumn) and operation.source is not None:
         yield operation.column.name, operation.source.names()
     if isinstance(operation, AddColumn):
+        if operation.column.generated is not None:
+            yield operation.column.name, operation.column.generated.names()
         yield from ((back.column, back.expression.names()) for back in operation.backs)
     if isinstance(operation, RetypeColumn) and operation.back is not None:
         yield operation.column.name, operation.back.names()

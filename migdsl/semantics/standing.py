@@ -10,8 +10,8 @@ from migdsl.dialect.names import quote
 from migdsl.dialect.sql import Expression
 from migdsl.semantics import relations
 from migdsl.semantics.constraints import constraints
-from migdsl.semantics.model import Constraint
-from migdsl.semantics.problems import Problems
+from migdsl.semantics.model import AddColumn, Constraint, Table
+from migdsl.semantics.problems import Problems, sql_name
 from migdsl.semantics.reshape import over
 from migdsl.semantics.shapes import Referred
 from migdsl.syntax import ast
@@ -32,7 +32,7 @@ class Standing(Value):
     @classmethod
     def of(cls, problems: Problems, draft: Draft, drafts: Mapping[str, Draft], around: Surroundings) -> Standing:
         """What stands on the target of a move."""
-        said = tuple(_pointing(c, drafts) for c in _said(problems, draft, around))
+        said = tuple(_pointing(c, drafts) for c in _said(problems, draft, drafts, around))
         theirs = [c for c in draft.table.constraints if c.kind not in ("key", "generated")]
         without = {(o.column, o.target) for o in draft.omitted if o.target is not None}
         theirs = [c for c in theirs if c.target is None or (c.columns[0], c.target.entity) not in without]
@@ -55,17 +55,54 @@ def generated(expression: Expression, copied: Mapping[str, str]) -> Expression |
     return dialect.expression(expression.rewritten(lambda name: quote(copied[name])))
 
 
-def _said(problems: Problems, draft: Draft, around: Surroundings) -> Iterator[Constraint]:
+def _said(problems: Problems, draft: Draft, drafts: Mapping[str, Draft], around: Surroundings) -> Iterator[Constraint]:
     """The target's own, as the file says them."""
     node = draft.node
     own = tuple(item.column for item in node.columns if isinstance(item, ast.Moved))
     shown = ast.Entity(node.entity, node.table, (*own, *node.standing), node.span)
     coming = {change.table.entity: change.table for change, _ in around.created}
-    relations.check_targets(problems, shown, around.entities, coming)
+    called = {**around.entities, **{name: _by_both_names(parent) for name, parent in drafts.items()}}
+    relations.check_targets(problems, shown, called, coming, _later(around))
+    for pointed in relations.targets(shown):
+        _two_of_one_name(problems, pointed, drafts)
     known = {c.name for c in draft.target.columns} if draft.table.complete else None
     made = tuple(c for c in draft.target.columns if c.name not in draft.copied.values())
     yield from constraints(problems, shown, made, known)
     yield from relations.references(shown)
+
+
+def _by_both_names(draft: Draft) -> Table:
+    """A table that moves, with its columns as they are called before and, where that is no other's name, afterwards."""
+    new = (c for c in draft.target.columns if draft.table.column(c.name) is None)
+    return replace(draft.table, columns=(*draft.table.columns, *new))
+
+
+def _two_of_one_name(problems: Problems, pointed: ast.Target, drafts: Mapping[str, Draft]) -> None:
+    """A name that the old table and the new one have for different columns."""
+    parent = drafts.get(pointed.entity.text)
+    if parent is None:
+        return
+    for name in pointed.columns:
+        column = sql_name(name)
+        new = parent.copied.get(column, column)
+        other = parent.target.column(column)
+        if new == column or other is None:
+            continue
+        before = next((ours for ours, theirs in parent.copied.items() if theirs == column), None)
+        ways = [f"`{new}`, which `{column}` becomes"] if parent.table.column(new) is None else []
+        if before is not None and parent.target.column(before) is None:
+            ways.append(f"`{before}`, from which the new table has its `{column}`")
+        title = f"`{column}` is one column of `{parent.table.entity}`, and another one of where it moves to"
+        help_ = f"say which is meant: {', or '.join(ways)}" if ways else "give one of them another name"
+        problems.error("MIG115", name.span, title, "may be either", more=[(other.span, "the other")], help=help_)
+
+
+def _later(around: Surroundings) -> relations.Later:
+    """The columns that tables which stay get in this migration."""
+    return {
+        change.table.entity: {o.column.name: o.span for o in change.operations if isinstance(o, AddColumn)}
+        for change in around.changes
+    }
 
 
 def _along(draft: Draft, constraint: Constraint, drafts: Mapping[str, Draft]) -> Constraint | None:

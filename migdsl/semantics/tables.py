@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from migdsl.diagnostics import Fix, fixes
 from migdsl.diagnostics.suggest import did_you_mean
+from migdsl.semantics import enums
 from migdsl.semantics.constraints import constraints
 from migdsl.semantics.defaults import default
 from migdsl.semantics.expressions import expression
@@ -22,9 +23,11 @@ _PLAIN_MARKS = frozenset(["key", "tenant", "pii", "phi", "unique"])  # they say 
 _SENSITIVITY = ("public", "internal", "confidential", "pii", "phi", "unknown")
 
 
-def table(problems: Problems, node: ast.Entity, databases: dict[str, Database], tenants: Tenants | None) -> Table:
-    """An entity's table."""
-    database, schema, name = place(problems, node, databases)
+def table(
+    problems: Problems, node: ast.Entity, databases: dict[str, Database], tenants: Tenants | None, word: str = "entity"
+) -> Table:
+    """An entity's table; `word` begins its declaration."""
+    database, schema, name = place(problems, node, databases, f"{word} {_written(node.name)} in")
     columns = tuple(_columns(problems, node))
     settings = {i.key: i for i in node.items if isinstance(i, ast.Setting)}
     known = {c.name for c in columns}
@@ -50,11 +53,8 @@ def table(problems: Problems, node: ast.Entity, databases: dict[str, Database], 
     )
 
 
-def place(
-    problems: Problems, node: ast.Entity, databases: dict[str, Database], begins: str = ""
-) -> tuple[str, str, str]:
-    """Where a table is: database, schema, name. `begins` is what stands before it, where that isn't `entity NAME in`."""
-    begins = begins or f"entity {_written(node.name)} in"
+def place(problems: Problems, node: ast.Entity, databases: dict[str, Database], begins: str) -> tuple[str, str, str]:
+    """Where a table is: database, schema, name. `begins` is what stands before it."""
     parts = node.table
     if len(parts) == 1 and len(databases) == 1:
         only = next(iter(databases.values()))
@@ -139,6 +139,8 @@ def column(problems: Problems, node: ast.Column, known: frozenset[str] | None = 
             again(problems, mark.span, marks[mark.kind].span, mark.kind, place, same=same)
         marks.setdefault(mark.kind, mark)
     free_name(problems, node.name)
+    if node.type.labels is not None:
+        enums.check_type(problems, node)
     literal = marks["default"].literal if "default" in marks else None
     generated = marks["generated"].sql if "generated" in marks else None
     identity = marks.get("identity")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from functools import cache
 
 from migdsl.diagnostics import Diagnostic, Label, Severity, fixes
@@ -18,6 +19,8 @@ _WORD = re.compile(r"\w+")
 _FIRST = re.compile(r"\s*([^\W\d]\w*)")
 _MARKS = frozenset(["pii", "phi"])
 _LINES_OF_AN_ENTITY = frozenset("allow check global index key legacy rows sensitivity tenant unique".split())
+_FILLED = re.compile(r"\s*(add\s+.*\S)\s+from\s+")
+_CALLED = re.compile(r"\bdefault\s+(\w+)\s*$")
 _COLUMN = re.compile(r"\s*([^\W\d]\w*)[ \t]+([^\W\d]\w*)")
 
 
@@ -42,7 +45,8 @@ def unexpected(source: SourceFile, error: Unexpected, start: int, top: bool) -> 
         return misspelt
     name = first[1] if first else ""
     typeless = block == "move" and found.startswith("`") and "NAME" in accepted and name
-    return _typeless(span, name) if typeless else _plain(span, found, accepted, keywords, name)
+    found_so = _typeless(span, name) if typeless else _plain(span, found, accepted, keywords, name)
+    return replace(found_so, help=found_so.help or _often(source.text[start : span.start], found))
 
 
 def _endless(span: Span) -> Diagnostic:
@@ -135,7 +139,7 @@ def _typeless(span: Span, name: str) -> Diagnostic:
 def _plain(span: Span, found: str, accepted: dict[str, str], keywords: set[str], first: str) -> Diagnostic:
     phrases = spoken(accepted)
     expected = listed(phrases) if phrases else "something else"
-    what = "the file ends too early" if not found else f"`{_short(found)}` makes no sense here"
+    what = "the file ends too early" if not found else f"`{_short(found).strip('`')}` makes no sense here"
     if found in ("\n", "\r\n") or found.isspace():
         what = "the line ends too early"
     near = did_you_mean(found, sorted(keywords)) if _WORD.fullmatch(found) else None
@@ -146,6 +150,17 @@ def _plain(span: Span, found: str, accepted: dict[str, str], keywords: set[str],
     help_ = f"did you mean `{near}`?" if near else ""
     help_ = help_ or _meant(found, accepted, first)
     return Diagnostic("MIG001", Severity.ERROR, what, Label(span, f"expected {expected}"), help=help_, fix=fix)
+
+
+def _often(before: str, found: str) -> str:
+    """What is often meant where a statement that begins with `before` goes on so."""
+    if found.startswith("`") and (added := _FILLED.fullmatch(before)):
+        return f"what it is filled with stands in braces: {added[1]} {{ from {_short(found)} }}"
+    if found == "(" and (called := _CALLED.search(before)):
+        return f"SQL stands between backticks: default `{called[1]}()`"
+    if found == "per" and before.split() == ["unique"]:
+        return "over columns that are there already, the tenant's is one of them: unique (tenant_id, …)"
+    return ""
 
 
 def _meant(found: str, accepted: dict[str, str], first: str) -> str:

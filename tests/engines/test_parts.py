@@ -9,10 +9,11 @@ import threading
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
-from typing import get_args
+from typing import Any, get_args
 
 import pytest
 from kombu.exceptions import KombuError
+from kombu.transport import pyamqp
 
 from migdsl.runtime import main
 from migdsl.runtime.backfill.lane import LaneEnd
@@ -142,6 +143,18 @@ def test_an_engine_that_is_not_installed_is_named_with_its_extra(name: str):
 def test_every_engine_has_a_module_but_the_local_one():
     assert {name for name in get_args(Engine) if name != "local"} == _MODULES.keys()
     assert all(callable(scheduler_of(name).work) for name in _MODULES)
+
+
+@pytest.mark.parametrize(("broker", "asked"), [("amqp://h//", True), ("amqps://h//", True), ("redis://h/0", False)])
+def test_rabbitmq_is_asked_to_confirm_what_it_was_sent(broker: str, asked: bool, monkeypatch: pytest.MonkeyPatch):
+    bench: Any = SimpleNamespace(job=JOB)
+    app = celery.app_of({"j": bench}, broker, Settings())
+    assert app.conf.broker_transport_options.get("confirm_publish", False) is asked
+    if asked:  # what the client makes of the name: a connection that waits for the answer
+        confirming: list[bool] = []
+        monkeypatch.setattr(pyamqp.Connection, "connect", lambda to: confirming.append(to.confirm_publish))
+        app.connection_for_write().transport.establish_connection()
+        assert confirming == [True]
 
 
 @pytest.mark.parametrize("raised", [KombuError, OSError, RuntimeError, UsageError])

@@ -400,3 +400,19 @@ def test_what_moves_under_another_name_keeps_its_mark():
     after = folded(before, move)
     assert "mail text? pii\n" in after
     assert "said text? phi\n" in after
+
+
+@pytest.mark.parametrize("named", ["code", "label"])
+@pytest.mark.parametrize("first", [True, False])
+def test_a_foreign_key_between_what_moves_has_the_new_names(named: str, first: bool):
+    """Whether the file says the old one or the new one, and in whatever order."""
+    before = (
+        "entity Bin in app.bins { id bigint key; tenant_id uuid tenant; code text unique }\n"
+        "entity Pick in app.picks { id bigint key; tenant_id uuid tenant; bin_code text }\n"
+    )
+    moves = ["move Bin to app.store.bins { id = id; tenant_id = tenant_id; label = code }\n"]
+    copied = "id = id; tenant_id = tenant_id; bin_code = bin_code"
+    moves.append(f"move Pick to app.store.picks {{ {copied}; (bin_code) -> Bin ({named}) on delete cascade }}\n")
+    after = folded(before, "".join(moves if first else moves[::-1]))
+    assert "label text unique" in after
+    assert "(bin_code) -> Bin (label) on delete cascade" in after

@@ -12,7 +12,7 @@ from migdsl.workspace import compile_files
 from tests.conftest import MAJORS
 from tests.ops.conftest import emptied
 from tests.ops.moves import DDL, TEXT, new, old
-from tests.ops.support import T1, Migration, all_rows
+from tests.ops.support import T1, Migration, all_rows, mig
 
 UNREFERRED = """
 ALTER TABLE lines DROP CONSTRAINT IF EXISTS lines_order_id_fkey;
@@ -151,6 +151,37 @@ def test_rights_on_the_other_side_are_not_needed(shop: Migration):
             run(shop, "SET LOCAL ROLE migdsl_mover", "UPDATE orders SET total_cents = 0")
     finally:
         run(shop, "DROP OWNED BY migdsl_mover", "DROP ROLE migdsl_mover")
+
+
+def test_who_may_do_something_with_the_old_table_may_with_the_new_one(expanded: Callable[..., Migration]):
+    """Its owner, who isn't the one who migrates, and who has rights on some columns alone."""
+    thing = "entity Thing in app.things { id bigint key; tenant_id uuid tenant; first text; last text; secret text }"
+    move = """move Thing to app.work.people { id = id; tenant_id = tenant_id; word = secret
+      "the name" text = `first || ' ' || last`
+      back first = `split_part("the name", ' ', 1)`; back last = `split_part("the name", ' ', 2)` }"""
+    roles = ("migdsl_had", "migdsl_some", "migdsl_less")
+    ddl = [f"DROP ROLE IF EXISTS {each}; CREATE ROLE {each}" for each in roles]
+    ddl += ["CREATE TABLE things (id bigint PRIMARY KEY, tenant_id uuid NOT NULL, first text, last text, secret text)"]
+    ddl += ["GRANT USAGE, CREATE ON SCHEMA public TO migdsl_had; ALTER TABLE things OWNER TO migdsl_had"]
+    ddl += ["GRANT SELECT (id, first, last), UPDATE (last) ON things TO migdsl_some WITH GRANT OPTION"]
+    ddl += ["GRANT SELECT (id, first) ON things TO migdsl_less, PUBLIC"]
+    found = expanded(mig(thing, move), "; ".join(ddl))
+    try:
+        may = """
+SELECT r, p, string_agg(c, ',' ORDER BY c) FILTER (WHERE has_column_privilege(r, 'work.people', c, p))
+  FROM unnest(%s::text[]) AS r, unnest(ARRAY['SELECT', 'UPDATE']) AS p, unnest(ARRAY['id', 'the name', 'word']) AS c
+ GROUP BY 1, 2 ORDER BY 1, 2"""
+        assert found.connection.execute(may, (list(roles),)).fetchall() == [
+            ("migdsl_had", "SELECT", "id,the name,word"),
+            ("migdsl_had", "UPDATE", "id,the name,word"),
+            ("migdsl_less", "SELECT", "id"),
+            ("migdsl_less", "UPDATE", None),
+            ("migdsl_some", "SELECT", "id,the name"),
+            ("migdsl_some", "UPDATE", None),
+        ]
+        run(found, "SET LOCAL ROLE migdsl_some", 'SELECT id, "the name" FROM work.people')
+    finally:
+        run(found, f"DROP OWNED BY {', '.join(roles)} CASCADE", f"DROP ROLE {', '.join(roles)}")
 
 
 @pytest.mark.parametrize("write", ["DELETE FROM orders WHERE id = 1", "UPDATE orders SET total_cents = 5 WHERE id = 1"])

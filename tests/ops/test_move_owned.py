@@ -275,8 +275,10 @@ def test_a_sequence_whose_name_is_taken_there_is_told_of_first(expanded: Callabl
     thing = "entity Thing in app.things { id serial key; tenant_id uuid tenant }"
     text = mig(thing, "move Thing to app.work.things { id = id; tenant_id = tenant_id }")
     ddl = "CREATE TABLE things (id serial PRIMARY KEY, tenant_id uuid NOT NULL)"
-    with pytest.raises(psycopg.errors.ObjectNotInPrerequisiteState, match="goes to the schema work in the end"):
+    with pytest.raises(psycopg.errors.ObjectNotInPrerequisiteState, match="goes to the schema work in the end") as told:
         expanded(text, f"{ddl}; CREATE SCHEMA work; CREATE TABLE work.things_id_seq ()")
+    hint = "give one of the two another name: ALTER SEQUENCE public.things_id_seq RENAME TO things_id_seq_old"
+    assert told.value.diag.message_hint == hint
 
 
 KEYS = """SELECT conrelid::regclass::text, conname, confrelid::regclass::text, confdeltype::text FROM pg_constraint

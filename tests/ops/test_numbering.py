@@ -48,6 +48,7 @@ def test_the_way_out_of_a_shared_sequence_leads_out(database: str, check: Callab
         odd = entity(ODD)
         hint = said(connection, check(odd, "no %s"))
         assert hint is not None
+        assert "ALTER SEQUENCE" not in hint, "it is in another schema, and couldn't belong to the table"
         statements, _, _ = hint.partition("BEGIN; ")[2].partition(". Before")
         connection.execute("BEGIN")
         for statement in statements.split("; "):
@@ -69,8 +70,18 @@ def test_one_of_its_own_is_only_to_be_declared(database: str):
         table = entity("entity T in app.t { id int key; tenant_id uuid tenant }")
         assert said(connection, numbering.numbered(table, "id")) is None
         assert said(connection, numbering.unnumbered(table, "id")) == (
-            "declare it in the entity: id … identity, or as a serial"
+            "declare it in the entity: id serial key, or, if it is an identity, id integer key identity"
         )
+
+
+def test_the_sequence_that_is_there_may_become_its_own(database: str):
+    with psycopg.connect(database, autocommit=True) as connection:
+        connection.execute((SHARED + "ALTER SEQUENCE shared SET SCHEMA odd").encode())
+        odd = entity(ODD)
+        hint = said(connection, numbering.unnumbered(odd, "no %s")) or ""
+        statement = hint.partition("is there: ")[2].partition(". Then ")[0]
+        connection.execute(statement.encode())
+        assert said(connection, numbering.numbered(odd, "no %s")) is None
 
 
 THING = "entity Thing in app.things { id serial key; no bigint identity; tenant_id uuid tenant }"

@@ -36,7 +36,7 @@ def statements(moved: Moved) -> list[str]:
     found = [
         stream_sql.gate(moved, "old", "it's 100% so"),
         stream_sql.drained(moved, "old"),
-        stream_slot.checked(moved),
+        stream_slot.checked(moved, stream_slot.COLUMN_LISTS),
     ]
     found += [*stream_slot.publish((moved,), 15), stream_slot.unpublish((moved,)), stream_slot.no_slot(moved)]
     found += [*debezium.prepare((moved,)), *debezium.take_back((moved,)), *stream_sql.drop_stream(moved)]

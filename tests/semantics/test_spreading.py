@@ -52,6 +52,26 @@ def test_a_column_that_is_filled_from_personal_data_is_protected(operation: str,
     assert private(f"change Pupil {{ {operation} }}\n") == [[*SAID, *more]]
 
 
+def test_what_the_database_computes_of_it_is_protected_too():
+    computed = HEAD.replace(
+        "  nick ", "  lower text generated `lower(last)`; short text generated `left(class, 3)`\n  nick "
+    )
+    found = compile_files(Files({"m.mig": f"{computed}change Pupil {{ require login {{ from `lower` }} }}\n"}), "m.mig")
+    assert found.plan is not None, found.diagnostics
+    assert [list(domain.pii_columns) for domain in found.plan.data_domains] == [["last", "diagnosis", "login", "lower"]]
+    created = "create Card in app.cards { id bigint key; tenant_id uuid tenant; shown text?\n"
+    created += "  up text? generated `upper(shown)`; from Pupil { id = id; tenant_id = tenant_id; shown = last } }\n"
+    assert private(created) == [["shown", "up"]]
+    watermark = f"{computed}change Pupil {{ require login {{ from `class` }} }}\nbackfill Pupil {{ order by lower }}\n"
+    assert "MIG432" in {d.code for d in compile_files(Files({"m.mig": watermark}), "m.mig").diagnostics}
+
+
+@pytest.mark.parametrize(("reads", "more"), [("last", ["sort"]), ("class", [])])
+def test_what_python_makes_of_it_is_protected_too(reads: str, more: list[str]):
+    added = f'change Pupil {{ add sort text? }}\nbackfill Pupil.sort {{ using python "m:f" from {reads} }}\n'
+    assert private(added) == [[*SAID, *more]]
+
+
 def test_a_new_table_and_a_move_take_the_mark_along():
     created = "create Card in app.cards { id bigint key; tenant_id uuid tenant; shown text?\n"
     created += "  from Pupil { id = id; tenant_id = tenant_id; shown = login } }\n"

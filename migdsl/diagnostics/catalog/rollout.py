@@ -78,25 +78,6 @@ flag users_email { stage shadow for canary }""",
         fix="none",
     ),
     Code(
-        id="MIG505",
-        severity=Severity.ERROR,
-        title="the cutover has no steps",
-        why="""\
-Tenants move to the new shape in steps, and here are none, so nobody would ever move. Leave `ramp` out altogether to \
-get the default, `1%, 10%, 50%, 100% every 24h`, or write the percentages and the time between them.
-
-A later release will say so; today the grammar refuses such a line itself.""",
-        bad="""\
-cutover {
-  ramp every 24h
-}""",
-        good="""\
-cutover {
-  ramp 1%, 10%, 50%, 100% every 24h
-}""",
-        fix="none",
-    ),
-    Code(
         id="MIG506",
         severity=Severity.ERROR,
         title="these stages can't be in force together",
@@ -116,30 +97,6 @@ flag users_email {
   stage shadow    for 10%
 }""",
         fix="safe",
-    ),
-    Code(
-        id="MIG507",
-        severity=Severity.ERROR,
-        title="this can't be done without downtime, and none is allowed",
-        why="""\
-The operation holds a lock that stops reads or writes of the table for as long as it works, which on a table of any \
-size is an outage. `downtime none` (the default) rules that out. The message names the lock and, where there is one, \
-a way that needs none. If people have agreed to an outage, say when: `downtime window 5m "Sunday 02:00 UTC"`.""",
-        bad="""\
-migration users_email { ticket "MIG-77"; downtime none }
-change User {
-  sql "add a check at once" {
-    up    `ALTER TABLE users ADD CONSTRAINT users_email_ck CHECK (email LIKE '%@%')`
-    back  `ALTER TABLE users DROP CONSTRAINT users_email_ck`
-    phase enforce
-  }
-}""",
-        good="""\
-migration users_email { ticket "MIG-77"; downtime none }
-change User {
-  check `email LIKE '%@%'`
-}""",
-        fix="none",
     ),
     Code(
         id="MIG508",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from migdsl.diagnostics import Diagnostic, Label, Severity
-from migdsl.lint.foreign_keys import Key, listed
+from migdsl.lint.foreign_keys import Key
 from migdsl.semantics import referring
 from migdsl.semantics.model import (
     AddConstraint,
@@ -16,6 +16,7 @@ from migdsl.semantics.model import (
     RenameTable,
     Table,
 )
+from migdsl.semantics.phrases import pointing
 from migdsl.semantics.problems import written
 from migdsl.semantics.referring import Around
 from migdsl.semantics.retypes import references
@@ -106,8 +107,7 @@ def _another_key(key: Key, operation: AddConstraint) -> Diagnostic:
     target, new = key.constraint.target, operation.constraint.columns
     help_ = f"do one of the two in a migration of its own: {_first(key)} before, and the key in the next"
     if target is not None and not target.columns and len(new) == len(key.constraint.columns):
-        pointing = f"({listed(key.constraint.columns)}) -> {written(key.parent.entity)} ({listed(new)})"
-        help_ = f"say that it points at the new key: {pointing}"
+        help_ = f"say that it points at the new key: {pointing(key.constraint, new)}"
     return Diagnostic(
         "MIG115",
         Severity.ERROR,

@@ -8,12 +8,12 @@ from migdsl.diagnostics import Diagnostic, Label, Severity
 from migdsl.semantics.model import AddColumn, AddConstraint, Change, CheckedModule, Constraint, DropConstraint, Table
 from migdsl.semantics.phrases import called
 from migdsl.semantics.problems import written
-from migdsl.semantics.referring import tells_apart
+from migdsl.semantics.referring import Around, tells_apart, unique_from
 
 
 def check(module: CheckedModule) -> Iterator[Diagnostic]:
     """Exclusion constraints on renamed columns, and foreign keys that point at what is renamed or dropped."""
-    keys = foreign_keys(module)
+    keys, around = foreign_keys(module), Around.of(module)
     for change in module.changes:
         for operation in change.operations:
             if isinstance(operation, AddConstraint) and operation.replaces and operation.replaces.kind == "exclude":
@@ -21,7 +21,7 @@ def check(module: CheckedModule) -> Iterator[Diagnostic]:
             elif isinstance(operation, AddColumn) and operation.like is not None:
                 yield from _pointed_at(keys, change, operation)
             elif isinstance(operation, DropConstraint):
-                yield from _needed(keys, change, operation)
+                yield from _needed(keys, around, change, operation)
 
 
 ForeignKeys = Mapping[str, list[tuple[Table, Constraint, tuple[str, ...]]]]
@@ -74,7 +74,7 @@ def _pointed_at(keys: ForeignKeys, change: Change, operation: AddColumn) -> Iter
             )
 
 
-def _needed(keys: ForeignKeys, change: Change, operation: DropConstraint) -> Iterator[Diagnostic]:
+def _needed(keys: ForeignKeys, around: Around, change: Change, operation: DropConstraint) -> Iterator[Diagnostic]:
     for other, constraint, columns in pointing(keys, change.table):
         if tells_apart(operation.constraint, frozenset(columns)):
             yield Diagnostic(
@@ -84,10 +84,25 @@ def _needed(keys: ForeignKeys, change: Change, operation: DropConstraint) -> Ite
                 Label(operation.span, "dropped here"),
                 (Label(constraint.span, f"points at {', '.join(columns)}"),),
                 body="A foreign key points at columns that are unique: without the constraint it could not stand.",
-                help=_way_out(other, constraint),
+                help=(
+                    _way_out(other, constraint)
+                    if unique_from(around, change.table, columns) is not None
+                    else _for_good(other, constraint)
+                ),
             )
 
 
 def _way_out(other: Table, constraint: Constraint) -> str:
-    change = f"change {written(other.entity)} {{ drop constraint {written(called(other, constraint), folds=True)} }}"
-    return f"drop the foreign key in the same migration, and make it again in the next: {change}"
+    return f"drop the foreign key in the same migration, and make it again in the next: {dropping(other, constraint)}"
+
+
+def _for_good(other: Table, constraint: Constraint) -> str:
+    """Where nothing else is unique over these columns, it can't be made again either."""
+    return (
+        f"leave the drop out; or let the foreign key go in the same migration, for good: {dropping(other, constraint)}"
+    )
+
+
+def dropping(other: Table, constraint: Constraint) -> str:
+    """What takes a foreign key away."""
+    return f"change {written(other.entity)} {{ drop constraint {written(called(other, constraint), folds=True)} }}"

@@ -8,11 +8,12 @@ from migdsl.diagnostics import Diagnostic, Label, Severity
 from migdsl.diagnostics.suggest import did_you_mean
 from migdsl.dialect.comparing import may_point
 from migdsl.dialect.types import lossless
-from migdsl.lint.foreign_keys import Key, keys, listed
-from migdsl.lint.rules import bound_meanwhile
+from migdsl.lint.foreign_keys import Key, column, keys
+from migdsl.lint.rules import bound_meanwhile, may_be_alike
 from migdsl.semantics import referring
-from migdsl.semantics.model import CheckedModule, Column, RetypeColumn, Table
+from migdsl.semantics.model import AddColumn, CheckedModule, Column, RetypeColumn
 from migdsl.semantics.move_model import Move
+from migdsl.semantics.phrases import listed, pointing
 from migdsl.semantics.problems import written
 from migdsl.semantics.referring import Around
 from migdsl.source import Span
@@ -46,7 +47,7 @@ def _wrong(module: CheckedModule, around: Around, key: Key) -> Diagnostic | None
     if len(key.theirs) != len(key.constraint.columns):
         return _another_number(key)
     found = _twice(key) or _unknown(around, key) or _unlike(around, key) or _emptied(around, key)
-    return found or _retyped_under_it(around, key) or _may_be_alike(module, around, key)
+    return found or _retyped_under_it(around, key) or may_be_alike.wrong(module, around, key)
 
 
 def _left_behind(module: CheckedModule, key: Key) -> Diagnostic | None:
@@ -56,7 +57,8 @@ def _left_behind(module: CheckedModule, key: Key) -> Diagnostic | None:
         return None
     move = next(m for m in module.moves if m.target is key.parent)
     wanted = _in_the_old(key, move)
-    lost = [name for name in wanted if move.copy_of(name) is None]
+    # What only the new table has is there too.
+    lost = [name for name in wanted if move.copy_of(name) is None and move.table.column(name) is not None]
     if not lost:
         return None
     entity, name = move.table.entity, lost[0]
@@ -122,21 +124,41 @@ def _unknown(around: Around, key: Key) -> Diagnostic | None:
             continue
         there = [c.name for c in key.parent.columns if referring.column_after(around, key.parent, c.name)]
         near, gone = did_you_mean(name, there), key.parent.column(name)
+        if gone is not None:
+            return _renamed(around, key, name) or _goes(key, gone, there)
         title = f"there is no column `{name}` in `{key.parent.entity}`"
         help_ = f"did you mean `{near}`?" if near else f"there is: {', '.join(there[:12])}"
-        if gone is not None:
-            title = f"`{key.parent.entity}.{name}` goes in this migration, and the foreign key would point at it"
-            help_ = f"point at what stays: {', '.join(there[:12])}"
-        more = (Label(gone.span, "declared here"),) if gone is not None else ()
-        label = Label(key.constraint.span, "points at it")
-        return Diagnostic("MIG115" if gone else "MIG102", Severity.ERROR, title, label, more, help=help_)
+        return Diagnostic("MIG102", Severity.ERROR, title, Label(key.constraint.span, "points at it"), help=help_)
     return None
+
+
+def _goes(key: Key, gone: Column, there: list[str]) -> Diagnostic:
+    title = f"`{key.parent.entity}.{gone.name}` goes in this migration, and the foreign key would point at it"
+    more, label = (Label(gone.span, "declared here"),), Label(key.constraint.span, "points at it")
+    help_ = f"point at what stays: {', '.join(there[:12])}"
+    return Diagnostic("MIG115", Severity.ERROR, title, label, more, help=help_)
+
+
+def _renamed(around: Around, key: Key, name: str) -> Diagnostic | None:
+    """Where the column that it points at only gets another name."""
+    operations = around.fate(key.parent)
+    rename = next((o for o in operations if isinstance(o, AddColumn) and o.like == name), None)
+    if rename is None:
+        return None
+    new, entity = rename.column.name, key.parent.entity
+    title = f"`{entity}.{name}` is called `{new}` after this migration, and the foreign key would point at the old name"
+    help_ = "rename the column in a migration of its own, before this one or after it"
+    if key.phase == "enforce" and key.made is None:  # the unique of the new name is there by then
+        theirs = tuple(new if other == name else other for other in key.theirs)
+        help_ = f"say its new name: {pointing(key.constraint, theirs)}"
+    more, label = (Label(rename.span, "renamed here"),), Label(key.constraint.span, "points at the old name")
+    return Diagnostic("MIG115", Severity.ERROR, title, label, more, help=help_)
 
 
 def _unlike(around: Around, key: Key) -> Diagnostic | None:
     """Two columns of types that have no equality in common."""
     for ours, theirs in zip(key.constraint.columns, key.theirs, strict=True):
-        here, there = _column(around, key, key.owner, ours), _column(around, key, key.parent, theirs)
+        here, there = column(around, key, key.owner, ours), column(around, key, key.parent, theirs)
         if here is None or there is None or may_point(here.type, there.type):
             continue
         what = f"`{key.parent.entity}.{theirs}`, where it points,"
@@ -164,30 +186,26 @@ def _of_one_type(key: Key, here: Column, there: Column) -> str:
     return help_
 
 
-def _column(around: Around, key: Key, table: Table, name: str) -> Column | None:
-    return table.column(name) if key.phase == referring.BEFORE else referring.column_after(around, table, name)
-
-
 def _emptied(around: Around, key: Key) -> Diagnostic | None:
     """`on delete set null` over a column that can't be NULL: each delete would fail."""
     action = key.constraint.target.on_delete if key.constraint.target is not None else None
     if action not in ("SET NULL", "SET DEFAULT"):
         return None
     for name in key.constraint.columns:
-        column = _column(around, key, key.owner, name)
-        if column is None:
+        found = column(around, key, key.owner, name)
+        if found is None:
             continue
-        why = "generated" if column.generated is not None else "NOT NULL"
+        why = "generated" if found.generated is not None else "NOT NULL"
         # What stands, and what comes along with a table that moves, is as somebody wanted it.
         able = key.phase == referring.BEFORE or (key.made is not None and key.made.move is not None)
-        able = able or action == "SET DEFAULT" or referring.nullable_after(around, key.owner, column)
-        if able and column.generated is None:
+        able = able or action == "SET DEFAULT" or referring.nullable_after(around, key.owner, found)
+        if able and found.generated is None:
             continue
         title = f"`on delete {action.lower()}` can't write `{key.owner.entity}.{name}`, which is {why}"
-        body = "PostgreSQL refuses such a foreign key." if column.generated is not None else _EMPTIED
+        body = "PostgreSQL refuses such a foreign key." if found.generated is not None else _EMPTIED
         help_ = "leave `on delete` out, and nobody deletes what is pointed at; or say `on delete cascade`"
         label = Label(key.constraint.span, f"on delete {action.lower()}")
-        more = (Label(column.span, why),) if column.span != label.span else ()
+        more = (Label(found.span, why),) if found.span != label.span else ()
         return Diagnostic("MIG115", Severity.ERROR, title, label, more, body=body, help=help_)
     return None
 
@@ -210,69 +228,7 @@ def _retyped_under_it(around: Around, key: Key) -> Diagnostic | None:
     return None
 
 
-def _may_be_alike(module: CheckedModule, around: Around, key: Key) -> Diagnostic | None:
-    """What it points at may be in two rows, or still may when the foreign key comes."""
-    if key.phase == referring.BEFORE:
-        return None if referring.unique_before(key.parent, key.theirs) else _not_unique(module, around, key)
-    since = referring.unique_from(around, key.parent, key.theirs)
-    if since is None:
-        return _not_unique(module, around, key)
-    return _too_late(key, since) if since.order > referring.order(key.phase) else None
-
-
-def _not_unique(module: CheckedModule, around: Around, key: Key) -> Diagnostic:
-    title = f"nothing keeps two rows of `{key.parent.entity}` from having one `{', '.join(key.theirs)}`"
-    column = _column(around, key, key.parent, key.theirs[0])
-    more = (Label(column.span if column is not None else key.parent.span, "neither the key nor unique"),)
-    label = Label(key.constraint.span, f"points at {key.shown}")
-    return Diagnostic(
-        "MIG115", Severity.ERROR, title, label, more, body=_UNIQUE, help=_made_unique(module, around, key)
-    )
-
-
-def _made_unique(module: CheckedModule, around: Around, key: Key) -> str:
-    unique, parent = f"unique ({listed(key.theirs)})", written(key.parent.entity)
-    if key.phase == referring.BEFORE:
-        why = "the database has a key or a unique there, or it wouldn't have the foreign key"
-        return f"{why}: declare it in `{key.parent.entity}`: {unique}"
-    instead = (
-        f"point at its key: ({listed(key.constraint.columns)}) -> {parent}; or " if _fits_the_key(around, key) else ""
-    )
-    if key.parent not in module.tables:
-        return f"{instead}let the new table have it: {unique}"
-    before = ", in a migration of its own, before" if key.phase == "expand" else ""
-    return f"{instead}make it unique{before}: change {parent} {{ {unique} }}"
-
-
-def _fits_the_key(around: Around, key: Key) -> bool:
-    """Whether it could point at the parent's key instead."""
-    if len(key.parent.key) != len(key.constraint.columns) or set(key.parent.key) == set(key.theirs):
-        return False
-    pairs = [
-        (_column(around, key, key.owner, ours), _column(around, key, key.parent, theirs))
-        for ours, theirs in zip(key.constraint.columns, key.parent.key, strict=True)
-    ]
-    return all(here is not None and there is not None and may_point(here.type, there.type) for here, there in pairs)
-
-
-def _too_late(key: Key, since: referring.Since) -> Diagnostic:
-    title = f"{key.shown} is unique from {since.phase} on, and the foreign key would be made in {key.phase}"
-    help_ = "make it unique in a migration of its own, before"
-    if key.made is None:
-        help_ = (
-            'say of the unique, too, that old code keeps it: complies because "…"; or leave that out of the foreign key'
-        )
-    more = (Label(since.span, f"binds in {since.phase}"),)
-    label = Label(key.constraint.span, f"made in {key.phase}")
-    return Diagnostic("MIG115", Severity.ERROR, title, label, more, body=_ASKED, help=help_)
-
-
 _COMPARED = (
     "PostgreSQL makes a foreign key only between types that it compares without a cast that anybody has to ask for."
 )
-_UNIQUE = (
-    "A foreign key points at the key, or at what a unique is over, column for column. An index with a `where`, or over an "
-    "expression, is none."
-)
 _EMPTIED = "Every delete of a row that is pointed at would fail, as it does without."
-_ASKED = "PostgreSQL asks for what keeps the rows apart when it makes the foreign key."

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from migdsl.diagnostics import Diagnostic, Label, Severity
-from migdsl.lint.rules.cannot_follow import ForeignKeys, foreign_keys, pointing
+from migdsl.lint.rules.cannot_follow import ForeignKeys, dropping, foreign_keys, pointing
 from migdsl.semantics.model import (
     AddColumn,
     AddConstraint,
@@ -15,6 +15,7 @@ from migdsl.semantics.model import (
     DropColumn,
     DropConstraint,
     DropTable,
+    Table,
 )
 from migdsl.semantics.phrases import called
 from migdsl.semantics.problems import written
@@ -28,9 +29,11 @@ def check(module: CheckedModule) -> Iterator[Diagnostic]:
         for operation in change.operations:
             if isinstance(operation, DropColumn):
                 uses = list(_uses(change, operation.column.name))
-                uses += _pointing(keys, change, operation)
+                others = list(_pointing(keys, change, operation))
+                uses += [(key.span, f"a foreign key of `{other.entity}` points at it") for other, key in others]
                 if uses:
-                    yield _diagnostic(change, operation, uses)
+                    ways = (*_ways(change, operation.column.name), *(dropping(*each) for each in others))
+                    yield _diagnostic(change, operation, uses, "; ".join(ways))
             elif isinstance(operation, DropTable):
                 yield from _pointed_at(module, operation)
 
@@ -76,13 +79,13 @@ def _uses(change: Change, name: str) -> Iterator[tuple[Span, str]]:
             yield other.span, f"the new {other.constraint.kind} uses it"
 
 
-def _pointing(keys: ForeignKeys, change: Change, operation: DropColumn) -> Iterator[tuple[Span, str]]:
+def _pointing(keys: ForeignKeys, change: Change, operation: DropColumn) -> Iterator[tuple[Table, Constraint]]:
     """Foreign keys of others; of a column that is renamed another rule speaks."""
     renamed = {o.like for o in change.operations if isinstance(o, AddColumn)}
     for other, constraint, columns in pointing(keys, change.table):
         # Its own foreign keys have been told of, if the column is on their side too.
         if operation.column.name in columns and operation.column.name not in renamed and other is not change.table:
-            yield constraint.span, f"a foreign key of `{other.entity}` points at it"
+            yield other, constraint
 
 
 def _going(change: Change) -> Iterator[Constraint]:
@@ -98,7 +101,7 @@ def _dropped(change: Change) -> frozenset[str]:
     return frozenset(o.column.name for o in change.operations if isinstance(o, DropColumn))
 
 
-def _diagnostic(change: Change, operation: DropColumn, uses: list[tuple[Span, str]]) -> Diagnostic:
+def _diagnostic(change: Change, operation: DropColumn, uses: list[tuple[Span, str]], ways: str) -> Diagnostic:
     name = operation.column.name
     return Diagnostic(
         "MIG402",
@@ -107,12 +110,22 @@ def _diagnostic(change: Change, operation: DropColumn, uses: list[tuple[Span, st
         Label(operation.span, "dropped here"),
         tuple(Label(span, text) for span, text in uses),
         body="PostgreSQL would take indexes and constraints along without a word, and refuse for the key.",
-        help="drop what uses the column too, here or in an earlier migration: " + _ways(change, name),
+        help=(
+            f"drop what uses the column too, here or in an earlier migration: {ways}"
+            if ways
+            else "leave the drop out, or what uses the column"
+        ),
     )
 
 
-def _ways(change: Change, name: str) -> str:
-    """How each kind of what uses it is dropped."""
-    reading = (c for c in change.table.constraints if c.kind == "generated" and name in c.uses)
-    columns = [f'drop {c.columns[0]} irreversible because "…"' for c in reading if c.name not in _dropped(change)]
-    return ", ".join(["drop index …", "drop constraint …", *columns])
+def _ways(change: Change, name: str) -> Iterator[str]:
+    """How each thing that uses it is dropped."""
+    table, gone = change.table, {id(found) for found in _going(change)}
+    for found in table.constraints:
+        if name not in found.uses or found.kind == "key" or id(found) in gone:
+            continue
+        if found.kind != "generated":
+            kind = "index" if found.kind == "index" else "constraint"
+            yield f"drop {kind} {written(called(table, found), folds=True)}"
+        elif found.name not in _dropped(change):
+            yield f"drop {written(found.columns[0], folds=True)}"

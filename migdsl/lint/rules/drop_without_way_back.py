@@ -12,7 +12,7 @@ from migdsl.source import Span
 
 
 def check(module: CheckedModule) -> Iterator[Diagnostic]:
-    """A `drop` for which no `back` computes the column, and that doesn't say `irreversible because`."""
+    """A `drop` for which nothing computes the column back, and that doesn't say `irreversible because`."""
     for change in module.changes:
         returned = {b.column for o in change.operations if isinstance(o, AddColumn) for b in o.backs}
         for operation in change.operations:
@@ -20,6 +20,8 @@ def check(module: CheckedModule) -> Iterator[Diagnostic]:
                 yield _table(change, operation)
             if not isinstance(operation, DropColumn) or operation.back or operation.irreversible:
                 continue
+            if operation.column.generated is not None:
+                continue  # it comes back as it was, and computes its values itself
             name = operation.column.name
             if name not in returned:
                 yield Diagnostic(

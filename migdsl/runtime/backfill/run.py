@@ -151,9 +151,12 @@ class Backfill:
         try:
             self._require_ledger()
             totals = self._totals()
+            # What waits before it plans has no slice yet that could say why.
+            early = self._held_now() if self.job.enqueues and not totals.states else None
         finally:
             self.database.close()
         self.out.write(f"{self._name()}: {outlook.summary(totals)}\n" + outlook.troubles(totals))
+        self.out.write(f"  a run waits before it plans: {early}\n" if early else "")
         return 1 if totals.states.get("failed") or totals.quarantined else 0
 
     def dry_run(self) -> int:
@@ -163,7 +166,7 @@ class Backfill:
             tenants = self._tenants()
             slices = {each: parts for some in self._cut(tenants) for each, parts in some.items()}
             outlook.explain(self.database, self.program, slices)
-            health = self.database.perform(self.program.reason_to_wait, snapshot=True)
+            health = self._held_now()
         finally:
             self.database.close()
         self.out.write(outlook.statements(self.job) + outlook.forecast(slices, self._pace(), self._workers()))
@@ -191,11 +194,15 @@ class Backfill:
         if not self.job.enqueues:
             return
         self._require_ledger()
-        while (reason := self.database.perform(self.program.reason_to_wait, snapshot=True)) is not None:
+        while (reason := self._held_now()) is not None:
             self.observer.held(reason)
             self.halt.sleep(HOLD_S)
             if self.halt.requested:
                 raise StoppedError
+
+    def _held_now(self) -> str | None:
+        """Why it must wait just now, if it must."""
+        return self.database.perform(self.program.reason_to_wait, snapshot=True)
 
     def _plan(self, tenants: tuple[str, ...]) -> None:
         known = self.database.perform(self.ledger.planned)

@@ -39,6 +39,8 @@ LANE: Final = "migdsl.lane"
 BROKER_VARIABLE: Final = "CELERY_BROKER_URL"
 
 _ASK_S: Final = 1.0
+# A broker that is short of memory or disk takes no messages, and answers nothing.
+_CONFIRM_S: Final = 30.0
 _TICKET: Final = statement(
     "SELECT value FROM migdsl.event"
     " WHERE migration = :migration AND kind = 'lane' AND subject = :subject ORDER BY id DESC LIMIT 1"
@@ -175,6 +177,9 @@ def __getattr__(name: str) -> Any:
 
 
 def _transport(broker: str, settings: Settings) -> dict[str, object]:
+    if broker.startswith(("amqp", "pyamqp")):
+        # RabbitMQ says that it has the message: else one is lost that was on its way to a broker that died.
+        return {"confirm_publish": True}
     if not broker.startswith(("redis", "sentinel", "valkey")):
         return {}
     return {
@@ -230,7 +235,14 @@ def _send_anew(app: celery.Celery, bench: Bench, tenant: str) -> None:
 def _send(app: celery.Celery, bench: Bench, tenant: str, ticket: str, delay_s: float | None = None) -> None:
     message = {"job": reference_of(bench.job), "tenant": tenant, "ticket": ticket}
     try:
-        app.send_task(LANE, kwargs=message, queue=queue_of(bench.job), countdown=delay_s, retry=True)
+        app.send_task(
+            LANE,
+            kwargs=message,
+            queue=queue_of(bench.job),
+            countdown=delay_s,
+            retry=True,
+            confirm_timeout=_CONFIRM_S,
+        )
     except (KombuError, OSError) as error:
         raise DatabaseFailedError(f"the broker took no message: {type(error).__name__}; submit again") from None
 

@@ -11,7 +11,7 @@ from unittest import SkipTest
 import psycopg
 
 from migdsl.runtime.cli import guarded
-from migdsl.runtime.database import Database, conninfo_of, misplaced, speak
+from migdsl.runtime.database import ONE_ZONE, Database, conninfo_of, misplaced, speak
 from migdsl.runtime.errors import UsageError
 from migdsl.runtime.jobs import Limits, Retry
 from migdsl.runtime.pinning.jobs import PinJob
@@ -66,7 +66,10 @@ def observed(job: PinJob, url: str, signals: Signals, listing: str | None = None
 
 
 def _opened(url: str, limits: Limits, signals: Signals) -> Database:
-    found = Database(conninfo_of(url, "migdsl characterization"), limits, Retry(attempts=2, longest_s=2.0), signals)
+    conninfo = conninfo_of(url, "migdsl characterization")
+    # A snapshot is compared with what other people's sessions see.
+    settings = f"{ONE_ZONE}; SET LOCAL quote_all_identifiers = off"
+    found = Database(conninfo, limits, Retry(attempts=2, longest_s=2.0), signals, settings=settings)
     found.open()
     return found
 

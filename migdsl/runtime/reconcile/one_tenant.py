@@ -23,8 +23,11 @@ from migdsl.runtime.sql import statement
 _STAGES: Final = statement(
     "SELECT subject, value FROM migdsl.event WHERE migration = :migration AND kind = 'stage' ORDER BY id"
 )
-_SIDE: Final = statement(
-    "SELECT state FROM migdsl.side WHERE migration = :migration AND stream = :stream AND tenant = :tenant"
+# Who has no row is where newcomers are.
+_SIDE: Final = statement("""
+SELECT state FROM migdsl.side
+ WHERE migration = :migration AND ((stream = :stream AND tenant = :tenant) OR (stream = :stream || '/newcomers' AND tenant = ''))
+ ORDER BY stream <> :stream LIMIT 1"""
 )
 
 

@@ -12,7 +12,7 @@ from typing import Final, TextIO
 import psycopg
 
 from migdsl.runtime import listing
-from migdsl.runtime.database import Database, conninfo_of
+from migdsl.runtime.database import ONE_ZONE, Database, conninfo_of
 from migdsl.runtime.errors import DatabaseFailedError, StoppedError, UsageError, error_class
 from migdsl.runtime.jobs import ReconcileJob
 from migdsl.runtime.ledger import ledger_exists, record_event
@@ -56,7 +56,7 @@ def reconcile(
     def database_at(url: str) -> Database:
         conninfo = conninfo_of(url, application_name(job.migration, job.entity, asked.run))
         # Values of two databases are hashed as texts, in which a point in time is one of a zone.
-        settings = "SET LOCAL timezone = 'UTC'" if job.other_env is not None else ""
+        settings = ONE_ZONE if job.other_env is not None else ""
         return Database(conninfo, job.limits, job.retry, signals, retried, settings)
 
     database, other = database_at(options.url), None

@@ -15,7 +15,7 @@ from typing import Final, Literal
 import psycopg
 from psycopg.conninfo import make_conninfo
 
-from migdsl.runtime.database import Database, conninfo_of
+from migdsl.runtime.database import ONE_ZONE, Database, conninfo_of
 from migdsl.runtime.errors import Remedy, remedy, safe_text
 from migdsl.runtime.jobs import Limits, Retry
 from migdsl.runtime.stop import Halt, Signals
@@ -196,7 +196,7 @@ class Carriers:
         # libpq waits two seconds at least; a peer that is silent is given up by the kernel.
         silent = str(int(max(2.0, self.timeout_s) * 1000))
         conninfo = make_conninfo(conninfo_of(url, name), connect_timeout="2", tcp_user_timeout=silent)
-        return Database(conninfo, Limits(idle_ms=5_000), Retry(attempts=0), Halt(Signals()))
+        return Database(conninfo, Limits(idle_ms=5_000), Retry(attempts=0), Halt(Signals()), settings=ONE_ZONE)
 
 
 def carry_over(pair: Pair, told: Told) -> Carried:

@@ -10,11 +10,12 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from migdsl.runtime.stream.jobs import Stream
+from migdsl.runtime.stream.jobs import Side, Stream
 from migdsl.runtime.telemetry.options import add_options, chosen
 
 if TYPE_CHECKING:
     from migdsl.runtime.stop import Signals
+    from migdsl.runtime.stream.newcomers import Newcomers
     from migdsl.runtime.stream.pair import Pair, Urls
     from migdsl.runtime.stream.relay import Relay
     from migdsl.runtime.stream.waiting import Waiting
@@ -228,6 +229,7 @@ class _Backlog:
 def _switch(asked: _Asked) -> int:
     # psycopg: see above.
     from migdsl.runtime.errors import UsageError
+    from migdsl.runtime.stream.newcomers import Newcomers
     from migdsl.runtime.stream.switch import Switch, SwitchRefusedError
     from migdsl.runtime.stream.tenants import chosen as tenants_chosen
 
@@ -238,7 +240,11 @@ def _switch(asked: _Asked) -> int:
     pair = asked.relay(replace(stream, limits=limits)).pair()
     pair.open()
     refused = 0
+    newcomers = Newcomers(pair)
     try:
+        # Who comes meanwhile is left behind by none; to the new side only when all are there.
+        if options.all and (options.to == "old" or newcomers.stand() == "switching"):
+            refused += _newcomers(newcomers, options.to)
         for tenant in tenants_chosen(pair, None if options.all or stream.tenants is None else tuple(options.tenant)):
             if asked.signals.requested:
                 return asked.signals.exit_code or 1
@@ -252,9 +258,25 @@ def _switch(asked: _Asked) -> int:
             print(
                 f"{tenant or stream.stream}: {done.to} ({'an interrupted switch, finished' if done.finished else how})"
             )
+        if not refused and (options.all or newcomers.alone(options.to)):
+            refused += _newcomers(newcomers, options.to)
     finally:
         pair.close()
     return 1 if refused else 0
+
+
+def _newcomers(newcomers: Newcomers, to: Side) -> int:
+    """1 where it was refused."""
+    # psycopg: see above.
+    from migdsl.runtime.stream.switch import SwitchRefusedError
+
+    try:
+        if newcomers.turn(to):
+            print(f"tenants to come: {to}")
+    except SwitchRefusedError as error:
+        print(f"refused: {error}", file=sys.stderr)
+        return 1
+    return 0
 
 
 def _status(asked: _Asked) -> int:
@@ -284,9 +306,9 @@ def _letters(asked: _Asked) -> int:
                 continue
             for each in database.perform(partial(queue.letters, tenant=options.tenant, limit=options.limit)):
                 found += 1
-                key = ", ".join(each.key)
+                key, whose = ", ".join(each.key), f" of tenant {each.tenant}" if each.tenant else ""
                 print(
-                    f"{queue.move.entity} ({key}) of tenant {each.tenant}, written on the {queue.side} side: {each.error_class}: "
+                    f"{queue.move.entity} ({key}){whose}, written on the {queue.side} side: {each.error_class}: "
                     f"{each.template}, {each.tries} tries, last {each.at}"
                 )
     finally:

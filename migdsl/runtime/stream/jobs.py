@@ -11,6 +11,11 @@ from migdsl.runtime.sql import bind_names
 Side = Literal["old", "new"]
 
 
+def called(tenant: str) -> str:
+    """A tenant as messages say it; where there are none ('') all rows go together."""
+    return f"tenant {tenant!r}" if tenant else "the table"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Carry:
     """One direction's statements, over the keys that the outbox named.

@@ -19,10 +19,12 @@ from migdsl.runtime.routing.core import Core
 from migdsl.runtime.routing.errors import RoutingError
 from migdsl.runtime.routing.stages import Policy, Stage
 from migdsl.runtime.stream.carriers import Carried, Told
-from migdsl.runtime.stream.jobs import Side, other
+from migdsl.runtime.stream.jobs import Side, called, other
 
 _ELSEWHERE: Final = "55000"
 _NOW: Final = "40001"
+# The lock_timeout of the application's role: only a switch keeps writers waiting there.
+_WAITED: Final = "55P03"
 # No function, no schema, no outbox; XX000: it was dropped between its name and its number, as contract does.
 _NO_FENCE: Final = frozenset({"42883", "3F000", "42P01", "XX000"})
 _UNFENCED: Final[Mapping[str, Side]] = MappingProxyType({"off": "old", "complete": "new"})
@@ -37,7 +39,7 @@ class RefusedError(RoutingError):
 
     def __init__(self, tenant: str, sqlstate: str) -> None:
         why = "is between the two databases" if sqlstate == _NOW else "is refused by both databases"
-        super().__init__(f"tenant {tenant!r} {why}, and nothing was written: look at the sync job's `status`")
+        super().__init__(f"{called(tenant)} {why}, and nothing was written: look at the sync job's `status`")
         self.sqlstate = sqlstate
 
 
@@ -47,8 +49,8 @@ class NoFenceError(Exception):
 
 def refusal(error: psycopg.Error, tenant: str) -> Exception:
     """What an error of the statement that enters a side means; the error itself where it means nothing more."""
-    if error.sqlstate in (_ELSEWHERE, _NOW):
-        return RefusedError(tenant, error.sqlstate)
+    if error.sqlstate in (_ELSEWHERE, _NOW, _WAITED):
+        return RefusedError(tenant, _ELSEWHERE if error.sqlstate == _ELSEWHERE else _NOW)
     return NoFenceError(str(type(error).__name__)) if error.sqlstate in _NO_FENCE else error
 
 

@@ -6,13 +6,14 @@ import os
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import Final, TypeVar
 
 import psycopg
 
-from migdsl.runtime.database import Database, Stop, Transaction, conninfo_of, tenants_of
+from migdsl.runtime.database import ONE_ZONE, Database, Stop, Transaction, conninfo_of, tenants_of
 from migdsl.runtime.errors import DatabaseFailedError, Remedy, UsageError, remedy
 from migdsl.runtime.jobs import Limits
+from migdsl.runtime.sql import statement
 from migdsl.runtime.stream.apply import Way
 from migdsl.runtime.stream.jobs import Side, Stream, other
 from migdsl.runtime.stream.sides import Sides, stream_exists
@@ -21,6 +22,7 @@ from migdsl.runtime.stream.waiting import Queue, Waiting
 from migdsl.runtime.telemetry.options import application_name
 
 T = TypeVar("T")
+_ROLE: Final = statement("SELECT current_setting('session_replication_role')")
 
 
 class OverError(DatabaseFailedError):
@@ -81,7 +83,8 @@ class Pair:
 
         def database(url: str, side: Side) -> Database:
             whole, called = conninfo_of(url, name), f"the {side} side's database"
-            return Database(whole, limits, stream.retry, stop, retried, name=called, severable=True)
+            # Keys of dead letters are texts, and others than who wrote them look for them.
+            return Database(whole, limits, stream.retry, stop, retried, ONE_ZONE, name=called, severable=True)
 
         return cls(stream, database(urls.old, "old"), database(urls.new, "new"))
 
@@ -97,6 +100,11 @@ class Pair:
         """Connects, and looks whether both sides are ready. Raises DatabaseFailedError, OverError."""
         for database in (self.old, self.new):
             database.open()
+            if database.perform(lambda tx: tx.rows(_ROLE)) != [("origin",)]:
+                raise DatabaseFailedError(
+                    f"{database.name}: session_replication_role isn't origin for this role, so that no foreign key would be "
+                    "asked of what is carried over: ALTER ROLE … RESET session_replication_role (or ALTER DATABASE)"
+                )
         self.require()
 
     def require(self) -> None:

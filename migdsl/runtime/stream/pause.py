@@ -24,7 +24,7 @@ from migdsl.runtime.sql import statement
 from migdsl.runtime.stream.apply import Event, Way, lock
 from migdsl.runtime.stream.cutter import Cutter
 from migdsl.runtime.stream.faults import of_the_rows
-from migdsl.runtime.stream.jobs import Side, other
+from migdsl.runtime.stream.jobs import Side, called, other
 from migdsl.runtime.stream.pair import Pair
 from migdsl.runtime.stream.sides import Sides
 
@@ -226,18 +226,18 @@ class Pause:
             raise self.rival() from None
 
     def _stays(self) -> str:
-        return f"tenant {self.tenant!r} stays on the {self.leaving} side"
+        return f"{called(self.tenant)} stays on the {self.leaving} side"
 
     def between(self, why: BaseException) -> SwitchRefusedError:
         """For a tenant that perhaps nobody may write."""
         how = f" ({safe_text(why)})" if isinstance(why, psycopg.Error) else ""
         return SwitchRefusedError(
-            f"tenant {self.tenant!r} is between the sides, and its writers may be refused until `switch` is run again, in "
+            f"{called(self.tenant)} is between the sides, and its writers may be refused until `switch` is run again, in "
             f"either direction{how}"
         )
 
     def rival(self) -> SwitchRefusedError:
         """For what another attempt has claimed."""
         return SwitchRefusedError(
-            f"another switch of tenant {self.tenant!r} is under way: this one leaves it alone; look at `status`"
+            f"another switch of {called(self.tenant)} is under way: this one leaves it alone; look at `status`"
         )

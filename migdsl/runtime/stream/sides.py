@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from typing import Final, Literal
 
 from migdsl.runtime.backfill.transform import array
 from migdsl.runtime.database import Transaction
-from migdsl.runtime.sql import statement
+from migdsl.runtime.sql import Statement, statement
 from migdsl.runtime.stream.jobs import Stream
 
 State = Literal["old", "moving", "new"]
@@ -22,8 +22,14 @@ DURABLE: Final = statement(DURABLE_SQL)
 _OWN: Final = "migration = :migration AND stream = :stream"
 _ONE: Final = f"{_OWN} AND tenant = :tenant"
 _SEED: Final = statement("""
-INSERT INTO migdsl.side (migration, stream, tenant)
-SELECT :migration, :stream, jsonb_array_elements_text(:tenants::jsonb) ON CONFLICT DO NOTHING""")
+INSERT INTO migdsl.side (migration, stream, tenant, state)
+SELECT :migration, :stream, given.key, given.value FROM jsonb_each_text(:states::jsonb) AS given ON CONFLICT DO NOTHING""")
+# The row of who has none is a stream of its own, with one tenant; the fences know it by this name.
+_NEWCOMERS: Final = "/newcomers"
+_NEWCOMER: Final = "SELECT state FROM migdsl.side WHERE migration = :migration AND stream = :newcomers AND tenant = ''"
+_DEFAULT: Final = statement(_NEWCOMER)
+# As the fence does it: who turns newcomers over waits, and finds what this writes.
+_DEFAULT_SHARED: Final = statement(f"{_NEWCOMER} FOR SHARE")
 # In a table of its own: the writers of a busy tenant hold its row of `side` all the time.
 _CLAIM: Final = statement("""
 INSERT INTO migdsl.switch (migration, stream, tenant, attempt) VALUES (:migration, :stream, :tenant, :attempt)
@@ -47,14 +53,38 @@ _EXISTS: Final = statement("SELECT to_regclass('migdsl.side') IS NOT NULL AND to
 
 
 @dataclass(frozen=True, slots=True)
+class Standing:
+    """What one database says of each tenant: `rows` of those that have one, `newcomers` of all others."""
+
+    rows: Mapping[str, State]
+    newcomers: State
+
+    def of(self, tenant: str) -> State:
+        """One tenant's."""
+        return self.rows.get(tenant, self.newcomers)
+
+
+@dataclass(frozen=True, slots=True)
 class Sides:
     """One database's rows of a stream. Each method runs in the transaction that it is given."""
 
     stream: Stream
 
-    def seed(self, tx: Transaction, tenants: Iterable[str]) -> None:
-        """Gives every tenant a row that has none: it is the old side's."""
-        tx.run(_SEED, self._values(tenants=json.dumps(sorted(tenants), ensure_ascii=False)))
+    def seed(self, tx: Transaction, tenants: Iterable[str]) -> bool:
+        """Gives every tenant a row that has none, as newcomers are; False where these are just being turned over."""
+        default, asked = self._newcomers(tx, _DEFAULT_SHARED), tuple(tenants)
+        if default == "moving":
+            return self.states(tx).keys() >= set(asked)
+        self.copy(tx, dict.fromkeys(asked, default))
+        return True
+
+    def copy(self, tx: Transaction, states: Mapping[str, State]) -> None:
+        """Gives the tenants that have no row the states that are given."""
+        tx.run(_SEED, self._values(states=json.dumps(states, ensure_ascii=False, sort_keys=True)))
+
+    def newcomers(self) -> Sides:
+        """The row of who has none yet, as a stream of one tenant, ''."""
+        return Sides(replace(self.stream, stream=self.stream.stream + _NEWCOMERS))
 
     def knows(self, tx: Transaction, tenant: str) -> bool:
         """Whether the tenant has a row."""
@@ -98,6 +128,14 @@ class Sides:
     def states(self, tx: Transaction) -> dict[str, State]:
         """Every tenant that has a row."""
         return {tenant or "": _state(state) for tenant, state in tx.rows(_STATES, self._values())}
+
+    def standing(self, tx: Transaction) -> Standing:
+        """The same, with where those are who have none."""
+        return Standing(self.states(tx), self._newcomers(tx, _DEFAULT))
+
+    def _newcomers(self, tx: Transaction, asked: Statement) -> State:
+        rows = tx.rows(asked, self._values(newcomers=self.stream.stream + _NEWCOMERS))
+        return _state(rows[0][0]) if rows else "old"
 
     def _stands(self, tx: Transaction, tenant: str) -> State:
         return _state(tx.rows(_STATE, self._values(tenant=tenant))[0][0])

@@ -4,22 +4,28 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
 
+from migdsl.runtime.stream.jobs import called
 from migdsl.runtime.stream.pair import Pair
 from migdsl.runtime.stream.sequences import disjoint, ranges
 from migdsl.runtime.stream.sides import Sides, together
 from migdsl.runtime.stream.waiting import MOST, Waiting
 
+_ALL = {"old": "all on the old side", "switching": "all between the sides", "new": "all on the new side"}
+
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """`tenants` are the sides (`old`, `new`, `switching`) of those that a database knows; `apart`: the sequences are."""
+    """`tenants` are the sides (`old`, `new`, `switching`) of those that a database knows, `newcomers` that of all others;
+    `apart`: the sequences are."""
 
     stream: str
     tenants: dict[str, str]
     waiting: tuple[Waiting, ...]
     apart: bool
+    newcomers: str = "old"
 
     @property
     def letters(self) -> int:
@@ -37,16 +43,13 @@ class Status:
 
     def to_text(self) -> str:
         """For people."""
-        sides = Counter(self.tenants.values())
-        lines = [
-            f"{self.stream}: "
-            + (", ".join(f"{n} tenants {side}" for side, n in sorted(sides.items())) or "no tenants yet")
-        ]
-        lines += [
-            f"  {tenant!r} is between the sides: finish it with `switch --tenant {tenant} --to new`, or turn back with `--to old`"
-            for tenant, side in sorted(self.tenants.items())
-            if side == "switching"
-        ]
+        lines = [f"{self.stream}: {', '.join(self._sides()) or _ALL['old']}"]
+        for tenant in sorted(tenant for tenant, side in self.tenants.items() if side == "switching"):
+            flag = f" --tenant {tenant}" if tenant else ""
+            way = f"finish it with `switch{flag} --to new`, or turn back with `--to old`"
+            lines.append(f"  {called(tenant)} is between the sides: {way}")
+        if self.newcomers == "switching":
+            lines.append("  tenants to come are between the sides: finish it with `switch --all --to new`, or turn back")
         for w in self.waiting:
             many = f"{MOST:,} or more" if w.events >= MOST else f"{w.events:,}"
             lines.append(f"  {w.entity} from the {w.side} side: {many} events wait, the oldest for {w.lag_s:.1f} s")
@@ -59,12 +62,16 @@ class Status:
         )
         return "\n".join(lines)
 
+    def _sides(self) -> Iterator[str]:
+        for side, many in sorted(Counter(self.tenants.values()).items()):
+            yield _ALL[side] if "" in self.tenants else f"{many} tenant{'s' * (many != 1)} {side}"
+
 
 def status(pair: Pair) -> Status:
     """Looks at both sides. Raises psycopg.Error."""
     sides = Sides(pair.stream)
-    old, new = pair.old.perform(sides.states), pair.new.perform(sides.states)
-    # Who has no row yet is the old side's.
-    tenants = {t: together(old.get(t, "old"), new.get(t, "old")) for t in sorted({*old, *new})}
+    old, new = pair.old.perform(sides.standing), pair.new.perform(sides.standing)
+    tenants = {t: together(old.of(t), new.of(t)) for t in sorted({*old.rows, *new.rows})}
     parted = all(disjoint(a, b) for _, a, b in ranges(pair))
-    return Status(pair.stream.marker, tenants, pair.waiting(), parted)
+    newcomers = together(old.newcomers, new.newcomers) if pair.stream.tenants is not None else "old"
+    return Status(pair.stream.marker, tenants, pair.waiting(), parted, newcomers)

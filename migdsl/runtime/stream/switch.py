@@ -22,7 +22,7 @@ from migdsl.runtime.database import Row, Transaction
 from migdsl.runtime.errors import DatabaseFailedError, safe_text
 from migdsl.runtime.ledger import record_event
 from migdsl.runtime.sql import Statement, statement
-from migdsl.runtime.stream.jobs import Side, other
+from migdsl.runtime.stream.jobs import Side, called, other
 from migdsl.runtime.stream.pair import Pair
 from migdsl.runtime.stream.pause import Pause, SwitchRefusedError
 from migdsl.runtime.stream.sequences import apart
@@ -68,11 +68,14 @@ class Switch:
             # Before either side hears of it: one that has gone would be waited for from then on.
             self._require_enqueued()
         for side in _SIDES:
-            self.pair.at(side).perform(lambda tx: sides.seed(tx, [self.tenant]))
+            if not self.pair.at(side).perform(lambda tx: sides.seed(tx, [self.tenant])):
+                raise SwitchRefusedError(
+                    f"{called(self.tenant)} is new, and tenants to come are being turned over: `switch --all --to {self.to}`"
+                )
         opened, left = self._claim_both(sides, attempt)
         if (left, opened) in ((leaving, self.to), (self.to, leaving)):
             raise SwitchRefusedError(
-                f"the two databases contradict each other about tenant {self.tenant!r} ({leaving} side: {left}, {self.to} side: "
+                f"the two databases contradict each other about {called(self.tenant)} ({leaving} side: {left}, {self.to} side: "
                 f"{opened}), which no switch leaves behind: was one of them restored? Compare the rows, then mend migdsl.side"
             )
         if self.to in (left, opened):
@@ -123,15 +126,23 @@ class Switch:
                 raise self._rival()
         except psycopg.Error as error:
             raise SwitchRefusedError(
-                f"tenant {self.tenant!r} writes on the {self.to} side by now, and the {leaving} side couldn't be told "
+                f"{called(self.tenant)} is written on the {self.to} side by now, and the {leaving} side couldn't be told "
                 f"({safe_text(error)}): run `switch` again"
             ) from None
         self._tell(f"{pause.pause_ms:.0f} ms")
         return Switched(self.tenant, self.to, pause.pause_ms, sum(len(taken) for _, taken in pause.taken))
 
+    @property
+    def _flag(self) -> str:
+        return f" --tenant {self.tenant}" if self.tenant else ""
+
+    @property
+    def _whose(self) -> str:
+        return f" for {called(self.tenant)}" if self.tenant else ""
+
     def _rival(self) -> SwitchRefusedError:
         return SwitchRefusedError(
-            f"another switch of tenant {self.tenant!r} is under way: this one leaves it alone; look at `status`"
+            f"another switch of {called(self.tenant)} is under way: this one leaves it alone; look at `status`"
         )
 
     def _move(self, sides: Sides, side: Side, attempt: str, before: State, after: State) -> None:
@@ -149,7 +160,7 @@ class Switch:
             dead = self.pair.at(queue.side).perform(partial(queue.dead, tenant=self.tenant))
             if dead:
                 raise SwitchRefusedError(
-                    f"{dead} rows of {queue.move.entity} can't be applied: see `dead-letters --tenant {self.tenant}`, mend "
+                    f"{dead} rows of {queue.move.entity} can't be applied: see `dead-letters{self._flag}`, mend "
                     "them, and try them once more with --retry"
                 )
         if leaving == "old":
@@ -179,7 +190,7 @@ class Switch:
             ((left, slices),) = self.pair.old.perform(partial(_rows, sql=_UNENQUEUED, values=own))
             if left != "0" or slices == "0":
                 raise SwitchRefusedError(
-                    f"the rows that {move.entity} had before haven't all been enqueued for tenant {self.tenant!r}: run "
+                    f"the rows that {move.entity} had before haven't all been enqueued{self._whose}: run "
                     f"the backfill {move.backfill} first"
                 )
 
@@ -193,7 +204,7 @@ class Switch:
             while (left := way.origin.perform(partial(queue.of_tenant, tenant=self.tenant, most=_FEW + 1))) > _FEW:
                 if time.monotonic() > until:
                     raise SwitchRefusedError(
-                        f"more than {left - 1} events of tenant {self.tenant!r} wait all the time: it writes faster than the "
+                        f"more than {left - 1} events of {called(self.tenant)} wait all the time: it is written faster than the "
                         "appliers carry over; run more of them, or switch it at a quieter hour"
                     )
                 self.pair.retrying(partial(way.apply_tenant, self.tenant, _MOST))

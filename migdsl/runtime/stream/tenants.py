@@ -21,11 +21,11 @@ def switchable(pair: Pair) -> tuple[str, ...]:
     Who isn't listed and was never begun with is gone, or is nobody's: contract asks whether it has left rows. Raises as
     tenants_of, and psycopg.Error.
     """
-    listed, states = pair.tenants(), Sides(pair.stream).states
-    old, new = pair.old.perform(states), pair.new.perform(states)
-    unlisted = sorted({*old, *new}.difference(listed))
+    listed, look = pair.tenants(), Sides(pair.stream).standing
+    old, new = pair.old.perform(look), pair.new.perform(look)
+    unlisted = sorted({*old.rows, *new.rows}.difference(listed))
     begun = _enqueued(pair) if unlisted else None
-    standing = {tenant: together(old.get(tenant, "old"), new.get(tenant, "old")) for tenant in unlisted}
+    standing = {tenant: together(old.of(tenant), new.of(tenant)) for tenant in unlisted}
     return (*listed, *(t for t in unlisted if begun is None or t in begun or standing[t] != "old"))
 
 

@@ -51,7 +51,7 @@ SELECT (SELECT CASE WHEN bool_or(r.state IS NULL) THEN NULL
            AND coalesce(l.database, 0) IN (0, (SELECT d.oid FROM pg_catalog.pg_database AS d
                                                 WHERE d.datname = current_database())))::float8"""
 _BEGIN: Final = (
-    b"BEGIN TRANSACTION READ ONLY; SET LOCAL statement_timeout = 2000; SET LOCAL lock_timeout = 500; "
+    b"BEGIN ISOLATION LEVEL READ COMMITTED READ ONLY; SET LOCAL statement_timeout = 2000; SET LOCAL lock_timeout = 500; "
     b"SET LOCAL idle_in_transaction_session_timeout = 5000"
 )
 

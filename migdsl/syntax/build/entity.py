@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from migdsl.source import Span
 from migdsl.syntax import ast
 from migdsl.syntax.build import nodes
 from migdsl.syntax.build.nodes import Context, Node
 from migdsl.syntax.tree import Token
+
+_ACTIONS = ("cascade", "restrict", "set null", "set default", "no action")
 
 
 def entity(node: Node, context: Context) -> ast.Entity:
@@ -72,7 +75,12 @@ def on_delete(node: Node, context: Context) -> str | None:
         return "set default"
     emptied = nodes.first(rule, "on_set")
     words = nodes.words(emptied or rule, context)
-    return " ".join([*(["set"] if emptied is not None else []), *(word.text for word in words)])
+    found = " ".join([*(["set"] if emptied is not None else []), *(word.text for word in words)])
+    if found.lower() not in _ACTIONS:
+        span = Span(context.path, emptied.start if emptied is not None else words[0].span.start, words[-1].span.end)
+        nodes.unknown(context, span, "action", found, _ACTIONS)
+        return None
+    return found
 
 
 def unique(node: Node, context: Context) -> ast.Unique:

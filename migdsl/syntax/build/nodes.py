@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from migdsl.diagnostics import Diagnostic, Label, Severity
+from migdsl.diagnostics import Diagnostic, Label, Severity, fixes
+from migdsl.diagnostics.suggest import did_you_mean
 from migdsl.source import Span
 from migdsl.syntax import ast, lexis
 from migdsl.syntax.tree import Token, Tree
@@ -182,6 +183,14 @@ def find_type(node: Node, context: Context) -> ast.Type:
 def one(found: Iterable[Node]) -> Node | None:
     """The last of what was found: a later line wins, and that there were two is the semantics' to say."""
     return next(reversed(list(found)), None)
+
+
+def unknown(context: Context, span: Span, kind: str, found: str, known: tuple[str, ...]) -> None:
+    """Report words that should have been one of the `known` ones."""
+    near = did_you_mean(found, known)
+    help_ = f"did you mean `{near}`?" if near else f"there is: {', '.join(known)}"
+    title, fix = f"there is no {kind} `{found}`", fixes.respelling(span, found, known)
+    context.problems.append(Diagnostic("MIG106", Severity.ERROR, title, Label(span, "not found"), help=help_, fix=fix))
 
 
 def _complain(context: Context, token: Token, title: str, help_: str) -> None:

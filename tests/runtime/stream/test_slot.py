@@ -11,6 +11,7 @@ from pathlib import Path
 import psycopg
 import pytest
 from psycopg import errors
+from psycopg.conninfo import conninfo_to_dict
 
 from migdsl.ops import stream_slot
 from migdsl.rehearsal.server import Server, start_server
@@ -154,10 +155,19 @@ def test_a_slot_that_is_lost_is_told(world: World):
     # A table whose updates would fail isn't published.
     world.run("old", "ALTER TABLE orders REPLICA IDENTITY FULL")
     with pytest.raises(errors.ObjectNotInPrerequisiteState, match="REPLICA IDENTITY FULL"):
-        world.run("old", stream_slot.checked(OF))
+        world.run("old", stream_slot.checked(OF, stream_slot.COLUMN_LISTS))
+    # Where whole rows are published, as before that version, each identity will do, and the old row is read over.
+    world.run("old", stream_slot.unpublish((OF,)))
+    for sql in stream_slot.publish((OF,), stream_slot.COLUMN_LISTS - 1):
+        world.run("old", sql)
+    with opened(world, OF) as pair:
+        world.run("old", "UPDATE orders SET status = 2 WHERE id = 1")
+        assert pair.tap is not None
+        assert pair.tap.catch_up() == 1
     world.run("old", "ALTER TABLE orders REPLICA IDENTITY NOTHING")
-    with pytest.raises(errors.ObjectNotInPrerequisiteState, match="not its key"):
-        world.run("old", stream_slot.checked(OF))
+    for version, why in ((stream_slot.COLUMN_LISTS, "not its key"), (stream_slot.COLUMN_LISTS - 1, "is missing")):
+        with pytest.raises(errors.ObjectNotInPrerequisiteState, match=why):
+            world.run("old", stream_slot.checked(OF, version))
 
 
 def test_rows_that_are_born_while_a_backfill_waits_for_its_slot_are_not_lost(
@@ -172,6 +182,8 @@ def test_rows_that_are_born_while_a_backfill_waits_for_its_slot_are_not_lost(
         assert early.is_alive()
         time.sleep(0.01)
         said += capsys.readouterr().err
+    assert jobs(backfill(OF), ["--url", world.old, "--status"]) == 0
+    assert "a run waits before it plans: there is no slot" in capsys.readouterr().out
     newcomer = "00000000-0000-0000-0000-0000000000aa"
     world.run("old", "INSERT INTO tenants VALUES (%s)", newcomer)
     world.run("old", "INSERT INTO orders (tenant_id, total_cents) SELECT id, 5 FROM tenants")
@@ -305,14 +317,47 @@ def test_a_commit_that_nobody_sees_yet_is_waited_for(world: World):
     assert world.one("new", "SELECT total FROM orders WHERE id = 1") * 100 == cents
 
 
-def test_what_is_committed_and_not_on_the_disk_yet_is_caught_up_with(world: World, pair: Pair):
+def test_what_is_committed_and_not_on_the_disk_yet_is_caught_up_with(world: World):
     begin(world)
-    assert pair.tap is not None
-    pair.tap.catch_up()
-    with psycopg.connect(world.old, autocommit=True, options="-c synchronous_commit=off") as writer:
+    world.run("old", f"ALTER DATABASE {conninfo_to_dict(world.old)['dbname']} SET synchronous_commit = off")
+    with opened(world, OF) as pair, psycopg.connect(world.old, autocommit=True) as writer:
+        assert pair.tap is not None
+        pair.tap.catch_up()
         for cents in range(11, 31):  # now and then the server is quicker
             writer.execute("UPDATE orders SET total_cents = %s WHERE id = 1", (cents,))
             assert pair.tap.catch_up() == 1
+
+
+@pytest.mark.parametrize("hurried", [False, True])
+def test_more_transactions_than_are_read_at_once(
+    world: World, pair: Pair, monkeypatch: pytest.MonkeyPatch, hurried: bool
+):
+    begin(world)
+    assert pair.tap is not None
+    pair.tap.catch_up()
+    monkeypatch.setattr("migdsl.runtime.stream.slot._MOST", 4)
+    for number in range(1, 9):
+        world.run("old", "UPDATE orders SET total_cents = total_cents + 1 WHERE id = %s", number)
+    assert pair.tap.catch_up(hurried=hurried) == 8
+
+
+def test_who_catches_up_waits_for_another_who_reads(world: World, pair: Pair):
+    begin(world)
+    assert pair.tap is not None
+    pair.tap.catch_up()
+    found: list[int] = []
+    late = threading.Thread(target=lambda tap: found.append(tap.catch_up()), args=(pair.tap,), daemon=True)
+    with psycopg.connect(world.old) as other:
+        other.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 9))", (stream_slot.slot_name(OF),))
+        world.run("old", "UPDATE orders SET total_cents = 8 WHERE id <= 3")
+        late.start()
+        waits = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
+        while world.one("old", waits) == 0:
+            assert late.is_alive()
+            time.sleep(0.02)
+        assert found == []
+    late.join(20)
+    assert found == [3]
 
 
 @pytest.mark.parametrize(

@@ -223,26 +223,30 @@ BEGIN
      WHERE part.is_so;
     IF odd <> '' THEN
         RAISE EXCEPTION '% of % is more than its entity says: %', coalesce(declared ->> 'name', declared ->> 'usual'), declared ->> 'of', odd
-            USING ERRCODE = '55000', HINT = 'declare it as it is (migdsl import writes its line), or drop it in a migration of its own,'
-                ' and make it again when this one is done';
+            USING ERRCODE = '55000', HINT = 'declare it as it is, where the language has words for that (migdsl import writes its line); '
+                'else drop it in a migration of its own, and make it again when this one is done';
     END IF;
 END
 $body$
 """,
             """
--- Keeps in the snapshot what makes a column again: type, collation, default, comment, grants, how it is stored and analysed.
+-- Keeps in the snapshot what makes a column again: type, collation, default or what it is generated from, comment, grants, how
+-- it is stored and analysed.
 CREATE OR REPLACE PROCEDURE migdsl.keep_column(of_migration text, subject text, of_table text, of_column text)
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $body$
 BEGIN
     INSERT INTO migdsl.snapshot (migration, revision, seq, sql)
-    SELECT of_migration, subject, a.attnum * 100 + part.seq, part.sql
+    -- What is generated comes back last, when all that it is computed from is there.
+    SELECT of_migration, subject, a.attnum * 100 + part.seq + CASE a.attgenerated WHEN '' THEN 0 ELSE 1000000 END, part.sql
       FROM pg_attribute AS a
       JOIN pg_type AS y ON y.oid = a.atttypid
       LEFT JOIN pg_attrdef AS f ON f.adrelid = a.attrelid AND f.adnum = a.attnum AND a.attgenerated = ''
+      LEFT JOIN pg_attrdef AS g ON g.adrelid = a.attrelid AND g.adnum = a.attnum AND a.attgenerated = 's'
       LEFT JOIN pg_collation AS l ON l.oid = a.attcollation AND l.oid <> y.typcollation
      CROSS JOIN LATERAL (VALUES
-           (1, format('ALTER TABLE %s ADD COLUMN IF NOT EXISTS %I %s%s', a.attrelid::regclass, a.attname,
-                      format_type(a.atttypid, a.atttypmod), ' COLLATE ' || l.oid::regcollation)),
+           (1, format('ALTER TABLE %s ADD COLUMN IF NOT EXISTS %I %s%s%s', a.attrelid::regclass, a.attname,
+                      format_type(a.atttypid, a.atttypmod), ' COLLATE ' || l.oid::regcollation,
+                      ' GENERATED ALWAYS AS (' || pg_get_expr(g.adbin, g.adrelid) || ') STORED')),
            (2, format('ALTER TABLE %s ALTER COLUMN %I SET DEFAULT ', a.attrelid::regclass, a.attname)
                || pg_get_expr(f.adbin, f.adrelid)),
            (3, format('COMMENT ON COLUMN %s.%I IS ', a.attrelid::regclass, a.attname)
@@ -476,7 +480,7 @@ BEGIN
   IF taken IS NOT NULL THEN
     RAISE EXCEPTION 'these names are taken, and what is there was not made by this migration: %', taken
       USING ERRCODE = '55000',
-            HINT = 'declare what is there in its entity, or give the new one another name (a constraint or an index: … as NAME)';
+            HINT = 'declare what is there in its entity, or give the new one another name (a constraint or an index: as NAME)';
   END IF;
 END
 $names$
@@ -823,13 +827,14 @@ def alone() -> Iterator[None]:
         # Of those that this version of PostgreSQL has.
         asked = {n: fetch(f"SELECT current_setting('{n}', true)") for n in SETTINGS}
         before = {name: value for name, value in asked.items() if value is not None}
+        other = {n: v for n, v in before.items() if v != SETTINGS[n]}
         try:
-            for name in before:
+            for name in other:
                 run(f"SET {name} = '{SETTINGS[name]}'")
             yield
         finally:
             if connected():
-                for name, value in before.items():
+                for name, value in other.items():
                     run(f"SET {name} = '{value}'")
 
 
@@ -855,6 +860,18 @@ SETTINGS = {
     "lock_timeout": "0",
     "statement_timeout": "0",
     "transaction_timeout": "0",
+    "idle_session_timeout": "0",
+    # A gate is asked after a lock was waited for, and must see what came meanwhile.
+    "default_transaction_isolation": "read committed",
+    # Rows that a policy hides are an error: they would be left out.
+    "row_security": "off",
+    # SQL is read as it was checked, and what is kept of the catalog as it was meant.
+    "standard_conforming_strings": "on",
+    "transform_null_equals": "off",
+    "quote_all_identifiers": "off",
+    "datestyle": "ISO",
+    "intervalstyle": "postgres",
+    "extra_float_digits": "1",
 }
 
 OWN_TRANSACTION = (

@@ -55,11 +55,19 @@ ALTER TYPE parcel_state ADD VALUE IF NOT EXISTS 'lost' AFTER 'sent'
         atomic(
             ["LOCK TABLE public.parcels IN SHARE UPDATE EXCLUSIVE MODE"],
             """
+DO $full$
+DECLARE
+  path text := current_setting('search_path');
+BEGIN
+  PERFORM set_config('search_path', 'pg_catalog', true);
 INSERT INTO migdsl.snapshot (migration, revision, seq, sql)
 SELECT 'parcels_state', 'comment COLUMN public.parcels.state', 1, 'COMMENT ON COLUMN ' || 'public.parcels.state' || format(' IS %L', col_description('public.parcels'::regclass, a.attnum))
   FROM pg_attribute AS a
  WHERE a.attrelid = 'public.parcels'::regclass AND a.attname = 'state'
-    ON CONFLICT (migration, revision, seq) DO NOTHING
+    ON CONFLICT (migration, revision, seq) DO NOTHING;
+  PERFORM set_config('search_path', path, true);
+END
+$full$
 """,
             """
 COMMENT ON COLUMN public.parcels.state IS 'lost: not seen for 30 days'
@@ -305,13 +313,14 @@ def alone() -> Iterator[None]:
         # Of those that this version of PostgreSQL has.
         asked = {n: fetch(f"SELECT current_setting('{n}', true)") for n in SETTINGS}
         before = {name: value for name, value in asked.items() if value is not None}
+        other = {n: v for n, v in before.items() if v != SETTINGS[n]}
         try:
-            for name in before:
+            for name in other:
                 run(f"SET {name} = '{SETTINGS[name]}'")
             yield
         finally:
             if connected():
-                for name, value in before.items():
+                for name, value in other.items():
                     run(f"SET {name} = '{value}'")
 
 
@@ -337,6 +346,18 @@ SETTINGS = {
     "lock_timeout": "0",
     "statement_timeout": "0",
     "transaction_timeout": "0",
+    "idle_session_timeout": "0",
+    # A gate is asked after a lock was waited for, and must see what came meanwhile.
+    "default_transaction_isolation": "read committed",
+    # Rows that a policy hides are an error: they would be left out.
+    "row_security": "off",
+    # SQL is read as it was checked, and what is kept of the catalog as it was meant.
+    "standard_conforming_strings": "on",
+    "transform_null_equals": "off",
+    "quote_all_identifiers": "off",
+    "datestyle": "ISO",
+    "intervalstyle": "postgres",
+    "extra_float_digits": "1",
 }
 
 OWN_TRANSACTION = (

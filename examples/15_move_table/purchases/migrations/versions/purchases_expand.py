@@ -14,7 +14,7 @@
 - Keep orders and purchases equal from now on, whoever writes: what is written to one is carried over to the other in the same statement [instant, ACCESS EXCLUSIVE]
 
 Before it runs:
-- code writes orders or purchases, and not both: what it writes to one is on the other side already; a second write is an upsert (INSERT … ON CONFLICT DO UPDATE); purchases has the grants of orders, and none of its triggers
+- code writes orders or purchases, and not both: what it writes to one is on the other side already; a second write is an upsert (INSERT … ON CONFLICT DO UPDATE); purchases has the grants of orders, of its columns too, and none of its triggers
 """
 
 from __future__ import annotations
@@ -226,26 +226,30 @@ BEGIN
      WHERE part.is_so;
     IF odd <> '' THEN
         RAISE EXCEPTION '% of % is more than its entity says: %', coalesce(declared ->> 'name', declared ->> 'usual'), declared ->> 'of', odd
-            USING ERRCODE = '55000', HINT = 'declare it as it is (migdsl import writes its line), or drop it in a migration of its own,'
-                ' and make it again when this one is done';
+            USING ERRCODE = '55000', HINT = 'declare it as it is, where the language has words for that (migdsl import writes its line); '
+                'else drop it in a migration of its own, and make it again when this one is done';
     END IF;
 END
 $body$
 """,
             """
--- Keeps in the snapshot what makes a column again: type, collation, default, comment, grants, how it is stored and analysed.
+-- Keeps in the snapshot what makes a column again: type, collation, default or what it is generated from, comment, grants, how
+-- it is stored and analysed.
 CREATE OR REPLACE PROCEDURE migdsl.keep_column(of_migration text, subject text, of_table text, of_column text)
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $body$
 BEGIN
     INSERT INTO migdsl.snapshot (migration, revision, seq, sql)
-    SELECT of_migration, subject, a.attnum * 100 + part.seq, part.sql
+    -- What is generated comes back last, when all that it is computed from is there.
+    SELECT of_migration, subject, a.attnum * 100 + part.seq + CASE a.attgenerated WHEN '' THEN 0 ELSE 1000000 END, part.sql
       FROM pg_attribute AS a
       JOIN pg_type AS y ON y.oid = a.atttypid
       LEFT JOIN pg_attrdef AS f ON f.adrelid = a.attrelid AND f.adnum = a.attnum AND a.attgenerated = ''
+      LEFT JOIN pg_attrdef AS g ON g.adrelid = a.attrelid AND g.adnum = a.attnum AND a.attgenerated = 's'
       LEFT JOIN pg_collation AS l ON l.oid = a.attcollation AND l.oid <> y.typcollation
      CROSS JOIN LATERAL (VALUES
-           (1, format('ALTER TABLE %s ADD COLUMN IF NOT EXISTS %I %s%s', a.attrelid::regclass, a.attname,
-                      format_type(a.atttypid, a.atttypmod), ' COLLATE ' || l.oid::regcollation)),
+           (1, format('ALTER TABLE %s ADD COLUMN IF NOT EXISTS %I %s%s%s', a.attrelid::regclass, a.attname,
+                      format_type(a.atttypid, a.atttypmod), ' COLLATE ' || l.oid::regcollation,
+                      ' GENERATED ALWAYS AS (' || pg_get_expr(g.adbin, g.adrelid) || ') STORED')),
            (2, format('ALTER TABLE %s ALTER COLUMN %I SET DEFAULT ', a.attrelid::regclass, a.attname)
                || pg_get_expr(f.adbin, f.adrelid)),
            (3, format('COMMENT ON COLUMN %s.%I IS ', a.attrelid::regclass, a.attname)
@@ -448,7 +452,15 @@ BEGIN
   IF pg_get_serial_sequence('public.orders', 'id') IS NULL THEN
     RAISE EXCEPTION 'no sequence belongs to the column % of %, which is declared to be numbered',
       'id', 'public.orders'
-      USING ERRCODE = '55000', HINT = 'as the table''s owner give it a sequence of its own: BEGIN; SET LOCAL lock_timeout = ''2s''; LOCK TABLE public.orders IN ACCESS EXCLUSIVE MODE; CREATE SEQUENCE public.orders_id_own_seq OWNED BY public.orders.id; SELECT setval(''public.orders_id_own_seq'', greatest(max(id), 0) + 1, false) FROM public.orders; ALTER TABLE public.orders ALTER COLUMN id SET DEFAULT nextval(''public.orders_id_own_seq''); COMMIT. Before COMMIT grant USAGE on it to the other roles that insert. Where no other column uses the one that is there: ALTER SEQUENCE … OWNED BY public.orders.id';
+      USING ERRCODE = '55000', HINT = 'as the table''s owner give it a sequence of its own: BEGIN; SET LOCAL lock_timeout = ''2s''; LOCK TABLE public.orders IN ACCESS EXCLUSIVE MODE; CREATE SEQUENCE public.orders_id_own_seq OWNED BY public.orders.id; SELECT setval(''public.orders_id_own_seq'', greatest(max(id), 0) + 1, false) FROM public.orders; ALTER TABLE public.orders ALTER COLUMN id SET DEFAULT nextval(''public.orders_id_own_seq''); COMMIT. Before COMMIT grant USAGE on it to the other roles that insert'
+        || coalesce((SELECT format('. Where no other column uses the one that is there: ALTER SEQUENCE %s OWNED BY public.orders.id', s.oid::regclass)
+          FROM pg_class AS t
+          JOIN pg_attribute AS a ON a.attrelid = t.oid
+          JOIN pg_attrdef AS f ON f.adrelid = t.oid AND f.adnum = a.attnum
+          JOIN pg_depend AS p ON p.classid = 'pg_attrdef'::regclass AND p.objid = f.oid
+          JOIN pg_class AS s ON s.oid = p.refobjid AND s.relkind = 'S'
+         WHERE t.oid = 'public.orders'::regclass AND a.attname = 'id'
+           AND (s.relnamespace, s.relowner) = (t.relnamespace, t.relowner) LIMIT 1), '');
   END IF;
   IF (SELECT a.attidentity = '' FROM pg_attribute AS a
        WHERE a.attrelid = 'public.orders'::regclass AND a.attname = 'id') THEN
@@ -460,32 +472,37 @@ BEGIN
              WHERE a.attrelid = 'public.orders'::regclass AND a.attname = 'tenant_id'
                AND (a.attidentity <> '' OR pg_get_expr(d.adbin, d.adrelid) LIKE '%nextval(%')) THEN
     RAISE EXCEPTION 'a sequence gives out % of %, and nothing would on the new side', 'tenant_id', 'public.orders'
-      USING ERRCODE = '55000', HINT = CASE WHEN pg_get_serial_sequence('public.orders', 'tenant_id') IS NOT NULL THEN 'declare it in the entity: tenant_id … identity, or as a serial'
-        ELSE 'as the table''s owner give it a sequence of its own: BEGIN; SET LOCAL lock_timeout = ''2s''; LOCK TABLE public.orders IN ACCESS EXCLUSIVE MODE; CREATE SEQUENCE public.orders_tenant_id_own_seq OWNED BY public.orders.tenant_id; SELECT setval(''public.orders_tenant_id_own_seq'', greatest(max(tenant_id), 0) + 1, false) FROM public.orders; ALTER TABLE public.orders ALTER COLUMN tenant_id SET DEFAULT nextval(''public.orders_tenant_id_own_seq''); COMMIT. Before COMMIT grant USAGE on it to the other roles that insert. Where no other column uses the one that is there: ALTER SEQUENCE … OWNED BY public.orders.tenant_id; then declare it in the entity: tenant_id … identity, or as a serial' END;
+      USING ERRCODE = '55000', HINT = 'declare its default in the entity, as the database has it';
   END IF;
   IF EXISTS (SELECT FROM pg_attribute AS a
               LEFT JOIN pg_attrdef AS d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
              WHERE a.attrelid = 'public.orders'::regclass AND a.attname = 'number'
                AND (a.attidentity <> '' OR pg_get_expr(d.adbin, d.adrelid) LIKE '%nextval(%')) THEN
     RAISE EXCEPTION 'a sequence gives out % of %, and nothing would on the new side', 'number', 'public.orders'
-      USING ERRCODE = '55000', HINT = CASE WHEN pg_get_serial_sequence('public.orders', 'number') IS NOT NULL THEN 'declare it in the entity: number … identity, or as a serial'
-        ELSE 'as the table''s owner give it a sequence of its own: BEGIN; SET LOCAL lock_timeout = ''2s''; LOCK TABLE public.orders IN ACCESS EXCLUSIVE MODE; CREATE SEQUENCE public.orders_number_own_seq OWNED BY public.orders.number; SELECT setval(''public.orders_number_own_seq'', greatest(max(number), 0) + 1, false) FROM public.orders; ALTER TABLE public.orders ALTER COLUMN number SET DEFAULT nextval(''public.orders_number_own_seq''); COMMIT. Before COMMIT grant USAGE on it to the other roles that insert. Where no other column uses the one that is there: ALTER SEQUENCE … OWNED BY public.orders.number; then declare it in the entity: number … identity, or as a serial' END;
+      USING ERRCODE = '55000', HINT = 'declare its default in the entity, as the database has it';
   END IF;
   IF EXISTS (SELECT FROM pg_attribute AS a
               LEFT JOIN pg_attrdef AS d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
              WHERE a.attrelid = 'public.orders'::regclass AND a.attname = 'customer_id'
                AND (a.attidentity <> '' OR pg_get_expr(d.adbin, d.adrelid) LIKE '%nextval(%')) THEN
     RAISE EXCEPTION 'a sequence gives out % of %, and nothing would on the new side', 'customer_id', 'public.orders'
-      USING ERRCODE = '55000', HINT = CASE WHEN pg_get_serial_sequence('public.orders', 'customer_id') IS NOT NULL THEN 'declare it in the entity: customer_id … identity, or as a serial'
-        ELSE 'as the table''s owner give it a sequence of its own: BEGIN; SET LOCAL lock_timeout = ''2s''; LOCK TABLE public.orders IN ACCESS EXCLUSIVE MODE; CREATE SEQUENCE public.orders_customer_id_own_seq OWNED BY public.orders.customer_id; SELECT setval(''public.orders_customer_id_own_seq'', greatest(max(customer_id), 0) + 1, false) FROM public.orders; ALTER TABLE public.orders ALTER COLUMN customer_id SET DEFAULT nextval(''public.orders_customer_id_own_seq''); COMMIT. Before COMMIT grant USAGE on it to the other roles that insert. Where no other column uses the one that is there: ALTER SEQUENCE … OWNED BY public.orders.customer_id; then declare it in the entity: customer_id … identity, or as a serial' END;
+      USING ERRCODE = '55000', HINT = CASE WHEN pg_get_serial_sequence('public.orders', 'customer_id') IS NOT NULL THEN 'declare it in the entity: customer_id bigserial, or, if it is an identity, customer_id bigint identity'
+        ELSE 'as the table''s owner give it a sequence of its own: BEGIN; SET LOCAL lock_timeout = ''2s''; LOCK TABLE public.orders IN ACCESS EXCLUSIVE MODE; CREATE SEQUENCE public.orders_customer_id_own_seq OWNED BY public.orders.customer_id; SELECT setval(''public.orders_customer_id_own_seq'', greatest(max(customer_id), 0) + 1, false) FROM public.orders; ALTER TABLE public.orders ALTER COLUMN customer_id SET DEFAULT nextval(''public.orders_customer_id_own_seq''); COMMIT. Before COMMIT grant USAGE on it to the other roles that insert' || coalesce((SELECT format('. Where no other column uses the one that is there: ALTER SEQUENCE %s OWNED BY public.orders.customer_id', s.oid::regclass)
+          FROM pg_class AS t
+          JOIN pg_attribute AS a ON a.attrelid = t.oid
+          JOIN pg_attrdef AS f ON f.adrelid = t.oid AND f.adnum = a.attnum
+          JOIN pg_depend AS p ON p.classid = 'pg_attrdef'::regclass AND p.objid = f.oid
+          JOIN pg_class AS s ON s.oid = p.refobjid AND s.relkind = 'S'
+         WHERE t.oid = 'public.orders'::regclass AND a.attname = 'customer_id'
+           AND (s.relnamespace, s.relowner) = (t.relnamespace, t.relowner) LIMIT 1), '')
+          || '. Then declare it in the entity: customer_id bigserial, or, if it is an identity, customer_id bigint identity' END;
   END IF;
   IF EXISTS (SELECT FROM pg_attribute AS a
               LEFT JOIN pg_attrdef AS d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
              WHERE a.attrelid = 'public.orders'::regclass AND a.attname = 'note'
                AND (a.attidentity <> '' OR pg_get_expr(d.adbin, d.adrelid) LIKE '%nextval(%')) THEN
     RAISE EXCEPTION 'a sequence gives out % of %, and nothing would on the new side', 'note', 'public.orders'
-      USING ERRCODE = '55000', HINT = CASE WHEN pg_get_serial_sequence('public.orders', 'note') IS NOT NULL THEN 'declare it in the entity: note … identity, or as a serial'
-        ELSE 'as the table''s owner give it a sequence of its own: BEGIN; SET LOCAL lock_timeout = ''2s''; LOCK TABLE public.orders IN ACCESS EXCLUSIVE MODE; CREATE SEQUENCE public.orders_note_own_seq OWNED BY public.orders.note; SELECT setval(''public.orders_note_own_seq'', greatest(max(note), 0) + 1, false) FROM public.orders; ALTER TABLE public.orders ALTER COLUMN note SET DEFAULT nextval(''public.orders_note_own_seq''); COMMIT. Before COMMIT grant USAGE on it to the other roles that insert. Where no other column uses the one that is there: ALTER SEQUENCE … OWNED BY public.orders.note; then declare it in the entity: note … identity, or as a serial' END;
+      USING ERRCODE = '55000', HINT = 'declare its default in the entity, as the database has it';
   END IF;
 END
 $plain$
@@ -527,7 +544,7 @@ BEGIN
   IF taken IS NOT NULL THEN
     RAISE EXCEPTION 'these names are taken, and what is there was not made by this migration: %', taken
       USING ERRCODE = '55000',
-            HINT = 'declare what is there in its entity, or give the new one another name (a constraint or an index: … as NAME)';
+            HINT = 'declare what is there in its entity, or give the new one another name (a constraint or an index: as NAME)';
   END IF;
 END
 $names$
@@ -575,7 +592,7 @@ BEGIN
   IF taken IS NOT NULL THEN
     RAISE EXCEPTION 'these names are taken, and what is there was not made by this migration: %', taken
       USING ERRCODE = '55000',
-            HINT = 'declare what is there in its entity, or give the new one another name (a constraint or an index: … as NAME)';
+            HINT = 'declare what is there in its entity, or give the new one another name (a constraint or an index: as NAME)';
   END IF;
 END
 $names$
@@ -932,11 +949,20 @@ DO $grants$
 DECLARE
   given record;
 BEGIN
-  FOR given IN SELECT g.privilege_type AS right,
-                      CASE WHEN g.grantee = 0 THEN 'PUBLIC' ELSE g.grantee::regrole::text END AS who,
+  FOR given IN SELECT g.privilege_type || g.columns AS right, CASE WHEN g.grantee = 0 THEN 'PUBLIC' ELSE g.grantee::regrole::text END AS who,
                       CASE WHEN g.is_grantable THEN ' WITH GRANT OPTION' ELSE '' END AS further
-                 FROM pg_class AS c, aclexplode(c.relacl) AS g
-                WHERE c.oid = 'public.orders'::regclass AND g.grantee <> c.relowner LOOP
+                 FROM (
+                   SELECT x.grantee, x.privilege_type, x.is_grantable, '' AS columns
+                     FROM pg_class AS c, aclexplode(coalesce(c.relacl, acldefault('r', c.relowner))) AS x
+                    WHERE c.oid = 'public.orders'::regclass
+                   UNION ALL
+                   SELECT x.grantee, x.privilege_type, bool_and(x.is_grantable), format(' (%s)', pair.ours)
+                     FROM (VALUES ('id', ARRAY['id']), ('tenant_id', ARRAY['tenant_id']), ('number', ARRAY['number']), ('customer_id', ARRAY['customer_id']), ('state', ARRAY['status']), ('total', ARRAY['total_cents']), ('note', ARRAY['note'])) AS pair (ours, theirs)
+                     JOIN pg_attribute AS a ON a.attrelid = 'public.orders'::regclass AND a.attname::text = ANY (pair.theirs),
+                          aclexplode(a.attacl) AS x
+                    GROUP BY pair.ours, pair.theirs, x.grantee, x.privilege_type
+                   HAVING count(DISTINCT a.attname) = cardinality(pair.theirs)) AS g
+                WHERE g.grantee <> (SELECT relowner FROM pg_class WHERE oid = 'sales.purchases'::regclass) LOOP
     EXECUTE format('GRANT %s ON %s TO %s%s', given.right, 'sales.purchases', given.who, given.further);
     -- A schema that was there has grants of its own.
     IF EXISTS (SELECT FROM migdsl.snapshot WHERE migration = 'purchases' AND revision = 'schema sales') THEN
@@ -1236,13 +1262,14 @@ def alone() -> Iterator[None]:
         # Of those that this version of PostgreSQL has.
         asked = {n: fetch(f"SELECT current_setting('{n}', true)") for n in SETTINGS}
         before = {name: value for name, value in asked.items() if value is not None}
+        other = {n: v for n, v in before.items() if v != SETTINGS[n]}
         try:
-            for name in before:
+            for name in other:
                 run(f"SET {name} = '{SETTINGS[name]}'")
             yield
         finally:
             if connected():
-                for name, value in before.items():
+                for name, value in other.items():
                     run(f"SET {name} = '{value}'")
 
 
@@ -1268,6 +1295,18 @@ SETTINGS = {
     "lock_timeout": "0",
     "statement_timeout": "0",
     "transaction_timeout": "0",
+    "idle_session_timeout": "0",
+    # A gate is asked after a lock was waited for, and must see what came meanwhile.
+    "default_transaction_isolation": "read committed",
+    # Rows that a policy hides are an error: they would be left out.
+    "row_security": "off",
+    # SQL is read as it was checked, and what is kept of the catalog as it was meant.
+    "standard_conforming_strings": "on",
+    "transform_null_equals": "off",
+    "quote_all_identifiers": "off",
+    "datestyle": "ISO",
+    "intervalstyle": "postgres",
+    "extra_float_digits": "1",
 }
 
 OWN_TRANSACTION = (

@@ -33,7 +33,7 @@ def upgrade() -> None:
 SELECT CASE WHEN max(id) IS NULL THEN 'rows of Order have not been compared yet'
             ELSE (SELECT 'the newest reconciliation of Order found problems: ' || newest.value
                     FROM migdsl.event AS newest WHERE newest.id = max(event.id) AND newest.value <> '0') END
-  FROM migdsl.event WHERE migration = 'orders_extraction' AND kind = 'reading' AND subject = 'problems:Order'
+  FROM migdsl.event WHERE migration = 'orders_extraction' AND kind = 'reading' AND subject = 'problems:Order' AND event.id > coalesce((SELECT max(l.id) FROM migdsl.event AS l WHERE l.migration = 'orders_extraction' AND l.kind = 'left'), 0)
 """,
             ),
             (
@@ -42,7 +42,7 @@ SELECT CASE WHEN max(id) IS NULL THEN 'rows of Order have not been compared yet'
 SELECT CASE WHEN max(id) IS NULL THEN 'rows of OrderLine have not been compared yet'
             ELSE (SELECT 'the newest reconciliation of OrderLine found problems: ' || newest.value
                     FROM migdsl.event AS newest WHERE newest.id = max(event.id) AND newest.value <> '0') END
-  FROM migdsl.event WHERE migration = 'orders_extraction' AND kind = 'reading' AND subject = 'problems:OrderLine'
+  FROM migdsl.event WHERE migration = 'orders_extraction' AND kind = 'reading' AND subject = 'problems:OrderLine' AND event.id > coalesce((SELECT max(l.id) FROM migdsl.event AS l WHERE l.migration = 'orders_extraction' AND l.kind = 'left'), 0)
 """,
             ),
         )
@@ -71,7 +71,7 @@ BEGIN
   IF taken IS NOT NULL THEN
     RAISE EXCEPTION 'these names are taken, and what is there was not made by this migration: %', taken
       USING ERRCODE = '55000',
-            HINT = 'declare what is there in its entity, or give the new one another name (a constraint or an index: … as NAME)';
+            HINT = 'declare what is there in its entity, or give the new one another name (a constraint or an index: as NAME)';
   END IF;
 END
 $names$
@@ -173,13 +173,14 @@ def alone() -> Iterator[None]:
         # Of those that this version of PostgreSQL has.
         asked = {n: fetch(f"SELECT current_setting('{n}', true)") for n in SETTINGS}
         before = {name: value for name, value in asked.items() if value is not None}
+        other = {n: v for n, v in before.items() if v != SETTINGS[n]}
         try:
-            for name in before:
+            for name in other:
                 run(f"SET {name} = '{SETTINGS[name]}'")
             yield
         finally:
             if connected():
-                for name, value in before.items():
+                for name, value in other.items():
                     run(f"SET {name} = '{value}'")
 
 
@@ -205,6 +206,18 @@ SETTINGS = {
     "lock_timeout": "0",
     "statement_timeout": "0",
     "transaction_timeout": "0",
+    "idle_session_timeout": "0",
+    # A gate is asked after a lock was waited for, and must see what came meanwhile.
+    "default_transaction_isolation": "read committed",
+    # Rows that a policy hides are an error: they would be left out.
+    "row_security": "off",
+    # SQL is read as it was checked, and what is kept of the catalog as it was meant.
+    "standard_conforming_strings": "on",
+    "transform_null_equals": "off",
+    "quote_all_identifiers": "off",
+    "datestyle": "ISO",
+    "intervalstyle": "postgres",
+    "extra_float_digits": "1",
 }
 
 OWN_TRANSACTION = (

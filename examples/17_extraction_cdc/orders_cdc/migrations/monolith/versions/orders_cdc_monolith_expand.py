@@ -51,23 +51,29 @@ BEGIN
   IF pg_get_serial_sequence('public.orders', 'id') IS NULL THEN
     RAISE EXCEPTION 'no sequence belongs to the column % of %, which is declared to be numbered',
       'id', 'public.orders'
-      USING ERRCODE = '55000', HINT = 'as the table''s owner give it a sequence of its own: BEGIN; SET LOCAL lock_timeout = ''2s''; LOCK TABLE public.orders IN ACCESS EXCLUSIVE MODE; CREATE SEQUENCE public.orders_id_own_seq OWNED BY public.orders.id; SELECT setval(''public.orders_id_own_seq'', greatest(max(id), 0) + 1, false) FROM public.orders; ALTER TABLE public.orders ALTER COLUMN id SET DEFAULT nextval(''public.orders_id_own_seq''); COMMIT. Before COMMIT grant USAGE on it to the other roles that insert. Where no other column uses the one that is there: ALTER SEQUENCE … OWNED BY public.orders.id';
+      USING ERRCODE = '55000', HINT = 'as the table''s owner give it a sequence of its own: BEGIN; SET LOCAL lock_timeout = ''2s''; LOCK TABLE public.orders IN ACCESS EXCLUSIVE MODE; CREATE SEQUENCE public.orders_id_own_seq OWNED BY public.orders.id; SELECT setval(''public.orders_id_own_seq'', greatest(max(id), 0) + 1, false) FROM public.orders; ALTER TABLE public.orders ALTER COLUMN id SET DEFAULT nextval(''public.orders_id_own_seq''); COMMIT. Before COMMIT grant USAGE on it to the other roles that insert'
+        || coalesce((SELECT format('. Where no other column uses the one that is there: ALTER SEQUENCE %s OWNED BY public.orders.id', s.oid::regclass)
+          FROM pg_class AS t
+          JOIN pg_attribute AS a ON a.attrelid = t.oid
+          JOIN pg_attrdef AS f ON f.adrelid = t.oid AND f.adnum = a.attnum
+          JOIN pg_depend AS p ON p.classid = 'pg_attrdef'::regclass AND p.objid = f.oid
+          JOIN pg_class AS s ON s.oid = p.refobjid AND s.relkind = 'S'
+         WHERE t.oid = 'public.orders'::regclass AND a.attname = 'id'
+           AND (s.relnamespace, s.relowner) = (t.relnamespace, t.relowner) LIMIT 1), '');
   END IF;
   IF EXISTS (SELECT FROM pg_attribute AS a
               LEFT JOIN pg_attrdef AS d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
              WHERE a.attrelid = 'public.orders'::regclass AND a.attname = 'tenant_id'
                AND (a.attidentity <> '' OR pg_get_expr(d.adbin, d.adrelid) LIKE '%nextval(%')) THEN
     RAISE EXCEPTION 'a sequence gives out % of %, and nothing would on the new side', 'tenant_id', 'public.orders'
-      USING ERRCODE = '55000', HINT = CASE WHEN pg_get_serial_sequence('public.orders', 'tenant_id') IS NOT NULL THEN 'declare it in the entity: tenant_id … identity, or as a serial'
-        ELSE 'as the table''s owner give it a sequence of its own: BEGIN; SET LOCAL lock_timeout = ''2s''; LOCK TABLE public.orders IN ACCESS EXCLUSIVE MODE; CREATE SEQUENCE public.orders_tenant_id_own_seq OWNED BY public.orders.tenant_id; SELECT setval(''public.orders_tenant_id_own_seq'', greatest(max(tenant_id), 0) + 1, false) FROM public.orders; ALTER TABLE public.orders ALTER COLUMN tenant_id SET DEFAULT nextval(''public.orders_tenant_id_own_seq''); COMMIT. Before COMMIT grant USAGE on it to the other roles that insert. Where no other column uses the one that is there: ALTER SEQUENCE … OWNED BY public.orders.tenant_id; then declare it in the entity: tenant_id … identity, or as a serial' END;
+      USING ERRCODE = '55000', HINT = 'declare its default in the entity, as the database has it';
   END IF;
   IF EXISTS (SELECT FROM pg_attribute AS a
               LEFT JOIN pg_attrdef AS d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
              WHERE a.attrelid = 'public.orders'::regclass AND a.attname = 'note'
                AND (a.attidentity <> '' OR pg_get_expr(d.adbin, d.adrelid) LIKE '%nextval(%')) THEN
     RAISE EXCEPTION 'a sequence gives out % of %, and nothing would on the new side', 'note', 'public.orders'
-      USING ERRCODE = '55000', HINT = CASE WHEN pg_get_serial_sequence('public.orders', 'note') IS NOT NULL THEN 'declare it in the entity: note … identity, or as a serial'
-        ELSE 'as the table''s owner give it a sequence of its own: BEGIN; SET LOCAL lock_timeout = ''2s''; LOCK TABLE public.orders IN ACCESS EXCLUSIVE MODE; CREATE SEQUENCE public.orders_note_own_seq OWNED BY public.orders.note; SELECT setval(''public.orders_note_own_seq'', greatest(max(note), 0) + 1, false) FROM public.orders; ALTER TABLE public.orders ALTER COLUMN note SET DEFAULT nextval(''public.orders_note_own_seq''); COMMIT. Before COMMIT grant USAGE on it to the other roles that insert. Where no other column uses the one that is there: ALTER SEQUENCE … OWNED BY public.orders.note; then declare it in the entity: note … identity, or as a serial' END;
+      USING ERRCODE = '55000', HINT = 'declare its default in the entity, as the database has it';
   END IF;
 END
 $plain$
@@ -238,7 +244,7 @@ $stream$
 """,
             """
 CREATE OR REPLACE FUNCTION migdsl.orders_cdc_orders_truncated() RETURNS trigger
-  LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $stream$
+  LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET row_security = off AS $stream$
 BEGIN
   IF current_setting('migdsl.applier', true) = 'orders_cdc/Order' THEN
     RETURN NULL;  -- it was fenced and told on the other side
@@ -261,11 +267,19 @@ REVOKE ALL ON FUNCTION migdsl.orders_cdc_orders_stream() FROM PUBLIC
 REVOKE ALL ON FUNCTION migdsl.orders_cdc_orders_truncated() FROM PUBLIC
 """,
             """
+DO $full$
+DECLARE
+  path text := current_setting('search_path');
+BEGIN
+  PERFORM set_config('search_path', 'pg_catalog', true);
 INSERT INTO migdsl.snapshot (migration, revision, seq, sql)
 SELECT 'orders_cdc', 'sequence public.orders.id', 1, format('ALTER SEQUENCE %s MAXVALUE %s', q.seqrelid::regclass, q.seqmax)
   FROM pg_sequence AS q
  WHERE q.seqrelid = to_regclass(pg_get_serial_sequence('public.orders', 'id'))
-    ON CONFLICT (migration, revision, seq) DO NOTHING
+    ON CONFLICT (migration, revision, seq) DO NOTHING;
+  PERFORM set_config('search_path', path, true);
+END
+$full$
 """,
         )
         # Leave the key of each row that is written to monolith.orders in the outbox, in the writer's transaction, in which the sync job finds it
@@ -677,13 +691,14 @@ def alone() -> Iterator[None]:
         # Of those that this version of PostgreSQL has.
         asked = {n: fetch(f"SELECT current_setting('{n}', true)") for n in SETTINGS}
         before = {name: value for name, value in asked.items() if value is not None}
+        other = {n: v for n, v in before.items() if v != SETTINGS[n]}
         try:
-            for name in before:
+            for name in other:
                 run(f"SET {name} = '{SETTINGS[name]}'")
             yield
         finally:
             if connected():
-                for name, value in before.items():
+                for name, value in other.items():
                     run(f"SET {name} = '{value}'")
 
 
@@ -709,6 +724,18 @@ SETTINGS = {
     "lock_timeout": "0",
     "statement_timeout": "0",
     "transaction_timeout": "0",
+    "idle_session_timeout": "0",
+    # A gate is asked after a lock was waited for, and must see what came meanwhile.
+    "default_transaction_isolation": "read committed",
+    # Rows that a policy hides are an error: they would be left out.
+    "row_security": "off",
+    # SQL is read as it was checked, and what is kept of the catalog as it was meant.
+    "standard_conforming_strings": "on",
+    "transform_null_equals": "off",
+    "quote_all_identifiers": "off",
+    "datestyle": "ISO",
+    "intervalstyle": "postgres",
+    "extra_float_digits": "1",
 }
 
 OWN_TRANSACTION = (

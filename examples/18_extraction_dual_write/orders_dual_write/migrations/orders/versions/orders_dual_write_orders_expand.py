@@ -62,7 +62,7 @@ BEGIN
   IF taken IS NOT NULL THEN
     RAISE EXCEPTION 'these names are taken, and what is there was not made by this migration: %', taken
       USING ERRCODE = '55000',
-            HINT = 'declare what is there in its entity, or give the new one another name (a constraint or an index: … as NAME)';
+            HINT = 'declare what is there in its entity, or give the new one another name (a constraint or an index: as NAME)';
   END IF;
 END
 $names$
@@ -239,7 +239,7 @@ $stream$
 """,
             """
 CREATE OR REPLACE FUNCTION migdsl.orders_dual_write_orders_truncated() RETURNS trigger
-  LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $stream$
+  LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET row_security = off AS $stream$
 BEGIN
   IF current_setting('migdsl.applier', true) = 'orders_dual_write/Order' THEN
     RETURN NULL;  -- it was fenced and told on the other side
@@ -637,13 +637,14 @@ def alone() -> Iterator[None]:
         # Of those that this version of PostgreSQL has.
         asked = {n: fetch(f"SELECT current_setting('{n}', true)") for n in SETTINGS}
         before = {name: value for name, value in asked.items() if value is not None}
+        other = {n: v for n, v in before.items() if v != SETTINGS[n]}
         try:
-            for name in before:
+            for name in other:
                 run(f"SET {name} = '{SETTINGS[name]}'")
             yield
         finally:
             if connected():
-                for name, value in before.items():
+                for name, value in other.items():
                     run(f"SET {name} = '{value}'")
 
 
@@ -669,6 +670,18 @@ SETTINGS = {
     "lock_timeout": "0",
     "statement_timeout": "0",
     "transaction_timeout": "0",
+    "idle_session_timeout": "0",
+    # A gate is asked after a lock was waited for, and must see what came meanwhile.
+    "default_transaction_isolation": "read committed",
+    # Rows that a policy hides are an error: they would be left out.
+    "row_security": "off",
+    # SQL is read as it was checked, and what is kept of the catalog as it was meant.
+    "standard_conforming_strings": "on",
+    "transform_null_equals": "off",
+    "quote_all_identifiers": "off",
+    "datestyle": "ISO",
+    "intervalstyle": "postgres",
+    "extra_float_digits": "1",
 }
 
 OWN_TRANSACTION = (

@@ -1,0 +1,87 @@
+"""A tenant that comes when everybody is over belongs to the new side: between the two contracts, and on the way back from there."""
+
+from __future__ import annotations
+
+import sys
+import uuid
+
+import psycopg
+import pytest
+from psycopg import errors
+
+from migdsl.executor.homecoming import Homecoming
+from tests.executor.extraction import SOURCE, Extraction
+from tests.executor.test_extraction import GONE, OUTBOX, SHORT, cache, halfway, made  # noqa: F401
+from tests.forked import run_file
+
+_INSERT = "INSERT INTO orders (id, tenant_id, state, total, note) VALUES (%s, %s, 'open', 1, 'first')"
+_UPDATE = "UPDATE orders SET note = 'second' WHERE tenant_id = %s"
+_BORN = 999_999_999_999_999
+
+
+def complete(made: Extraction) -> None:
+    """Everybody has written the new side for the soak; contract may run."""
+    made.apply("expand")
+    for job in sorted((made.old.folder / f"backfills/{made.name}").glob("*.py")):
+        assert run_file([sys.executable, str(job)], env=made.world.environment()).returncode == 0
+    made.apply("validate", "--carry")
+    made.roll("live", "all")
+    made.roll("complete", "all", "--force")
+    # A tenant that came after the stage was recorded isn't held up for, nor does it hold up.
+    made.apply("contract", "--carry", code=4)
+    made.pass_time("31 days")
+
+
+def newcomer(made: Extraction) -> str:
+    tenant = str(uuid.uuid4())
+    made.old.all(f"INSERT INTO tenants VALUES ('{tenant}')")
+    return tenant
+
+
+def written(made: Extraction, side: str, sql: str, *values: object) -> int:
+    """How many rows; raises as the database does."""
+    with psycopg.connect(made.world.old if side == "old" else made.world.new, autocommit=True) as connection:
+        return connection.execute(sql, values).rowcount
+
+
+@pytest.mark.parametrize("made", [(OUTBOX, SHORT)], indirect=True, ids=["outbox"])
+def test_who_comes_between_the_two_contracts_writes_on_the_new_side(made: Extraction) -> None:
+    complete(made)
+    halfway(made)
+    assert written(made, "new", _INSERT, _BORN, newcomer(made)) == 1
+    made.apply("contract")
+
+
+@pytest.mark.parametrize("made", [(OUTBOX, SHORT)], indirect=True, ids=["outbox"])
+def test_who_has_come_since_contract_loses_nothing_on_the_way_back(
+    made: Extraction, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    complete(made)
+    made.apply("contract", "--carry")
+    tenant, later = newcomer(made), newcomer(made)
+    assert made.old.one(GONE) is None
+    assert written(made, "new", _INSERT, _BORN, tenant) == 1
+    after, met = Homecoming.after, []
+
+    def beside(self: Homecoming, phase: str) -> object:
+        # The revisions have been taken back, and no row is home yet: clients go on, where they are let in.
+        with pytest.raises(errors.ObjectNotInPrerequisiteState, match="is not written in this database"):
+            sql = "INSERT INTO orders (tenant_id, status, total_cents, note) VALUES (%s, 0, 5, 'on the old side')"
+            written(made, "old", sql, tenant)
+        met.append((written(made, "new", _UPDATE, tenant), written(made, "new", _INSERT, _BORN + 1, later)))
+        # A sync job that is up again carries what there is.
+        made.world.job("drain")
+        return after(self, phase)
+
+    monkeypatch.setattr(Homecoming, "after", beside)
+    made.command("rollback", SOURCE, "--to", "cutover", "--yes", "--lose")
+    assert met == [(1, 1)]
+    notes = "SELECT note FROM orders WHERE tenant_id = %s"
+    assert [made.old.all(notes, each) for each in (tenant, later)] == [[("second",)], [("first",)]]
+    assert made.world.difference() == (set(), set())
+    assert made.sides() == {"new"}
+    # And home, all of it.
+    made.roll("off", "all")
+    made.command("rollback", SOURCE, "--to", "prepare", "--yes", "--lose")
+    assert [made.old.all(notes, each) for each in (tenant, later)] == [[("second",)], [("first",)]]
+    assert made.heads() == (None, None)
