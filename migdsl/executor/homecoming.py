@@ -67,7 +67,7 @@ class Homecoming:
 
     def _home(self, carried: Carried, *, whole: bool) -> tuple[str, ...]:
         """Each tenant writes on the old side again; why not, where that failed. `whole`: there will be no stream any more."""
-        if refused := newcomers(carried, "old", self._desk.say):
+        if refused := newcomers(carried, "old"):
             return refused
         with opened(carried) as pair:
             standing = known(pair)

@@ -8,7 +8,8 @@ from typing import Any
 
 from migdsl.executor.sites import Sites
 from migdsl.executor.streams import Carried, known, opened, stands, streams
-from migdsl.executor.turning import out_of_place
+from migdsl.executor.turning import out_of_place, wanted
+from migdsl.runtime.stream.newcomers import Newcomers
 from migdsl.runtime.stream.sequences import disjoint, ranges
 from migdsl.runtime.stream.waiting import Waiting
 from migdsl.values import Value
@@ -31,6 +32,7 @@ def streaming(sites: Sites) -> tuple[Streaming, ...]:
 def _look(sites: Sites, carried: Carried) -> Streaming:
     with opened(carried) as pair:
         waiting, standing = pair.waiting(), known(pair)
+        newcomers = Newcomers(pair).stand() if carried.stream.tenants is not None else None
         apart = all(disjoint(old, new) for _, old, new in ranges(pair))
     events = carried.old.ledger.newest()
     heard = [events.get(("reading", f"sync_lag:{entity}")) for entity in carried.entities]
@@ -48,6 +50,8 @@ def _look(sites: Sites, carried: Carried) -> Streaming:
     whose = (
         f"{len(astray)} tenants don't" if len(astray) > 1 else "one tenant doesn't" if any(astray) else "code doesn't"
     )
+    if not astray and newcomers is not None and newcomers != wanted(sites.project, ("",))[""]:
+        astray, whose = ("",), "tenants that are yet to come don't"
     turn = f"{whose} write yet where the flag's stage says" if astray else ""
     return Streaming(report, tuple(_wrong(carried, waiting, standing, begun=_begun(carried))), turn)
 

@@ -70,22 +70,21 @@ def turn(project: Project, carried: Carried, say: Say) -> tuple[str, ...]:
     with opened(carried) as pair:
         # Who comes meanwhile is left behind by none; to the new side only when those are there who belong there.
         begun = Newcomers(pair).stand() == "switching"
-    if (to == "old" or begun) and (refused := newcomers(carried, to, say)):
+    if (to == "old" or begun) and (refused := newcomers(carried, to)):
         return refused
     with opened(carried) as pair:
         standing = known(pair)
-    return turned(carried, wanted(project, tuple(standing)), say) or newcomers(carried, to, say)
+    return turned(carried, wanted(project, tuple(standing)), say) or newcomers(carried, to)
 
 
-def newcomers(carried: Carried, to: Side, say: Say) -> tuple[str, ...]:
+def newcomers(carried: Carried, to: Side) -> tuple[str, ...]:
     """Turn tenants that are yet to come; why they stay where they were."""
     refused = ""
     for _ in range(_TRIES):
         carried.old.ledger.paused(0)
         try:
             with opened(carried) as pair:
-                if Newcomers(pair).turn(to):
-                    say(f"tenants to come write on the {to} side now")
+                Newcomers(pair).turn(to)
                 return ()
         except SwitchRefusedError as error:
             refused = str(error)

@@ -235,11 +235,11 @@ def _fence(moved: Moved, side: Side) -> str:
     unknown = f"{literal(moved.migration)}, {literal(moved.stream)}, of_tenant"
     made = f"VALUES ({unknown}) ON CONFLICT DO NOTHING"
     if moved.old.tenant:
-        # Locked until the writer commits: who turns newcomers over finds its row.
-        made = f"""SELECT {unknown}, others.state FROM migdsl.side AS others
+        # Locked until the writer commits: who turns newcomers over finds its row. The soak doesn't begin anew with each.
+        made = f"""SELECT {unknown}, others.state, others.since FROM migdsl.side AS others
      WHERE {moved.newcomers} AND others.state <> 'moving' FOR SHARE
         ON CONFLICT DO NOTHING"""
-    columns = "migration, stream, tenant, state" if moved.old.tenant else "migration, stream, tenant"
+    columns = "migration, stream, tenant, state, since" if moved.old.tenant else "migration, stream, tenant"
     body = f"""
 DECLARE
   found_state text;

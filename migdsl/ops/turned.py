@@ -56,7 +56,8 @@ def listed(module: CheckedModule, table: Table) -> str | None:
 
 def _question(tables: tuple[Moved, ...], listing: str | None, side: Side, soak: str = "") -> str:
     of, entities = tables[0], _entities(tables)
-    unlisted = "true" if listing is None else "false"
+    # Whom nobody could switch is told of to the other side with no beginning.
+    unlisted = "side.since > '-infinity'" if listing is None else "false"
     known = f"SELECT side.tenant, {unlisted} FROM migdsl.side WHERE {of.scope}"
     if not of.old.tenant:
         known += "\n         UNION ALL SELECT '', true"

@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from functools import partial
 
 from migdsl.executor.apply import Walk
-from migdsl.executor.model import Outcome, Wishes
+from migdsl.executor.model import Outcome, Project, Wishes
 from migdsl.executor.rollback import Return
+from migdsl.executor.sites import Sites
 from migdsl.executor.streams import Carried, known, opened, streams
 from migdsl.executor.turning import turn
 from migdsl.ops.model import TablePlan
 from migdsl.planning.release import stage_rows
-from migdsl.rehearsal import differing, holding, judge, moving, overtaken, refused, somebody, unreached
+from migdsl.rehearsal import differing, gated, holding, judge, moving, overtaken, refused, somebody, unreached
 from migdsl.rehearsal.crosser import Crosser, Relay, crossers
 from migdsl.rehearsal.flag import Flag, skipping
 from migdsl.rehearsal.model import Mark, Stuck
@@ -26,6 +27,7 @@ from migdsl.semantics.model import CheckedModule, StageLine
 from migdsl.values import replace
 
 _AGAIN = 6
+_BACK = "the way back from contract"
 _NEW = ("live", "rampdown", "complete")
 
 
@@ -33,13 +35,15 @@ _NEW = ("live", "rampdown", "complete")
 class Crossing(Passage):
     """One performance."""
 
+    deployed: CheckedModule | None = None
+
     def whole(self) -> None:
         """All phases that were asked for. Raises Stuck."""
         before = {name: stage.dump() for name, stage in self.stages.items()}
         try:
             with self.step("idle"):
                 self._move((("all", "off", None),))
-                self.traffic.work(40)
+                self.traffic.work(25)
             self._there("")
             if "cutover" in self._phases() and self.settings.back:
                 with self.step("back to the start"):
@@ -78,7 +82,7 @@ class Crossing(Passage):
                     unreached.failing(self, "old")
                 if phase == "cutover":
                     self._over(first=not again)
-                self.traffic.work(15)
+                self.traffic.work(10)
                 self.look()
 
     def _behind_somebody(self) -> AbstractContextManager[None]:
@@ -96,7 +100,7 @@ class Crossing(Passage):
     def _expanded(self, *, first: bool) -> None:
         """Back and forward again while there is nothing to bring home; then new code and the sync job are there."""
         if first and self.settings.back and "prepare" in self.project.phases:
-            self.traffic.work(15)
+            self.traffic.work(10)
             before = [stage.dump() for stage in self.stages.values()]
             self.tried("the way back from expand", lambda: Return(self.sites, Desk(), Wishes(lose=True)).to("prepare"))
             self.look()
@@ -170,7 +174,7 @@ class Crossing(Passage):
         for journal in self.journals.values():
             for row in journal.rows:
                 row.given = frozenset()
-        self.traffic.work(15)
+        self.traffic.work(10)
         self.look()
 
     def _end(self) -> None:
@@ -184,10 +188,40 @@ class Crossing(Passage):
                     self._move((("all", stage, None),))
                 with self._behind_somebody():
                     self._reach(phase)
-                self.traffic.work(15)
+                self.traffic.work(10)
                 self.look()
         if "contract" in self._phases():
+            self._uncontracted()
             judge.target(self.stages, self.project, self.files, self.main, self.log)
+
+    def _uncontracted(self) -> None:
+        """Contract is taken back, the old side's rows come home by the stream; then it is contracted once more."""
+        if not self.settings.back:
+            return
+        before = self._phases()[self._phases().index("contract") - 1]
+        with self.step("back from contract"):
+            sites = Sites(self._as_deployed(), self.sites.all)
+            # Nobody carries over by then what is written meanwhile, and the reconciliation would wait for it.
+            with self.traffic.resting():
+                back = self.tried(_BACK, lambda: Return(sites, Desk(), Wishes(lose=True)).to(before))
+            if back.code != "reached":
+                self.log.against("revisions", f"{_BACK} is {back.code}: {'; '.join(back.reasons)}", "", back.way_out)
+                raise Stuck
+            # Old columns are computed from the new ones by now, for rows that were there as well.
+            self.rules.home = True
+            for relay in self.relays:
+                self.started(relay)
+            self.traffic.work(10)
+            self.look()
+        with self.step("contract once more"):
+            self._reach("contract")
+            self.traffic.work(5)
+            self.look()
+
+    def _as_deployed(self) -> Project:
+        """The file with the flag where it stands."""
+        module = self.deployed or self.project.planned.module
+        return replace(self.project, planned=replace(self.project.planned, module=module))
 
     # ------------------------------------------------------------------------------------------- moves
 
@@ -237,12 +271,9 @@ class Crossing(Passage):
                 self.run(carried, "once", "--by-clock")
 
     def _waits(self, phase: str) -> None:
-        """Not yet: what binds waits for time, and for everybody."""
-        outcome = self.tried(phase, lambda: self._walked(phase))
-        if outcome.code == "reached":
-            self.log.against("gates", f"{phase} ran at {self.standing}, before its gates held", "", "see its revision")
-            raise Stuck
-        self.log.saw("gates", f"{phase} at {self.standing}: {'; '.join(outcome.reasons)[:160]}")
+        """Not yet, in each database by itself: what binds waits for time, and for everybody."""
+        for site in self.sites.all:
+            gated.waits(self.log, site.project.planned, site.chain, phase, f"{self.standing}, {site.name}")
 
     def _move(self, lines: Lines) -> None:
         """The flag is deployed, recorded, and whoever writes elsewhere is turned over."""
@@ -255,22 +286,22 @@ class Crossing(Passage):
         self.standing = next(stage for scope, stage, _ in lines if scope == "all")
         named = dict.fromkeys(canary, next((s for scope, s, _ in lines if scope == "canary"), self.standing))
         said = {tenant: named.get(tenant, self.standing) for tenant in self.tenants.ids}
-        self.turning.on = True
+        self.deployed, self.turning.on = module, True
         try:
             before, self.rules.stages = self.rules.stages, Flag(self.project, self.log).resolved(module, said)
             skipping(self.log, before, self.rules.stages)
-            self._recorded(module)
+            self._recorded()
         finally:
             self.turning.on = False
         self.log.marks.append(
             Mark("stage", f"{lines[-1][1]} for {lines[-1][2] or lines[-1][0]}", self.log.now(), self.log.now())
         )
 
-    def _recorded(self, module: CheckedModule) -> None:
+    def _recorded(self) -> None:
+        project = self._as_deployed()
         there = [site for site in self.sites.all if site.ledger.there]
         for site in there:
-            site.ledger.record_all(("stage", subject, at) for subject, at in stage_rows(module))
-        project = replace(self.project, planned=replace(self.project.planned, module=module))
+            site.ledger.record_all(("stage", subject, at) for subject, at in stage_rows(project.planned.module))
         heard: list[str] = []
         for carried in streams(self.sites) if self.relays else ():
             refused_ = turn(project, carried, heard.append)
@@ -292,7 +323,7 @@ class Crossing(Passage):
                 "isolation", what, carried.path, "a switch may move its own tenant's row of migdsl.side alone"
             )
         elif turned:
-            left = len(standing) - turned
+            left = max(0, len(standing) - turned)
             self.log.saw("isolation", f"{turned} tenants turned over, {left} left where they were")
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import psycopg
@@ -42,7 +42,8 @@ def killed(troupe: Troupe, plan: TablePlan) -> None:
         process = troupe.spawned(path, "--batch", "1", "--duty", "1", "--workers", "1")
         try:
             waiting = _BUSY.format(holder.info.backend_pid)
-            _until(lambda: process.poll() is not None or troupe.desk.execute(waiting.encode()).fetchone() != (0,))
+            met = _until(lambda: process.poll() is not None or troupe.desk.execute(waiting.encode()).fetchone() != (0,))
+            ended = process.poll()
         finally:
             process.kill()
             process.wait()
@@ -52,7 +53,13 @@ def killed(troupe: Troupe, plan: TablePlan) -> None:
     troupe.log.marks.append(Mark("fault", f"backfill of {plan.table.entity} killed", start, troupe.log.now()))
     done = troupe.desk.execute(_PROGRESS, (troupe.project.name, plan.table.entity)).fetchone()
     assert done is not None
-    troupe.log.saw("backfill", f"{plan.table.entity} killed after {done[0]} of {done[1]} rows")
+    if met and ended is None:
+        troupe.log.saw("backfill", f"{plan.table.entity} killed after {done[0]} of {done[1]} rows")
+        return
+    how = "it didn't come so far" if ended is None else f"it ended by itself, with {ended}"
+    troupe.log.unplayed["backfill"] = (
+        f"the backfill of {plan.table.entity} was to be killed at a row that is held: {how}"
+    )
 
 
 _PROGRESS = b"""
@@ -69,10 +76,14 @@ def _sql(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
 
 
-def _until(what: object) -> None:
+def _until(what: Callable[[], bool]) -> bool:
+    """Waits for it; whether it came."""
     until = time.monotonic() + _MOST_S
-    while time.monotonic() < until and not what():  # type: ignore[operator]
+    while not what():
+        if time.monotonic() > until:
+            return False
         time.sleep(0.02)
+    return True
 
 
 def resumed(troupe: Troupe, plan: TablePlan) -> None:

@@ -147,7 +147,13 @@ def _watched(looking: Looking, path: str, reason: Reason) -> None:
     first = looking.until(lambda _: True)
     asked = looking.until(lambda now: now[2] != first[2])
     again = looking.until(lambda now: now[2] != asked[2])
-    if again[1] != asked[1]:
+    ended = looking.process.poll()
+    if ended is not None:
+        what = f"the backfill of {plan.table.entity} ended with {ended} while it said that it waits: {said}"
+        log.against("hold", what, path, "it must ask again while it waits")
+    elif first[2] == asked[2] or asked[2] == again[2]:
+        log.unplayed["hold"] = f"the backfill of {plan.table.entity} said that it waits, and wasn't seen to ask again"
+    elif again[1] != asked[1]:
         what = f"the backfill of {plan.table.entity} passed rows while it said that it waits: {said}"
         log.against("hold", what, path, "no batch may begin while `hold` gives a reason")
     else:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from functools import partial
 
 import psycopg
@@ -10,7 +12,7 @@ from migdsl.dialect.names import literal, quote
 from migdsl.executor.streams import Carried, streams
 from migdsl.rehearsal import moving
 from migdsl.rehearsal.journal import Connection, Row
-from migdsl.rehearsal.model import Mark
+from migdsl.rehearsal.model import Log, Mark
 from migdsl.rehearsal.passage import Passage, until
 from migdsl.rehearsal.shapes import Shape
 from migdsl.runtime.stream.jobs import Side, other
@@ -24,8 +26,7 @@ SELECT pid::text || ' ' || query_start::text FROM pg_catalog.pg_stat_activity
 _JOBS = b"""
 SELECT count(*) FROM pg_catalog.pg_stat_activity
  WHERE datname = current_database() AND application_name LIKE %s AND state <> 'idle'"""
-_SOON_S = 10.0
-_ROUNDS = 8
+_SOON_S, _LATE_S = 10.0, 60.0  # how long whoever carries over is waited for: at first, and where a machine is slow
 
 
 class Course(Value):
@@ -61,9 +62,29 @@ def overtaken(passage: Passage, side: Side) -> None:
     for carried in streams(passage.sites):
         for shape in (s for s in passage.shapes if s.entity in carried.entities):
             course = Course(carried, shape, side)
-            if _again(passage, course):
-                _killed(passage, course)
+            if _patiently(passage.log, _AGAIN.format(shape.entity, side), partial(_again, passage, course)) is not None:
+                _patiently(passage.log, _KILLED.format(shape.entity, side), partial(_killed, passage, course))
                 break
+        else:
+            _unplayed(passage.log, _AGAIN.format(" or ".join(carried.entities), side), "there are too few rows")
+
+
+_AGAIN = "rows of {} that are written again while their first write is on its way from the {} side"
+_KILLED = "the sync job killed while it carries rows of {} over from the {} side"
+
+
+def _patiently(log: Log, what: str, play: Callable[[float], bool | None]) -> bool | None:
+    """A fault that has to meet a moment, tried once more for longer; whether it did, None where there is nothing to try."""
+    met = play(_SOON_S)
+    met = play(_LATE_S) if met is False else met
+    if met is False:
+        _unplayed(log, what, "the moment wasn't met")
+    return met
+
+
+def _unplayed(log: Log, what: str, why: str) -> None:
+    log.notes.append(f"not played: {what}: {why}")
+    log.saw("both_sides", f"not played: {what}: {why}")
 
 
 def _rows(passage: Passage, course: Course) -> list[Row]:
@@ -79,16 +100,16 @@ def _rows(passage: Passage, course: Course) -> list[Row]:
     return []
 
 
-def _again(passage: Passage, course: Course) -> bool:
+def _again(passage: Passage, course: Course, soon_s: float) -> bool | None:
     """The first of them is held over there, all are written, and once more while the one who carries it over waits. Whether
-    there were rows enough."""
+    that one was met; None where there are too few rows."""
     log, start, met = passage.log, passage.log.now(), False
     with passage.traffic.resting():
         passage.drained()
         rows = _rows(passage, course)
         if rows:
             with _somebody(passage, course) as holder:
-                met = _held(passage, course, rows, holder) and _meanwhile(passage, course, rows, holder)
+                met = _held(passage, course, rows, holder, soon_s) and _meanwhile(passage, course, rows, holder, soon_s)
                 holder.rollback()
     if met:
         what = f"rows of {course.shape.entity} are written twice, and carried over late"
@@ -96,38 +117,40 @@ def _again(passage: Passage, course: Course) -> bool:
         passage.look()
         told = f"{course.shape.entity}: {len(rows)} rows written again while their first write was on its way"
         log.saw("both_sides", f"{told} from the {course.side} side")
-    return bool(rows)
+    return met if rows else None
 
 
-def _meanwhile(passage: Passage, course: Course, rows: list[Row], holder: Connection) -> bool:
+def _meanwhile(passage: Passage, course: Course, rows: list[Row], holder: Connection, soon_s: float) -> bool:
     """Whether one that had read what was written before still waits when all that doesn't stand behind it has been carried
     over: it doesn't wait for long at a time, and then it reads again."""
     # The held row isn't written again where keys come by a trigger: whoever had that key elsewhere would stand still, too. By
     # way of the WAL it is, since it alone tells that what was written is known.
     others = rows if course.by_wal else rows[1:]
-    for _ in range(_ROUNDS):
-        until(lambda: bool(_stuck(passage, course, holder)), _SOON_S)
+    end = time.monotonic() + soon_s
+    while time.monotonic() < end:
+        if not until(lambda: bool(_stuck(passage, course, holder)), soon_s):
+            return False
         waiting, told = _stuck(passage, course, holder), _told(passage, course, rows[0])
         _written(passage, course, others)
-        until(partial(_passed, passage, course, rows[0], told), _SOON_S)
+        until(partial(_passed, passage, course, rows[0], told), soon_s)
         if waiting & _stuck(passage, course, holder):
             return True
     return False
 
 
-def _killed(passage: Passage, course: Course) -> None:
-    """The sync job is killed in the middle of a batch."""
+def _killed(passage: Passage, course: Course, soon_s: float) -> bool | None:
+    """The sync job is killed in the middle of a batch. Whether it was in one; None where there are too few rows."""
     log, start, met = passage.log, passage.log.now(), False
     with passage.traffic.resting():
         passage.drained()
         rows = _rows(passage, course)
         with _somebody(passage, course) as holder:
-            met = bool(rows) and _held(passage, course, rows, holder)
+            met = bool(rows) and _held(passage, course, rows, holder, soon_s)
             for relay in passage.relays:
                 relay.kill()
             holder.rollback()
         desk, _ = course.there(passage)
-        until(lambda: desk.execute(_JOBS, (f"migdsl {passage.project.name}% sync%",)).fetchone() == (0,), _SOON_S)
+        until(lambda: desk.execute(_JOBS, (f"migdsl {passage.project.name}% sync%",)).fetchone() == (0,), soon_s)
     for relay in passage.relays:
         passage.started(relay)
     passage.look()
@@ -137,6 +160,7 @@ def _killed(passage: Passage, course: Course) -> None:
             f"the sync job was killed while it carried rows of {course.shape.entity} over from the {course.side} side"
         )
         log.saw("backfill", f"{told}, and started again")
+    return met if rows else None
 
 
 def _somebody(passage: Passage, course: Course) -> Connection:
@@ -146,13 +170,13 @@ def _somebody(passage: Passage, course: Course) -> Connection:
     return psycopg.connect(passage.stages[database].url, application_name="rehearsal somebody")
 
 
-def _held(passage: Passage, course: Course, rows: list[Row], holder: Connection) -> bool:
+def _held(passage: Passage, course: Course, rows: list[Row], holder: Connection, soon_s: float) -> bool:
     """All are written while the first is held over there; whether anybody waits for it."""
     _, table = course.there(passage)
     key = " AND ".join(f"{quote(name)}::text = {literal(rows[0].key[theirs])}" for name, theirs in course.keys)
     holder.execute(f"SELECT FROM {table} WHERE {key} FOR UPDATE".encode())
     _written(passage, course, rows)
-    return until(lambda: bool(_stuck(passage, course, holder)), _SOON_S)
+    return until(lambda: bool(_stuck(passage, course, holder)), soon_s)
 
 
 def _stuck(passage: Passage, course: Course, holder: Connection) -> frozenset[str]:

@@ -179,7 +179,7 @@ class Passage(Company):
                 move = moving.move_of(shape)
                 old, new = self.desks[move.table.database], self.desks[move.target.database]
                 rows = self.journals[shape.entity].told()
-                told += moving.apart(old, new, shape, rows, filled=self.filled, home=False, early=False)
+                told += moving.apart(old, new, shape, rows, filled=self.filled, home=self.rules.home, early=False)
         count = sum(1 for j in self.journals.values() for row in j.rows if row.alive)
         for verdict in ("acknowledged_writes", "both_sides"):
             self.log.saw(verdict, f"{self.log.step}: {count} rows, {self.turning.refused} requests sent across")

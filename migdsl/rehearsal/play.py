@@ -10,19 +10,17 @@ import psycopg
 
 from migdsl.executor.chain import Failed
 from migdsl.executor.model import Outcome, Refused
-from migdsl.ops.model import Gate
 from migdsl.planning.model import Revision
-from migdsl.rehearsal import faults, filling, judge, ramp, scrutiny, second, somebody
+from migdsl.rehearsal import faults, filling, gated, judge, ramp, scrutiny, second, somebody
 from migdsl.rehearsal.journal import Row, View
 from migdsl.rehearsal.model import Mark, Stuck
 from migdsl.rehearsal.shapes import Shape
 from migdsl.rehearsal.stage import pass_time
 from migdsl.rehearsal.standby import Standby
-from migdsl.rehearsal.troupe import UNLOADABLE, Troupe, quiet
+from migdsl.rehearsal.troupe import UNLOADABLE, Troupe
 from migdsl.runtime.errors import safe_text
 from migdsl.semantics.model import STAGES
 
-_GATED = "its gates stand at the beginning of `upgrade`, and ask the ledger"
 _AGAIN = 6  # how often a gate that waits for time is asked
 Say = Callable[[str], None]
 
@@ -149,7 +147,7 @@ class Play:
         before = troupe.stage.dump()
         with self._behind_somebody() if revision is not None and troupe.settings.hold_s else nullcontext():
             self._reach(phase)
-        troupe.traffic.work()
+        troupe.traffic.bound(phase)
         self.look()
         if revision is None or not troupe.settings.back:
             return
@@ -294,25 +292,8 @@ class Play:
     # ------------------------------------------------------------------------------------------- gates
 
     def _must_wait(self, phase: str) -> None:
-        """Alembic alone, now: the revision must refuse."""
         troupe = self.troupe
-        revision = self._revision(phase)
-        asks = any(isinstance(p, Gate) for s in troupe.project.planned.lowered.phase(phase) for p in s.up)
-        if revision is None or not asks:
-            return
-        try:
-            with quiet():
-                troupe.chain.upgrade(revision.id)
-        except Failed as failure:
-            if failure.gate:
-                troupe.log.saw("gates", f"{phase} at {troupe.stood['all']}: {failure.why[:160]}")
-                return
-            troupe.log.against("gates", f"{phase} failed before its gates held: {failure.why}", revision.path, _GATED)
-            return
-        troupe.log.against(
-            "gates", f"{phase} ran at {troupe.stood['all']}, before its gates held", revision.path, _GATED
-        )
-        raise Stuck
+        gated.waits(troupe.log, troupe.project.planned, troupe.chain, phase, troupe.stood["all"])
 
     def _refused_for_offenders(self) -> None:
         """Rows that a rule to come forbids keep validate from being reached, until their owners mend them."""

@@ -24,6 +24,7 @@ _LETTERS = (
     b"SELECT row_key::text, error_class || ' ' || template FROM migdsl.dead_letter WHERE migration = %s AND entity = %s"
 )
 _ALERT = "MigdslSyncDeadLetters"
+_DEAD = "can't be applied"  # what a switch says of a dead letter, and of nothing else
 _SHOWN = 8  # shorter values stand in any sentence
 _SEE = "a row that can't be applied becomes a dead letter: `dead-letters` shows it by its key"
 
@@ -91,8 +92,20 @@ def _waiting(carried: Carried) -> int:
 
 
 def _stays(passage: Passage, carried: Carried, tenant: str) -> None:
-    """Its tenant can't be switched: over there it would lack a write."""
-    why = turned(carried, {tenant: "new"}, lambda _: None)
+    """Its tenant can't be switched: over there it would lack a write. Refused for another reason, such as a lock that somebody
+    holds, it is tried again."""
+    why: tuple[str, ...] = (_DEAD,)
+
+    def decided() -> bool:
+        nonlocal why
+        why = turned(carried, {tenant: "new"}, lambda _: None)
+        return not why or _DEAD in why[0]
+
+    if not until(decided):
+        passage.log.notes.append(
+            f"not played: the switch of a tenant with a dead letter, which is refused for {why[0]}"
+        )
+        return
     if why:
         passage.log.saw("gates", f"the switch of a tenant with a dead letter: {why[0][:160]}")
         return

@@ -11,6 +11,7 @@ from pathlib import Path
 from migdsl.executor.model import Project
 from migdsl.executor.sites import Sites
 from migdsl.rehearsal import across, beside, moving, several
+from migdsl.rehearsal.binding import binding
 from migdsl.rehearsal.clients import Rules
 from migdsl.rehearsal.gauge import Drift, Gauge, Passed
 from migdsl.rehearsal.journal import Connection, Journal
@@ -213,6 +214,7 @@ def _troupe(stage: Stage, piece: Piece, log: Log, sites: Sites, desk: Connection
     rules = Rules(dict.fromkeys(tenants.ids, "off"), tenants.busy)
     maker = Maker(module, tables, journals, writing, seeded(settings.seed), log)
     traffic = Traffic(stage.url, project.name, tables, journals, maker, rules, log, settings.rate, settings.seed)
+    traffic.binding = binding(project.planned.lowered)
     watch, gauge = Watch(stage.url, log), Gauge(stage.url, project.name, tables, log)
     return Troupe(
         project, piece.files, piece.main, settings, log, sites, tables, journals, tenants, rules, maker, traffic, piece.home,

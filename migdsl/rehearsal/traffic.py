@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 
 import psycopg
 
+from migdsl.rehearsal.binding import Binding
 from migdsl.rehearsal.clients import Client, Rules, Wrong
 from migdsl.rehearsal.journal import Journal
 from migdsl.rehearsal.model import Log
@@ -27,6 +28,7 @@ from migdsl.runtime.errors import safe_text
 _CLIENTS = ("old", "new", "old", "new")
 # A statement that takes longer was stalled, and is an error.
 _OPTIONS = "-c statement_timeout=20s -c timezone=UTC -c datestyle=ISO,YMD -c intervalstyle=postgres"
+_FEW = 4  # refused writes: that may happen by chance
 _MANY = 5  # of one kind of error; the rest is counted
 
 
@@ -46,7 +48,9 @@ class Traffic:
     recorder: Recorder = field(default_factory=Recorder)
     requests: list[Request] = field(default_factory=list)
     errors: Counter[str] = field(default_factory=Counter)
+    binding: Binding = field(default_factory=lambda: Binding(()))
     refused: int = 0
+    through: int = 0
     client: Callable[..., Client] = Client
     clients: list[Client] = field(default_factory=list)
     over: threading.Event = field(default_factory=threading.Event)
@@ -88,6 +92,14 @@ class Traffic:
                 for thread in threads:
                     thread.join()
 
+    def heard(self) -> None:
+        """New code has heard of where the flag stands, for each tenant: whoever hears of two moves at once walks both, and would
+        be a stage behind with the first request of a tenant that had none for long."""
+        for client in self.clients[:1]:
+            for tenant in self.rules.tenants:
+                with client.routed.at(tenant):
+                    pass
+
     def swap(self, swapped: frozenset[str]) -> None:
         """These columns are of their new type (or of their old one again, where they are left out)."""
         for client in self.clients:
@@ -117,6 +129,16 @@ class Traffic:
             if all(now[code] >= count for code in ages):
                 return
             time.sleep(0.01)
+
+    def bound(self, phase: str) -> None:
+        """The same, while rules bind: not all of what new code writes may be refused."""
+        refused, through = self.refused, self.through
+        self.work()
+        tried = self.refused - refused
+        if self.rules.bound and self.through == through and tried > _FEW:
+            self.log.against(
+                "traffic", f"new code: at {phase} {tried} writes were refused, and none got through", "", _BOUND
+            )
 
     def _may(self, code: str) -> bool:
         if code == "new":
@@ -153,13 +175,14 @@ class Traffic:
             ok = False
             self._against(client, "acknowledged_writes", wrong.what, "")
         except psycopg.Error as error:
-            ok = self.rules.bound and client.code == "new" and (error.sqlstate or "")[:2] == "23"
+            ok = self.rules.bound and client.code == "new" and self.binding.refuse(error)
             self.refused += ok
             if not ok:
                 self._against(client, "traffic", f"{safe_text(error)}{_rule(error)}", _WAY)
         except Exception as error:  # noqa: BLE001 (a client that dies silently would prove nothing)
             ok = False
             self._against(client, "traffic", f"{type(error).__name__}: {error}", "")
+        self.through += client.code == "new" and act in ("insert", "update")
         now = time.monotonic()
         self.requests.append(Request(due - self.log.began, now - due, client.code, act, ok))
 
@@ -174,4 +197,5 @@ def _rule(error: psycopg.Error) -> str:
     return f" ({error.diag.constraint_name})" if error.diag.constraint_name else ""
 
 
+_BOUND = "what binds at the end must permit what the file's new code writes: see what this phase's revision adds"
 _WAY = "code that is deployed while the migration runs must go on working: see what this phase's revision changes"

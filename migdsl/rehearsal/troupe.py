@@ -153,6 +153,7 @@ class Troupe(Company):
         found = Flag(self.project, self.log).resolved(module, said)
         before, self.rules.stages = self.rules.stages, {tenant: found[tenant] for tenant in self.tenants.ids}
         skipping(self.log, before, self.rules.stages)
+        self.traffic.heard()
         if self.ledger.there:
             self.ledger.record_all(("stage", subject, at) for subject, at in stage_rows(module))
         self.log.marks.append(Mark("stage", name, self.log.now(), self.log.now()))

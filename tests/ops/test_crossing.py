@@ -95,13 +95,14 @@ class Two:
         return Migration(self.old if name == "old" else self.new, self.lowered.of(here))
 
     def turn(self, side: str) -> None:
-        """Who writes from now on; a switch would ask for a backfill first."""
+        """Who writes from now on, and whoever comes; a switch would ask for a backfill first."""
         for connection in (self.old, self.new):
-            connection.execute(
-                "INSERT INTO migdsl.side (migration, stream, tenant, state) VALUES ('leave', 'Order', %s, %s)"
-                " ON CONFLICT (migration, stream, tenant) DO UPDATE SET state = excluded.state",
-                (T1, side),
-            )
+            for stream, tenant in (("Order", T1), ("Order/newcomers", "")):
+                connection.execute(
+                    "INSERT INTO migdsl.side (migration, stream, tenant, state) VALUES ('leave', %s, %s, %s)"
+                    " ON CONFLICT (migration, stream, tenant) DO UPDATE SET state = excluded.state",
+                    (stream, tenant, side),
+                )
 
     def job(self, *words: str) -> None:
         assert main(self.stream, ["--old-url", self.urls[0], "--new-url", self.urls[1], *words]) == 0
@@ -318,6 +319,7 @@ def test_a_connector_that_reads_keeps_everything(logical: Server):
                 made.old.execute(release.replace("1 .. 30", "1 .. 2").encode())
             assert (one(made.old, SLOTS), one(made.old, PUBLISHED)) == ((1,), (1,))
             assert one(made.old, "SELECT to_regclass('orders')") != (None,)
+        made.old.execute("UPDATE migdsl.side SET state = 'new' WHERE stream = 'Order/newcomers'")
         side.up("contract")
         assert (one(made.old, SLOTS), one(made.old, PUBLISHED)) == ((0,), (0,))
 

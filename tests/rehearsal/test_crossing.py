@@ -117,6 +117,14 @@ FAULTS = {
         (("96b718_expand.py", FENCE, FENCE.replace("= 'old'", "<> 'moving'")),),
         DUAL,
     ),
+    "a contract that asks nothing of its gates": Fault(
+        "gates",
+        "contract",
+        tuple(
+            (path, "        require(\n", "        (lambda *unasked: None)(\n")
+            for path in ("77c617_contract.py", "10d460_contract.py")
+        ),
+    ),
     "an application that doesn't ask the fence": Fault(
         "traffic",
         "cutover",

@@ -36,6 +36,13 @@ APART = """
 
     lane._fill_next = fill_next
     raise SystemExit(main(JOB))"""
+REQUIRED = 'ALTER TABLE public.users ALTER COLUMN contact_email SET NOT NULL\n""",'
+REFUSING = f"""{REQUIRED}
+            \"\"\"
+CREATE FUNCTION public.nope() RETURNS trigger LANGUAGE plpgsql AS
+$f$ BEGIN RAISE EXCEPTION 'no' USING ERRCODE = '23514'; END $f$;
+CREATE TRIGGER nope BEFORE INSERT OR UPDATE ON public.users FOR EACH ROW EXECUTE FUNCTION public.nope()
+\"\"\","""
 FAILING = 'outcome=\\"failed\\"}) > '
 ASIDE = 'max by (migration, backfill) (migdsl_backfill_errors{migration=\\"users_email\\"}) > '
 HELD = replace(SHORT, hold_s=2.5)
@@ -133,6 +140,12 @@ FAULTS = {
                 FAILING + "1000 or " + ASIDE + "1000",
             ),
         ),
+    ),
+    "a trigger that refuses every write at the end": Fault("traffic", "enforce", ((ENFORCE, REQUIRED, REFUSING),)),
+    "a rule of the file that refuses every write": Fault(
+        "traffic",
+        "enforce",
+        ((ENFORCE, REQUIRED, REFUSING.replace("'23514'", "'23514', CONSTRAINT = 'users_contact_email_filled'")),),
     ),
     "NOT NULL before the backfill": Fault(
         "revisions", "expand", ((EXPAND, ADD, ADD.replace(" text\n", " text NOT NULL\n")),)

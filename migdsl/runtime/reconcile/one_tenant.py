@@ -27,8 +27,7 @@ _STAGES: Final = statement(
 _SIDE: Final = statement("""
 SELECT state FROM migdsl.side
  WHERE migration = :migration AND ((stream = :stream AND tenant = :tenant) OR (stream = :stream || '/newcomers' AND tenant = ''))
- ORDER BY stream <> :stream LIMIT 1"""
-)
+ ORDER BY stream <> :stream LIMIT 1""")
 
 
 @dataclass(frozen=True, slots=True)

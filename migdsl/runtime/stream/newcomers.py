@@ -13,6 +13,7 @@ from typing import Final
 
 import psycopg
 
+from migdsl.runtime.database import Transaction
 from migdsl.runtime.stream.jobs import Side, other
 from migdsl.runtime.stream.pair import Pair
 from migdsl.runtime.stream.pause import SwitchRefusedError
@@ -75,9 +76,7 @@ class Newcomers:
         """Where the rows stand, of the side that is opened and of the one that is left."""
         for side in _SIDES:
             self.pair.at(side).perform(lambda tx: self._row.seed(tx, [""]))
-        old, new = (
-            self.pair.at(side).perform(lambda tx: self._row.claim(tx, "", self._attempt)) for side in _SIDES
-        )
+        old, new = (self.pair.at(side).perform(lambda tx: self._row.claim(tx, "", self._attempt)) for side in _SIDES)
         if not self.pair.old.perform(lambda tx: self._row.ours(tx, "", self._attempt)):
             raise self._rival()
         if "moving" not in (old, new) and old != new:
@@ -99,8 +98,15 @@ class Newcomers:
         apart(self.pair)
 
     def _copy(self, origin: Side, to: Side) -> None:
-        states = self.pair.at(origin).perform(self._sides.states)
-        self.pair.at(to).perform(lambda tx: self._sides.copy(tx, states))
+        known, found = set(switchable(self.pair)), self.pair.at(origin).perform(self._sides.states)
+        gone = {tenant: state for tenant, state in found.items() if tenant not in known}
+
+        def work(tx: Transaction) -> None:
+            # Contract would wait there for one that has gone, and that nobody can switch.
+            self._sides.copy(tx, gone, "-infinity")
+            self._sides.copy(tx, found)
+
+        self.pair.at(to).perform(work)
 
     def _move(self, side: Side, before: State, after: State) -> State:
         try:

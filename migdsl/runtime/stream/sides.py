@@ -22,8 +22,12 @@ DURABLE: Final = statement(DURABLE_SQL)
 _OWN: Final = "migration = :migration AND stream = :stream"
 _ONE: Final = f"{_OWN} AND tenant = :tenant"
 _SEED: Final = statement("""
-INSERT INTO migdsl.side (migration, stream, tenant, state)
-SELECT :migration, :stream, given.key, given.value FROM jsonb_each_text(:states::jsonb) AS given ON CONFLICT DO NOTHING""")
+INSERT INTO migdsl.side (migration, stream, tenant, state, since)
+SELECT :migration, :stream, given.key, given.value, coalesce(:since::timestamptz, others.since, clock_timestamp())
+  FROM jsonb_each_text(:states::jsonb) AS given
+  LEFT JOIN migdsl.side AS others
+    ON others.migration = :migration AND others.stream = :newcomers AND others.tenant = '' AND others.state = given.value
+    ON CONFLICT DO NOTHING""")
 # The row of who has none is a stream of its own, with one tenant; the fences know it by this name.
 _NEWCOMERS: Final = "/newcomers"
 _NEWCOMER: Final = "SELECT state FROM migdsl.side WHERE migration = :migration AND stream = :newcomers AND tenant = ''"
@@ -78,9 +82,10 @@ class Sides:
         self.copy(tx, dict.fromkeys(asked, default))
         return True
 
-    def copy(self, tx: Transaction, states: Mapping[str, State]) -> None:
-        """Gives the tenants that have no row the states that are given."""
-        tx.run(_SEED, self._values(states=json.dumps(states, ensure_ascii=False, sort_keys=True)))
+    def copy(self, tx: Transaction, given: Mapping[str, State], since: str | None = None) -> None:
+        """Gives the tenants that have no row the states that are given; `since` when, as newcomers are by default."""
+        states = json.dumps(given, ensure_ascii=False, sort_keys=True)
+        tx.run(_SEED, self._values(states=states, since=since, newcomers=self.stream.stream + _NEWCOMERS))
 
     def newcomers(self) -> Sides:
         """The row of who has none yet, as a stream of one tenant, ''."""

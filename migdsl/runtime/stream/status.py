@@ -49,7 +49,9 @@ class Status:
             way = f"finish it with `switch{flag} --to new`, or turn back with `--to old`"
             lines.append(f"  {called(tenant)} is between the sides: {way}")
         if self.newcomers == "switching":
-            lines.append("  tenants to come are between the sides: finish it with `switch --all --to new`, or turn back")
+            lines.append(
+                "  tenants to come are between the sides: finish it with `switch --all --to new`, or turn back"
+            )
         for w in self.waiting:
             many = f"{MOST:,} or more" if w.events >= MOST else f"{w.events:,}"
             lines.append(f"  {w.entity} from the {w.side} side: {many} events wait, the oldest for {w.lag_s:.1f} s")

@@ -201,7 +201,7 @@ class World:
 
     def sides(self) -> dict[str, tuple[str, str]]:
         """Each tenant's state in the old database and in the new one."""
-        sql = "SELECT tenant, state FROM migdsl.side"
+        sql = "SELECT tenant, state FROM migdsl.side WHERE stream = 'Order'"
         old, new = dict(self.all("old", sql)), dict(self.all("new", sql))
         return {tenant: (old.get(tenant, "old"), new.get(tenant, "old")) for tenant in {*old, *new}}
 

@@ -180,6 +180,10 @@ SELECT 'orders_cdc', 'Order', lane
     ON CONFLICT DO NOTHING
 """,
             """
+INSERT INTO migdsl.side (migration, stream, tenant)
+VALUES ('orders_cdc', 'Order/newcomers', '') ON CONFLICT DO NOTHING
+""",
+            """
 CREATE OR REPLACE FUNCTION migdsl."orders_cdc_Order_fence"(of_tenant text, strict boolean DEFAULT true) RETURNS boolean
   LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $stream$
 DECLARE
@@ -192,10 +196,13 @@ BEGIN
   SELECT side.state INTO found_state FROM migdsl.side AS side
    WHERE side.migration = 'orders_cdc' AND side.stream = 'Order' AND side.tenant = of_tenant FOR SHARE;
   IF NOT FOUND THEN
-    INSERT INTO migdsl.side (migration, stream, tenant)
-    VALUES ('orders_cdc', 'Order', of_tenant) ON CONFLICT DO NOTHING;
+    INSERT INTO migdsl.side (migration, stream, tenant, state, since)
+    SELECT 'orders_cdc', 'Order', of_tenant, others.state, others.since FROM migdsl.side AS others
+     WHERE others.migration = 'orders_cdc' AND others.stream = 'Order/newcomers' AND others.tenant = '' AND others.state <> 'moving' FOR SHARE
+        ON CONFLICT DO NOTHING;
     SELECT side.state INTO found_state FROM migdsl.side AS side
    WHERE side.migration = 'orders_cdc' AND side.stream = 'Order' AND side.tenant = of_tenant FOR SHARE;
+    found_state := coalesce(found_state, 'moving');  -- as newcomers are just then
   END IF;
   IF found_state = 'old' THEN
     RETURN true;
@@ -381,6 +388,10 @@ BEGIN
     RAISE EXCEPTION 'tenant % is not on the % side: %', first, 'old', 'what Order is read by is about to be taken away'
       USING ERRCODE = '55000', HINT = 'run the sync job''s `switch --to old` for every tenant first';
   END IF;
+  IF EXISTS (SELECT FROM migdsl.side AS others WHERE others.migration = 'orders_cdc' AND others.stream = 'Order/newcomers' AND others.tenant = '' AND others.state <> 'old') THEN
+    RAISE EXCEPTION 'tenants that come are not on the % side: %', 'old', 'what Order is read by is about to be taken away'
+      USING ERRCODE = '55000', HINT = 'run the sync job''s `switch --all --to old` first';
+  END IF;
 END
 $gate$
 """,
@@ -415,6 +426,10 @@ BEGIN
   IF FOUND THEN
     RAISE EXCEPTION 'tenant % is not on the % side: %', first, 'old', 'what Order is written on is about to be taken away'
       USING ERRCODE = '55000', HINT = 'run the sync job''s `switch --to old` for every tenant first';
+  END IF;
+  IF EXISTS (SELECT FROM migdsl.side AS others WHERE others.migration = 'orders_cdc' AND others.stream = 'Order/newcomers' AND others.tenant = '' AND others.state <> 'old') THEN
+    RAISE EXCEPTION 'tenants that come are not on the % side: %', 'old', 'what Order is written on is about to be taken away'
+      USING ERRCODE = '55000', HINT = 'run the sync job''s `switch --all --to old` first';
   END IF;
 END
 $gate$
@@ -471,8 +486,8 @@ DROP FUNCTION IF EXISTS migdsl."orders_cdc_Order_fence"(text, boolean)
 DO $forget$
 BEGIN
   IF to_regclass('migdsl.side') IS NOT NULL THEN
-    DELETE FROM migdsl.side WHERE migration = 'orders_cdc' AND stream = 'Order';
-    DELETE FROM migdsl.switch WHERE migration = 'orders_cdc' AND stream = 'Order';
+    DELETE FROM migdsl.side WHERE migration = 'orders_cdc' AND stream IN ('Order', 'Order/newcomers');
+    DELETE FROM migdsl.switch WHERE migration = 'orders_cdc' AND stream IN ('Order', 'Order/newcomers');
   END IF;
 END
 $forget$
