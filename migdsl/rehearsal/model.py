@@ -57,7 +57,7 @@ class Settings:
     rate: float = 60.0
     to: str | None = None
     back: bool = True
-    hold_s: float = 2.5
+    hold_s: float = 2.0
     limit_s: float = 1.0
     keep: bool = False
     schema: str | None = None
