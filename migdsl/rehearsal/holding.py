@@ -208,8 +208,8 @@ def _lock(place: Place, table: str) -> Iterator[Reason]:
         thread = threading.Thread(target=_take, args=(second, statement), name=name, daemon=True)
         thread.start()
         pid = second.info.backend_pid
-        _wait(lambda: not thread.is_alive() or place.desk.execute(_WAITS, (pid,)).fetchone() != (0,))
-        try:
+        try:  # whoever is interrupted here lets the second one go first, which else would be waited for
+            _wait(lambda: not thread.is_alive() or place.desk.execute(_WAITS, (pid,)).fetchone() != (0,))
             yield Reason(f"somebody waits for a lock on {table}", "wait for a lock", first.rollback)
         finally:
             first.rollback()

@@ -29,6 +29,7 @@ _CLIENTS = ("old", "new", "old", "new")
 # A statement that takes longer was stalled, and is an error.
 _OPTIONS = "-c statement_timeout=20s -c timezone=UTC -c datestyle=ISO,YMD -c intervalstyle=postgres"
 _FEW = 4  # refused writes: that may happen by chance
+_LAST_S = 30.0  # longer than a statement may take
 _MANY = 5  # of one kind of error; the rest is counted
 
 
@@ -90,7 +91,7 @@ class Traffic:
                     for _ in _CLIENTS:
                         each.put(-1.0)
                 for thread in threads:
-                    thread.join()
+                    thread.join(_LAST_S)
 
     def heard(self) -> None:
         """New code has heard of where the flag stands, for each tenant: whoever hears of two moves at once walks both, and would
@@ -109,14 +110,16 @@ class Traffic:
     @contextmanager
     def resting(self) -> Iterator[None]:
         """Nobody writes in this block, and no write is under way."""
-        for client in self.clients:
-            client.busy.acquire()
+        held: list[Client] = []
         try:
+            for client in self.clients:  # Ctrl-C in between must leave nobody waiting
+                client.busy.acquire()
+                held.append(client)
             yield
         finally:
             # What became due meanwhile was kept waiting by us, and not by the migration.
             self._rested = time.monotonic()
-            for client in self.clients:
+            for client in held:
                 client.busy.release()
 
     def work(self, count: int = 25, most_s: float = 30.0) -> None:
