@@ -78,12 +78,12 @@ def play(
         say(f"{count} rows of {len(tenants.ids)} tenants in {len(tables)} tables")
         url = stages[near].url
         traffic = Traffic(url, project.name, moved, journals, maker, rules, log, settings.rate, settings.seed)
-        looking = Watch(url, log, stages[far].url), Gauge(url, project.name, moved, log, stages[far].url)
+        watch, gauge = looking = Watch(url, log, stages[far].url), Gauge(url, project.name, moved, log, stages[far].url)
         found = stack.enter_context(modules(project, streams(sites), Urls(url, stages[far].url)))
         stack.enter_context(unsaid())
         crossing = Crossing(
             project, files, main, settings, log, sites, moved, journals, tenants, rules, maker, traffic, stages, say, desks,
-            looking[0], Turning(), frozenset(entity for each in found for entity in each.entities),
+            watch, Turning(), frozenset(entity for each in found for entity in each.entities),
         )  # fmt: skip
         if not found:
             log.about = tuple(each for each in log.about if each != "second_write")
@@ -97,7 +97,7 @@ def play(
                 each.over.set()
                 each.join()
             _forgotten(Path(project.folder, project.planned.paths.flags))
-    return traffic, *looking, count
+    return traffic, watch, gauge, count
 
 
 def _forgotten(path: Path) -> None:

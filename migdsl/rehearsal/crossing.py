@@ -148,11 +148,10 @@ class Crossing(Passage):
     def _over(self, *, first: bool) -> None:
         """Canary, shares, all; back once, and there again."""
         steps = [lines for _, lines in ramp(self.project.planned.module, "shadow")]
-        for number, lines in enumerate(steps if first else steps[-1:]):
+        for lines in steps if first else steps[-1:]:
             self._move(lines)
             self.traffic.work(10)
-            if number in (0, len(steps) - 1):  # for the shares in between their end tells
-                self.look()
+            self.look()
         if first:
             overtaken.overtaken(self, "new")
             unreached.failing(self, "new")

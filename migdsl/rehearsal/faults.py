@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 import psycopg
@@ -15,6 +14,7 @@ from migdsl.rehearsal.journal import Row
 from migdsl.rehearsal.model import Mark
 from migdsl.rehearsal.shapes import Shape
 from migdsl.rehearsal.troupe import Troupe
+from migdsl.rehearsal.waiting import until
 from migdsl.rehearsal.writing import Codes
 from migdsl.semantics.model import Table
 
@@ -42,14 +42,19 @@ def killed(troupe: Troupe, plan: TablePlan) -> None:
         process = troupe.spawned(path, "--batch", "1", "--duty", "1", "--workers", "1")
         try:
             waiting = _BUSY.format(holder.info.backend_pid)
-            met = _until(lambda: process.poll() is not None or troupe.desk.execute(waiting.encode()).fetchone() != (0,))
+            met = until(
+                lambda: process.poll() is not None or troupe.desk.execute(waiting.encode()).fetchone() != (0,), _MOST_S
+            )
             ended = process.poll()
         finally:
             process.kill()
             process.wait()
         holder.rollback()
     named = (_sql(f"migdsl {troupe.project.name}%"), _sql(_own_name(troupe)))
-    _until(lambda: troupe.desk.execute(_CONNECTED.format(*named).replace("%", "%%").encode(), ()).fetchone() == (0,))
+    until(
+        lambda: troupe.desk.execute(_CONNECTED.format(*named).replace("%", "%%").encode(), ()).fetchone() == (0,),
+        _MOST_S,
+    )
     troupe.log.marks.append(Mark("fault", f"backfill of {plan.table.entity} killed", start, troupe.log.now()))
     done = troupe.desk.execute(_PROGRESS, (troupe.project.name, plan.table.entity)).fetchone()
     assert done is not None
@@ -74,16 +79,6 @@ def _own_name(troupe: Troupe) -> str:
 
 def _sql(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
-
-
-def _until(what: Callable[[], bool]) -> bool:
-    """Waits for it; whether it came."""
-    until = time.monotonic() + _MOST_S
-    while not what():
-        if time.monotonic() > until:
-            return False
-        time.sleep(0.02)
-    return True
 
 
 def resumed(troupe: Troupe, plan: TablePlan) -> None:

@@ -56,7 +56,7 @@ class Gauge(threading.Thread):
         self._url, self._far, self._log = url, far, log
         self._progress = _PASSED.format(literal(migration))
         self._differing = dict(_differing(shapes)) if far is None else {}
-        self._apart = {shape.entity: moving.digests(shape) for shape in shapes if far is not None and shape.move}
+        self._apart = {shape.entity: _digests(shape) for shape in shapes if far is not None and shape.move}
         self.passed: list[Passed] = []
         self.drift: list[Drift] = []
         self.over = threading.Event()
@@ -145,6 +145,22 @@ def _missing(shape: Shape) -> Iterator[tuple[str, str]]:
             f"SELECT count(*) FROM {shape.name} AS t WHERE {where} AND NOT EXISTS (SELECT FROM {name} AS n WHERE {key})"
         )
         yield carried.table.entity, query
+
+
+def _digests(shape: Shape) -> tuple[str, str]:
+    """Of each row a key and a digest, as SQL for either side: both are the same where the new row is what the file gives."""
+    target = moving.move_of(shape).target
+    values = {name: moving.cast(over(value, "t"), target.column(name)) for name, value in moving.given(shape).items()}
+    here = ", ".join(f"({value})::text" for value in values.values())
+    there = ", ".join(f"t.{quote(name)}::text" for name in values)
+    old, new = (
+        ", ".join(f"t.{quote(name)}" for name in side)
+        for side in zip(*((b, a) for a, b in moving.keys(shape)), strict=True)
+    )
+    return (
+        f"SELECT ROW({old})::text, md5(ROW({here})::text) FROM {shape.name} AS t",
+        f"SELECT ROW({new})::text, md5(ROW({there})::text) FROM {shape.new_name} AS t",
+    )
 
 
 def _text(comparable: bool) -> str:

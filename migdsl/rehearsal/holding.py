@@ -24,6 +24,7 @@ from migdsl.rehearsal.model import Log, Mark
 from migdsl.rehearsal.stage import Stage
 from migdsl.rehearsal.standby import Standby
 from migdsl.rehearsal.troupe import Troupe
+from migdsl.rehearsal.waiting import until
 from migdsl.runtime.telemetry.options import application_name
 from migdsl.semantics.policy import Comparison, comparisons
 
@@ -94,8 +95,8 @@ def stood(place: Place, plan: TablePlan, standby: Standby | None, *words: str) -
             _watched(Looking(place, plan, Path(log.name), process), path, reason)
             reason.over()
             place.log.marks.append(Mark("fault", f"{reason.why}: the backfill waits", start, place.log.now()))
-            until = time.monotonic() + 2 * _MOST_S
-            while process.poll() is None and time.monotonic() < until:
+            end = time.monotonic() + 2 * _MOST_S
+            while process.poll() is None and time.monotonic() < end:
                 time.sleep(0.02)
             if process.poll() is None:
                 what = f"the backfill of {plan.table.entity} doesn't go on, although {reason.why} is over"
@@ -120,13 +121,13 @@ class Looking:
 
     def until(self, enough: Callable[[Look], bool]) -> Look:
         """Its reason, rows passed, and what changes when it asks again, once they are what is waited for, or it has ended."""
-        until = time.monotonic() + _MOST_S
+        end = time.monotonic() + _MOST_S
         migration, backfill = self.place.project.name, backfill_name(self.plan)
         own = (f"{application_name(migration, backfill, '')[:_NAMED].rstrip()}%", migration, backfill)
         while True:
             row = self.place.desk.execute(_HOLD, own).fetchone()
             now = (str(row[0]) or self._told(), str(row[1]), str(row[2])) if row is not None else ("", "", "")
-            if enough(now) or self.process.poll() is not None or time.monotonic() > until:
+            if enough(now) or self.process.poll() is not None or time.monotonic() > end:
                 return now
             time.sleep(0.02)
 
@@ -169,7 +170,7 @@ def _reason(place: Place, plan: TablePlan, standby: Standby | None) -> Iterator[
     bound = _bound(place, plan)
     if standby is not None and bound is not None and _behind(standby, bound + _MORE_S):
         standby.lag(bound + _MORE_S)
-        _wait(lambda: standby.over.is_set() or place.desk.execute(_LAGS, (bound,)).fetchone() == (True,))
+        until(lambda: standby.over.is_set() or place.desk.execute(_LAGS, (bound,)).fetchone() == (True,), _MOST_S)
         if place.desk.execute(_LAGS, (bound,)).fetchone() == (True,):
             yield Reason(f"a replica is more than {bound:g} s behind", "lag", lambda: standby.lag(0.0))
             return
@@ -182,7 +183,7 @@ def _reason(place: Place, plan: TablePlan, standby: Standby | None) -> Iterator[
 def _behind(standby: Standby, seconds: float) -> bool:
     """Whether it has taken something so long ago, or soon will have."""
     if standby.may_lag(max(0.0, seconds - _PATIENT_S)):
-        _wait(lambda: standby.over.is_set() or standby.may_lag(seconds))
+        until(lambda: standby.over.is_set() or standby.may_lag(seconds), _MOST_S)
     return standby.may_lag(seconds)
 
 
@@ -209,7 +210,7 @@ def _lock(place: Place, table: str) -> Iterator[Reason]:
         thread.start()
         pid = second.info.backend_pid
         try:  # whoever is interrupted here lets the second one go first, which else would be waited for
-            _wait(lambda: not thread.is_alive() or place.desk.execute(_WAITS, (pid,)).fetchone() != (0,))
+            until(lambda: not thread.is_alive() or place.desk.execute(_WAITS, (pid,)).fetchone() != (0,), _MOST_S)
             yield Reason(f"somebody waits for a lock on {table}", "wait for a lock", first.rollback)
         finally:
             first.rollback()
@@ -222,9 +223,3 @@ def _take(connection: psycopg.Connection[tuple[object, ...]], statement: bytes) 
         connection.rollback()
     except psycopg.Error:
         pass  # a table that has gone meanwhile
-
-
-def _wait(what: Callable[[], bool]) -> None:
-    until = time.monotonic() + _MOST_S
-    while time.monotonic() < until and not what():
-        time.sleep(0.02)

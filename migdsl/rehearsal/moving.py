@@ -209,9 +209,9 @@ def _there(shape: Shape, alias: str) -> Callable[[str], str]:
     def spell(name: str) -> str:
         column = target.column(name)
         if name in values:
-            return _cast(values[name].rewritten(_facts(shape, alias)), column)
+            return cast(values[name].rewritten(_facts(shape, alias)), column)
         if column is not None and column.generated is not None:
-            return _cast(column.generated.rewritten(spell), column)
+            return cast(column.generated.rewritten(spell), column)
         return f"{alias}.{quote(name)}"
 
     return spell
@@ -223,7 +223,7 @@ def _facts(shape: Shape, alias: str) -> Callable[[str], str]:
     return lambda name: f"{alias}.{quote(place(shape, name) if name in own else name)}"
 
 
-def _cast(text: str, column: Column | None) -> str:
+def cast(text: str, column: Column | None) -> str:
     return f"({text})" if column is None else f"CAST(({text}) AS {column.type.sql})"
 
 
@@ -252,7 +252,7 @@ def _told(shape: Shape) -> frozenset[str]:
 def _lossless(shape: Shape, there: Callable[[str], str]) -> Iterator[str]:
     move, told = move_of(shape), _told(shape)
     sure = {name: each for name, each in homes(shape).items() if each.names() <= told}
-    back = {name: _cast(each.rewritten(there), shape.table.column(name)) for name, each in sure.items()}
+    back = {name: cast(each.rewritten(there), shape.table.column(name)) for name, each in sure.items()}
     for name in given(shape):
         column = move.target.column(name)
         if column is not None and not column.nullable:
@@ -263,7 +263,7 @@ def _lossless(shape: Shape, there: Callable[[str], str]) -> Iterator[str]:
             yield f"{value} IS NOT NULL"
     for name in (n for n, value in given(shape).items() if value.names() & back.keys()):
         again = given(shape)[name].rewritten(lambda n: back[n] if n in back else f"t.{quote(n)}")
-        yield f"{_cast(again, move.target.column(name))} IS NOT DISTINCT FROM {there(name)}"
+        yield f"{cast(again, move.target.column(name))} IS NOT DISTINCT FROM {there(name)}"
 
 
 # ------------------------------------------------------------------------------------------- what is judged
@@ -273,21 +273,6 @@ def missing(shape: Shape) -> str:
     """How many rows of the old table the new one has not got yet, as SQL."""
     key = " AND ".join(f"n.{quote(ours)} = t.{quote(theirs)}" for ours, theirs in keys(shape))
     return f"SELECT count(*) FROM {shape.name} AS t WHERE NOT EXISTS (SELECT FROM {shape.new_name} AS n WHERE {key})"
-
-
-def digests(shape: Shape) -> tuple[str, str]:
-    """Of each row a key and a digest, as SQL for either side: both are the same where the new row is what the file gives."""
-    target = move_of(shape).target
-    values = {name: _cast(over(value, "t"), target.column(name)) for name, value in given(shape).items()}
-    here = ", ".join(f"({value})::text" for value in values.values())
-    there = ", ".join(f"t.{quote(name)}::text" for name in values)
-    old, new = (
-        ", ".join(f"t.{quote(name)}" for name in side) for side in zip(*((b, a) for a, b in keys(shape)), strict=True)
-    )
-    return (
-        f"SELECT ROW({old})::text, md5(ROW({here})::text) FROM {shape.name} AS t",
-        f"SELECT ROW({new})::text, md5(ROW({there})::text) FROM {shape.new_name} AS t",
-    )
 
 
 def apart(
@@ -368,7 +353,7 @@ def _old_side(shape: Shape, *, home: bool) -> Iterator[Condition]:
         uses = [e for e in given(shape).values() if name in e.names()]
         agree = " AND ".join(f"{over(e, 't')} IS NOT DISTINCT FROM ({e.rewritten(_facts(shape, 'j'))})" for e in uses)
         ways = (
-            [f"NOT ({_differs(column, f't.{quote(name)}', _cast(back[name].rewritten(there), column))})"]
+            [f"NOT ({_differs(column, f't.{quote(name)}', cast(back[name].rewritten(there), column))})"]
             if name in back
             else []
         )

@@ -13,8 +13,9 @@ from migdsl.executor.streams import Carried, streams
 from migdsl.rehearsal import moving
 from migdsl.rehearsal.journal import Connection, Row
 from migdsl.rehearsal.model import Log, Mark
-from migdsl.rehearsal.passage import Passage, until
+from migdsl.rehearsal.passage import Passage
 from migdsl.rehearsal.shapes import Shape
+from migdsl.rehearsal.waiting import until
 from migdsl.runtime.stream.jobs import Side, other
 from migdsl.values import Value
 

@@ -6,7 +6,6 @@ import dataclasses
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -34,7 +33,6 @@ from migdsl.runtime.stream.jobs import Side
 Say = Callable[[str], None]
 WAY = "see what the sync job carries over, and in which order: nothing that is older may arrive after something newer"
 _MANY = 3
-_MOST_S = 120.0  # a machine may be busy; who is right is through in a second
 
 
 @dataclass(slots=True)
@@ -198,13 +196,3 @@ class Passage(Company):
         finally:
             self.log.marks.append(Mark("step", name, start, self.log.now()))
             self.say(f"{name}  {self.log.now() - start:.1f} s")
-
-
-def until(what: Callable[[], bool], most_s: float = _MOST_S) -> bool:
-    """Waits for a condition; whether it came."""
-    end = time.monotonic() + most_s
-    while not what():
-        if time.monotonic() > end:
-            return False
-        time.sleep(0.02)
-    return True

@@ -11,9 +11,10 @@ from migdsl.executor.turning import turned
 from migdsl.rehearsal import moving
 from migdsl.rehearsal.journal import Row
 from migdsl.rehearsal.model import Mark
-from migdsl.rehearsal.passage import WAY, Passage, until
+from migdsl.rehearsal.passage import WAY, Passage
 from migdsl.rehearsal.scrutiny import fire
 from migdsl.rehearsal.shapes import Shape
+from migdsl.rehearsal.waiting import until
 from migdsl.runtime.stop import Halt
 from migdsl.runtime.stream.meters import SYNC_METRICS, samples
 from migdsl.runtime.stream.relay import Relay

@@ -9,8 +9,9 @@ import psycopg
 from migdsl.executor.streams import streams
 from migdsl.rehearsal import moving
 from migdsl.rehearsal.model import Mark
-from migdsl.rehearsal.passage import Passage, until
+from migdsl.rehearsal.passage import Passage
 from migdsl.rehearsal.shapes import Shape
+from migdsl.rehearsal.waiting import until
 from migdsl.runtime.routing import meters
 from migdsl.runtime.stream.jobs import Side, other
 
