@@ -50,7 +50,7 @@ class Status:
             lines.append(f"  {called(tenant)} is between the sides: {way}")
         if self.newcomers == "switching":
             lines.append(
-                "  tenants to come are between the sides: finish it with `switch --all --to new`, or turn back"
+                "  tenants to come are between the sides: finish it with `switch --all --to new`, or turn back with `--to old`"
             )
         for w in self.waiting:
             many = f"{MOST:,} or more" if w.events >= MOST else f"{w.events:,}"
