@@ -52,7 +52,9 @@ def _branches(kind: str, node: Tree) -> list[Tree]:
 
 
 def _returned(node: Tree, type_of: TypeOf) -> str | None:
-    name = node["funcname"][-1]["String"]["sval"]
+    *schema, name = (part["String"]["sval"] for part in node["funcname"])
+    if schema not in ([], ["pg_catalog"]):
+        return None
     arguments = node.get("args", [])
     if name == "timezone" and len(arguments) == 2:
         inner = plain_type(arguments[1], type_of)

@@ -6,8 +6,9 @@ from collections.abc import Collection, Iterator
 
 from migdsl.dialect import sql as dialect
 from migdsl.dialect.names import quote
+from migdsl.dialect.plain_types import TypeOf
 from migdsl.dialect.sql import Expression
-from migdsl.semantics.expressions import expression
+from migdsl.semantics.expressions import condition, expression
 from migdsl.semantics.model import Column, Constraint
 from migdsl.semantics.problems import Problems, sql_name
 from migdsl.semantics.relations import referred
@@ -18,6 +19,10 @@ Item = ast.Unique | ast.Index | ast.Check | ast.Reference | ast.Exclude | ast.Ke
 _ENDS = ("first", "last")
 _ORDERED = (None, "btree")  # the methods of which an index has an order
 Known = Collection[str] | None
+
+
+def _nobody_knows(_: str) -> None:
+    """The types of a table's columns while they change."""
 
 
 def constraints(
@@ -32,14 +37,19 @@ def constraints(
             yield Constraint("generated", (column.name,), uses, column.name, column.span)
     for item in node.items:
         if isinstance(item, Item):
-            yield constraint(problems, item, known, node.name.text)
+            yield constraint(problems, item, known, node.name.text, type_of={c.name: c.type for c in columns}.get)
 
 
 def constraint(
-    problems: Problems, item: Item, known: Known, entity: str, gone: Collection[str] = frozenset()
+    problems: Problems,
+    item: Item,
+    known: Known,
+    entity: str,
+    gone: Collection[str] = frozenset(),
+    type_of: TypeOf = _nobody_knows,
 ) -> Constraint:
     """One constraint or index over the columns `known` (None where they aren't all known), of which some have `gone`."""
-    found = _constraint(problems, item, known)
+    found = _constraint(problems, item, known, type_of)
     for name in _names_in(item):
         if known is not None and sql_name(name) not in known and sql_name(name) in gone:
             title, help_ = (
@@ -52,15 +62,15 @@ def constraint(
     return found
 
 
-def _constraint(problems: Problems, item: Item, known: Known) -> Constraint:
+def _constraint(problems: Problems, item: Item, known: Known, type_of: TypeOf) -> Constraint:
     name = sql_name(item.name) if not isinstance(item, ast.Key) and item.name else None
     if isinstance(item, ast.Index):
-        return _index(problems, item, name, known)
+        return _index(problems, item, name, known, type_of)
     if isinstance(item, ast.Check):
-        found = expression(problems, item.sql, "check", known)
+        found = condition(problems, item.sql, "check", known, type_of)
         return Constraint("check", (), found.names() if found else frozenset(), name, item.span, check=found)
     if isinstance(item, ast.Exclude):
-        return _exclude(problems, item, name, known)
+        return _exclude(problems, item, name, known, type_of)
     columns = tuple(sql_name(n) for n in item.columns)
     target = referred(item.target) if isinstance(item, ast.Reference) else None
     kind = {ast.Key: "key", ast.Unique: "unique", ast.Reference: "reference"}[type(item)]
@@ -75,9 +85,9 @@ def _names_in(item: Item) -> tuple[ast.Name, ...]:
     return () if isinstance(item, ast.Check) else item.columns
 
 
-def _index(problems: Problems, item: ast.Index, name: str | None, known: Known) -> Constraint:
+def _index(problems: Problems, item: ast.Index, name: str | None, known: Known, type_of: TypeOf) -> Constraint:
     parts = tuple(_part(problems, part, known) for part in item.parts)
-    where = expression(problems, item.where, "index", known) if item.where else None
+    where = condition(problems, item.where, "index", known, type_of) if item.where else None
     include = tuple(sql_name(n) for n in item.include)
     uses = {*include, *(where.names() if where else ())}
     uses.update(*({p.column} if p.column else p.expression.names() if p.expression else () for p in parts))
@@ -122,7 +132,7 @@ def _operand(problems: Problems, part: ast.IndexPart, known: Known) -> tuple[str
     return None, dialect.expression(f"{quote(sql_name(part.function))}({quote(column)})")
 
 
-def _exclude(problems: Problems, item: ast.Exclude, name: str | None, known: Known) -> Constraint:
+def _exclude(problems: Problems, item: ast.Exclude, name: str | None, known: Known, type_of: TypeOf) -> Constraint:
     parts = tuple(
         ExcludePart(
             sql_name(p.column) if p.column else None,
@@ -131,7 +141,7 @@ def _exclude(problems: Problems, item: ast.Exclude, name: str | None, known: Kno
         )
         for p in item.parts
     )
-    where = expression(problems, item.where, "index", known) if item.where else None
+    where = condition(problems, item.where, "index", known, type_of) if item.where else None
     uses = set(where.names() if where else ())
     uses.update(*({p.column} if p.column else p.expression.names() if p.expression else () for p in parts))
     shape = ExcludeShape(item.method.text.lower(), parts, where)

@@ -47,10 +47,15 @@ def _parents_first(problems: Problems, made: tuple[Change, ...]) -> tuple[Change
     """The new tables, each behind those that it points at from the start; a circle of them can't be made."""
     by_name = {change.table.entity: change for change in made}
     found: dict[str, Change] = {}
+    told: set[frozenset[str]] = set()
 
     def follow(change: Change, above: tuple[Change, ...]) -> None:
         if change in above:
-            _circle(problems, above[above.index(change) :])
+            round_ = above[above.index(change) :]
+            names = frozenset(each.table.entity for each in round_)
+            if names not in told:  # the same circle, from another of its tables
+                told.add(names)
+                _circle(problems, round_)
         elif change.table.entity not in found:
             for parent in (by_name[name] for name in _needed_first(change) if name in by_name):
                 follow(parent, (*above, change))
@@ -71,8 +76,6 @@ def _needed_first(change: Change) -> Iterator[str]:
 
 def _circle(problems: Problems, round_: tuple[Change, ...]) -> None:
     first, last = round_[0].table, round_[-1].table
-    if any(d.code == "MIG115" for d in problems.found):
-        return  # the same circle, from another of its tables
     back = next(c for c in last.constraints if c.target is not None and c.target.entity == first.entity)
     names = " and ".join(f"`{change.table.entity}`" for change in round_)
     title = f"{names} point at each other, and none of them can be made first"

@@ -9,7 +9,9 @@ from migdsl.diagnostics.suggest import did_you_mean
 from migdsl.dialect import sql as dialect
 from migdsl.dialect.names import literal, quote
 from migdsl.dialect.pgquery import SqlError, TooDeepError
+from migdsl.dialect.plain_types import TypeOf
 from migdsl.dialect.sql import Expression, Statement
+from migdsl.dialect.truth import no_condition
 from migdsl.semantics.problems import Problems, inside
 from migdsl.source import Span
 from migdsl.syntax import ast
@@ -54,6 +56,19 @@ def expression(problems: Problems, sql: ast.Sql, kind: str, columns: Collection[
     if subqueries:
         return None
     return found if _known_columns(problems, sql, found, kind, columns) and ok else None
+
+
+def condition(
+    problems: Problems, sql: ast.Sql, kind: str, columns: Collection[str] | None, type_of: TypeOf
+) -> Expression | None:
+    """An expression that is true or false; what is surely neither is reported."""
+    found = expression(problems, sql, kind, columns)
+    said = no_condition(found.tree, type_of) if found is not None else None
+    if said is not None:
+        title = f"a condition is true or false, and `{sql.text.strip()}` is not"
+        problems.error("MIG207", sql.span, title, said, help="compare it with something: `… > 0`, `… IS NOT NULL`")
+        return None
+    return found
 
 
 def _known_columns(

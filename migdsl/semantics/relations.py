@@ -119,7 +119,8 @@ def _tenant_type(problems: Problems, node: ast.Entity, table: Table, tenants: Te
         if column.type.known and tenants.type.known:
             title = f"`{table.entity}.{column.name}` can't hold a tenant: its type is not that of the tenant key"
             more = [(tenants.span, f"tenants are of type {tenants.type.sql}")] if tenants.span else []
-            problems.error("MIG503", declared.type.span, title, f"of type {column.type.sql}", more=more)
+            help_ = f"say of both what the databases have: key … {column.type.sql}, or {column.name} {tenants.type.sql}"
+            problems.error("MIG503", declared.type.span, title, f"of type {column.type.sql}", more=more, help=help_)
 
 
 def _one_entity_a_table(problems: Problems, tables: list[Table]) -> None:

@@ -209,6 +209,7 @@ def tenant_names(problems: Problems, texts: list[ast.Text], tenants: Tenants | N
     for text in texts:
         if shape is not None and shape.fullmatch(text.value) is None:
             title = f"`{text.value}` is no {base}"
-            problems.error("MIG503", text.span, title, f"tenants are of type {base}")
+            help_ = "name a tenant by its key, as the list of tenants gives it"
+            problems.error("MIG503", text.span, title, f"tenants are of type {base}", help=help_)
     # A uuid has one canonical spelling, which is what the database and the flag's callers use.
     return tuple(t.value.lower() if shape is _UUID else t.value for t in texts)

@@ -145,6 +145,30 @@ change User {
         fix="safe",
     ),
     Code(
+        id="MIG207",
+        severity=Severity.ERROR,
+        title="a condition must be true or false",
+        why="""\
+A `check`, and what stands behind the `where` of an index, is asked of each row. PostgreSQL takes no number for true: \
+it refuses `CHECK (amount)` with "argument of CHECK must be type boolean", and with it the whole revision. Compare the \
+value with something. What is meant is mostly `amount > 0`, or `amount IS NOT NULL`.""",
+        bad="""\
+entity Payment in app.payment {
+  id         bigint   key
+  tenant_id  uuid     tenant
+  amount     integer
+  check `amount`
+}""",
+        good="""\
+entity Payment in app.payment {
+  id         bigint   key
+  tenant_id  uuid     tenant
+  amount     integer
+  check `amount > 0`
+}""",
+        fix="none",
+    ),
+    Code(
         id="MIG221",
         severity=Severity.ERROR,
         title="this is not PromQL that can be put into a rule",
