@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from migdsl.diagnostics.suggest import did_you_mean
+from migdsl.dialect.names import qualified, quote
 from migdsl.semantics.model import Table
 from migdsl.semantics.problems import Problems, sql_name
+from migdsl.semantics.scene import Scene
 from migdsl.syntax import ast
 
 
@@ -43,6 +45,26 @@ def check_added(problems: Problems, node: ast.Change, table: Table) -> None:
             more = [(column.type_span, "has it")] if column.type_span is not None else []
             problems.error("MIG104", item.label.span, title, "nothing to add", more=more, help="leave this line out")
         labels.append(item.label.value)
+
+
+def is_extensible(scene: Scene, item: ast.ExtendEnum) -> bool:
+    """Whether the name may be an enum's: that of a column with a type of one's own, or of such a type; else it is reported."""
+    name, table, problems = sql_name(item.name), scene.table, scene.problems
+    column = table.column(name)
+    if column is not None and column.type.built_in:
+        title = f"`{table.entity}.{name}` is no enum"
+        help_ = "leave this line out: which values a column of another type may have, a check says"
+        more = [(column.type_span, f"of type {column.type.sql}")] if column.type_span is not None else []
+        problems.error("MIG102", item.name.span, title, "has no labels", more=more, help=help_)
+        return False
+    if column is not None or not all(t.complete for t in scene.entities.values()):
+        return True
+    own = {c.type.base for t in scene.entities.values() for c in t.columns if not c.type.built_in}
+    if own & {quote(name), qualified(table.schema, name)}:
+        return True
+    enums = [c.name for c in table.columns if not c.type.built_in]
+    problems.unknown("MIG102", "enum", name, item.name.span, enums, f"in `{table.entity}`")
+    return False
 
 
 def _string(literal: ast.Literal) -> str | None:

@@ -11,6 +11,7 @@ from migdsl.dialect.sql import Expression
 from migdsl.dialect.types import SqlType, in_place
 from migdsl.semantics import tables
 from migdsl.semantics.defaults import default
+from migdsl.semantics.enums import is_extensible
 from migdsl.semantics.model import (
     AddColumn,
     AddConstraint,
@@ -209,6 +210,8 @@ _ARRAY = re.compile(r"(\[\d*\])+$")
 
 def extend_enum(scene: Scene, item: ast.ExtendEnum) -> Iterator[Operation]:
     """A label more. The name is a column's, whose type is meant, or the type's own."""
+    if not is_extensible(scene, item):
+        return
     column = scene.table.column(sql_name(item.name))
     type_ = _ARRAY.sub("", column.type.sql) if column else qualified(scene.table.schema, sql_name(item.name))
     neighbour = item.neighbour.value if item.neighbour else None
