@@ -46,6 +46,8 @@ class Homecoming:
         project = self._sites.project
         if carried.stream.slot is not None and (reasons := self._each(carried, ["slot --create"])):
             return reasons
+        # Clients go on writing: until somebody carries that over, the two sides differ.
+        self._desk.say(f"start the sync job again now, as a service: {carried.command('run')}")
         jobs = (work for work in works(project.planned, "backfill") if work.kind == "backfill")
         for work in (each for each in jobs if each.subject in carried.entities):
             self._desk.say(work.command)

@@ -69,7 +69,9 @@ def test_who_has_come_since_contract_loses_nothing_on_the_way_back(made: Extract
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Homecoming, "after", beside)
-        made.command("rollback", SOURCE, "--to", "cutover", "--yes", "--lose")
+        said = made.command("rollback", SOURCE, "--to", "cutover", "--yes", "--lose")
+    # Before what takes long: what is written meanwhile waits for it.
+    assert said.index("start the sync job again now") < said.index("backfills/")
     assert met == [(1, 1)]
     notes = "SELECT note FROM orders WHERE tenant_id = %s"
     assert [made.old.all(notes, each) for each in (tenant, later)] == [[("second",)], [("first",)]]
