@@ -53,7 +53,8 @@ def _look(sites: Sites, carried: Carried) -> Streaming:
     if not astray and newcomers is not None and newcomers != wanted(sites.project, ("",))[""]:
         astray, whose = ("",), "tenants that are yet to come don't"
     turn = f"{whose} write yet where the flag's stage says" if astray else ""
-    return Streaming(report, tuple(_wrong(carried, waiting, standing, begun=_begun(carried))), turn)
+    wrong = (*_wrong(carried, waiting, begun=_begun(carried)), *_between(carried, standing, newcomers))
+    return Streaming(report, wrong, turn)
 
 
 def _waiting(each: Waiting) -> dict[str, object]:
@@ -71,15 +72,20 @@ def _begun(carried: Carried) -> bool:
     return any(carried.old.ledger.slices())
 
 
-def _wrong(
-    carried: Carried, waiting: tuple[Waiting, ...], standing: Mapping[str, str], *, begun: bool
-) -> Iterator[str]:
+def _wrong(carried: Carried, waiting: tuple[Waiting, ...], *, begun: bool) -> Iterator[str]:
     if begun and (absent := carried.absent()):
         yield f"{absent}: start {carried.command('run')}"
     for each in waiting:
         if each.letters:
             what = f"{each.letters} rows of {each.entity}, written on the {each.side} side, can't be applied"
             yield f"{what}: {carried.command('dead-letters')}"
+
+
+def _between(carried: Carried, standing: Mapping[str, str], newcomers: str | None) -> Iterator[str]:
+    """A switch was killed: until one is run again, nobody lets these write."""
     for tenant in (tenant for tenant, side in standing.items() if side == "switching"):
         command = carried.command(f"switch {f'--tenant {tenant} ' if tenant else ''}--to new")
         yield f"{tenant or 'the table'} is between the sides, and nobody writes it: {command} (or --to old)"
+    if newcomers == "switching":
+        command = carried.command("switch --all --to new")
+        yield f"tenants to come are between the sides, and can't write: {command} (or --to old)"

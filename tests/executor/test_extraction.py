@@ -27,6 +27,9 @@ from tests.runtime.stream import traffic
 
 OUTBOX, CDC = (ROOT / f"examples/{name}" for name in ("16_extraction_outbox", "17_extraction_cdc"))
 _SETTINGS = {"wal_level": "logical", "fsync": "off", "full_page_writes": "off", "max_connections": "100"}
+_BETWEEN = """
+INSERT INTO migdsl.side (migration, stream, tenant, state, since) VALUES (%s, 'Order/newcomers', '', 'moving', now())
+    ON CONFLICT (migration, stream, tenant) DO UPDATE SET state = 'moving' RETURNING state"""
 GONE = "SELECT 1 FROM information_schema.tables WHERE table_schema = 'public' AND table_name = 'orders'"
 
 
@@ -233,6 +236,12 @@ def test_whoever_is_left_on_the_new_side_comes_home_first(made: Extraction) -> N
     assert made.sides() == {"old", "new"}
     found = made.status()
     assert found["next"]["command"] == f"migdsl rollout {SOURCE} --record"
+    assert not [each for each in found["wrong"] if "between the sides" in each]
+    # As a switch leaves it that is killed while it turns tenants to come.
+    made.old.all(_BETWEEN, made.name)
+    (wrong,) = [each for each in made.status()["wrong"] if "between the sides" in each]
+    assert "tenants to come" in wrong
+    assert "order.py switch --all --to new (or --to old)" in wrong
     said = made.command("rollback", SOURCE, "--to", "prepare", "--yes", "--lose")
     assert said.index(f"{first} writes on the old side now") < said.index("downgrade")
     assert made.heads() == (None, None)
