@@ -240,6 +240,9 @@ def _several(values: dict[str, str], name: str) -> tuple[str, ...]:
 def _count(command: str, words: list[str], bounds: tuple[int, int | None]) -> None:
     least, most = bounds
     what = "URL" if command == "import" else "file"
+    if what == "file" and any("://" in word for word in words):
+        # Quoted as a file that isn't there, its password would be seen.
+        raise UsageError(f"{command} takes a file here, and no URL: {help_.USAGE[command]}")
     if len(words) < least:
         raise UsageError(f"{command} needs {f'a {what}' if least == 1 else 'two files'}: {help_.USAGE[command]}")
     if most is not None and len(words) > most:

@@ -116,7 +116,8 @@ def _named(values: tuple[str, ...], names: tuple[str, ...]) -> Mapping[str, str]
         name, equals, rest = value.partition("=")
         key, said = (name, rest) if equals and name in names else ("", value)
         if key in found:
-            raise Refused("MIG740", f"{output.shown(key or value)} is said twice", "", 2)
+            # What names no database may be a URL, with its password.
+            raise Refused("MIG740", f"{output.shown(key) if key else 'what names no database'} is said twice", "", 2)
         found[key] = said
     return found
 

@@ -14,7 +14,9 @@ _TAB = 4
 _NARROWEST = 32  # narrower than this, nothing can be read any more: let the terminal wrap instead
 _LONGEST_SPAN = 4  # lines of one label that are all shown; of a longer one the first two and the last
 _HELP_INDENT = 6
-_PASSWORD = re.compile(r"(://[^/@\s:]*:)([^@\s\"]+)(@)")
+# In a URL up to the last `@`, as people write it who don't know that one in a password ends it.
+_PASSWORD = re.compile(r"(://[^/@\s:]*:)([^\s\"]+)(@)")
+_SAID = re.compile(r"(\burl\b.*\bpassword=)('[^']*'|[^\s&\"]+)()", re.IGNORECASE)
 _STYLES = {"error": "1;31", "warning": "1;33", "title": "1", "frame": "34", "secondary": "36", "word": "1;36"}
 
 
@@ -89,7 +91,9 @@ def visible(text: str) -> str:
 
 def without_password(line: str) -> str:
     """A source line that may be shown in a log: the password in a URL is as many stars, so that marks stay in place."""
-    return _PASSWORD.sub(lambda found: found[1] + "*" * len(found[2]) + found[3], line) if "://" in line else line
+    for pattern in (_PASSWORD, _SAID):
+        line = pattern.sub(lambda found: found[1] + "*" * len(found[2]) + found[3], line)
+    return line
 
 
 def text_width(text: str) -> int:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import re
 import secrets
 from collections.abc import Callable, Iterator
+from configparser import InterpolationError
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -17,14 +19,15 @@ from alembic.script import ScriptDirectory
 from alembic.script.revision import RevisionError
 from alembic.util import CommandError
 from sqlalchemy import text
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, NoSuchModuleError
 
 from migdsl.executor.model import Project, Refused
-from migdsl.runtime.errors import safe_text
+from migdsl.runtime.errors import JobError, StoppedError, safe_text
 from migdsl.values import Value
 
 _HELD = """SELECT count(*) FROM pg_catalog.pg_locks AS l JOIN pg_catalog.pg_database AS d ON d.oid = l.database
  WHERE l.locktype = 'advisory' AND d.datname = current_database() AND l.classid = {} AND l.objid = {}"""
+_VARIABLE = re.compile("[A-Z][A-Z0-9_]{0,60}")
 NOT_YET = ": not yet: "  # how our revisions say that a gate is unmet
 
 
@@ -116,6 +119,8 @@ class Chain:
         """Whatever Alembic, the driver or the project's environment raises becomes Failed, without values."""
         try:
             yield
+        except (Refused, Failed, JobError, StoppedError):
+            raise
         except CommandError as error:
             said = " ".join(str(error).split())
             raise Failed(said, gate=NOT_YET in said, again=getattr(error, "code", "") == "55P03") from None
@@ -123,8 +128,20 @@ class Chain:
             raise Failed(_discreet(error), again=error.connection_invalidated) from None
         except psycopg.Error as error:
             raise Failed(safe_text(error), again=error.sqlstate is None) from None
-        except (SQLAlchemyError, ImportError, SyntaxError, OSError) as error:
+        except (NoSuchModuleError, ImportError, SyntaxError, OSError) as error:
             raise Failed(f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}") from None
+        except Exception as error:  # noqa: BLE001 - an env.py is anybody's
+            raise Failed(_elsewhere(error)) from None
+
+
+def _elsewhere(error: Exception) -> str:
+    """What an environment's own code or its configuration raised. Such a text may quote the URL, and the password in it."""
+    said = f"Alembic's environment raised {type(error).__name__}"
+    if isinstance(error, InterpolationError):
+        return f"{said}: in an ini file % is written %%, so that a URL's %40 is %%40 there"
+    if isinstance(error, KeyError) and _VARIABLE.fullmatch(str(error.args[0] if error.args else "")):
+        said += f" of {error.args[0]}"
+    return f"{said}; run Alembic itself to see all of it"
 
 
 def _own(project: Project, conninfo: str) -> Config:

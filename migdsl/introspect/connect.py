@@ -18,8 +18,6 @@ from migdsl.runtime.database import conninfo_of
 from migdsl.runtime.errors import JobError
 
 OLDEST = 12  # what the questions to the catalogue need
-_USERINFO = re.compile(r"^[a-z0-9+]+://(?P<info>.*)@[^@]*$", re.IGNORECASE | re.DOTALL)
-_UNSAFE = frozenset("@/?#[] ")
 _VARIABLE = re.compile(r"env:(\w+)")
 
 
@@ -117,7 +115,6 @@ def _transaction(where: Address, begin: str) -> Iterator[Session]:
 
 
 def _connect(where: Address) -> psycopg.Connection[dict[str, Any]]:
-    _readable(where.url)
     try:
         conninfo = conninfo_of(where.url, "migdsl")
     except JobError as error:
@@ -133,16 +130,6 @@ def _connect(where: Address) -> psycopg.Connection[dict[str, Any]]:
         connection.close()
         raise UnreadableError(f"the server is PostgreSQL {version}, and its catalogue is read from {OLDEST} on")
     return connection
-
-
-def _readable(url: str) -> None:
-    """A password with a bare `@` or `/` would be read as a part of the host, and the driver's message would quote it."""
-    match = _USERINFO.match(url)
-    if match is not None and _UNSAFE & set(match["info"]):
-        raise UnreadableError(
-            "the URL's user or password has a character that a URL can't hold as it is",
-            "write it percent-encoded: %40 for @, %2F for /, %3F for ?, %23 for #",
-        )
 
 
 def _masked(message: str, conninfo: str) -> str:

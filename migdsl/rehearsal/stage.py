@@ -13,6 +13,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import psycopg
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from migdsl.dialect.names import literal, quote
 from migdsl.rehearsal.installed import CHOICE, ServerError, chosen_version, find_binaries, find_programs
@@ -52,10 +53,16 @@ class Stage(Value):
         """A connection of the rehearsal's own."""
         return psycopg.connect(self.url, autocommit=True, prepare_threshold=None, application_name=name)
 
+    def run(self, program: str, *options: str) -> subprocess.CompletedProcess[str]:
+        """One of the server's programs on this database. Everybody sees what a process was started with, but not where."""
+        given = conninfo_to_dict(self.url)
+        secret = {"PGPASSWORD": str(given.pop("password"))} if "password" in given else {}
+        argv = [str(self.bin / program), *options, "-d", make_conninfo("", **given)]
+        return subprocess.run(argv, capture_output=True, text=True, check=False, env={**os.environ, **secret})
+
     def dump(self) -> tuple[str, ...]:
         """What pg_dump shows of the schema, part by part in alphabetical order: a column comes back as the last one."""
-        argv = [str(self.bin / "pg_dump"), *_WITHOUT, self.url]
-        done = subprocess.run(argv, capture_output=True, text=True, check=False)
+        done = self.run("pg_dump", *_WITHOUT)
         if done.returncode:
             said = done.stderr.strip().splitlines()
             raise Undoable(f"pg_dump failed: {said[-1] if said else done.returncode}", "is it as new as the server?")
@@ -179,20 +186,7 @@ def _clear(connection: psycopg.Connection[tuple[object, ...]]) -> None:
 
 def load(stage: Stage, path: str) -> None:
     """The DDL of a dump, by psql. Raises Undoable with the first error."""
-    argv = [
-        str(stage.bin / "psql"),
-        "-X",
-        "-q",
-        "-v",
-        "ON_ERROR_STOP=1",
-        "-v",
-        "VERBOSITY=terse",
-        "-d",
-        stage.url,
-        "-f",
-        path,
-    ]
-    done = subprocess.run(argv, capture_output=True, text=True, check=False)
+    done = stage.run("psql", "-X", "-q", "-v", "ON_ERROR_STOP=1", "-v", "VERBOSITY=terse", "-f", path)
     if done.returncode:
         said = done.stderr.strip().splitlines()
         raise Undoable(

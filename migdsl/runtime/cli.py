@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
+from migdsl.runtime.arguments import Parser
 from migdsl.runtime.jobs import BackfillJob, ReconcileJob
 from migdsl.runtime.reconcile import options as reconcile_options
 from migdsl.runtime.reconcile.options import ReconcileOptions
@@ -94,7 +95,7 @@ def _reconcile_parser(job: ReconcileJob) -> argparse.ArgumentParser:
 
 
 def _parser(description: str, variable: str, tenants: str | None) -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(description=description.replace("%", "%%"))
+    parser = Parser(description=description.replace("%", "%%"))
     parser.add_argument("--url", help=f"the database, instead of the environment's {variable}")
     parser.add_argument("--tenant", action="append", metavar="ID", help="only this tenant (repeatable)")
     listed = f"the database of the list of tenants, instead of the environment's {tenants}" if tenants else None

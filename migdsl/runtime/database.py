@@ -32,6 +32,7 @@ T = TypeVar("T")
 _NOTHING: Final[Mapping[str, str | None]] = {}
 # Spellings of SQLAlchemy, which Alembic's configuration often shares with the jobs.
 _DRIVER: Final = re.compile(r"^postgres(?:ql)?(?:\+[a-z0-9_]+)?://")
+_PORTS: Final = re.compile(r"[\d,]*")
 _DEFAULTS: Final = {
     "connect_timeout": "10",
     "keepalives": "1",
@@ -309,9 +310,23 @@ def conninfo_of(url: str, application: str) -> str:
         raise UsageError(
             "the database URL can't be read; it should look like postgresql://user@host:5432/name"
         ) from None
+    if _broken(given, url):
+        raise UsageError(
+            "the database URL's user or password has a character that a URL can't hold as it is; write it percent-encoded: "
+            "%40 for @, %2F for /, %3F for ?, %23 for #"
+        )
     named = {"application_name": application[:63], **_DEFAULTS, **{name: str(value) for name, value in given.items()}}
     # Rows are read as UTF-8, whatever the URL says.
     return make_conninfo("", **{**named, "client_encoding": "utf8"})
+
+
+def _broken(given: Mapping[str, object], url: str) -> bool:
+    """Whether a bare `@` or `/` of a password ended it: what follows was taken for a host, which is asked of DNS and quoted, or
+    for a port or a database."""
+    host, port, name = (str(given.get(key) or "") for key in ("host", "port", "dbname"))
+    astray = "://" in url and ("@@" in url or ("@" in name and name in url))
+    # A socket without a file has its `@` in front.
+    return astray or any("@" in each[1:] for each in host.split(",")) or not _PORTS.fullmatch(port)
 
 
 def misplaced(error: psycopg.Error) -> bool:

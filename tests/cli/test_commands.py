@@ -369,3 +369,11 @@ def test_a_stream_that_knows_ascii_only_gets_all_of_it(project: Path, cache: Pat
     assert "\\xe4.mig:" in done.stderr
     done = shell("migdsl check $'\\xff.mig'", project, cache, LC_ALL="C.UTF-8")
     assert (done.returncode, "MIG004" in done.stderr) == (1, True)
+
+
+def test_a_url_where_a_file_is_expected_is_not_shown(run: Run):
+    for words in (("status",), ("check",), ("apply", "--to", "expand"), ("plan",)):
+        ran = run(*words, "postgresql://me:hunter2@db/shop")
+        assert ran.code == 2
+        assert "hunter2" not in ran.out + ran.err
+        assert "takes a file here, and no URL" in ran.err

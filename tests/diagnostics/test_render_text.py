@@ -9,7 +9,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from migdsl.diagnostics import Applicability, Diagnostic, Edit, Fix, Label, Severity
-from migdsl.diagnostics.render_text import render_text, text_width, visible, wrap
+from migdsl.diagnostics.render_text import render_text, text_width, visible, without_password, wrap
 from migdsl.source import SourceFile, Span
 
 CURRENCY = SourceFile(
@@ -355,10 +355,28 @@ def test_source_lines_stay_within_the_width(text: str, data: st.DataObject) -> N
     assert "^" in shown
 
 
-def test_a_password_is_not_shown():
-    source = SourceFile("a.mig", 'url "postgresql://app:hunter2@db/app"\n')
-    label = Label(Span("a.mig", 4, 37), "a literal URL")
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("postgresql://app:hunter2@db/app", "postgresql://app:*******@db/app"),
+        ("postgresql://app:hunter2@hunter2/x@db/app", "postgresql://app:*****************@db/app"),
+        (
+            "postgresql://db/app?user=app&password=hunter2&port=1",
+            "postgresql://db/app?user=app&password=*******&port=1",
+        ),
+        ("host=db password=hunter2 user=app", "host=db password=******* user=app"),
+        ("host=db password='hunter2 hunter2' user=app", f"host=db password={'*' * 17} user=app"),
+    ],
+)
+def test_a_password_is_not_shown(url: str, shown: str):
+    source = SourceFile("a.mig", f'url "{url}"\n')
+    label = Label(Span("a.mig", 4, 6 + len(url)), "a literal URL")
     diagnostic = Diagnostic("MIG311", Severity.ERROR, "a password stands in the file", label)
     text = render_text([diagnostic], {"a.mig": source}, colour=False)
     assert "hunter2" not in text
-    assert 'url "postgresql://app:*******@db/app"' in text
+    assert f'url "{shown}"' in text
+
+
+def test_sql_is_shown_as_it_stands():
+    line = "  from `CASE WHEN password='x' THEN 1 END`"
+    assert without_password(line) == line

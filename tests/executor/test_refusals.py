@@ -170,6 +170,35 @@ def test_an_environment_of_the_projects_own(home: Home, run: Run, monkeypatch: p
     assert "there is no file none.ini" in said
 
 
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("os.environ['NO_SUCH_URL']", "KeyError of NO_SUCH_URL"),
+        ("context.config.get_main_option('sqlalchemy.url')", "a URL's %40 is %%40 there"),
+        ("raise ValueError('postgresql://app:hunter2-secret@db/shop')", "ValueError"),
+        ("import sqlalchemy; sqlalchemy.create_engine('app:hunter2-secret@db/shop')", "ArgumentError"),
+        ("import sqlalchemy; sqlalchemy.create_engine('nothing://app:hunter2-secret@db/shop')", "nothing"),
+    ],
+)
+def test_what_their_environment_raises_never_quotes_the_url(home: Home, run: Run, line: str, said: str) -> None:
+    url = "sqlalchemy.url = postgresql://app:hunter2-secret%40x@db/shop\n"
+    (home.folder / "alembic.ini").write_text(INI + url, encoding="utf-8")
+    (home.folder / "alembic").mkdir()
+    (home.folder / "alembic/env.py").write_text(f"import os\nfrom alembic import context\n{line}\n", encoding="utf-8")
+    ran = run("status", "users.mig", "--alembic-config", "alembic.ini")
+    assert ran.code == 3, ran
+    assert "MIG742" in ran.err
+    assert said in ran.err
+    assert "secret" not in ran.err + ran.out
+
+
+def test_a_url_that_is_said_twice_is_not_shown(home: Home, run: Run) -> None:
+    urls = ("--url", "postgresql://u:hunter2@h/db", "--url", "postgresql://u:hunter2@h/db")
+    said = refused(run, "status", "users.mig", *urls, code=2)
+    assert "twice" in said
+    assert "hunter2" not in said
+
+
 def test_a_revision_that_fails(home: Home, run: Run) -> None:
     home.all("ALTER TABLE users ADD COLUMN contact_email integer")
     ran = run("apply", "users.mig", "--to", "expand", "--yes", "--confirm", "watched")

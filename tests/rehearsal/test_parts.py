@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import pytest
@@ -11,6 +12,7 @@ from migdsl.dialect.types import resolve
 from migdsl.rehearsal import alerts, making, page, tell
 from migdsl.rehearsal.model import Log, Mark, Settings
 from migdsl.rehearsal.run import Report
+from migdsl.rehearsal.stage import Stage
 from migdsl.rehearsal.watch import Request, Wait, statement
 from tests.conftest import needs_tool
 
@@ -117,3 +119,14 @@ def test_rules_are_evaluated_on_what_a_job_measured():
     assert alerts.firing(tool, rules, metrics % 0) == frozenset()
     with pytest.raises(ValueError, match="parse error"):
         alerts.firing(tool, {"Broken": "max by ("}, metrics % 0)
+
+
+def test_no_process_is_started_with_a_password(tmp_path: Path) -> None:
+    """Anybody on the machine can read what a process was started with."""
+    (tmp_path / "psql").write_text('#!/bin/sh\nprintf "%s\\n" "$@"\necho "given: $PGPASSWORD"\n', encoding="utf-8")
+    (tmp_path / "psql").chmod(0o700)
+    said = Stage("postgresql://me:hunter%402@db:77/shop", tmp_path, "test").run("psql", "-X").stdout
+    assert said.splitlines()[:2] == ["-X", "-d"]
+    assert "hunter" not in said.partition("given: ")[0]
+    assert said.endswith("given: hunter@2\n")
+    assert "password" not in Stage("postgresql:///shop", tmp_path, "test").run("psql").stdout

@@ -12,6 +12,7 @@ from typing import Final
 
 from migdsl.runtime.api.model import Api, moment
 from migdsl.runtime.api.probe import Ask, Look, looks
+from migdsl.runtime.arguments import Parser
 
 _DAY: Final = 86_400
 
@@ -37,7 +38,7 @@ def run(apis: tuple[Api, ...], words: list[str] | None = None, clock: float | No
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(description="An API's calendar, and whether a server keeps to it.")
+    parser = Parser(description="An API's calendar, and whether a server keeps to it.")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     shown = commands.add_parser("dates", help="the calendar, seen from today")
     probe = commands.add_parser("probe", help="ask each version for each GET route, and compare")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import os
 import sys
 from collections.abc import Mapping, Sequence
@@ -10,6 +9,7 @@ from unittest import SkipTest
 
 import psycopg
 
+from migdsl.runtime.arguments import Parser
 from migdsl.runtime.cli import guarded
 from migdsl.runtime.database import ONE_ZONE, Database, conninfo_of, misplaced, speak
 from migdsl.runtime.errors import UsageError
@@ -76,7 +76,7 @@ def _opened(url: str, limits: Limits, signals: Signals) -> Database:
 
 def main(job: PinJob, test: str, argv: Sequence[str] | None = None) -> int:
     """As a program: 0 recorded, or all as it was; 1 something else; 2 usage; 3 the database failed; 130 interrupted."""
-    parser = argparse.ArgumentParser(description=f"Pin what {job.entity} does, for migration {job.migration}.")
+    parser = Parser(description=f"Pin what {job.entity} does, for migration {job.migration}.")
     parser.add_argument("--url", help=f"the old system's database, instead of the environment's {job.database_env}")
     parser.add_argument("--tenants-url", help="the database that has the list of tenants, where it is another one")
     parser.add_argument("--record", action="store_true", help="what it does now is what is meant: record it anew")

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
+from migdsl.runtime.arguments import Parser
 from migdsl.runtime.stream.jobs import Side, Stream
 from migdsl.runtime.telemetry.options import add_options, chosen
 
@@ -33,7 +34,7 @@ _LASTING: Final = frozenset({"run", "once", "drain"})
 def parser(stream: Stream) -> argparse.ArgumentParser:
     """The command line of a sync job."""
     tables = ", ".join(move.entity for move in stream.moves)
-    made = argparse.ArgumentParser(
+    made = Parser(
         description=f"Keep {tables} equal in two databases, and switch its writes over, for migration {stream.migration}."
     )
     made.add_argument("--old-url", help=f"the old side's database, instead of the environment's {stream.old_env}")

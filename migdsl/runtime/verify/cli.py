@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 
+from migdsl.runtime.arguments import Parser
 from migdsl.runtime.saying import complain
 from migdsl.runtime.verify import evidence
 from migdsl.runtime.verify.model import Verification, VerifyJob
@@ -38,7 +39,7 @@ def main(job: VerifyJob, argv: Sequence[str] | None = None, clock: Callable[[], 
 
 def _parser(job: VerifyJob) -> argparse.ArgumentParser:
     about = f"Run the commands that prove what {job.migration} puts in the place of the old, one after the other."
-    parser = argparse.ArgumentParser(description=about)
+    parser = Parser(description=about)
     what = parser.add_mutually_exclusive_group()
     what.add_argument("--list", action="store_true", help="show the commands, run nothing")
     what.add_argument(
