@@ -25,7 +25,8 @@ import psycopg
 from psycopg.conninfo import conninfo_to_dict
 
 from migdsl.rehearsal.server import start_server
-from migdsl.runtime.database import Database, conninfo_of
+from migdsl.runtime.address import conninfo_of
+from migdsl.runtime.database import Database
 from migdsl.runtime.jobs import Limits, Pace, Retry, Side
 from migdsl.runtime.reconcile.between import Between, Source
 from migdsl.runtime.reconcile.comparing import Brake, Comparer

@@ -8,7 +8,8 @@ from typing import Final
 import psycopg
 
 from migdsl.executor.model import Condition
-from migdsl.runtime.database import Database, Row, conninfo_of
+from migdsl.runtime.address import conninfo_of
+from migdsl.runtime.database import Database, Row
 from migdsl.runtime.errors import StoppedError, safe_text
 from migdsl.runtime.jobs import Limits, Retry
 from migdsl.runtime.ledger import ledger_exists, record_event

@@ -14,7 +14,7 @@ from psycopg.conninfo import conninfo_to_dict
 from psycopg.rows import dict_row
 
 from migdsl.introspect import queries
-from migdsl.runtime.database import conninfo_of
+from migdsl.runtime.address import conninfo_of
 from migdsl.runtime.errors import JobError
 
 OLDEST = 12  # what the questions to the catalogue need

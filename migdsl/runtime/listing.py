@@ -9,7 +9,8 @@ from dataclasses import replace
 
 from psycopg.conninfo import conninfo_to_dict
 
-from migdsl.runtime.database import Database, Transaction, conninfo_of, tenants_of
+from migdsl.runtime.address import conninfo_of
+from migdsl.runtime.database import Database, Transaction, tenants_of
 from migdsl.runtime.errors import DatabaseFailedError, UsageError
 from migdsl.runtime.jobs import BackfillJob, ReconcileJob
 from migdsl.runtime.ledger import record_event

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from psycopg.conninfo import conninfo_to_dict
 
-from migdsl.runtime.database import conninfo_of
+from migdsl.runtime.address import conninfo_of
 from migdsl.runtime.errors import UsageError
 
 

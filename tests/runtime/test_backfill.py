@@ -11,7 +11,8 @@ from pathlib import Path
 import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-from migdsl.runtime.database import Database, conninfo_of
+from migdsl.runtime.address import conninfo_of
+from migdsl.runtime.database import Database
 from migdsl.runtime.jobs import Limits, Retry
 from migdsl.runtime.stop import Signals
 from tests.runtime.conftest import Users, ledger_statements

@@ -5,7 +5,8 @@ from __future__ import annotations
 import psycopg
 import pytest
 
-from migdsl.runtime.database import Database, conninfo_of
+from migdsl.runtime.address import conninfo_of
+from migdsl.runtime.database import Database
 from migdsl.runtime.jobs import Limits, Retry
 from migdsl.runtime.sql import statement
 from migdsl.runtime.stop import Signals

@@ -8,9 +8,10 @@ from functools import partial
 import psycopg
 import pytest
 
+from migdsl.runtime.address import conninfo_of
 from migdsl.runtime.backfill.lane import run_batch
 from migdsl.runtime.backfill.program import Program
-from migdsl.runtime.database import Database, conninfo_of
+from migdsl.runtime.database import Database
 from migdsl.runtime.errors import FenceLostError
 from migdsl.runtime.jobs import Limits, Retry
 from migdsl.runtime.ledger import Claim, Ledger, Part

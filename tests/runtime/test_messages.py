@@ -10,11 +10,12 @@ import psycopg
 import pytest
 
 from migdsl.runtime import BackfillJob, main
+from migdsl.runtime.address import conninfo_of
 from migdsl.runtime.backfill import slices
 from migdsl.runtime.backfill.lane import first_batch
 from migdsl.runtime.backfill.program import Program
 from migdsl.runtime.backfill.slices import Cutter, in_handfuls
-from migdsl.runtime.database import Database, Transaction, conninfo_of
+from migdsl.runtime.database import Database, Transaction
 from migdsl.runtime.jobs import Limits, Retry
 from migdsl.runtime.ledger import Claim, Ledger, Part
 from migdsl.runtime.sql import Statement, statement

@@ -12,10 +12,11 @@ import pytest
 from migdsl.ops.conditions import Subjects, gate
 from migdsl.ops.gates import backfilled
 from migdsl.runtime import BackfillJob, Budget, main
+from migdsl.runtime.address import conninfo_of
 from migdsl.runtime.backfill.lane import Batch, LaneEnd, Worker, first_batch
 from migdsl.runtime.backfill.pace import Search
 from migdsl.runtime.backfill.quarantine import fault_of
-from migdsl.runtime.database import Database, conninfo_of
+from migdsl.runtime.database import Database
 from migdsl.runtime.errors import RowsRefusedError
 from migdsl.runtime.jobs import Limits, Pace, Retry
 from migdsl.runtime.ledger import Ledger, Part

@@ -5,7 +5,8 @@ from __future__ import annotations
 import psycopg
 import pytest
 
-from migdsl.runtime.database import Database, conninfo_of
+from migdsl.runtime.address import conninfo_of
+from migdsl.runtime.database import Database
 from migdsl.runtime.reconcile import between
 from migdsl.runtime.reconcile.between import Between, Digest
 from migdsl.runtime.reconcile.comparing import Brake, Comparer

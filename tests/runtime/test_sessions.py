@@ -5,8 +5,9 @@ from __future__ import annotations
 import psycopg
 import pytest
 
+from migdsl.runtime.address import conninfo_of
 from migdsl.runtime.backfill.transform import array
-from migdsl.runtime.database import Database, conninfo_of
+from migdsl.runtime.database import Database
 from migdsl.runtime.errors import DatabaseFailedError
 from migdsl.runtime.jobs import Limits, Retry
 from migdsl.runtime.sql import statement

@@ -9,7 +9,8 @@ import psycopg
 import pytest
 
 from migdsl.rehearsal.server import Server
-from migdsl.runtime.database import Database, conninfo_of
+from migdsl.runtime.address import conninfo_of
+from migdsl.runtime.database import Database
 from migdsl.runtime.errors import UsageError
 from migdsl.runtime.jobs import Limits, ReconcileJob, Retry
 from migdsl.runtime.reconcile.sorting import require_one_order

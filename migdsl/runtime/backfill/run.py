@@ -12,6 +12,7 @@ from typing import TextIO
 import psycopg
 
 from migdsl.runtime import listing
+from migdsl.runtime.address import conninfo_of
 from migdsl.runtime.backfill import outlook
 from migdsl.runtime.backfill.control import Control, Verb
 from migdsl.runtime.backfill.crew import Crew, Lanes, in_turn
@@ -20,7 +21,7 @@ from migdsl.runtime.backfill.lane import Worker
 from migdsl.runtime.backfill.pace import unthrottled
 from migdsl.runtime.backfill.program import Program
 from migdsl.runtime.backfill.slices import Cutter, in_handfuls
-from migdsl.runtime.database import Database, Transaction, conninfo_of, misplaced, speak
+from migdsl.runtime.database import Database, Transaction, misplaced, speak
 from migdsl.runtime.errors import DatabaseFailedError, StoppedError, safe_text
 from migdsl.runtime.jobs import BackfillJob, Pace
 from migdsl.runtime.ledger import Ledger, Part, Totals, begun, ledger_exists, record_event

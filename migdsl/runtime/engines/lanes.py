@@ -13,11 +13,12 @@ from typing import Final, TypeVar
 
 import psycopg
 
+from migdsl.runtime.address import conninfo_of
 from migdsl.runtime.backfill.crew import in_turn
 from migdsl.runtime.backfill.holds import Health
 from migdsl.runtime.backfill.lane import LaneEnd, Worker
 from migdsl.runtime.backfill.run import Backfill
-from migdsl.runtime.database import Database, Transaction, conninfo_of, speak
+from migdsl.runtime.database import Database, Transaction, speak
 from migdsl.runtime.engines.settings import Settings
 from migdsl.runtime.errors import JobError, Remedy, StoppedError, remedy, safe_text
 from migdsl.runtime.jobs import BackfillJob

@@ -23,9 +23,10 @@ import procrastinate
 import psycopg
 from procrastinate import exceptions, jobs, schema
 
+from migdsl.runtime.address import conninfo_of
 from migdsl.runtime.backfill.pace import backoff
 from migdsl.runtime.backfill.run import Backfill, BackfillOptions
-from migdsl.runtime.database import Transaction, conninfo_of
+from migdsl.runtime.database import Transaction
 from migdsl.runtime.engines.lanes import Bench, Cord, Next
 from migdsl.runtime.engines.registry import jobs_of, queue_of, reference_of
 from migdsl.runtime.engines.settings import Settings

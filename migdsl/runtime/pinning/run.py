@@ -9,9 +9,10 @@ from unittest import SkipTest
 
 import psycopg
 
+from migdsl.runtime.address import conninfo_of
 from migdsl.runtime.arguments import Parser
 from migdsl.runtime.cli import guarded
-from migdsl.runtime.database import ONE_ZONE, Database, conninfo_of, misplaced, speak
+from migdsl.runtime.database import ONE_ZONE, Database, misplaced, speak
 from migdsl.runtime.errors import UsageError
 from migdsl.runtime.jobs import Limits, Retry
 from migdsl.runtime.pinning.jobs import PinJob

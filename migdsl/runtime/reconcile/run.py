@@ -12,7 +12,8 @@ from typing import Final, TextIO
 import psycopg
 
 from migdsl.runtime import listing
-from migdsl.runtime.database import ONE_ZONE, Database, conninfo_of
+from migdsl.runtime.address import conninfo_of
+from migdsl.runtime.database import ONE_ZONE, Database
 from migdsl.runtime.errors import DatabaseFailedError, StoppedError, UsageError, error_class
 from migdsl.runtime.jobs import ReconcileJob
 from migdsl.runtime.ledger import ledger_exists, record_event

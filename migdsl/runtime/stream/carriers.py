@@ -15,7 +15,8 @@ from typing import Final, Literal
 import psycopg
 from psycopg.conninfo import make_conninfo
 
-from migdsl.runtime.database import ONE_ZONE, Database, conninfo_of
+from migdsl.runtime.address import conninfo_of
+from migdsl.runtime.database import ONE_ZONE, Database
 from migdsl.runtime.errors import Remedy, remedy, safe_text
 from migdsl.runtime.jobs import Limits, Retry
 from migdsl.runtime.stop import Halt, Signals

@@ -10,7 +10,8 @@ from typing import Final, TypeVar
 
 import psycopg
 
-from migdsl.runtime.database import ONE_ZONE, Database, Stop, Transaction, conninfo_of, tenants_of
+from migdsl.runtime.address import conninfo_of
+from migdsl.runtime.database import ONE_ZONE, Database, Stop, Transaction, tenants_of
 from migdsl.runtime.errors import DatabaseFailedError, Remedy, UsageError, remedy
 from migdsl.runtime.jobs import Limits
 from migdsl.runtime.sql import statement

@@ -7,7 +7,8 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import TextIO
 
-from migdsl.runtime.database import Stop, conninfo_of
+from migdsl.runtime.address import conninfo_of
+from migdsl.runtime.database import Stop
 from migdsl.runtime.jobs import BackfillJob
 from migdsl.runtime.telemetry import metrics
 from migdsl.runtime.telemetry.export import Exporter
