@@ -224,36 +224,54 @@ _PII = frozenset(
 )
 _PAIRS = frozenset(
     "first_name last_name full_name middle_name given_name family_name display_name user_name legal_name tax_id vat_id "
-    "credit_card card_number bank_account account_number social_security national_id drivers_license license_number "
-    "date_of_birth place_of_birth ip_address remote_addr mac_address".split()
+    "credit_card card_number bank_account account_number social_security national_id driver_license drivers_license "
+    "license_number date_of_birth place_of_birth ip_address remote_addr mac_address".split()
 )
 _PHI = frozenset(
     "diagnosis diagnoses medication allergy allergies prescription icd10 bloodtype symptom symptoms".split()
 )
 _TEXTUAL = frozenset(["text", "character varying", "character", "name", "json", "jsonb", "bytea"])
 _PLACES = frozenset(["inet", "cidr", "macaddr", "macaddr8", "point"])
+_NUMBERS = frozenset("ssn phone mobile credit_card card_number national_id social_security".split())
+_COORDINATES = frozenset(["latitude", "longitude", "geolocation"])
+_BIRTHS = frozenset(["birth", "dob", "birthday", "birthdate"])
+_MOMENTS = _BIRTHS | {"date", "day", "time", "datetime", "timestamp"}
+_BESIDE = frozenset("id count verified type template subject status".split())  # such a column says something else of it
+_SHORT = {"ids": "id", "ips": "ip"}
 
 
 def sensitive(table: Table, column: Column) -> str | None:
     """`pii` or `phi` where a column's name sounds like it and its type could hold it."""
     name = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", column.name).lower()
-    words = [word for word in re.split(r"[\W_]+", name) if word]
+    said = [word for word in re.split(r"[\W_]+", name) if word]
+    words = [_SHORT.get(word) or singular(word) for word in said]
     if not _could_hold(column.type, words):
         return None
-    if _PHI & set(words):
+    if _PHI & {*said, *words}:
         return "phi"
-    pairs = {"_".join(words[i : i + n]) for n in (2, 3) for i in range(len(words))}
-    of_person = name == "name" and _PERSON.search(table.name.lower()) is not None
-    return "pii" if _PII & set(words) or _PAIRS & pairs or of_person else None
+    of_person = words == ["name"] and _PERSON.search(table.name.lower()) is not None
+    return "pii" if _PII & set(words) or _PAIRS & _joined(words) or of_person else None
+
+
+def _joined(words: list[str]) -> set[str]:
+    """Each two and three words that stand beside each other."""
+    return {"_".join(words[i : i + n]) for n in (2, 3) for i in range(len(words))}
 
 
 def _could_hold(of: TypeRef, words: list[str]) -> bool:
+    # The ID of an address is none, and yet a tax ID is one.
+    if _BESIDE & set(words[-1:]) and "_".join(words[-2:]) not in _PAIRS:
+        return False
     base = of.text.removesuffix("[]").split("(")[0]
     if base in _TEXTUAL or base in _PLACES or of.kind == "d" or of.name == "citext":
-        return not {"id", "count", "verified", "type", "template", "subject", "status"} & set(words[-1:])
+        return True
     if base == "date":
-        return bool({"birth", "dob", "birthday", "birthdate"} & set(words))
-    return base in ("bigint", "integer", "numeric") and bool({"ssn", "phone", "mobile"} & set(words))
+        return bool(_BIRTHS & set(words))
+    if base.startswith("timestamp"):
+        return bool(_BIRTHS & set(words) and _MOMENTS & set(words[-1:]))  # and not when birthday wishes were sent
+    if base in ("numeric", "real", "double precision") and _COORDINATES & set(words):
+        return True
+    return base in ("bigint", "integer", "numeric") and bool(_NUMBERS & {*words, "_".join(words[-2:])})
 
 
 def rounded(count: int) -> Iterator[str]:

@@ -98,7 +98,11 @@ _OF_THE_WHOLE = frozenset(["MIG501", "MIG602", "MIG603"])
 # They look at what becomes of other tables, which is not known while a change is left out.
 _OF_OTHERS = frozenset(["MIG115"])
 # The rest says that something can't work or would lose data: no reason makes that right.
-ALLOWABLE = frozenset(["MIG407", "MIG410", "MIG413", "MIG454", "MIG501", "MIG512", "MIG601", "MIG603", "MIG606"])
+ALLOWABLE = frozenset(
+    ["MIG306", "MIG407", "MIG410", "MIG413", "MIG454", "MIG501", "MIG512", "MIG601", "MIG603", "MIG606"]
+)
+# They look at one entity, so that a reason which stands in an entity is of no other.
+_OF_ENTITIES = frozenset(["MIG306"])
 
 
 def lint(module: CheckedModule, errors: tuple[Span, ...] = ()) -> tuple[Diagnostic, ...]:
@@ -112,11 +116,19 @@ def lint(module: CheckedModule, errors: tuple[Span, ...] = ()) -> tuple[Diagnost
     if not errors and not any(d.severity is Severity.ERROR for d in found):
         # They look at what the file is lowered to, which only a file without errors can be.
         found += [d for rule in PLANNED for d in rule(module)]
-    return (*(d for d in found if not _lifted(d, module.allows)), *_bad_allows(module))
+    return (*(d for d in found if not _lifted(d, module)), *_bad_allows(module))
 
 
-def _lifted(found: Diagnostic, allows: tuple[Allowed, ...]) -> bool:
-    return found.code in ALLOWABLE and any(a.code == found.code and _covers(a.within, found.primary) for a in allows)
+def _lifted(found: Diagnostic, module: CheckedModule) -> bool:
+    allows = (a for a in module.allows if a.code == found.code)
+    return found.code in ALLOWABLE and any(_covers(_within(a, module), found.primary) for a in allows)
+
+
+def _within(allow: Allowed, module: CheckedModule) -> Span | None:
+    if allow.code in _OF_ENTITIES and allow.within is None:
+        here = Label(allow.span, "")
+        return next((table.whole for table in module.tables if _covers(table.whole, here)), None)
+    return allow.within
 
 
 def _covers(within: Span | None, label: Label | None) -> bool:

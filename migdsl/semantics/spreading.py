@@ -1,4 +1,4 @@
-"""A checked module becomes one whose columns are marked as personal data where any of their values is made of such data."""
+"""A checked module becomes one whose columns are marked as personal data where their values are such data, or made of it."""
 
 from __future__ import annotations
 
@@ -6,10 +6,12 @@ from collections.abc import Collection, Iterator, Mapping
 
 from migdsl.semantics.model import (
     AddColumn,
+    AddConstraint,
     Change,
     CheckedModule,
     Column,
     ColumnOperation,
+    Constraint,
     CreateTable,
     DropColumn,
     DropTable,
@@ -19,6 +21,7 @@ from migdsl.semantics.model import (
     RetypeColumn,
 )
 from migdsl.semantics.move_model import Move
+from migdsl.semantics.referring import Around
 from migdsl.semantics.table_model import Table
 from migdsl.values import replace
 
@@ -64,7 +67,8 @@ def _spread(said: Mapping[_Place, _Marks], feeds: list[tuple[_Place, _Place]]) -
 
 
 def _feeds(module: CheckedModule) -> Iterator[tuple[_Place, _Place]]:
-    """Each column, with each that its values are made of."""
+    """Each column, with each that its values are made of, or are among."""
+    yield from _pointing(module)
     for table in _tables(module):
         computed = ((c.name, name) for c in table.columns if c.generated is not None for name in c.generated.names())
         yield from ((_place(table, column), _place(table, name)) for column, name in computed)
@@ -79,6 +83,25 @@ def _feeds(module: CheckedModule) -> Iterator[tuple[_Place, _Place]]:
     for move in module.moves:
         backs = ((back.column, name) for back in move.backs for name in back.expression.names())
         yield from ((_place(move.table, column), _place(move.target, name)) for column, name in backs)
+
+
+def _pointing(module: CheckedModule) -> Iterator[tuple[_Place, _Place]]:
+    """Each column of a foreign key, with the one that it points at: it has no values but those."""
+    around = Around.of(module)
+    for table, constraint in _constraints(module):
+        parent, target = around.parent(constraint), constraint.target
+        if parent is not None and target is not None:
+            # That there are as many on either side is asked later.
+            pairs = zip(constraint.columns, target.columns or parent.key, strict=False)
+            yield from ((_place(table, ours), _place(parent, theirs)) for ours, theirs in pairs)
+
+
+def _constraints(module: CheckedModule) -> Iterator[tuple[Table, Constraint]]:
+    """Those that are there, with their tables, and those that come."""
+    for table in _tables(module):
+        yield from ((table, constraint) for constraint in table.constraints)
+    for change in module.changes:
+        yield from ((change.table, o.constraint) for o in change.operations if isinstance(o, AddConstraint))
 
 
 def _values(operation: Operation) -> Iterator[tuple[str, Collection[str]]]:

@@ -409,6 +409,17 @@ def test_what_expand_would_refuse_is_told_beforehand_by_its_own_questions(made: 
     assert (told.code, told.severity) == ("MIG738", Severity.WARNING)
 
 
+def test_schemas_that_others_may_create_in_are_told_beforehand(made: psycopg.Connection) -> None:
+    """Expand would make a trigger there that runs with its owner's rights."""
+    filled = "create Crew in app.crews { id bigint key; tenant_id uuid tenant; from Team { id = id; tenant_id = tenant_id } }"
+    text = FILE.replace("VERSION", "18") + f'migration m {{ ticket "X-1" }}\n{filled}\n'
+    assert refused(made, text) == []
+    made.execute("GRANT CREATE ON SCHEMA public TO PUBLIC")
+    (told,) = refused(made, text)
+    assert (told.code, told.severity, shown(told, text)) == ("MIG738", Severity.ERROR, filled)
+    assert told.help.endswith("REVOKE CREATE ON SCHEMA public FROM PUBLIC")
+
+
 UNCOMPUTABLE = {
     "add a text { from `username + 1` }": "`from` of `User.a`: operator does not exist: character varying + integer",
     "add a text { from `nosuchfn(username)` }": "`from` of `User.a`: function nosuchfn(character varying) does not exist",

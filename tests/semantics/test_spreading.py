@@ -88,5 +88,59 @@ def test_a_new_table_and_a_move_take_the_mark_along():
     assert found.table in moved.module.tables
 
 
+POINTING = """entity Login in app.logins {
+  tenant_id uuid tenant
+  email     text pii
+  chart     text phi
+  name      text
+  key (tenant_id, email)
+  unique (name)
+  unique (chart)
+}
+entity Visit in app.visits {
+  id        bigint key
+  tenant_id uuid   tenant
+  mail      text
+  short     text?
+  by        text? -> Login.name
+  class     text?
+  LINES
+}
+"""
+
+
+@pytest.mark.parametrize(
+    ("lines", "change", "found"),
+    [
+        ("", "", []),
+        ("other text? -> Login.name", "", []),
+        ("file text? -> Login.chart", "", ["file"]),
+        ("(tenant_id, mail) -> Login", "", ["mail"]),
+        ("(mail, tenant_id) -> Login (email, tenant_id)", "", ["mail"]),
+        ("(tenant_id, mail) -> Login (tenant_id, email) on delete cascade", "require short { from `mail` }", ["mail", "short"]),
+        ("upper text? generated `upper(mail)`; (tenant_id, mail) -> Login", "", ["mail", "upper"]),
+        # What comes with the migration.
+        ("", "(tenant_id, mail) -> Login", ["mail"]),
+        ("", "add of text? -> Login.chart", ["of"]),
+        ("", "add of text? -> Login.name", []),
+    ],
+)  # fmt: skip
+def test_what_points_at_personal_data_has_no_other_values(lines: str, change: str, found: list[str]):
+    text = POINTING.replace("LINES", lines) + f"change Visit {{ {change or 'optional mail { back `class` }'} }}\n"
+    assert private(text) == [found]
+
+
+def test_a_new_table_that_points_at_personal_data_has_some():
+    created = "create Card in app.cards { id bigint key; tenant_id uuid tenant; login text?; number bigint?\n"
+    created += "  (tenant_id, login) -> Login; of text? -> Login.name }\n"
+    assert private(POINTING.replace("LINES", "") + created) == [["login"]]
+    move = "move Visit to app.seen { id = id; tenant_id = tenant_id; mail = mail; short = short; by = by; class = class }\n"
+    lines = "(tenant_id, mail) -> Login"
+    moved = compile_files(Files({"m.mig": HEAD + POINTING.replace("LINES", lines) + move}), "m.mig")
+    assert moved.module is not None, moved.diagnostics
+    (found,) = moved.module.moves
+    assert [[c.name for c in t.columns if c.pii] for t in (found.table, found.target)] == [["mail"], ["mail"]]
+
+
 def test_where_nothing_was_left_unsaid_the_tables_stay_as_they_are():
     assert private("change Pupil { optional class { back `coalesce(class, 'x')` } }\n") == [SAID]

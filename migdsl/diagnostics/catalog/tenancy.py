@@ -114,11 +114,13 @@ database app {
     Code(
         id="MIG305",
         severity=Severity.ERROR,
-        title="the key of a changed table is personal data",
+        title="a key or the tenant of a changed table is personal data",
         why="""\
-Backfill and reconciliation name a row by its key: it stands in the ledger, in logs and in reports, where a person's data \
-has no place. Give the table a key that tells nothing of a person, and change it by that one; or, if the values really \
-are none, leave the mark out.""",
+Backfill and reconciliation work tenant by tenant and name a row by its key: both stand in the ledger, in logs and in \
+reports, where a person's data has no place. What points at a column marked `pii` or `phi` has its values, and is such data \
+too. Give the table a key that tells nothing of a person, and change it by that one; where the database has the other one as its \
+primary key, exchange the two there first. Tenants with an address for a name can go by the number of their account, which \
+`tenant via` leads to. Or, if the values really are none, or may be named, leave the mark out.""",
         bad="""\
 entity Login in app.logins {
   address    text   key pii
@@ -135,6 +137,36 @@ entity Login in app.logins {
   unique (address)
 }
 change Login {
+  add note text?
+}""",
+        fix="none",
+    ),
+    Code(
+        id="MIG306",
+        severity=Severity.WARNING,
+        title="the key of a table with personal data is a text",
+        why="""\
+The entity says `sensitivity pii` or `sensitivity phi`: its rows are about people. Backfill and reconciliation name a row by \
+its key, in the ledger, in logs and in reports, and a key that is a text may be an address or the number of an insurance. \
+Where it tells nothing of a person (it is drawn at random, say), allow this with that reason; where it does, mark the column \
+`pii` or `phi`, and change the table by another key.""",
+        bad="""\
+entity Patient in app.patients {
+  insurance_no  text  key
+  tenant_id     uuid  tenant
+  sensitivity phi
+}
+change Patient {
+  add note text?
+}""",
+        good="""\
+entity Patient in app.patients {
+  code       text  key
+  tenant_id  uuid  tenant
+  sensitivity phi
+  allow MIG306 because "codes are drawn at random"
+}
+change Patient {
   add note text?
 }""",
         fix="none",
