@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 
 from migdsl.cli import output
@@ -95,24 +96,43 @@ def _held(options: Options, compiled: Compilation, main: str, path: str) -> int:
     sources = {name: source.text for name, source in compiled.sources.items()}
     home = Path(path).resolve().parent
     with tempfile.TemporaryDirectory(prefix="migdsl-rehearsal-") as folder:
-        project = _project(planned, compiled, options, folder, main)
-        report = rehearse(Piece(project, sources, main, home, _settings(options)), _say)
+        texts, notes = _texts(compiled, options.rehearsal.get("--files"))
+        if not texts:
+            where = output.shown(options.rehearsal["--files"])
+            output.complain(
+                f"migdsl: {where} has no file of {compiled.migration}: is it the folder with `migrations/` in it?\n"
+            )
+            return _USAGE
+        report = rehearse(Piece(_project(planned, texts, folder, main), sources, main, home, _settings(options)), _say)
+        report.log.notes.extend(notes)
     return _told(report, options)
 
 
-def _project(planned: Planned, compiled: Compilation, options: Options, folder: str, main: str):  # type: ignore[no-untyped-def]
-    """The files, in a folder of their own: what was compiled, or, with --files, what lies in that folder."""
+def _texts(compiled: Compilation, folder: str | None) -> tuple[Mapping[str, str], list[str]]:
+    """The files: what was compiled, or what lies in a folder in its place; and what of the folder isn't played. None where it
+    has none of them."""
+    made = {artifact.path: artifact.text for artifact in compiled.artifacts}
+    if folder is None:
+        return made, []
+    texts = {path: Path(folder, path).read_text(encoding="utf-8") for path in made if Path(folder, path).is_file()}
+    notes = [
+        f"{path} isn't in {output.shown(folder)}: what it compiles to was played" for path in made.keys() - texts.keys()
+    ]
+    homes = {Path(path).parent for path in made if path.endswith(".py")}
+    beside = sorted(path for home in homes for path in Path(folder, home).glob("*.py") if path.is_file())
+    others = [path.relative_to(folder).as_posix() for path in beside]
+    notes += [f"{output.shown(path)} is no file of the plan: it wasn't played" for path in others if path not in made]
+    return ({**made, **texts} if texts else {}), sorted(notes)
+
+
+def _project(planned: Planned, texts: Mapping[str, str], folder: str, main: str):  # type: ignore[no-untyped-def]
+    """The files, in a folder of their own."""
     from migdsl.executor.model import Project  # needs the database's driver
 
-    texts, files = {}, options.rehearsal.get("--files")
-    for artifact in compiled.artifacts:
-        there = Path(files, artifact.path) if files is not None else None
-        texts[artifact.path] = (
-            there.read_text(encoding="utf-8") if there is not None and there.exists() else artifact.text
-        )
-        target = Path(folder, artifact.path)
+    for path, text in texts.items():
+        target = Path(folder, path)
         target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_text(texts[artifact.path], encoding="utf-8")
+        target.write_text(text, encoding="utf-8")
     return Project(planned, output.shown(main), folder, texts)
 
 

@@ -110,15 +110,18 @@ def back(stage: Stage, before: tuple[str, ...], log: Log, what: str) -> None:
     log.against("catalog_back", f"after {what} the catalog isn't what it was: {said}", "", way)
 
 
+_WHOLE = "rehearsal-whole.mig"  # uses all files that have entities when the migration is over
+
+
 def target(stages: Mapping[str, Stage], project: Project, files: Mapping[str, str], main: str, log: Log) -> None:
     """The catalogs, of databases by their names, are what the file says that the tables are at the end."""
     texts = _folded(project, files, main)
     if isinstance(texts, str):
-        log.saw("catalog_target", f"not compared: {texts}")
+        log.unplayed["catalog_target"] = f"migdsl finish would refuse: {texts}"
         return
-    found = check(Files(texts), "rehearsal/schema.mig")
+    found = check(Files(texts), _WHOLE)
     if found.module is None or not found.module.databases:
-        log.saw("catalog_target", "not compared: the finished file can't be read")
+        log.unplayed["catalog_target"] = "what migdsl finish would leave can't be read"
         return
     differing: list[Diagnostic] = []
     try:
@@ -139,12 +142,12 @@ def _folded(project: Project, files: Mapping[str, str], main: str) -> Mapping[st
     """The file's entities as `migdsl finish` would leave them; why not, where it can't."""
     module = project.planned.module
     whole = Files(dict(files))
-    into = "rehearsal/schema.mig"
     try:
-        folded = finish(Finishing(unit(whole, main), module, "2000-01-01", None, into, True))
+        folded = finish(Finishing(unit(whole, main), module, "2000-01-01", None, "rehearsal/schema.mig", True))
     except Unfoldable as error:
         return error.title
-    return {**files, **folded} if into in folded else "its entities stand in other files"
+    texts = {path: text for path, text in {**files, **folded}.items() if path != main}
+    return {**texts, _WHOLE: "".join(f'use "{path}"\n' for path in sorted(texts))}
 
 
 def exists(connection: Connection, name: str) -> bool:

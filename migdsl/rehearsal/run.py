@@ -18,6 +18,7 @@ from migdsl.rehearsal.journal import Connection, Journal
 from migdsl.rehearsal.model import SEVERAL, Log, Mark, Settings, Stuck, Undoable, Verdict
 from migdsl.rehearsal.play import Play, Say
 from migdsl.rehearsal.rows import Maker, seeded, tenancy
+from migdsl.rehearsal.ruled import ruled
 from migdsl.rehearsal.shapes import shapes
 from migdsl.rehearsal.stage import Stage, again, embedded, kept, load, scratch
 from migdsl.rehearsal.standby import Standby
@@ -104,7 +105,7 @@ def _embedded(piece: Piece, version: int, folder: str | None, say: Say) -> Repor
 def _across(piece: Piece, stages: Mapping[str, Stage], say: Say) -> Report:
     """Tables that go from one to another."""
     project, settings = piece.project, piece.settings
-    log = Log(about=beside.about(project.planned.module, tables=True))
+    log = _log(project, beside.about(project.planned.module, tables=True))
     traffic, watch, gauge, count = across.play(project, piece.files, piece.main, stages, settings, log, say)
     _counted(log, settings, watch, traffic)
     asked = (*traffic.requests, *beside.play(project, settings, log, say))
@@ -118,7 +119,7 @@ def _across(piece: Piece, stages: Mapping[str, Stage], say: Say) -> Report:
 
 def _each(piece: Piece, stages: Mapping[str, Stage], say: Say) -> Report:
     """One database after the other."""
-    log = Log(about=(*beside.about(piece.project.planned.module, tables=True), *SEVERAL))
+    log = _log(piece.project, (*beside.about(piece.project.planned.module, tables=True), *SEVERAL))
     urls, reports = {name: stage.url for name, stage in stages.items()}, []
     for name, stage in stages.items():
         log.place = f"{name}: "
@@ -152,12 +153,18 @@ def _together(piece: Piece, found: Report, stages: Mapping[str, Stage], say: Say
 def _without_tables(piece: Piece, say: Say) -> Report:
     """APIs and replacements need no database. Raises Undoable."""
     project, settings = piece.project, piece.settings
-    log = Log(about=beside.about(project.planned.module, tables=False))
+    log = _log(project, beside.about(project.planned.module, tables=False))
     if not log.about:
         raise Undoable(f"{project.name} changes no database, no API and nothing else: there is nothing to rehearse")
     say(f"{project.name} on {beside.STAGE}, seed {settings.seed}")
     asked = tuple(beside.play(project, settings, log, say))
     return Report(project.name, settings, beside.STAGE, 0, log.now(), log.verdicts(), asked, (), 0.0, log)
+
+
+def _log(project: Project, about: tuple[str, ...]) -> Log:
+    log = Log(about=about)
+    ruled(project, log)
+    return log
 
 
 @contextmanager
@@ -174,7 +181,7 @@ def _modules(home: Path) -> Iterator[None]:
 def on(stage: Stage, piece: Piece, say: Say, log: Log | None = None, urls: Mapping[str, str] | None = None) -> Report:
     """The same on a stage that is there already: an empty database. With a log: it is one of several, whose `urls` these are."""
     project, alone = piece.project, log is None
-    log = log if log is not None else Log(about=beside.about(project.planned.module, tables=True))
+    log = log if log is not None else _log(project, beside.about(project.planned.module, tables=True))
     sites = Sites.of(project, urls or dict.fromkeys(project.planned.lowered.databases, stage.url), {}, Signals())
     sites.open()
     try:

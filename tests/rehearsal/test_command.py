@@ -18,6 +18,14 @@ import psycopg
 import pytest
 
 from migdsl.cli import main
+from migdsl.executor.model import Project
+from migdsl.planning.build import build
+from migdsl.rehearsal.judge import target
+from migdsl.rehearsal.model import Log
+from migdsl.rehearsal.server import Server
+from migdsl.rehearsal.several import laid
+from migdsl.rehearsal.stage import Stage, scratch
+from migdsl.workspace import compile_files, source_digest
 from tests.rehearsal.conftest import ROOT
 
 EVENTS = str(ROOT / "examples/09_index_only/events_index.mig")
@@ -66,6 +74,16 @@ def test_a_scratch_database_is_cleared(database: str, capfd: pytest.CaptureFixtu
         with psycopg.connect(database, autocommit=True) as connection:
             assert connection.execute("SELECT count(*) FROM pg_tables WHERE schemaname = 'public'").fetchone() == (0,)
             connection.execute("CREATE TABLE left_behind (id integer)")
+
+
+def test_in_a_scratch_database_nobody_else_may_create(database: str):
+    """As in one that was cleared, and in every new one from PostgreSQL 15 on: expand would refuse some triggers."""
+    with psycopg.connect(database, autocommit=True) as connection:
+        connection.execute("GRANT CREATE ON SCHEMA public TO PUBLIC")
+        with scratch(database, keep=True):
+            assert connection.execute("SELECT has_schema_privilege('public', 'public', 'CREATE')").fetchone() == (
+                False,
+            )
 
 
 def test_a_server_is_kept_with_what_starts_it(capfd: pytest.CaptureFixture[str]):
@@ -168,3 +186,37 @@ def test_without_tables_no_server_is_needed(
 def test_what_is_wrong_on_the_command_line(words: tuple[str, ...], said: str, capfd: pytest.CaptureFixture[str]):
     assert main(["rehearse", EVENTS, *words]) == 2
     assert said in capfd.readouterr().err
+
+
+def test_a_folder_without_the_plans_files_is_not_played(tmp_path: Path, capfd: pytest.CaptureFixture[str]):
+    (tmp_path / "notes.txt").write_text("nothing")
+    assert main(["rehearse", EVENTS, "--files", str(tmp_path)]) == 2
+    assert "has no file of events_index" in capfd.readouterr().err
+
+
+def test_what_of_a_folder_is_not_played_is_told(tmp_path: Path, capfd: pytest.CaptureFixture[str]):
+    assert main(["compile", PYTHON, "--out", str(tmp_path)]) == 0
+    (rules,) = tmp_path.rglob("*.rules.json")
+    (script,) = [path for path in tmp_path.rglob("*.py") if "python_runtime" in str(path)][:1]
+    rules.unlink()
+    (script.parent / "by_hand.py").write_text("raise SystemExit(1)\n")
+    assert main(["rehearse", PYTHON, "--rate", "400", "--files", str(tmp_path)]) == 0
+    said = capfd.readouterr().out
+    assert f"note: {rules.relative_to(tmp_path)} isn't in {tmp_path}: what it compiles to was played" in said
+    assert f"note: {script.parent.relative_to(tmp_path)}/by_hand.py is no file of the plan: it wasn't played" in said
+
+
+def test_the_target_of_entities_in_another_file_is_compared(database: str, pg: Server):
+    text = (ROOT / "examples/users.mig").read_text(encoding="utf-8")
+    first, last = text.index("database app"), text.index("change User")
+    files = {"schema.mig": text[first:last], "users.mig": 'use "schema.mig"\n' + text[:first] + text[last:]}
+    compiled = compile_files(files, "users.mig", through="contract")
+    assert compiled.module is not None
+    project = Project(build(compiled.module, source_digest(compiled.sources), "contract"), "users.mig", ".", {})
+    stage, log = Stage(database, pg.bin, "test"), Log()
+    with stage.connect() as desk:
+        laid(desk, compiled.module, "")
+    # Nothing has been migrated.
+    target({"app": stage}, project, files, "users.mig", log)
+    assert "contact_email" in log.findings[0].what
+    assert log.unplayed == {}
