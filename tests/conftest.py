@@ -19,7 +19,7 @@ import pytest
 from hypothesis import settings
 
 from migdsl.rehearsal.installed import chosen_version
-from migdsl.rehearsal.server import Server, foreign_server, start_server
+from migdsl.rehearsal.server import CLOSED, Server, foreign_server, start_server
 
 # No test may depend on how fast this machine is.
 settings.register_profile("migdsl", deadline=None, derandomize=bool(os.environ.get("CI")))
@@ -119,6 +119,9 @@ def database(pg: Server, keeper: psycopg.Connection) -> Iterator[str]:
     copied = " STRATEGY FILE_COPY" if keeper.info.server_version >= 15_00_00 else ""
     keeper.execute(f"CREATE DATABASE {name} TEMPLATE template0 ENCODING 'UTF8'{copied}")
     try:
+        if not copied:  # older than 15
+            with psycopg.connect(pg.database_url(name), autocommit=True) as connection:
+                connection.execute(CLOSED)
         yield pg.database_url(name)
     finally:
         keeper.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")

@@ -13,8 +13,11 @@ from migdsl.semantics.model import PHASES, STAGES, StageLine
 
 TYPE_CHECKING = False  # what needs the driver is imported where it is known to be there
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from migdsl.executor.sites import Sites
     from migdsl.runtime.stop import Signals
+    from migdsl.runtime.stream.jobs import Side
 
 # What must have been done before anybody may be at a stage.
 _NEEDS = {
@@ -25,6 +28,7 @@ _NEEDS = {
     "complete": "enforce",
 }
 _NEW = frozenset(["live", "rampdown", "complete"])
+_LACKS = "the side that is going to be read lacks writes"
 
 
 def record(options: Options) -> int:
@@ -85,14 +89,16 @@ def unready(options: Options, before: Planned, after: Planned) -> tuple[Diagnost
 def _look(options: Options, before: Planned, after: Planned, found: list[Diagnostic], signals: Signals) -> int:
     from migdsl.executor.status import unrepaired  # see above
 
-    here = Project(after, output.shown(options.words[0]), options.out, {}, again.connected(options))
+    left = _left(before, after)
+    texts = _jobs(before) if left else {}
+    here = Project(after, output.shown(options.words[0]), options.out, texts, again.connected(options))
     sites = sites_of(options, here, signals)
     try:
         sites.open()
         sites.proven()
         now = sites.now()
-        moved = _readers(before) != _readers(after)
-        waiting = [text for site in sites.all if moved for text in unrepaired(site.project, site.ledger)]
+        waiting = [text for site in sites.all if left for text in unrepaired(site.project, site.ledger)]
+        found.extend(_behind(sites, left))
     finally:
         sites.close()
     found.extend(_stale(here, reason) for reason in waiting)
@@ -106,20 +112,55 @@ def _look(options: Options, before: Planned, after: Planned, found: list[Diagnos
         if now.index(here) < here.phases.index(needed[-1]):
             found.append(_too_early(here, needed[-1], now.reached(here), line))
     gone = [r.phase for r in before.revisions if r.released and r.phase in later]
-    applied = frozenset(phase for place in now.places for phase in place.applied)
+    # What broke off needs its file for the way back as well.
+    applied = frozenset(phase for place in now.places for phase in place.applied | place.broken)
     found.extend(_too_late(here, phase) for phase in dict.fromkeys(gone) if phase in applied)
     options.taken_back = not found and bool(gone)
     return 0
 
 
-def _readers(planned: Planned) -> frozenset[tuple[str, object]]:
-    """Those lines of the flag whose tenants read the new side."""
+def _jobs(planned: Planned) -> dict[str, str]:
+    """The files that carry rows to another database, and those beside them; none where no table goes there."""
+    if not any(plan.moved is not None for plan in planned.lowered.tables):
+        return {}
+    from migdsl.emit.run import emit  # few rollouts need the files
+
+    return {each.path: each.text for each in emit(planned, "")}
+
+
+def _behind(sites: Sites, left: frozenset[Side]) -> Iterator[Diagnostic]:
+    """Streams of which something waits on a side that readers leave."""
+    from migdsl.executor.streams import late, stands, streams  # see above
+
+    for carried in streams(sites) if left else ():
+        if stands(carried) and (reason := late(carried, left)):
+            help_ = f"see that `{carried.command('run')}` is running, then `{carried.command('drain')}`; or --force"
+            yield Diagnostic("MIG743", Severity.ERROR, f"{_LACKS}: {reason}", None, help=help_)
+
+
+def _left(before: Planned, after: Planned) -> frozenset[Side]:
+    """The sides that somebody reads no more: what waits there to be carried over, they miss on the other one."""
+    was, becomes = _readers(before), _readers(after)
+    gone, came = {side for *_, side in was - becomes}, {side for *_, side in becomes - was}
+    found: set[Side] = set()
+    # Where nobody reads the new side, lines of the old one come and go without a change.
+    if any(side == "new" for *_, side in was) and ("new" in gone or "old" in came):
+        found.add("new")
+    if any(side == "new" for *_, side in becomes) and ("old" in gone or "new" in came):
+        found.add("old")
+    return frozenset(found)
+
+
+def _readers(planned: Planned) -> frozenset[tuple[str, object, Side]]:
+    """The lines of the flag, each with the side that its tenants read."""
     lines = planned.module.stages
-    return frozenset((line.scope, line.percent or line.tenants) for line in lines if line.stage in _NEW)
+    return frozenset(
+        (line.scope, line.percent or line.tenants, "new" if line.stage in _NEW else "old") for line in lines
+    )
 
 
 def _stale(here: Project, reason: str) -> Diagnostic:
-    title = f"the side that is going to be read lacks writes: {reason}"
+    title = f"{_LACKS}: {reason}"
     help_ = "work them off first: migdsl.runtime.routing.repair(connection, "
     return Diagnostic("MIG743", Severity.ERROR, title, None, help=f'{help_}"{here.name}", copy); or --force')
 

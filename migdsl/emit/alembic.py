@@ -43,7 +43,7 @@ def _text(context: EmitContext, revision: Revision) -> str:
         "downgrade": list(_calls(down)),
         "uses": {
             "gate": Gate in kinds,
-            "needs": any(isinstance(part, Gate) and part.needs for _, part in (*up, *down)),
+            "needs": any(isinstance(part, Gate) and (part.needs or part.gone) for _, part in (*up, *down)),
             "index": BuildIndex in kinds,
             "statement": Alone in kinds,
             "refill": Refill in kinds,
@@ -100,8 +100,11 @@ def _calls(parts: list[tuple[str, Part]]) -> Iterator[str]:
 
 
 def _there(gate: Gate) -> Iterator[str]:
-    if gate.needs:
-        yield quoted(" AND ".join(f"to_regclass({literal(table)}) IS NOT NULL" for table in gate.needs))
+    there = [f"to_regclass({literal(table)}) IS NOT NULL" for table in gate.needs]
+    if gate.gone:
+        there.append(f"NOT ({gate.gone})")
+    if there:
+        yield block(f"SELECT {' AND '.join(there)}") if gate.gone else quoted(" AND ".join(there))
 
 
 def _kind(part: Part) -> str:

@@ -11,6 +11,7 @@ from migdsl.semantics.policy import Alert, Comparison, Condition, Policy, compar
 
 # Of these a backfill that is under way makes more than there is.
 _OF_ROWS = frozenset("drift_rate rows_missing rows_extra rows_mismatched".split())
+_OF_STREAMS = frozenset(["sync_lag", "sync_waiting"])
 _GAUGES = {
     "backfill_progress": t.PROGRESS,
     "backfill_errors": t.ERRORS,
@@ -66,6 +67,10 @@ def _alerts(context: EmitContext, view: t.TelemetryView) -> Iterator[t.AlertSpec
         )
     for number, condition in enumerate(policy.returns, 1):
         action = "Go back one phase, as in the section on rollback, and reconcile."
+        if any(c.metric.name in _OF_STREAMS for c in comparisons(condition)):
+            action += (
+                " What waits comes over first: readers who go back before miss it, and writes stay on the new side."
+            )
         yield _spec(view, _numbered("roll_back", number), condition, "page", f"Roll back: {spoken(condition)}", action)
     yield from (_own(view, alert) for alert in policy.alerts)
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from migdsl.emit import replaced, served
+from migdsl.emit import replaced, served, streamed
 from migdsl.emit import telemetry as t
 
 Queries: TypeAlias = tuple[tuple[str, str], ...]
@@ -18,7 +18,7 @@ _ASIDE, _LANES, _HEALTH = 13, 14, 15
 _REQUESTS, _REQUEST_ERRORS, _SHADOW, _REPAIRS = 16, 17, 18, 19
 _VERSIONS, _CLIENTS, _ROUTES, _UNTIL, _GONE = 20, 21, 22, 23, 24
 _SIDES, _SIDE_ERRORS, _SIDE_FLAG = 30, 31, 32
-_BEHIND, _WAITING, _LETTERS, _CARRIED = 40, 41, 42, 43
+_BEHIND, _WAITING, _LETTERS, _CARRIED, _LOOKED = 40, 41, 42, 43, 44
 _OWN = 200
 PANEL_OF_ALERT = {
     "backfill_stalled": _SINCE,
@@ -31,6 +31,7 @@ PANEL_OF_ALERT = {
     "deprecated_usage": _CLIENTS,
     "gone_requests": _GONE,
     "sync_lag": _BEHIND,
+    "sync_silent": _LOOKED,
     "sync_waiting": _WAITING,
     "sync_dead_letters": _LETTERS,
     "replace_errors": _SIDE_ERRORS,
@@ -169,11 +170,14 @@ def _streams(view: t.TelemetryView) -> Iterator[Panel]:
     yield Panel(_WAITING, "timeseries", "Keys that wait", "short", 12, 8, None,
                 "Keys in the outboxes; a backfill that enqueues holds back above 20,000.",
                 ((f"max {by} ({t.SYNC_WAITING.of(name)})", legend),))
-    yield Panel(_LETTERS, "stat", "Dead letters", "short", 8, 8, 1,
+    yield Panel(_LETTERS, "stat", "Dead letters", "short", 6, 8, 1,
                 "Rows that the other side refuses, set aside by their key: they keep "
                 f"{'their tenant' if view.tenanted else 'all'} from being switched.",
                 ((f"max {by} ({t.SYNC_LETTERS.of(name)})", legend),))
-    yield Panel(_CARRIED, "timeseries", "Keys carried over", "ops", 16, 8, None,
+    yield Panel(_LOOKED, "stat", "Since the sync job looked", "s", 6, 8, streamed.SILENT_SECONDS,
+                "Time since a sync job last saw in both databases what waits. Of a dead one the other panels are old or empty.",
+                ((f"time() - max by (migration, entity) ({t.kept(t.SYNC_LOOKED, name, t.JOB_WINDOW)})", "{{entity}}"),))
+    yield Panel(_CARRIED, "timeseries", "Keys carried over", "ops", 12, 8, None,
                 "Keys a second, by direction: "
                 f"the way back is busy once {'tenants write' if view.tenanted else 'code writes'} on the new side.",
                 ((f"sum by (entity, direction) (rate({t.SYNC_EVENTS.of(name)}[$__rate_interval]))", legend),))

@@ -10,9 +10,9 @@ from migdsl.emit.compare_sql import Between, Comparing
 from migdsl.emit.context import EmitContext
 from migdsl.emit.python import block, docstring, formatted, names, quoted
 from migdsl.emit.templates import render
+from migdsl.emit.unlisted import unlisted
 from migdsl.ops import conditions, homeward
 from migdsl.ops import names as objects
-from migdsl.ops.batches import Walk
 from migdsl.ops.both_ways import Ways
 from migdsl.ops.carried import Carried
 from migdsl.ops.model import TablePlan
@@ -52,7 +52,7 @@ def _text(context: EmitContext, plan: TablePlan, path: str) -> str:
         "tenants_env": tenants_env(context, plan) if listed != "None" else "",
         **dict.fromkeys(_STATEMENTS, ""),
         **_comparison(context, plan),
-        "unlisted": block(_all_unlisted(context, plan)) if listed != "None" else "",
+        "unlisted": block(unlisted(context.planned.module, plan)) if listed != "None" else "",
         "invariants": list(_invariants(context, plan)),
         "old_writes": block(_old_writes(plan.counter)) if plan.counter else "",
         "private": private(plan.table),
@@ -79,6 +79,8 @@ def _comparison(context: EmitContext, plan: TablePlan) -> dict[str, object]:
             sides |= {name: _side(getattr(between, name)()) for name in ("left_new", "right_new")}
         return {**sides, **_blocks(more), **_of_rows(between)}
     sql = Comparing(plan)
+    if not plan.two_sided:
+        return _of_rows(sql)
     old, new = [c.drifted_old for c in plan.comparisons], [c.drifted_new for c in plan.comparisons]
     found = {
         "next_bound": sql.next_bound(),
@@ -123,38 +125,6 @@ def _careful(said: Pace | None) -> dict[str, object]:
     }
 
 
-def _all_unlisted(context: EmitContext, plan: TablePlan) -> str:
-    """Rows that nobody carries over are lost with what they come from."""
-    if plan.moved is not None and plan.origin is not None:
-        return _unlisted(context, plan.origin.table)  # those of the other database stay there
-    own = _unlisted(context, plan.table)
-    return own if plan.origin is None else f"SELECT ({own})\n     + ({_unlisted(context, plan.origin.table)})"
-
-
-def _unlisted(context: EmitContext, table: Table) -> str:
-    declared = context.planned.module.tenants
-    assert declared is not None
-    assert declared.listing is not None
-    listed = f"""(
-{declared.listing.text.strip().rstrip(";")}
-) AS listed (tenant)"""
-    if context.planned.module.listed_in(table) is not None and declared.type is not None:
-        # What was read in another database is given as a list.
-        elements = f"SELECT given.tenant::{declared.type.sql} FROM jsonb_array_elements_text(:listed::jsonb)"
-        listed = f"({elements} AS given (tenant)) AS listed (tenant)"
-    walk = Walk(table)
-    if table.via is None:
-        return f"""SELECT count(*)
-  FROM {walk.source()}
- WHERE NOT EXISTS (SELECT FROM {listed} WHERE listed.tenant = {walk.tenant})"""
-    # Rows that lead to nobody are among them.
-    parents = ", ".join(parent for parent, _ in walk.way())
-    met = " AND ".join(condition for _, condition in walk.way())
-    return f"""SELECT count(*)
-  FROM {objects.table(table)} AS t
- WHERE NOT EXISTS (SELECT FROM {parents}, {listed} WHERE {met} AND listed.tenant = {walk.tenant})"""
-
-
 def _invariants(context: EmitContext, plan: TablePlan) -> Iterator[tuple[str, str]]:
     """Texts and statements, as Python. Of what a user's statement returns only the number of rows leaves the database."""
     for each in context.planned.module.policy.invariants(plan.table.entity):
@@ -166,9 +136,16 @@ def _old_writes(counter: str) -> str:
     return f"SELECT CASE WHEN is_called THEN last_value ELSE 0 END FROM {counter}"
 
 
+def _asks(plan: TablePlan) -> str:
+    """What is left to ask where there are no two sides."""
+    if plan.violations:
+        return "Looks for what would break a constraint to come in"
+    return "Counts rows whose tenant the list leaves out in" if plan.table.owned else "Finds nothing to compare in"
+
+
 def _docstring(context: EmitContext, plan: TablePlan, path: str) -> str:
     what = ", ".join(c.column for c in plan.comparisons)
-    compares = f"Compares {what} of" if what else "Counts the rows of"
+    compares = f"Compares {what} of" if what else _asks(plan)
     table = objects.table(plan.table)
     if plan.origin is not None:
         came = objects.table(plan.origin.table)

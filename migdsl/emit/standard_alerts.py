@@ -7,11 +7,13 @@ from migdsl.emit.telemetry import (
     BATCHES,
     ERRORS,
     EXTRA,
+    JOB_WINDOW,
     LAST_PROGRESS,
     LAST_RECONCILE,
     MISMATCHED,
     MISSING,
     OLD_WRITES,
+    RECONCILE_WINDOW,
     REMAINING,
     SOAK_STAGES,
     STALLED_SECONDS,
@@ -23,6 +25,8 @@ from migdsl.emit.telemetry import (
     MetricRef,
     Series,
     TelemetryView,
+    kept,
+    of_the_newest,
 )
 
 
@@ -43,7 +47,8 @@ def standard_alerts(view: TelemetryView) -> tuple[AlertSpec, ...]:
 
 
 def _backfill_stalled(view: TelemetryView) -> AlertSpec:
-    last, remaining = LAST_PROGRESS.of(view.migration), REMAINING.of(view.migration)
+    last, remaining = (kept(each, view.migration, JOB_WINDOW) for each in (LAST_PROGRESS, REMAINING))
+    left = of_the_newest(remaining, LAST_PROGRESS, view.migration, JOB_WINDOW)
     labels = _backfill_labels(view)
 
     def case(name: str, progress: str, left: str, fires: bool) -> AlertCase:
@@ -53,26 +58,28 @@ def _backfill_stalled(view: TelemetryView) -> AlertSpec:
     return AlertSpec(
         id="backfill_stalled",
         title="Backfill stalled",
-        expr=f"time() - max by (migration, backfill) ({last}) > {STALLED_SECONDS}"
-        f" and max by (migration, backfill) ({remaining}) > 0",
+        expr=f"time() - max by (migration, backfill) ({last}) > {STALLED_SECONDS} and {left} > 0",
         for_seconds=60,
         severity="ticket",
         summary="The backfill has not moved for 10 minutes and rows remain",
-        what_to_do="Read the job's log and run it with --status: it says what it waits for. Starting it again loses "
-        "and repeats nothing. While rows remain, the drift alert is silent.",
+        what_to_do="See whether the job still runs, read its log, and run it with --status: it says what it waits for. "
+        "Starting it again loses and repeats nothing. While rows remain, the drift alert is silent.",
         phase="backfill",
         runbook=view.section("backfill_stalled"),
         subject="backfill",
         cases=(
             case("no progress and rows left", "0x30", "100x30", True),
+            case("killed with rows left, and scraped no more", "0+60x3 stale", "100x3 stale", True),
             case("progress every minute", "0+60x30", "100-1x30", False),
             case("nothing left to do", "0x30", "0x30", False),
+            case("ended with nothing left", "0+60x3 stale", "100x2 0 stale", False),
         ),
     )
 
 
 def _backfill_errors(view: TelemetryView) -> AlertSpec:
-    failed = BATCHES.of(view.migration, outcome="failed")
+    failed, last = BATCHES.of(view.migration, outcome="failed"), kept(ERRORS, view.migration, JOB_WINDOW)
+    wrong = of_the_newest(last, LAST_PROGRESS, view.migration, JOB_WINDOW)
     labels = _backfill_labels(view)
 
     def case(name: str, outcome: str, values: str, fires: bool) -> AlertCase:
@@ -80,13 +87,14 @@ def _backfill_errors(view: TelemetryView) -> AlertSpec:
         return AlertCase(name, series, 600, labels if fires else None)
 
     def of_ledger(name: str, values: str, fires: bool) -> AlertCase:
-        return AlertCase(name, (Series(ERRORS.name, labels, values),), 600, labels if fires else None)
+        series = (Series(ERRORS.name, labels, values), Series(LAST_PROGRESS.name, labels, "0x20"))
+        return AlertCase(name, series, 600, labels if fires else None)
 
     return AlertSpec(
         id="backfill_errors",
         title="Backfill errors",
         # Not a rate: a job's counter is born with its first failure, and a rate never sees a series' first value.
-        expr=f"sum by (migration, backfill) ({failed}) > 0 or max by (migration, backfill) ({ERRORS.of(view.migration)}) > 0",
+        expr=f"sum by (migration, backfill) ({failed}) > 0 or {wrong} > 0",
         for_seconds=0,
         severity="ticket",
         summary="The backfill has failed slices, or rows that it set aside",
@@ -101,6 +109,7 @@ def _backfill_errors(view: TelemetryView) -> AlertSpec:
             case("batches that were retried", "retried", "0+9x20", False),
             case("no failure yet", "failed", "0x20", False),
             of_ledger("rows set aside", "0x4 2x20", True),
+            of_ledger("rows set aside by a job that has ended", "2x3 stale", True),
             of_ledger("nothing wrong in the ledger", "0x20", False),
         ),
     )
@@ -108,15 +117,18 @@ def _backfill_errors(view: TelemetryView) -> AlertSpec:
 
 def _drift(view: TelemetryView) -> AlertSpec:
     kinds = (MISMATCHED, MISSING, EXTRA)
-    differing = " or ".join(f"{kind.of(view.migration)} > 0" for kind in kinds)
+    differing = " or ".join(f"{kept(kind, view.migration, RECONCILE_WINDOW)} > 0" for kind in kinds)
     fires = tuple(
         AlertCase(f"rows differ: {kind.name}", _zeros(view, kinds, kind), 900, _entity_labels(view)) for kind in kinds
+    )
+    once = AlertCase(
+        "found by a run that was read once", _zeros(view, kinds, MISMATCHED, "{} stale"), 900, _entity_labels(view)
     )
     first = "Raise no tenant's stage" if view.tenanted else "Leave the flag where it is"
     return AlertSpec(
         id="drift",
         title="Drift",
-        expr=f"max by (migration, entity) ({differing}){_unless_filling(view)}",
+        expr=f"{_of_last_run(view, differing)}{_unless_filling(view)}",
         for_seconds=60,
         severity="page",
         summary="Reconciliation found rows whose two sides differ",
@@ -125,7 +137,12 @@ def _drift(view: TelemetryView) -> AlertSpec:
         phase="validate",
         runbook=view.section("drift"),
         subject="entity",
-        cases=(*fires, AlertCase("both sides agree", _zeros(view, kinds), 900, None), *_filling(view, MISMATCHED)),
+        cases=(
+            *fires,
+            once,
+            AlertCase("both sides agree", _zeros(view, kinds), 900, None),
+            *_filling(view, MISMATCHED),
+        ),
     )
 
 
@@ -135,7 +152,7 @@ def _violations(view: TelemetryView) -> AlertSpec:
     return AlertSpec(
         id="constraint_violations",
         title="Constraint violations",
-        expr=f"max by (migration, entity) ({VIOLATIONS.of(view.migration)}) > 0{_unless_filling(view)}",
+        expr=f"{_last_run(view, VIOLATIONS)} > 0{_unless_filling(view)}",
         for_seconds=60,
         severity="ticket",
         summary="Rows break a constraint that is still to come",
@@ -151,11 +168,11 @@ def _reconcile_stale(view: TelemetryView) -> AlertSpec:
     limit = view.reconcile_stale_seconds
     labels = _entity_labels(view)
     # promtool's clock begins at 0, so a run before that saves the test a day of minutes.
-    long_ago, always = f"{600 - limit}x20", "0+60x20"
+    long_ago, once, always = f"{600 - limit}x20", f"{600 - limit} stale", "0+60x20"
     return AlertSpec(
         id="reconcile_stale",
         title="Reconciliation stale",
-        expr=f"time() - max by (migration, entity) ({LAST_RECONCILE.of(view.migration)}) > {limit}",
+        expr=f"time() - max by (migration, entity) ({kept(LAST_RECONCILE, view.migration, RECONCILE_WINDOW)}) > {limit}",
         for_seconds=60,
         severity="ticket",
         summary="Reconciliation has not run for too long",
@@ -165,6 +182,7 @@ def _reconcile_stale(view: TelemetryView) -> AlertSpec:
         subject="entity",
         cases=(
             AlertCase("last run too old", (Series(LAST_RECONCILE.name, labels, long_ago),), 900, labels),
+            AlertCase("last run too old, and read once", (Series(LAST_RECONCILE.name, labels, once),), 900, labels),
             AlertCase("runs all the time", (Series(LAST_RECONCILE.name, labels, always),), 900, None),
         ),
     )
@@ -174,7 +192,7 @@ def _tenants_unlisted(view: TelemetryView) -> AlertSpec:
     return AlertSpec(
         id="tenants_unlisted",
         title="Tenants unlisted",
-        expr=f"max by (migration, entity) ({UNLISTED.of(view.migration)}) > 0",
+        expr=f"{_last_run(view, UNLISTED)} > 0",
         for_seconds=0,
         severity="ticket",
         summary="Rows belong to tenants that the list of tenants leaves out",
@@ -208,7 +226,8 @@ def _old_writes(view: TelemetryView) -> AlertSpec:
         severity="ticket",
         summary="Old code still wrote during the last day of the soak",
         what_to_do="Find the client that still writes the old shape and bring it up to date: contract waits until the "
-        "counter stands still.",
+        "counter stands still. A failover or a crash of the server moves it too, once and by 32 at most: then contract waits "
+        "for another soak, which begins with the next reconciliation.",
         phase="contract",
         runbook=view.section("old_writes"),
         subject="entity",
@@ -219,6 +238,15 @@ def _old_writes(view: TelemetryView) -> AlertSpec:
     )
 
 
+def _of_last_run(view: TelemetryView, condition: str) -> str:
+    return of_the_newest(condition, LAST_RECONCILE, view.migration, RECONCILE_WINDOW)
+
+
+def _last_run(view: TelemetryView, metric: MetricRef) -> str:
+    """What the last reconciliation found: a job that was read at its end, once."""
+    return _of_last_run(view, kept(metric, view.migration, RECONCILE_WINDOW))
+
+
 def _unless_filling(view: TelemetryView) -> str:
     # A row that the backfill hasn't reached differs, and may break a constraint, as a matter of course.
     return f" unless on (migration) max by (migration) ({REMAINING.of(view.migration)} > 0)" if view.backfills else ""
@@ -227,12 +255,16 @@ def _unless_filling(view: TelemetryView) -> str:
 def _filling(view: TelemetryView, metric: MetricRef) -> tuple[AlertCase, ...]:
     if not view.backfills:
         return ()
-    series = (Series(metric.name, _entity_labels(view), "3x20"), Series(REMAINING.name, _backfill_labels(view), "5x20"))
-    return (AlertCase("the backfill is under way", series, 900, None),)
+    left = Series(REMAINING.name, _backfill_labels(view), "5x20")
+    return (AlertCase("the backfill is under way", (*_zeros(view, (metric,), metric), left), 900, None),)
 
 
-def _zeros(view: TelemetryView, metrics: tuple[MetricRef, ...], above: MetricRef | None = None) -> tuple[Series, ...]:
-    return tuple(Series(each.name, _entity_labels(view), "2x20" if each is above else "0x20") for each in metrics)
+def _zeros(
+    view: TelemetryView, metrics: tuple[MetricRef, ...], above: MetricRef | None = None, values: str = "{}x20"
+) -> tuple[Series, ...]:
+    """What a reconciliation has found, and when."""
+    found = ((each.name, "2" if each is above else "0") for each in (*metrics, LAST_RECONCILE))
+    return tuple(Series(name, _entity_labels(view), values.format(number)) for name, number in found)
 
 
 def _above_zero(view: TelemetryView, metric: MetricRef) -> tuple[AlertCase, ...]:

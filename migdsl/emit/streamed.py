@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from migdsl.emit.telemetry import (
+    JOB_WINDOW,
     SYNC_LAG,
     SYNC_LETTERS,
+    SYNC_LOOKED,
     SYNC_WAITING,
     AlertCase,
     AlertSpec,
@@ -12,15 +14,20 @@ from migdsl.emit.telemetry import (
     MetricRef,
     Series,
     TelemetryView,
+    kept,
 )
 
 # A backfill that enqueues stops above the first; counting ends at 100,000.
 _MANY = 50_000
+# The job looks every two seconds; one that a clock starts, once a minute.
+SILENT_SECONDS = 180
 
 
 def alerts(view: TelemetryView) -> tuple[AlertSpec, ...]:
     """The alerts of a migration with a stream."""
-    return _behind(view), _waiting(view), _letters(view)
+    # At complete contract ends the job, and its gates ask themselves whether anything waits.
+    silent = () if view.stage == "complete" else (_silent(view),)
+    return _behind(view), *silent, _waiting(view), _letters(view)
 
 
 def _behind(view: TelemetryView) -> AlertSpec:
@@ -41,6 +48,55 @@ def _behind(view: TelemetryView) -> AlertSpec:
         subject="entity",
         cases=_cases(view, SYNC_LAG, bound),
     )
+
+
+def _silent(view: TelemetryView) -> AlertSpec:
+    """A job that is dead exports nothing, or for ever what it said last: no lag of its own can tell."""
+    last = kept(SYNC_LOOKED, view.migration, JOB_WINDOW)
+    # Before anybody reads both sides there may be no job yet.
+    absent = [_absent(view, entity) for entity, _ in view.streamed if view.carrying]
+    looks, dead, nothing = "0+60x40", "0+60x5 stale", "_x40"
+    cases = [
+        _heard(view, "it looks all the time", looks, fires=False),
+        _heard(view, "it was killed, and is scraped no more", dead, fires=True),
+        _heard(view, "it was killed, and a gateway keeps what it said", "0x40", fires=True),
+    ]
+    cases += [_heard(view, "it has never said anything", nothing, fires=True)] if view.carrying else []
+    return AlertSpec(
+        id="sync_silent",
+        title="Sync job silent",
+        expr=" or ".join([f"time() - max by (migration, entity) ({last}) > {SILENT_SECONDS}", *absent]),
+        for_seconds=120,
+        severity="page",
+        summary="No sync job has looked for minutes at what waits to be carried over: it is dead, or out of a database's reach",
+        what_to_do="See that the sync job runs, reaches both databases, and says its metrics (MIGDSL_PUSHGATEWAY, --metrics or "
+        "--metrics-port); started again it goes on where it was. Until it has caught up, as its status says, move no "
+        "reader, neither on nor back: the side that isn't written falls behind, and the alerts on lag see nothing of it. "
+        "Where the migration was given up, take its alerts away.",
+        phase="cutover",
+        runbook=view.section("sync_silent"),
+        subject="entity",
+        cases=tuple(cases),
+    )
+
+
+def _absent(view: TelemetryView, entity: str) -> str:
+    return f"absent_over_time({SYNC_LOOKED.of(view.migration, entity=entity)}[{JOB_WINDOW}])"
+
+
+def _heard(view: TelemetryView, name: str, values: str, *, fires: bool) -> AlertCase:
+    """What the job says of the first entity; of all others it goes on."""
+    labels: Labels = (("migration", view.migration), ("entity", view.streamed[0][0]))
+    series = [
+        Series(
+            SYNC_LOOKED.name,
+            (("migration", view.migration), ("entity", entity), ("direction", way)),
+            "0+60x40" if number else values,
+        )
+        for number, (entity, _) in enumerate(view.streamed)
+        for way in ("old_to_new", "new_to_old")
+    ]
+    return AlertCase(name, tuple(series), 1500, labels if fires else None)
 
 
 def _waiting(view: TelemetryView) -> AlertSpec:

@@ -13,6 +13,9 @@ Labels = tuple[tuple[str, str], ...]
 STALLED_SECONDS = 600
 RECONCILE_STALE_SECONDS = 26 * 3600
 SOAK_STAGES = frozenset({"live", "rampdown", "complete"})
+# How long what a job said last is gone by: nobody scrapes a job that has ended, or was killed. That of a reconciliation must
+# outlast the time after which it is too old.
+JOB_WINDOW, RECONCILE_WINDOW = "1d", "3d"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +38,7 @@ class TelemetryView:
     their names, each with a version that goes away; `streamed` are entities that a sync job carries to another database, each
     with the seconds that it may be behind; `tenanted`: rows belong to tenants, and `has_tenants`: those who own none are counted;
     `compares`: there are two sides; `binds`: there are rules to come, or invariants;
+    `carrying`: somebody has come so far that a sync job has to run;
     `binding` are the phases whose revisions refuse while something is wrong; `runbook_path` is relative to the repository;
     `datasource_uid` is Prometheus' data source in Grafana.
     """
@@ -56,6 +60,7 @@ class TelemetryView:
     strangled: bool = False
     apis: tuple[tuple[str, str], ...] = ()
     streamed: tuple[tuple[str, float], ...] = ()
+    carrying: bool = False
     compares: bool = True
     binds: bool = True
     binding: tuple[str, ...] = ("enforce", "contract")
@@ -105,8 +110,9 @@ _DIRECTION = ("migration", "entity", "direction")
 SYNC_LAG = MetricRef("migdsl_sync_lag_seconds", _DIRECTION)
 SYNC_WAITING = MetricRef("migdsl_sync_events_waiting", _DIRECTION)
 SYNC_LETTERS = MetricRef("migdsl_sync_dead_letters", _DIRECTION)
+SYNC_LOOKED = MetricRef("migdsl_sync_last_look_timestamp_seconds", _DIRECTION)
 SYNC_EVENTS = MetricRef("migdsl_sync_events_total", _DIRECTION)
-SYNC_METRICS = (SYNC_LAG, SYNC_WAITING, SYNC_LETTERS, SYNC_EVENTS)
+SYNC_METRICS = (SYNC_LAG, SYNC_WAITING, SYNC_LETTERS, SYNC_LOOKED, SYNC_EVENTS)
 # What applications export that route their requests by the flag.
 ROUTER_READS = MetricRef("migdsl_router_reads_total", ("migration", "stage", "side"))
 ROUTER_WRITES = MetricRef("migdsl_router_writes_total", ("migration", "stage", "side", "order"))
@@ -131,6 +137,21 @@ REPLACE_REQUESTS = MetricRef("migdsl_replace_requests_total", ("migration", "rep
 REPLACE_FLAG_ERRORS = MetricRef("migdsl_replace_flag_errors_total", ("migration", "replace"))
 REPLACE_METRICS = (REPLACE_REQUESTS, REPLACE_FLAG_ERRORS)
 ROUTER_METRICS = (*(ROUTER_READS, ROUTER_WRITES, ROUTER_FAILURES, ROUTER_REPAIRS, SHADOW_COMPARED, SHADOW_MISMATCHED),)
+
+
+def kept(metric: MetricRef, migration: str, window: str) -> str:
+    """What a job said last, also of one that isn't there any more."""
+    return f"last_over_time({metric.of(migration)}[{window}])"
+
+
+def of_the_newest(condition: str, stamp: MetricRef, migration: str, window: str) -> str:
+    """The most of a condition's series (by `stamp`'s labels), of the process alone whose `stamp` is the latest.
+
+    A job that ran elsewhere before has left numbers that were true once, at a Pushgateway and in what is `kept`.
+    """
+    by, stamps = ", ".join(stamp.labels), kept(stamp, migration, window)
+    newest = f"{stamps} == on ({by}) group_left () max by ({by}) ({stamps})"
+    return f"max by ({by}) (({condition}) and ({newest}))"
 
 
 def routed_requests(migration: str) -> str:

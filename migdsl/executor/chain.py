@@ -106,6 +106,11 @@ class Chain:
             down = script.get_revision(revision).down_revision
             command.downgrade(self._config, down if isinstance(down, str) else f"{revision}@base")
 
+    def stamp(self, revision: str) -> None:
+        """Alembic holds this revision to have run. Raises Failed."""
+        with self._speaking():
+            command.stamp(self._config, revision)
+
     def _ask(self, script: ScriptDirectory, look: Callable[[tuple[str, ...], Any], object]) -> None:
         def seen(heads: Any, context: Any) -> list[Any]:
             look(tuple(heads), context.connection)

@@ -85,7 +85,7 @@ def _of(whole: Facts, facts: Facts, planned: Planned, phase: Phase) -> Iterator[
     # The plan leaves out what its next phase begins with: that everybody is complete.
     for gate in (gate for name, gate in asked.items() if name not in told):
         title = gate.title[0].upper() + gate.title[1:]
-        yield Condition(gate.name, phase.id, title, "ledger", gate.unmet, needs=gate.needs)
+        yield Condition(gate.name, phase.id, title, "ledger", gate.unmet, needs=gate.needs, gone=gate.gone)
     for each in phase.exit_conditions:
         if (each.id in said and each.kind == "metric") or (each.kind == "manual" and phase.id not in PHASES):
             continue  # asked as the file has it; and a phase of the user's own is its steps, asked one by one
@@ -97,10 +97,16 @@ def _of(whole: Facts, facts: Facts, planned: Planned, phase: Phase) -> Iterator[
             yield from _said(facts, phase.id, each.id, QUIET)
             continue
         question = asked[each.id].unmet if each.id in asked else _measured(facts, each)
-        kind, needs = "ledger" if question else "manual", asked[each.id].needs if each.id in asked else ()
-        yield Condition(each.id, phase.id, each.text, kind, question, each.window_seconds or 0, needs=needs)
+        found = Condition(
+            each.id, phase.id, each.text, "ledger" if question else "manual", question, each.window_seconds or 0
+        )
+        same = asked.get(each.id)
+        yield found if same is None else replace(found, needs=same.needs, gone=same.gone)
     for name, condition in demands.said(whole, phase.id):
-        yield from _said(facts, phase.id, name, condition)
+        same = asked.get(name)
+        for one in _said(facts, phase.id, name, condition):
+            inside = same if one.kind == "ledger" else None
+            yield one if inside is None else replace(one, needs=inside.needs, gone=inside.gone)
 
 
 def _following(planned: Planned, phase: Phase) -> str:

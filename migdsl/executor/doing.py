@@ -10,7 +10,7 @@ from migdsl.executor.chain import Failed
 from migdsl.executor.model import WAITING, Desk, Outcome
 from migdsl.executor.position import unfilled, unproven
 from migdsl.executor.sites import Site
-from migdsl.ops import names
+from migdsl.ops import begun, names
 from migdsl.planning.works import Work
 from migdsl.runtime.errors import StoppedError
 
@@ -63,8 +63,12 @@ class Doing:
 
     def _is_gone(self, entity: str) -> bool:
         """Whether contract has dropped what an entity's jobs read, and was killed before that was written down."""
-        moves = (p.move.table for p in self._project.planned.lowered.tables if p.move and p.table.entity == entity)
-        return any(not self._ledger.has(names.table(table)) for table in moves)
+        planned = self._project.planned
+        plans = [p for p in planned.lowered.tables if p.table.entity == entity]
+        if any(not self._ledger.has(names.table(p.move.table)) for p in plans if p.move):
+            return True
+        columns = [column for p in plans for column in begun.going(planned.module, p)]
+        return bool(columns) and self._ledger.there and self._ledger.holds(begun.gone(self._project.name, columns))
 
     def _is_stale(self, work: Work) -> bool:
         """Whether a late phase's job has not run since the flag's last move, or what it found has changed."""

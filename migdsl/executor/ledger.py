@@ -8,6 +8,7 @@ from typing import Final
 import psycopg
 
 from migdsl.executor.model import Condition
+from migdsl.ops import begun
 from migdsl.runtime.address import conninfo_of
 from migdsl.runtime.database import Database, Row
 from migdsl.runtime.errors import StoppedError, safe_text
@@ -48,6 +49,9 @@ SELECT s.backfill, count(*)::text, count(*) FILTER (WHERE s.state = 'succeeded')
 
 
 _HAS: Final = statement("SELECT to_regclass(:name) IS NOT NULL")
+_BEGUN: Final = statement(f"""
+SELECT substr(revision, {len(begun.SUBJECT) + 1}) FROM migdsl.snapshot
+ WHERE migration = :migration AND starts_with(revision, '{begun.SUBJECT}')""")
 
 
 class Event:
@@ -92,11 +96,20 @@ class Ledger:
         """Whether there is a table of that name (SQL)."""
         return self._database.perform(lambda tx: tx.rows(_HAS, {"name": relation})) == [("t",)]
 
+    def holds(self, said: str) -> bool:
+        """Whether that (SQL over the ledger and the catalog) is so."""
+        question = Statement(f"SELECT {said}", ())
+        return self._database.perform(lambda tx: tx.rows(question), snapshot=True) == [("t",)]
+
+    def begun(self) -> frozenset[str]:
+        """The late phases whose revision has changed something and was not taken back, whether or not it came to its end."""
+        return frozenset(row[0] or "" for row in self._rows(_BEGUN))
+
     def unmet(self, condition: Condition) -> str | None:
         """Why a condition of the ledger doesn't hold, None where it does. Nothing is written."""
         if not self.there:
             return _NO_LEDGER
-        if not all(self.has(table) for table in condition.needs):
+        if not all(self.has(table) for table in condition.needs) or (condition.gone and self.holds(condition.gone)):
             return None
         question = Statement(condition.question, ())
         try:

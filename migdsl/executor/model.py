@@ -53,7 +53,7 @@ class Condition(Value):
     `kind` is ledger (`question` is SQL that answers what is missing, or NULL), monitored (`question` is PromQL that
     yields a sample while it holds) or manual (`question` is the path of a snapshot that shows it, or empty). `window` is for how
     long it must have held, in seconds, 0 for not at all.
-    `database` is the one whose ledger is asked; empty where there is one. `needs` as of a gate.
+    `database` is the one whose ledger is asked; empty where there is one. `needs` and `gone` as of a gate.
     """
 
     id: str
@@ -64,6 +64,7 @@ class Condition(Value):
     window: int = 0
     database: str = ""
     needs: tuple[str, ...] = ()
+    gone: str = ""
 
 
 class Answer(Value):

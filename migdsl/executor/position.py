@@ -16,12 +16,16 @@ Events = Mapping[tuple[str, str], Event]
 
 
 class Position(Value):
-    """Where a migration is: the phases whose revision has run, and those that are known to be done."""
+    """Where a migration is: the phases whose revision has run, and those that are known to be done.
+
+    `broken`: those whose revision has changed something, and never came to its end.
+    """
 
     standing: Standing
     applied: frozenset[str]
     done: frozenset[str]
     events: Events
+    broken: frozenset[str] = frozenset()
 
     def index(self, project: Project) -> int:
         """The place of the last phase that is done, -1 where none is."""
@@ -41,7 +45,7 @@ def position(project: Project, ledger: Ledger, standing: Standing, shared: froze
     # Of a phase that has its revision in another database nothing is to be done here.
     elsewhere = shared - ours.keys() - {"prepare", "backfill", "validate"}
     done = frozenset(p for p in project.phases if p in elsewhere or _done(project, ledger, events, p, ours, applied))
-    return Position(standing, applied, done, events)
+    return Position(standing, applied, done, events, ledger.begun() & ours.keys() - applied)
 
 
 def _done(

@@ -64,7 +64,7 @@ class Return:
         """Whether there was a revision to take back."""
         site.ledger.paused(0)
         revision = _revision(site, phase)
-        if revision is None or revision.id not in site.chain.standing().applied:
+        if revision is None or not self._stands(site, revision):
             return False
         self._desk.say(f"{phase}: {site.project.planned.paths.alembic(site.name)} downgrade {below(revision)}")
         subject = f"{phase}/downgrade {revision.id}"
@@ -75,6 +75,16 @@ class Return:
             site.ledger.record("rollback", subject, "failed")
             raise
         site.ledger.record("rollback", subject, "finished")
+        return True
+
+    def _stands(self, site: Site, revision: Revision) -> bool:
+        """Whether there is something to take back. What broke off is marked as run: its way back passes over what is missing."""
+        if revision.id in site.chain.standing().applied:
+            return True
+        if revision.phase not in site.ledger.begun():
+            return False
+        self._desk.say(f"{revision.phase}: {site.project.planned.paths.alembic(site.name)} stamp {revision.id}")
+        site.chain.stamp(revision.id)
         return True
 
     def _reconciled(self, phase: str) -> Outcome | None:
@@ -136,7 +146,7 @@ class Return:
         for phase in left:
             for site, place in zip(self._sites.all, now.places, strict=True):
                 planned = site.project.planned
-                if phase in place.applied:
+                if phase in place.applied | place.broken:
                     yield from losses(Facts(planned.module, planned.lowered, planned.paths, frozenset()), phase)
 
 

@@ -37,7 +37,9 @@ class Now(Value):
 
     def farthest(self, project: Project) -> int:
         """The place of the last phase of which something has been done anywhere."""
-        ran = [n for n, phase in enumerate(project.phases) for each in self.places if phase in each.applied]
+        ran = [
+            n for n, phase in enumerate(project.phases) for each in self.places if phase in each.applied | each.broken
+        ]
         return max([self.index(project), *ran])
 
     def reached(self, project: Project) -> str | None:

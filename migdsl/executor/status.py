@@ -104,6 +104,8 @@ def _of_site(site: Site, place: Position) -> Iterator[str]:
     """What is wrong in one database besides its rows."""
     yield from unrepaired(site.project, site.ledger)
     yield from _failed(place)
+    for phase in (each for each in site.project.phases if each in place.broken):
+        yield f"the revision of {phase} broke off: run it to its end, or take it back with migdsl rollback"
 
 
 def _recorded(sites: Sites) -> tuple[tuple[str, str], ...]:
@@ -214,9 +216,13 @@ def unrepaired(project: Project, ledger: Ledger) -> tuple[str, ...]:
 
 
 def _failed(now: Position) -> Iterator[str]:
-    """Steps of a walk that failed, and that nobody has done since."""
+    """Steps of a walk that failed, and that nobody has done since, or taken back."""
     for (kind, subject), event in now.events.items():
-        there = subject.split("/")[0] in (now.done if kind == "apply" else now.applied)
+        phase = subject.split("/")[0]
+        there = phase in (now.done if kind == "apply" else now.applied)
+        back = now.events.get(("rollback", phase))
+        if kind == "apply" and back is not None and back.id > event.id:
+            continue
         if event.value == "failed" and (kind, there) in (("apply", False), ("rollback", True)):
             yield f"{kind} failed at {subject}"
 

@@ -13,7 +13,7 @@ from migdsl.executor.sites import Site, Sites
 from migdsl.planning.works import works
 from migdsl.runtime.stop import Halt
 from migdsl.runtime.stream.cli import main
-from migdsl.runtime.stream.jobs import Stream
+from migdsl.runtime.stream.jobs import Side, Stream
 from migdsl.runtime.stream.pair import Pair, Urls
 from migdsl.runtime.stream.sides import Sides, together
 from migdsl.runtime.stream.tenants import switchable
@@ -95,6 +95,19 @@ def stands(carried: Carried) -> bool:
     moves = carried.stream.moves
     old, new = carried.old.ledger, carried.new.ledger
     return all(old.has(move.forward.outbox) and new.has(move.back.outbox) for move in moves)
+
+
+def late(carried: Carried, sides: frozenset[Side]) -> str:
+    """What was written on one of the sides, and has waited longer than the file allows: who reads the other one misses it.
+    Empty where nothing has. Raises DatabaseFailedError, psycopg.Error."""
+    bound = carried.stream.lag_s
+    with opened(carried) as pair:
+        waiting = [each for each in pair.waiting() if each.side in sides and each.lag_s > bound]
+    found = [f"{each.entity} that was written on the {each.side} side, for {each.lag_s:.0f} s" for each in waiting]
+    if found:
+        return f"waiting to be carried over: {', '.join(found)} (more than {bound:g} s is too far behind)"
+    # What a slot hasn't been read for is in no outbox yet.
+    return carried.absent() if carried.stream.slot is not None and "old" in sides else ""
 
 
 @contextmanager

@@ -50,6 +50,14 @@ class Walk:
             yield f"{qualified(hop.schema, hop.name)} AS {alias}", f"{alias}.{quote(hop.key)} = {row}.{quote(hop.column)}"
             row = alias
 
+    def nobodys(self) -> str:
+        """The condition under which no tenant's walk comes to a row; nothing where there are no tenants."""
+        if self.tenant is None or self.table.via is None:
+            return f"{self.tenant} IS NULL" if self.tenant is not None else ""
+        parents, met = zip(*self.way(), strict=True)
+        leads = " AND ".join([*met, f"{self.tenant} IS NOT NULL"])
+        return f"NOT EXISTS (SELECT FROM {', '.join(parents)} WHERE {leads})"
+
     def shared(self, *, owner: bool = False) -> str:
         """What keeps the rows that a statement reads as they are, until what it writes of them is there.
 

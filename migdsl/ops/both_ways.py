@@ -7,10 +7,10 @@ from functools import partial
 
 from migdsl.dialect.names import dollar_tag, literal, quote
 from migdsl.dialect.sql import Expression
-from migdsl.ops import names
+from migdsl.ops import closed, names
 from migdsl.ops.carried import Carried
 from migdsl.ops.pairs import assigned, column_name, compared, inputs_of, one_line, over
-from migdsl.ops.way import Owner, Way, search_path
+from migdsl.ops.way import Owner, Way
 from migdsl.semantics.model import Column
 from migdsl.semantics.move_model import Move
 from migdsl.values import Value
@@ -134,7 +134,7 @@ DECLARE
   before text := current_setting('search_path');
 BEGIN
   -- As the triggers will see it.
-  PERFORM set_config('search_path', {literal(search_path(self.of.source.table, self.of.table))}, true);
+  PERFORM set_config('search_path', {literal(closed.search_path(self.of.source.table, self.of.table))}, true);
   PERFORM {expressions}
      FROM {names.table(self.of.source.table)} AS s JOIN {names.table(self.of.table)} AS t ON {matched}
     WHERE FALSE;

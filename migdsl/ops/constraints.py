@@ -96,6 +96,7 @@ def unique(context: Context, constraint: Constraint, name: str, phase: str) -> I
     lock = ((context.sql, Lock.ACCESS_EXCLUSIVE),)
     shown = f"{table.entity} ({', '.join(constraint.columns)})"
     create = f"CREATE UNIQUE INDEX CONCURRENTLY IF NOT EXISTS {quote(name)} ON {context.sql} ({columns})"
+    drop = _drop_index(table, name)
     yield Step(
         phase,
         "build_unique_index",
@@ -104,7 +105,9 @@ def unique(context: Context, constraint: Constraint, name: str, phase: str) -> I
         Lock.SHARE_UPDATE_EXCLUSIVE,
         Cost.SCAN,
         rank=BUILD,
-        up=(BuildIndex(table.schema, name, create, _drop_index(table, name)),),
+        up=(BuildIndex(table.schema, name, create, drop),),
+        # It goes with its constraint, unless the upgrade broke off between the two.
+        down=(Alone(drop),),
     )
     attach = f"ALTER TABLE {context.sql} ADD CONSTRAINT {quote(name)} UNIQUE USING INDEX {quote(name)}"
     yield Step(

@@ -30,8 +30,8 @@ from migdsl.ops.carried import Carried
 from migdsl.ops.context import Context
 from migdsl.ops.dependents import LAST
 from migdsl.ops.drop_column import REFILL
-from migdsl.ops.listing import of_revision
-from migdsl.ops.model import Cost, Group, Lock, Refill, Step
+from migdsl.ops.listing import of_revision, reached
+from migdsl.ops.model import Cost, Group, Lock, Part, Refill, Step
 from migdsl.ops.stream_model import Moved, Place, Side, other
 from migdsl.ops.streams import sequences, stream_of
 from migdsl.semantics.model import Change, CreateTable, Table
@@ -351,4 +351,5 @@ SELECT {moved.lane(key)}, {", ".join(key)}, {tenant}
     )
     title_of = f"the outbox of {place.name}"
     part = Refill(title_of, of_revision(context), walk.upper(), walk.bound(), batch, of.move.target.key)
-    return Step("contract", "refill", title, of.move.target, cost=Cost.BATCHES, rank=REFILL, down=(part,))
+    down: tuple[Part, ...] = part, *reached(context, f"a place in {title_of}")
+    return Step("contract", "refill", title, of.move.target, cost=Cost.BATCHES, rank=REFILL, down=down)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from migdsl.ops import conditions
+from migdsl.ops import begun, conditions, names
 from migdsl.ops.gates import refusal
 from migdsl.ops.model import Gate, Step, TablePlan
 from migdsl.semantics.model import PHASES, CheckedModule
@@ -28,14 +28,18 @@ def gates(
     """Phase → the gates that the file demands of its revision in a database; `used` are the phases that have one."""
     found: dict[str, list[Gate]] = {}
     about, late = subjects(module, plans), subjects(module, plans, closed_in(plans, database))
-    going = tuple(p.moved.old.table for p in plans if p.moved is not None and p.home == database)
+    going = tuple(names.table(p.move.table) for p in plans if p.move is not None and p.home == database)
+    columns = [column for p in plans if p.home == database for column in begun.going(module, p)]
+    assert module.header is not None
+    gone = begun.gone(module.header.name, columns)
     for name, condition, phases in demanded(module.policy, used):
         inside, _ = conditions.split(condition)
         for phase in phases:
             if inside is None or (phase == "contract" and not late.measured(inside)):
                 continue
             gate = conditions.gate(name, inside, late if phase == "contract" else about)
-            found.setdefault(phase, []).append(replace(gate, needs=going) if phase == "contract" else gate)
+            last = replace(gate, needs=going, gone=gone) if phase == "contract" else gate
+            found.setdefault(phase, []).append(last)
     invariants = (i for v in module.policy.validations for i in v.invariants if i.entity in about.entities)
     proofs = [conditions.invariant(about, i.entity, i.text) for i in invariants]
     for phase in _late(used):

@@ -86,7 +86,7 @@ def _way_home(context: Context, returning: list[tuple[Column, Expression]]) -> S
 
     All of a table's in one UPDATE: one after the other, the first would be for the trigger an old writer's half of a pair.
     """
-    down: tuple[Part, ...] = (_refill(context, returning),)
+    down = _refilled(context, returning)
     for column, _ in returning:
         if not column.nullable:
             down += not_null.restore(context, column.name, "contract", "", EXPAND_TABLE).down
@@ -134,17 +134,14 @@ def _computed(column: Column) -> str:
     return f" GENERATED ALWAYS AS ({one_line(column.generated.text)}) STORED" if column.generated is not None else ""
 
 
-def _refill(context: Context, returning: list[tuple[Column, Expression]]) -> Refill:
+def _refilled(context: Context, returning: list[tuple[Column, Expression]]) -> tuple[Part, ...]:
     table = context.table
     walk = Walk(table)
     found = [(quote(column.name), over(table, back, "t"), table.type_of(column.name)) for column, back in returning]
     values = ", ".join(f"{name} = {assigned(sql, type_)}" for name, sql, type_ in found)
     apart = " OR ".join(f"t.{name} IS DISTINCT FROM {compared(sql, type_)}" for name, sql, type_ in found)
-    return Refill(
-        f"{_listed(context, returning)} from `back`",
-        listing.of_revision(context),
-        walk.upper(),
-        walk.bound(),
-        walk.update(values, apart if len(found) == 1 else f"({apart})"),
-        table.key,
-    )
+    wanted = apart if len(found) == 1 else f"({apart})"
+    batch = walk.update(values, wanted)
+    title = f"{_listed(context, returning)} from `back`"
+    part = Refill(title, listing.of_revision(context), walk.upper(), walk.bound(), batch, table.key)
+    return part, *listing.reached(context, title, wanted)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from migdsl.dialect.names import conforming, dollar_tag, literal, quote
-from migdsl.ops import attempts, names, not_null
+from migdsl.ops import attempts, closed, names, not_null
 from migdsl.ops.add_column import EXPAND_TABLE
 from migdsl.ops.carried import Carried
 from migdsl.ops.context import Context
@@ -23,6 +23,7 @@ OBJECTS, LAST = 1, 6  # ranks: what a trigger needs comes before it, and goes af
 def lower(context: Context, source: Source) -> Iterator[Step]:
     """The trigger's life, and the NOT NULLs that old code's rows might break."""
     of = Carried(context.migration, context.table, source)
+    yield closed.lower(source.table, context.table, "the trigger that carries rows over")
     yield _objects(of)
     yield _trigger(of)
     for column in of.late():
@@ -107,8 +108,7 @@ def _drop(of: Carried) -> Iterator[Step]:
 
 
 def _path(of: Carried) -> str:
-    schemas = ["pg_catalog", quote(of.source.table.schema), quote(of.table.schema), "public", "pg_temp"]
-    return ", ".join(dict.fromkeys(schemas))
+    return closed.search_path(of.source.table, of.table)
 
 
 def function(of: Carried) -> str:

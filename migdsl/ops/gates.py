@@ -6,6 +6,9 @@ from migdsl.dialect.names import literal
 from migdsl.ops.model import Gate
 
 WINDOW_SECONDS = 86_400
+_LOGGED_AHEAD = (
+    32  # PostgreSQL's SEQ_LOG_VALS: what is replayed of a sequence stands so far ahead of what was given out
+)
 _REACHED = {"live": "('live', 'rampdown', 'complete')", "complete": "('complete')"}
 
 
@@ -23,19 +26,33 @@ def since_left(migration: str, alias: str) -> str:
 
 def stage(migration: str, least: str) -> Gate:
     """Every tenant's deployed stage is at least `least` (live or complete)."""
-    reached = _REACHED[least]
     how = f"switched by {migration}: nobody's stage is before live" if least == "live" else f"complete in {migration}"
     return Gate(
         f"stage_{least}",
         f"everybody is {how}",
-        f"""SELECT 'the deployed stage of ' || string_agg(subject || ' is ' || value, ', ' ORDER BY subject)
-             || ', and {least} for all is needed'
+        _outside(migration, _REACHED[least], f"{least} for all is needed"),
+    )
+
+
+def unused(migration: str) -> Gate:
+    """Nobody's deployed stage is beyond off: what is on the new side alone is about to go, with the columns or tables themselves.
+
+    Where a killed way back is repeated the ledger may have gone.
+    """
+    needed = "off for all is needed: deploy the flag at off, and record it, before expand is taken back"
+    title = f"nobody uses the new side of {migration}: everybody's stage is off"
+    return Gate("stage_off", title, _outside(migration, "('off')", needed), needs=("migdsl.event",))
+
+
+def _outside(migration: str, stages: str, needed: str) -> str:
+    """Who stands at none of the stages by the newest record of all, and of those that were recorded apart since."""
+    return f"""SELECT 'the deployed stage of ' || string_agg(subject || ' is ' || value, ', ' ORDER BY subject)
+             || ', and {needed}'
   FROM (SELECT DISTINCT ON (subject) id, subject, value FROM migdsl.event
          WHERE migration = {literal(migration)} AND kind = 'stage' ORDER BY subject, id DESC) AS latest
- WHERE value NOT IN {reached}
+ WHERE value NOT IN {stages}
    AND id >= (SELECT max(id) FROM migdsl.event
-               WHERE migration = {literal(migration)} AND kind = 'stage' AND subject = 'all')""",
-    )
+               WHERE migration = {literal(migration)} AND kind = 'stage' AND subject = 'all')"""
 
 
 def backfilled(migration: str, backfill: str) -> Gate:
@@ -150,8 +167,12 @@ def soaked(migration: str, seconds: int) -> Gate:
 
 
 def silent(migration: str, entity: str, counter: str, seconds: int, written: str) -> Gate:
-    """The counter of old code's writes stands where it stood when the soak began; `written` is what old code writes."""
+    """The counter of old code's writes stands where it stood when the soak began; `written` is what old code writes.
+
+    A standby that takes over, or a crash, moves it as well, and can't be told from writes: it isn't excused, but named.
+    """
     own = f"migration = {literal(migration)} AND kind = 'reading' AND subject = {literal('old_writes:' + entity)}"
+    last = lasting(seconds)
     return Gate(
         f"old_writes_{entity}",
         f"no old code has written {written} during the soak",
@@ -159,7 +180,13 @@ def silent(migration: str, entity: str, counter: str, seconds: int, written: str
             THEN 'old_writes of {_inner(entity)} was not read before the soak of {lasting(seconds)} began'
             WHEN (SELECT value FROM migdsl.event AS newest WHERE newest.id = max(event.id))
                  <> (SELECT CASE WHEN is_called THEN last_value ELSE 0 END FROM {counter})::text
-            THEN 'old code still wrote {_inner(written)} within the last {lasting(seconds)}' END
+            THEN 'old code still wrote {_inner(written)} within the last {last}' || coalesce((
+                 SELECT ', or a failover or a crash of the server moved their counter (from ' || newest.value || ' to '
+                        || counter.last_value || '); where no old code runs any more this holds {last} after the first'
+                        || ' reconciliation since then'
+                   FROM {counter} AS counter, migdsl.event AS newest
+                  WHERE newest.id = max(event.id) AND counter.log_cnt = 0
+                    AND counter.last_value - newest.value::bigint BETWEEN 1 AND {_LOGGED_AHEAD}), '') END
   FROM migdsl.event
  WHERE {own} AND at >= {_switched(migration)} AND at <= clock_timestamp() - interval '{seconds} seconds'""",
     )

@@ -30,6 +30,15 @@ _BACKLOG = f"""SELECT 'WAL files that wait to be archived: ' || w.waiting
                    AND a.last_archived_wal ~ '^[0-9A-F]{{24}}$') AS w
          WHERE w.waiting > {WAITING_WAL}"""
 
+# A replica that is away has no row in pg_stat_replication; its slot keeps for it all WAL that is written from then on. So much
+# as the server keeps anyway costs no disk. What is lost (PostgreSQL has given it up) keeps nothing.
+_SLOTS = """SELECT 'replication slots without a reader keep WAL: '
+               || string_agg(k.slot_name || ' ' || pg_size_pretty(k.bytes), ', ' ORDER BY k.bytes DESC, k.slot_name)
+          FROM (SELECT s.slot_name, pg_wal_lsn_diff(pg_current_wal_lsn(), s.restart_lsn) AS bytes
+                  FROM pg_catalog.pg_replication_slots AS s
+                 WHERE NOT s.active AND s.wal_status <> 'lost') AS k
+         WHERE k.bytes > pg_size_bytes(current_setting('max_wal_size'))"""
+
 
 def question(table: str, said: Condition | None) -> str:
     """SQL that returns why a backfill of `table` (quoted, with its schema) must wait just now, or NULL; any reason counts.
@@ -38,7 +47,7 @@ def question(table: str, said: Condition | None) -> str:
     """
     own = hold(said) if said is not None else None
     used = {c.metric.name for c in comparisons(said)} if said is not None else set()
-    reasons = [_ARCHIVING, _BACKLOG, _vacuum(table), _locks(table)]
+    reasons = [_ARCHIVING, _BACKLOG, _SLOTS, _vacuum(table), _locks(table)]
     if "replication_lag" not in used:
         reasons.insert(0, _LAG)
     if own is not None:

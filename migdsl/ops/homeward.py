@@ -5,13 +5,13 @@ Contract's way back runs them in batches, a reconciliation for the row of one ke
 
 from __future__ import annotations
 
-from migdsl.dialect.names import quote
-from migdsl.ops import names
+from migdsl.dialect.names import literal, quote
+from migdsl.ops import listing, names
 from migdsl.ops.batches import Walk
 from migdsl.ops.both_ways import Ways
 from migdsl.ops.context import Context
 from migdsl.ops.drop_column import REFILL
-from migdsl.ops.model import Cost, Refill, Step
+from migdsl.ops.model import Cost, Gate, Refill, Step
 from migdsl.ops.ranges import Keyed
 from migdsl.semantics.phrases import sides as called
 
@@ -21,10 +21,34 @@ def refill(context: Context, sides: Ways) -> Step:
     source, target = sides.move.table, sides.of.table
     title = "On the way back: bring the rows of {1} home to {0}, in batches".format(*called(source, target))
     walk = Walk(target)
-    listing = context.tenants.listing.text if walk.tenant and context.tenants and context.tenants.listing else None
     batch = inserted(sides, walk, walk.after(), walk.upto())
-    part = Refill("{} from {}".format(*called(source, target)), listing, walk.upper(), walk.bound(), batch, target.key)
-    return Step("contract", "refill", title, target, cost=Cost.BATCHES, rank=REFILL, down=(part,))
+    of = "{} from {}".format(*called(source, target))
+    part = Refill(of, listing.of_revision(context), walk.upper(), walk.bound(), batch, target.key)
+    down = part, _all_home(sides, walk)
+    return Step("contract", "refill", title, target, cost=Cost.BATCHES, rank=REFILL, down=down)
+
+
+def _all_home(sides: Ways, walk: Walk) -> Gate:
+    """What the batches may have left out, rows of nobody or such as another row's key stands in the way of: the way back of
+    expand drops the new table with all that is in it alone."""
+    source, target = names.table(sides.move.table), names.table(sides.of.table)
+    key = sides.of.key_pairs()
+    met = [f"s.{quote(b)} = t.{quote(a)}" for a, b in key]
+    # Whose a row is may be NULL on both sides.
+    met += [f"s.{quote(b)} IS NOT DISTINCT FROM t.{quote(a)}" for a, b in sides.own() if (a, b) not in key]
+    count = "count(*)"
+    if walk.tenant is not None and sides.of.table.via is None:
+        count += f" || ', of tenants: ' || count(DISTINCT {walk.tenant})"
+    told = literal(f"rows of {target} that have not come home to {source}: ")
+    way_out = literal(
+        f" (a row of nobody needs a tenant first, and a row of {source} with the key of another's makes room for it; then take "
+        "the same way back again)"
+    )
+    unmet = f"""SELECT {told} || {count} || {way_out}
+  FROM {target} AS t
+ WHERE NOT EXISTS (SELECT FROM {source} AS s WHERE {" AND ".join(met)})
+HAVING count(*) > 0"""
+    return Gate(f"home_{sides.move.table.entity}", f"each row of {target} is in {source} too", unmet)
 
 
 def of_one(sides: Ways) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from migdsl.ops import demands, gates, listing, names
+from migdsl.ops import begun, demands, gates, listing, names
 from migdsl.ops.model import Gate, Step, TablePlan
 from migdsl.semantics.model import CheckedModule
 from migdsl.values import replace
@@ -27,8 +27,9 @@ def step(
     closed = demands.closed_in(plans, database) if phase == "contract" else ()
     for plan in plans:
         going = _going(plan, database) if phase == "contract" else ()
+        gone = begun.gone(migration, begun.going(module, plan)) if phase == "contract" else ""
         asked = _of_table(module, phase, plan, soaks, closed=plan.table.entity in closed)
-        found += [replace(gate, needs=going) for gate in asked]
+        found += [replace(gate, needs=going, gone=gone) for gate in asked]
     if phase == "contract" and any(plan.moved for plan in plans):
         from migdsl.ops import streams  # most migrations stay in one database
 

@@ -1,9 +1,12 @@
-"""Where the tenants are listed becomes what revisions and jobs of a table can ask from their own database."""
+"""Whose rows there are becomes what revisions and jobs of a table can ask from their own database."""
 
 from __future__ import annotations
 
+from migdsl.dialect.names import literal
+from migdsl.ops import names
 from migdsl.ops.batches import Walk
 from migdsl.ops.context import Context
+from migdsl.ops.model import Gate
 from migdsl.semantics.model import CheckedModule, Table
 
 
@@ -14,11 +17,27 @@ def elsewhere(module: CheckedModule, table: Table) -> str | None:
 
 
 def of_revision(context: Context) -> str | None:
-    """The statement that lists the tenants for a revision, which has one connection: those of the rows themselves where
-    the list is in another database. None where the table has no tenants."""
+    """The statement that lists the tenants for a way back: those of the rows themselves. A list may leave out by then who was
+    on it when the rows were there, and a revision has one connection. None where the table has no tenants."""
     walk = Walk(context.table)
-    if not walk.tenant or context.tenants is None or context.tenants.listing is None:
+    if walk.tenant is None:
         return None
-    if context.module.listed_in(context.table) is None:
-        return context.tenants.listing.text
     return f"SELECT DISTINCT {walk.tenant}\n  FROM {walk.source()}\n ORDER BY 1"
+
+
+def reached(context: Context, what: str, wanted: str = "") -> tuple[Gate, ...]:
+    """The gate of a way back, behind its batches: no row that needs `what` was left out, since it belongs to nobody.
+
+    `wanted` is the condition under which a row needs it; nothing where all do.
+    """
+    walk, table = Walk(context.table), names.table(context.table)
+    if walk.tenant is None:
+        return ()
+    conditions = "\n   AND ".join([walk.nobodys(), *([wanted] if wanted else [])])
+    said = literal(f"rows of {table} that belong to no tenant, and so lack {what}: ")
+    way_out = literal(" (give them one, and take the same way back again)")
+    unmet = f"""SELECT {said} || count(*) || {way_out}
+  FROM {table} AS {walk.row}
+ WHERE {conditions}
+HAVING count(*) > 0"""
+    return (Gate(f"reached_{context.table.entity}", f"each row of {context.table.entity} was reached", unmet),)

@@ -9,6 +9,7 @@ from migdsl.dialect.names import dollar_tag, literal, qualified, quote
 from migdsl.ops import (
     add_column,
     attributes,
+    begun,
     claims,
     constraints,
     create_table,
@@ -20,6 +21,7 @@ from migdsl.ops import (
     drop_table,
     enum_label,
     enum_type,
+    gates,
     key,
     late,
     names,
@@ -92,9 +94,10 @@ def _within(whole: CheckedModule, database: str) -> tuple[tuple[TablePlan, ...],
     plans = tuple(plan if plan.home == database else replace(plan, fills=()) for plan in found)
     steps = [*swap.steps(migration, module), *(s for plan in plans for s in plan.steps if s.place == database)]
     used = {step.phase for step in steps if step.up or step.down}
-    extra: list[Step] = []
+    steps = begun.noted(migration, steps)
+    extra: list[Step] = [*begun.steps(migration, used)]
     if used or any(plan.fills for plan in plans):
-        extra.append(_ledger(migration))
+        extra += [_ledger(migration), _unused(migration)]
     swaps = any(_swaps(o) for change in module.changes for o in change.operations)
     if swaps or any(isinstance(o, _STANDING) for change in module.changes for o in change.operations):
         extra.append(dependents.step(migration))
@@ -334,6 +337,11 @@ def _ledger(migration: str) -> Step:
         up=(Group((), (stage,)),),
         down=(Group((), (_leave(migration),)),),
     )
+
+
+def _unused(migration: str) -> Step:
+    title = f"On the way back: refuse while somebody's stage in {migration} is beyond off"
+    return begun.asked("expand", title, (gates.unused(migration),))
 
 
 def _leave(migration: str) -> str:

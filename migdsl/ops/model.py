@@ -74,12 +74,14 @@ class Gate(Value):
     """A condition that must hold before anything else happens: `unmet` is SQL that returns text where it does not, or NULL.
 
     `needs` are tables, as SQL, that go with what it guards: where one is gone a run is repeated that has asked already.
+    `gone` is a condition that says the same of columns: where it holds nothing is asked; empty where none go.
     """
 
     name: str
     title: str
     unmet: str
     needs: tuple[str, ...] = ()
+    gone: str = ""
 
 
 class Refill(Value):
@@ -253,6 +255,11 @@ class TablePlan(Value):
     def home(self) -> str:
         """The database whose ledger its jobs write: of a table that moves to another one it is the one that is left."""
         return self.move.table.database if self.moved is not None and self.move is not None else self.table.database
+
+    @property
+    def two_sided(self) -> bool:
+        """Whether there are two sides of its rows to compare. Else none is walked: it would be compared with itself."""
+        return bool(self.comparisons) or self.origin is not None
 
     leaves: bool = False
     origin: Source | None = None

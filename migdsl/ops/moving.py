@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from migdsl.dialect.names import dollar_tag, literal, quote
-from migdsl.ops import attempts, constraints, homeward, memory, names, not_null, numbering, table_memory
+from migdsl.ops import attempts, closed, constraints, homeward, memory, names, not_null, numbering, table_memory
 from migdsl.ops.add_column import EXPAND_TABLE
 from migdsl.ops.both_ways import Ways
 from migdsl.ops.carried import Carried
@@ -41,6 +41,7 @@ def lower(context: Context, operation: CreateTable) -> Iterator[Step]:
     """The steps of a move, but for the table that it makes."""
     sides = ways(context, operation)
     yield _plain(sides)
+    yield closed.lower(sides.move.table, sides.of.table, "the trigger between the two tables")
     yield _objects(context, sides)
     yield _triggers(context, sides)
     for column in sides.of.late():

@@ -27,20 +27,16 @@ def optional(context: Context, operation: OptionalColumn) -> Iterator[Step]:
     if operation.back is None:
         yield step
         return
-    down: tuple[Part, ...] = (_refill(context, operation), *step.down)
+    down = (*_refilled(context, operation), *step.down)
     yield Step(step.phase, step.operation, title, step.table, step.lock, rank=step.rank, up=step.up, down=down)
 
 
-def _refill(context: Context, operation: OptionalColumn) -> Refill:
+def _refilled(context: Context, operation: OptionalColumn) -> tuple[Part, ...]:
     assert operation.back is not None
     walk = Walk(context.table)
     column = quote(operation.column.name)
     value = assigned(over(context.table, operation.back.expression, "t"), operation.column.type)
-    return Refill(
-        f"{context.table.entity}.{operation.column.name} where it is NULL",
-        listing.of_revision(context),
-        walk.upper(),
-        walk.bound(),
-        walk.update(f"{column} = {value}", f"t.{column} IS NULL"),
-        context.table.key,
-    )
+    title, wanted = f"{context.table.entity}.{operation.column.name} where it is NULL", f"t.{column} IS NULL"
+    batch = walk.update(f"{column} = {value}", wanted)
+    part = Refill(title, listing.of_revision(context), walk.upper(), walk.bound(), batch, context.table.key)
+    return part, *listing.reached(context, f"a value of {column}", wanted)

@@ -9,7 +9,7 @@ from migdsl.ops import claims, conversion, in_place, listing, names
 from migdsl.ops.add_column import EXPAND_TABLE
 from migdsl.ops.batches import Walk
 from migdsl.ops.context import Context
-from migdsl.ops.model import Comparison, Cost, Fill, Group, Lock, Refill, Step, Violation
+from migdsl.ops.model import Comparison, Cost, Fill, Group, Lock, Part, Refill, Step, Violation
 from migdsl.ops.pairs import column_name
 from migdsl.semantics.model import RetypeColumn
 
@@ -216,12 +216,14 @@ def way_home(context: Context) -> Iterator[Step]:
             old, new = quote(names.outgoing(operation.column.name)), quote(operation.column.name)
             walk = Walk(context.table)
             tenants = listing.of_revision(context)
-            batch = walk.update(f"{old} = NULL", f"t.{old} IS NULL AND t.{new} IS NOT NULL")
+            wanted = f"t.{old} IS NULL AND t.{new} IS NOT NULL"
+            batch = walk.update(f"{old} = NULL", wanted)
             title = (
                 f"On the way back: compute {context.table.entity}.{names.outgoing(operation.column.name)}, in batches"
             )
             part = Refill(title, tenants, walk.upper(), walk.bound(), batch, context.table.key)
-            yield Step("contract", "refill", title, context.table, cost=Cost.BATCHES, rank=REFILL, down=(part,))
+            down: tuple[Part, ...] = part, *listing.reached(context, f"the old value of {new}", wanted)
+            yield Step("contract", "refill", title, context.table, cost=Cost.BATCHES, rank=REFILL, down=down)
 
 
 def fills(context: Context) -> Iterator[Fill]:

@@ -165,6 +165,7 @@ def _stop_filling(context: Context) -> Step:
         rank=0 if context.outside else OBJECTS,
         up=(Group((), (_function(context, fill=False, turns=True),)),),
         down=(Group((), (_function(context, fill=True, turns=_early(context)),)),),
+        precondition=None if _early(context) else _room_for_turns(context, "enforce"),
     )
 
 
@@ -177,6 +178,22 @@ def _take_turns(context: Context) -> Step:
         rank=OBJECTS,
         up=(Group((), (_function(context, fill=True, turns=True),)),),
         down=(Group((), (_function(context, fill=True, turns=False),)),),
+        precondition=_room_for_turns(context, "validate"),
+    )
+
+
+def _room_for_turns(context: Context, since: str) -> str | None:
+    """What a lock a row asks of those who insert many rows at once: they fill a table that all sessions share."""
+    facts = sum(len(pair.locked) for pair in context.pairs)
+    if not facts:
+        return None
+    each = "a lock" if facts == 1 else f"{facts} locks"
+    share = "half" if facts == 1 else f"1/{2 * facts}"
+    return (
+        f"between {since} and contract nothing inserts or copies many rows into {context.sql} in one transaction: each new"
+        f" {context.table.entity} takes {each} until that ends, and where the server's lock table is full, statements of any"
+        f" session fail (53200); {share} of max_locks_per_transaction times max_connections rows at one time leave room for"
+        " others, larger loads go in parts"
     )
 
 

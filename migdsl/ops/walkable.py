@@ -7,7 +7,7 @@ from itertools import takewhile
 from migdsl.ops import dependents
 from migdsl.ops.batches import Walk
 from migdsl.ops.context import Context
-from migdsl.semantics.model import Constraint
+from migdsl.semantics.model import Constraint, Table
 from migdsl.semantics.policy import Order
 
 _UP, _DOWN = 0, 3  # as a part says its order, with NULLs where PostgreSQL puts them
@@ -27,6 +27,12 @@ def walkable(context: Context, order: Order | None = None) -> bool:
     kept = [c for c in table.constraints if c.kind in ("index", "unique") and c.span not in gone]
     own = [table.key, *(_along(c) for c in kept)]
     return any(found[: len(columns)] == columns for found in own)
+
+
+def led(table: Table) -> bool:
+    """Whether an index of a table begins with its tenant, so that what is asked of one tenant reads its rows alone."""
+    kept = (c for c in table.constraints if c.kind in ("index", "unique"))
+    return any(found[:1] == (table.tenant,) for found in (table.key, *map(_along, kept)))
 
 
 def _along(of: Constraint) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from migdsl.dialect.names import conforming, dollar_tag, literal, quote
-from migdsl.ops import names
+from migdsl.ops import closed, names
 from migdsl.ops.pairs import column_name
 from migdsl.semantics.model import Column, Table
 from migdsl.values import Value
@@ -49,7 +49,7 @@ class Way(Value):
         tag = dollar_tag(body, "carry")
         return (
             f"CREATE OR REPLACE FUNCTION {self.name}() RETURNS trigger\n"
-            f"  LANGUAGE plpgsql SECURITY DEFINER SET search_path = {search_path(self.here, self.there)}\n"
+            f"  LANGUAGE plpgsql SECURITY DEFINER SET search_path = {closed.search_path(self.here, self.there)}\n"
             f"  SET row_security = off{conforming(body)} AS {tag}\n{body}\n{tag}"
         )
 
@@ -222,8 +222,3 @@ class Way(Value):
 
 def _deep(lines: Iterable[str], spaces: int) -> list[str]:
     return [f"{' ' * spaces}{line}" for line in lines]
-
-
-def search_path(*tables: Table) -> str:
-    """What the function, and whoever proves its expressions, finds names in."""
-    return ", ".join(dict.fromkeys(["pg_catalog", *(quote(t.schema) for t in tables), "public", "pg_temp"]))

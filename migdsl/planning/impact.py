@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Literal
 
-from migdsl.ops.model import TablePlan, Violation
+from migdsl.ops.model import Refill, TablePlan, Violation
 from migdsl.ops.risk import LEVELS, risk
 from migdsl.plan.model import (
     AllowedRule,
@@ -389,3 +389,9 @@ def _exemptions(facts: Facts) -> Iterator[Exemption]:
         else:
             reason = f"the gate tenants_unlisted = 0 counts rows of {each.entity} whose tenant the list leaves out: one number"
             yield Exemption(subject=f"{table}: one anti-join", reason=reason)
+    back = (s.table for s in facts.lowered.steps if any(isinstance(part, Refill) for part in s.down))
+    for each in dict.fromkeys(table for table in back if table is not None and table.owned):
+        reason = (
+            f"it asks which tenants have rows of {each.entity}, and tells how many of these it has left out: one number"
+        )
+        yield Exemption(subject=f"{facts.shown(each)}: the way back", reason=reason)

@@ -77,7 +77,8 @@ def _bound(facts: Facts) -> Iterator[ExitCondition]:
 
 
 def _prepared(facts: Facts) -> Iterator[ExitCondition]:
-    text = f"The dashboard of {facts.migration} shows data and its alerts are quiet"
+    # Nothing runs yet that could show data, or fire an alert.
+    text = f"The dashboard of {facts.migration} opens, its alerts are loaded, and its jobs know where to send metrics"
     yield ExitCondition(id="watched", text=text, kind="manual")
     for table in pinned_tables(facts.lowered):
         snapshot = facts.paths.snapshot(table)
@@ -118,7 +119,7 @@ def _validated(plan: TablePlan) -> Iterator[ExitCondition]:
     elif plan.comparisons or plan.origin is not None:
         yield _metric("rows_mismatched", f"Reconciliation of {entity} finds 0 rows that differ", "= 0")
     elif not (tenants or plan.violations):
-        yield _metric("rows_mismatched", f"Reconciliation of {entity} has counted its rows", "= 0")
+        yield _metric("rows_mismatched", f"Reconciliation of {entity} has run, which has nothing to compare", "= 0")
     if tenants:
         yield _metric("tenants_unlisted", f"0 rows of {entity} belong to a tenant that the list leaves out", "= 0")
     if plan.violations:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from migdsl.ops.model import TablePlan
 from migdsl.plan.model import Check, Cutover, RolloutStep, Validation
@@ -158,7 +158,10 @@ def _sampling(facts: Facts, plan: TablePlan) -> str:
     entity, said = plan.table.entity, facts.module.policy.validation(plan.table.entity)
     if plan.leaves:
         return f"{entity}: no row is compared, since {plan.table.name} goes as a whole"
-    looked = "compared" if plan.comparisons or plan.swapped else "counted"
+    if not plan.two_sided and not plan.violations:
+        return f"{entity}: no row is compared, since nothing of it has two sides"
+    looked = "counted" if plan.two_sided else "held against the constraints to come"
+    looked = "compared" if plan.comparisons else looked
     every = f"{entity}: every row{' of every tenant' if plan.table.owned else ''} is {looked}"
     sample = said.sample if said else None
     if sample is None:
@@ -170,7 +173,6 @@ def _sampling(facts: Facts, plan: TablePlan) -> str:
 
 def _checks(facts: Facts, plan: TablePlan) -> Iterator[Check]:
     entity, path = plan.table.entity, facts.paths.reconcile(plan.table)
-    each = " of each tenant" if plan.table.owned else ""
 
     def check(kind: str, name: str, text: str) -> Check:
         return Check(id=f"{entity}.{name}", kind=kind, entity=entity, text=text, artifact=path, threshold="= 0")
@@ -180,7 +182,26 @@ def _checks(facts: Facts, plan: TablePlan) -> Iterator[Check]:
             "counts", "writes", f"The counter of whoever writes {plan.table.name} is read; it stands still in the soak"
         )
         return
-    beside = ", and compared where old and new stand side by side" if plan.comparisons or plan.swapped else ""
+    if plan.two_sided:
+        yield from _of_sides(facts, plan, check)
+    for violation in plan.violations:
+        yield check(
+            "constraint",
+            f"constraint.{violation.title}",
+            f"No row of {entity} breaks the rule to come: {violation.title}",
+        )
+    for number, invariant in enumerate(facts.module.policy.invariants(entity), 1):
+        yield check("invariant", f"invariant.{number}", invariant.text)
+    if plan.table.owned:
+        yield check(
+            "coverage", "tenants", f"No row of {entity} belongs to a tenant that the list leaves out, or to none"
+        )
+
+
+def _of_sides(facts: Facts, plan: TablePlan, check: Callable[[str, str, str], Check]) -> Iterator[Check]:
+    """What is asked of rows that have two sides."""
+    entity, each = plan.table.entity, " of each tenant" if plan.table.owned else ""
+    beside = ", and compared where old and new stand side by side" if plan.comparisons else ""
     yield check("counts", "counts", f"Every row of {entity}{each} is counted{beside}")
     if plan.swapped:
         names = listed(plan.swapped)
@@ -195,15 +216,3 @@ def _checks(facts: Facts, plan: TablePlan) -> Iterator[Check]:
         if comparison.lossy is not None:
             text = f"from(back(x)) = x for every {entity}.{comparison.column}, so that rolling back loses nothing"
             yield check("round_trip", f"{comparison.column}.round_trip", text)
-    for violation in plan.violations:
-        yield check(
-            "constraint",
-            f"constraint.{violation.title}",
-            f"No row of {entity} breaks the rule to come: {violation.title}",
-        )
-    for number, invariant in enumerate(facts.module.policy.invariants(entity), 1):
-        yield check("invariant", f"invariant.{number}", invariant.text)
-    if plan.table.owned:
-        yield check(
-            "coverage", "tenants", f"No row of {entity} belongs to a tenant that the list leaves out, or to none"
-        )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
+from migdsl.ops import walkable
 from migdsl.ops.model import Cost, Step, TablePlan
 from migdsl.ops.pins import pinned, pinned_tables
 from migdsl.plan.phases import ExitCondition, Phase, PhaseId, StageName, Truth, TypedStep
@@ -218,7 +219,19 @@ def _validate(facts: Facts) -> Iterator[TypedStep]:
             title = f"Reconcile {goes} with {came}: rows missing, too many, or other in {what}"
         table = f"{plan.table.schema}.{plan.table.name}"
         step = _step("reconcile", title, facts.paths.reconcile(plan.table), table, "scan")
-        yield step.model_copy(update={"precondition": _new_code_first(plan)}) if plan.unfollowed else step
+        wanted = _new_code_first(plan) if plan.unfollowed else _led_to(plan)
+        yield step.model_copy(update={"precondition": wanted}) if wanted else step
+
+
+def _led_to(plan: TablePlan) -> str | None:
+    """Batches have an index that expand builds; what is asked of a whole tenant has only those that are there."""
+    table = plan.table
+    if plan.fills or not plan.violations or table.scope != "tenant" or walkable.led(table):
+        return None
+    return (
+        f"an index of {table.schema}.{table.name} begins with {table.tenant}, or it is small: without one the reconciliation of"
+        f" {table.entity} reads all of it for each tenant, to find what would break a constraint to come"
+    )
 
 
 def _new_code_first(plan: TablePlan) -> str:
@@ -234,9 +247,10 @@ def _looked_at(plan: TablePlan) -> str:
     """What the reconciliation of a table that is no copy looks at."""
     if plan.leaves:
         return f"count who still writes {plan.table.name}"
-    if not (plan.comparisons or plan.swapped):
-        counted = "count its rows, and those whose tenant the list leaves out" if plan.table.owned else "count its rows"
-        return f"{counted}; look for violations" if plan.violations else counted
+    if not plan.two_sided:
+        asked = ["count the rows whose tenant the list leaves out"] if plan.table.owned else []
+        asked += ["look for violations"] if plan.violations else []
+        return "; ".join(asked) or "nothing of it has two sides"
     what = listed([c.column for c in plan.comparisons]) or "the rows"
     return f"compare {what} with what the other side gives, and look for violations"
 

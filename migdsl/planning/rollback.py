@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from itertools import pairwise
 
+from migdsl.ops import begun
 from migdsl.plan.model import PhaseRollback, Rollback
 from migdsl.planning import losses, streaming
 from migdsl.planning.beside import Way, each
@@ -103,13 +104,19 @@ def _commands(facts: Facts, phase: str, revisions: list[Revision]) -> Iterator[s
     flag = tuple(_moved_back(facts, stage)) if stage is not None else ()
     # A revision that a stage has released is gone from the disk once the flag has left that stage.
     first = bool(revisions) and phase in ("validate", "cutover")
+    for stream in streams(facts.tables):
+        yield from streaming.ahead(facts.paths, stream, phase)
     yield from () if first else flag
     found = [streaming.back(facts.paths, stream, phase) for stream in streams(facts.tables)]
     yield from () if first else (command for before, _ in found for command in before)
     if phase == "backfill":
         yield from _stopped(facts)
     for revision in revisions:
-        yield f"{facts.paths.alembic(revision.database)} downgrade {below(revision)}"
+        alembic = facts.paths.alembic(revision.database)
+        if phase in begun.LATE:
+            # Where Alembic stands below already, a downgrade ends well and does nothing.
+            yield f"# only where the upgrade to {revision.id} broke off: {alembic} stamp {revision.id}"
+        yield f"{alembic} downgrade {below(revision)}"
     yield from flag if first else ()
     yield from (command for before, _ in found for command in before) if first else ()
     yield from (command for _, after in found for command in after)

@@ -132,7 +132,8 @@ def _stages(job: str, stream: Stream, entities: str) -> str:
     return (
         f"For {entities}, dualwrite and shadow change nothing of who writes: it is the old side until {whose} stage is live "
         f"and {its} writes have been turned over (`python {job} switch {who}--to new`, or `rollout --record` for all whom the "
-        f"flag takes in); `switch {who}--to old` turns them back."
+        f"flag takes in); `switch {who}--to old` turns them back. Before readers change sides, there or back, nothing may have "
+        f"waited for long (`python {job} status`): they would miss it. `rollout --url` looks."
     )
 
 
@@ -292,6 +293,19 @@ def late(paths: Paths, stream: Stream, phase: str) -> Iterator[Told]:
                 "while it reads, and drops its slot"
             )
             yield Told("delete_connector", title, paths.cdc(stream.table))
+
+
+def ahead(paths: Paths, stream: Stream, phase: str) -> tuple[str, ...]:
+    """Commands of the way back out of a phase that come before the flag: readers go where all that was written is by then."""
+    if phase != "cutover":
+        return ()
+    run, old = f"python {paths.sync(stream.table)}", called(stream, "old")
+    return (
+        f"# who reads {old} again must find all that was written to {called(stream, 'new')}: where this says that it waits,",
+        f"# readers stay until drain has ended with 0 (is the sync job of {listed(list(stream.entities))} running?)",
+        f"{run} status",
+        f"{run} drain",
+    )
 
 
 def back(paths: Paths, stream: Stream, phase: str) -> tuple[tuple[str, ...], tuple[str, ...]]:

@@ -121,5 +121,5 @@ def _metrics(carried: Carried) -> str:
         carried.stream, carried.urls, carried.old.ledger.run, Halt(carried.old.ledger.signals), lambda *_, **__: None
     )
     with opened(carried) as pair:
-        relay.meters.waiting = pair.waiting()
+        relay.meters.saw(pair.waiting())
     return render(samples(relay), SYNC_METRICS)

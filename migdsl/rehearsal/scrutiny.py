@@ -18,6 +18,8 @@ DRIFT = "MigdslDrift"
 _VIOLATED = "MigdslConstraintViolations"
 # What a row that differs may set off beside: rules to come, and what the file itself says of drift.
 BESIDE = frozenset([_VIOLATED, "MigdslAbort", "MigdslRollBack"])
+# What fires for want of a sync job's metrics says nothing where another job's are looked at.
+_SILENT, _OF_SYNC = "MigdslSyncSilent", "migdsl_sync_"
 
 
 def isolated(troupe: Troupe, plan: TablePlan) -> None:
@@ -137,7 +139,7 @@ def fire(
     text = next((t for p, t in of.project.texts.items() if p.endswith(".rules.json")), None)
     if tool is None or text is None or not metrics:
         return
-    rules = alerts.expressions(text)
+    rules = {name: rule for name, rule in alerts.expressions(text).items() if name != _SILENT or _OF_SYNC in metrics}
     try:
         found = alerts.firing(tool, rules, metrics)
     except ValueError as error:

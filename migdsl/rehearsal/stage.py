@@ -19,7 +19,7 @@ from migdsl.dialect.names import literal, quote
 from migdsl.rehearsal.installed import CHOICE, ServerError, chosen_version, find_binaries, find_programs
 from migdsl.rehearsal.journal import Connection
 from migdsl.rehearsal.model import Undoable
-from migdsl.rehearsal.server import start_server
+from migdsl.rehearsal.server import CLOSED, start_server
 from migdsl.runtime.errors import safe_text
 from migdsl.values import Value
 
@@ -176,6 +176,8 @@ def _claim(connection: psycopg.Connection[tuple[object, ...]]) -> None:
         way = f"an empty database, or one that you give away: COMMENT ON DATABASE {quote(name)} IS {literal(MARK)}"
         raise Undoable(f"the database {name} isn't empty, and isn't marked as scratch", way)
     connection.execute(f"COMMENT ON DATABASE {quote(connection.info.dbname)} IS {literal(MARK)}".encode())
+    if connection.execute("SELECT to_regnamespace('public')").fetchone() != (None,):
+        connection.execute(CLOSED.encode())  # as it is whenever it was cleared
 
 
 def _clear(connection: psycopg.Connection[tuple[object, ...]]) -> None:

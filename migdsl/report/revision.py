@@ -69,7 +69,9 @@ def _block(call: ast.Call, titles: tuple[str, ...], migration: str) -> Iterator[
     said = [("", text) for text in _texts(call.args[_HOW[name][1]])]
     if name == "require":
         pairs = (_texts(each.elts) for each in call.args if isinstance(each, ast.Tuple))
-        said = [(pair[0], pair[1]) for pair in pairs if len(pair) == 2]
+        said = [
+            each for pair in pairs if len(pair) > 1 for each in ((pair[0], pair[1]), *((_ASKED, t) for t in pair[2:]))
+        ]
     if name == "atomic" and call.args and isinstance(call.args[0], ast.List):
         said = [("", lock) for lock in _texts(call.args[0].elts)] + said
     if said or name == "replay" or any(isinstance(each, ast.Starred) for each in call.args):
@@ -82,6 +84,7 @@ def _machinery(text: str, migration: str) -> bool:
     return made is not None and not made.group(1).startswith(migration)
 
 
+_ASKED = "That is asked only where this holds"  # else what it reads has gone, and it held before
 # How a call of the revision runs its statements, and which of its arguments they are.
 _HOW = {
     "atomic": ("in one transaction, its locks first", slice(1, None)),

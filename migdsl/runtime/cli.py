@@ -158,7 +158,8 @@ def _run_reconcile(
         what = ReconcileOptions.of(options, url, tenants, asked, options.tenants_url, other)
         report = reconcile(job, what, signals, progress, sys.stderr)
         measured.report(samples(report, time.time()))
-    print(report.to_json() if options.json else report.to_text())
+        # Before the last scrape is waited for.
+        print(report.to_json() if options.json else report.to_text())
     return 1 if report.wrong else 4 if report.left else 0
 
 

@@ -186,12 +186,13 @@ BEGIN
       FROM pg_attribute AS a
       JOIN pg_type AS y ON y.oid = a.atttypid
       LEFT JOIN pg_attrdef AS f ON f.adrelid = a.attrelid AND f.adnum = a.attnum AND a.attgenerated = ''
-      LEFT JOIN pg_attrdef AS g ON g.adrelid = a.attrelid AND g.adnum = a.attnum AND a.attgenerated = 's'
+      LEFT JOIN pg_attrdef AS g ON g.adrelid = a.attrelid AND g.adnum = a.attnum AND a.attgenerated <> ''
       LEFT JOIN pg_collation AS l ON l.oid = a.attcollation AND l.oid <> y.typcollation
      CROSS JOIN LATERAL (VALUES
            (1, format('ALTER TABLE %s ADD COLUMN IF NOT EXISTS %I %s%s%s', a.attrelid::regclass, a.attname,
                       format_type(a.atttypid, a.atttypmod), ' COLLATE ' || l.oid::regcollation,
-                      ' GENERATED ALWAYS AS (' || pg_get_expr(g.adbin, g.adrelid) || ') STORED')),
+                      ' GENERATED ALWAYS AS (' || pg_get_expr(g.adbin, g.adrelid)
+                      || CASE a.attgenerated WHEN 's' THEN ') STORED' ELSE ') VIRTUAL' END)),
            (2, format('ALTER TABLE %s ALTER COLUMN %I SET DEFAULT ', a.attrelid::regclass, a.attname)
                || pg_get_expr(f.adbin, f.adrelid)),
            (3, format('COMMENT ON COLUMN %s.%I IS ', a.attrelid::regclass, a.attname)

@@ -29,6 +29,7 @@ VIEW = TelemetryView(
     has_old_writes=True,
     stage="live",
 )
+STREAMED = replace(VIEW, streamed=(("Order", 30.0), ("OrderLine", 60.0)), carrying=True)
 HOSTILE = (
     '"; drop" \\ back\\x41slash',
     "{{ .Labels.migration }} {{{ }} {",
@@ -74,12 +75,12 @@ def test_promtool_accepts_the_rules_and_their_tests(tmp_path: Path, name: str):
 
 
 @pytest.mark.needs_tool("promtool")
-@pytest.mark.parametrize("alert", standard_alerts(VIEW), ids=lambda alert: alert.id)
+@pytest.mark.parametrize("alert", standard_alerts(STREAMED), ids=lambda alert: alert.id)
 @pytest.mark.parametrize("broken", ["vector(1)", "vector(1) < 0"], ids=["always", "never"])
 def test_the_tests_notice_an_alert_that_always_or_never_fires(tmp_path: Path, alert: AlertSpec, broken: str):
-    tests = written(tmp_path, VIEW, (alert,))
+    tests = written(tmp_path, STREAMED, (alert,))
     assert passes(tests)
-    broken_rules = rules(VIEW, (replace(alert, expr=broken),), RULES)
+    broken_rules = rules(STREAMED, (replace(alert, expr=broken),), RULES)
     (tmp_path / RULES).write_text(broken_rules.text, encoding="utf-8")
     assert not passes(tests)
 
@@ -90,21 +91,27 @@ def test_the_tests_notice_an_alert_that_always_or_never_fires(tmp_path: Path, al
     [
         ("backfill_stalled", "> 600", "> 901"),
         ("backfill_stalled", " and max", " or max"),
+        ("backfill_stalled", "[1d]", "[5m]"),
         ("backfill_errors", 'outcome="failed"', 'outcome!="failed"'),
         ("backfill_errors", "migdsl_backfill_errors", "migdsl_backfill_quarantined"),
         ("drift", "migdsl_reconcile_rows_extra", "migdsl_reconcile_rows_odd"),
         ("drift", " unless on (migration)", " and on (migration)"),
         ("constraint_violations", " unless on (migration)", " or on (migration)"),
+        ("drift", "[3d]", "[5m]"),
         ("reconcile_stale", "> 93600", "> 99999"),
+        ("reconcile_stale", "[3d]", "[5m]"),
+        ("sync_silent", "> 180", "> 9999"),
+        ("sync_silent", " or absent", " unless absent"),
+        ("sync_silent", "absent_over_time(", "count_over_time("),
         ("tenants_unlisted", "> 0", "> 2"),
         ("old_writes", "increase(", "("),
     ],
 )
 def test_the_tests_notice_a_changed_expression(tmp_path: Path, alert: str, old: str, new: str):
-    spec = next(each for each in standard_alerts(VIEW) if each.id == alert)
+    spec = next(each for each in standard_alerts(STREAMED) if each.id == alert)
     assert old in spec.expr
-    tests = written(tmp_path, VIEW, (spec,))
-    changed = rules(VIEW, (replace(spec, expr=spec.expr.replace(old, new)),), RULES)
+    tests = written(tmp_path, STREAMED, (spec,))
+    changed = rules(STREAMED, (replace(spec, expr=spec.expr.replace(old, new)),), RULES)
     (tmp_path / RULES).write_text(changed.text, encoding="utf-8")
     assert not passes(tests)
 
@@ -128,8 +135,118 @@ def test_the_tests_find_their_rules(tmp_path: Path, rules_path: str):
     assert not passes(written(tmp_path, VIEW, (replace(standard_alerts(VIEW)[0], expr="vector(1)"),), rules_path))
 
 
+BACKFILL = 'migration="users_email",backfill="user.contact_email"'
+USER, ORDER = (f'migration="users_email",entity="{name}"' for name in ("User", "Order"))
+LEFT, SINCE = "migdsl_backfill_remaining_rows", "migdsl_backfill_last_progress_timestamp_seconds"
+ERRORS, LOOKED = "migdsl_backfill_errors", "migdsl_sync_last_look_timestamp_seconds"
+DIFFERING, RAN = "migdsl_reconcile_rows_mismatched", "migdsl_reconcile_last_run_timestamp_seconds"
+BESIDE = {f'{LOOKED}{{migration="users_email",entity="OrderLine",direction="old_to_new",instance="a"}}': "0+60x3000"}
+
+
+def fires(folder: Path, view: TelemetryView, name: str, series: dict[str, str], at: str) -> bool:
+    """Whether an alert fires at a time, with these samples one minute apart."""
+    folder.mkdir(exist_ok=True)
+    (folder / "M.rules.json").write_text(rules(view, standard_alerts(view), RULES).text, encoding="utf-8")
+    test = {
+        "interval": "1m",
+        "input_series": [{"series": s, "values": v} for s, v in series.items()],
+        "alert_rule_test": [{"eval_time": at, "alertname": name, "exp_alerts": []}],
+    }
+    document = {"rule_files": ["M.rules.json"], "evaluation_interval": "1m", "tests": [test]}
+    (folder / "M.test.json").write_text(json.dumps(document), encoding="utf-8")
+    done = promtool("test", "rules", "M.test.json", cwd=folder)
+    assert done.returncode == 0 or "got:" in done.stdout + done.stderr, done.stdout + done.stderr
+    return done.returncode != 0
+
+
+def of(metric: str, labels: str, instance: str = "a") -> str:
+    return f'{metric}{{{labels},instance="{instance}"}}'
+
+
+@pytest.mark.needs_tool("promtool")
+@pytest.mark.parametrize(
+    ("name", "series", "expected"),
+    [
+        # Killed with rows left, scraped or at a gateway; begun and held before its first batch.
+        ("BackfillStalled", {of(SINCE, BACKFILL): "0+60x5 stale", of(LEFT, BACKFILL): "9x5 stale"}, True),
+        ("BackfillStalled", {of(SINCE, BACKFILL): "300x200", of(LEFT, BACKFILL): "9x200"}, True),
+        (
+            "BackfillStalled",
+            {
+                of(SINCE, BACKFILL): "0+60x5 stale",
+                of(LEFT, BACKFILL): "9x5 stale",
+                of(SINCE, BACKFILL, "b"): "_x9 600+60x5 stale",
+                of(LEFT, BACKFILL, "b"): "_x9 9x4 0 stale",
+            },
+            False,
+        ),
+        (
+            "BackfillErrors",
+            {
+                of(SINCE, BACKFILL): "60x200",
+                of(ERRORS, BACKFILL): "2x200",
+                of(SINCE, BACKFILL, "b"): "_x9 600x200",
+                of(ERRORS, BACKFILL, "b"): "_x9 0x200",
+            },
+            False,
+        ),
+        # A reconciliation that is read at its end alone, and one after it from another host.
+        ("Drift", {of(DIFFERING, USER): "_ _ 7 stale", of(RAN, USER): "_ _ 120 stale"}, True),
+        *(
+            (
+                "Drift",
+                {
+                    of(DIFFERING, USER): f"{before} stale",
+                    of(RAN, USER): "10 stale",
+                    of(DIFFERING, USER, "b"): f"_x9 {after} stale",
+                    of(RAN, USER, "b"): "_x9 550 stale",
+                },
+                bool(after),
+            )
+            for before, after in ((7, 0), (0, 7))
+        ),
+        # Two sync jobs, of which one or both are dead.
+        (
+            "SyncSilent",
+            {of(LOOKED, f'{ORDER},direction="old_to_new"', i): v for i, v in (("a", "0x200"), ("b", "0+60x200"))}
+            | BESIDE,
+            False,
+        ),
+        (
+            "SyncSilent",
+            {of(LOOKED, f'{ORDER},direction="old_to_new"', i): v for i, v in (("a", "0x200"), ("b", "0+60x9 stale"))}
+            | BESIDE,
+            True,
+        ),
+        ("SyncSilent", BESIDE, True),
+    ],
+)
+def test_jobs_that_are_gone_are_missed(tmp_path: Path, name: str, series: dict[str, str], expected: bool):
+    assert fires(tmp_path, STREAMED, f"Migdsl{name}", series, "60m") is expected
+
+
+@pytest.mark.needs_tool("promtool")
+def test_a_dead_job_pages_for_more_than_a_day_once_readers_depend_on_it(tmp_path: Path):
+    series = {of(LOOKED, f'{ORDER},direction="old_to_new"'): "0+60x5 stale"} | BESIDE
+    before = replace(STREAMED, carrying=False)
+    assert fires(tmp_path / "a", before, "MigdslSyncSilent", series, "60m")
+    for at in ("60m", "24h2m", "40h"):
+        assert fires(tmp_path / "b", STREAMED, "MigdslSyncSilent", series, at), at
+    # Before expand has run nobody is missed; nor when contract has ended the job.
+    assert not fires(tmp_path / "c", before, "MigdslSyncSilent", {}, "60m")
+    assert "sync_silent" not in {alert.id for alert in standard_alerts(replace(STREAMED, stage="complete"))}
+
+
+@pytest.mark.needs_tool("promtool")
+def test_a_reconciliation_that_was_read_once_is_missed_after_a_day(tmp_path: Path):
+    series = {of(RAN, USER): "_ _ 120 stale"}
+    assert not fires(tmp_path, VIEW, "MigdslReconcileStale", series, "25h")
+    assert fires(tmp_path, VIEW, "MigdslReconcileStale", series, "27h")
+    assert fires(tmp_path, VIEW, "MigdslReconcileStale", series, "60h")
+
+
 def test_every_alert_is_shown_firing_and_silent():
-    for alert in standard_alerts(VIEW):
+    for alert in standard_alerts(STREAMED):
         outcomes = {case.fires is None for case in alert.cases}
         assert outcomes == {True, False}, alert.id
 

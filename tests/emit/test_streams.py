@@ -86,6 +86,8 @@ def test_what_no_tenant_confines_is_listed_in_the_plan() -> None:
         "sync/orders_extraction/order.py: read, gone and upsert",
         "monolith.orders: one anti-join",
         "monolith.order_lines: one anti-join",
+        "orders.orders: the way back",
+        "orders.lines: the way back",
     }
 
 

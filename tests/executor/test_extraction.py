@@ -249,6 +249,35 @@ def test_whoever_is_left_on_the_new_side_comes_home_first(made: Extraction) -> N
     assert made.new.one(GONE) is None
 
 
+@pytest.mark.parametrize("made", [(OUTBOX, SHORT)], indirect=True, ids=["outbox"])
+def test_readers_stay_where_they_are_while_the_other_side_is_behind(made: Extraction) -> None:
+    """The sync job is dead: who goes back by the flag would read what was true minutes ago, and write elsewhere."""
+    urls = ("--url", "monolith=env:MONOLITH_URL", "--url", "orders=env:ORDERS_URL")
+    made.apply("expand")
+    for job in sorted((made.old.folder / f"backfills/{made.name}").glob("*.py")):
+        assert run_file([sys.executable, str(job)], env=made.world.environment()).returncode == 0
+    made.apply("validate", "--carry")
+    made.roll("live", "all", *urls)
+    first, late = made.world.tenants[0], f"UPDATE migdsl.{made.name}_orders_outbox SET at = at - interval '5 minutes'"
+    made.new.all("INSERT INTO orders (tenant_id, state, total) VALUES (%s, 'paid', 12.34)", first)
+    made.roll("shadow", f'tenants "{made.world.tenants[1]}"', *urls)  # what is a moment old keeps no one
+    made.new.all(late)
+    before = (made.old.folder / SOURCE).read_bytes()
+    for whom in ("all", f'tenants "{first}"'):
+        said = made.command("rollout", SOURCE, "--stage", "shadow", "--for", whom, *urls, code=1)
+        assert (
+            "the side that is going to be read lacks writes: waiting to be carried over: Order that was written on"
+            in said
+        )
+        assert "(more than 30 s is too far behind)" in said
+        assert "order.py drain`; or --force" in said
+        assert (made.old.folder / SOURCE).read_bytes() == before
+    # Who goes over reads the new side, which lacks nothing.
+    made.roll("live", f'tenants "{made.world.tenants[1]}"', *urls)
+    assert made.world.job("drain").returncode == 0
+    made.roll("shadow", "all", *urls)
+
+
 @pytest.mark.long("MIGDSL_LONG")
 @pytest.mark.parametrize("made", [(OUTBOX, SHORT)], indirect=True, ids=["outbox"])
 def test_killed_while_tenants_are_turned(made: Extraction) -> None:

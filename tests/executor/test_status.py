@@ -16,7 +16,7 @@ from jsonschema import Draft202012Validator
 from migdsl.cli import executing, status_rich
 from migdsl.cli.status_view import duration, render
 from tests.executor.conftest import ROOT, Home, Run
-from tests.executor.test_story import STATUS, apply, roll, status
+from tests.executor.test_story import STATUS, WATCHED, apply, roll, status
 
 
 def test_from_the_beginning(home: Home, run: Run) -> None:
@@ -25,9 +25,7 @@ def test_from_the_beginning(home: Home, run: Run) -> None:
     assert found["next"] == {
         "phase": "expand",
         "command": "migdsl apply users.mig --to expand",
-        "waits_for": [
-            "watched: The dashboard of users_email shows data and its alerts are quiet (only a person knows)"
-        ],
+        "waits_for": [f"watched: {WATCHED} (only a person knows)"],
     }
     assert home.one("SELECT to_regclass('alembic_version')") is None
     ran = run("status", "users.mig")

@@ -63,6 +63,10 @@ class Between:
         """Back to before the phase."""
         ids = list(self.ids(side).values())
         at = ids.index(self.ids(side)[phase])
+        if phase == "expand" and self.one(side, "SELECT to_regclass('migdsl.event')") is not None:
+            # The flag stands at off by then, as expand's gate demands.
+            sql = "INSERT INTO migdsl.event (migration, kind, subject, value) VALUES (%s, 'stage', 'all', 'off')"
+            self.all(side, sql, self.migration)
         self._alembic(side, "downgrade", ids[at - 1] if at else f"{ids[0]}@base")
 
     def unwritten(self, side: str, phase: str) -> None:

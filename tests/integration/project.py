@@ -150,6 +150,12 @@ class Project:
         return self._alembic("upgrade", revision)
 
     def downgrade(self, revision: str) -> str:
+        """Where it is `base` the flag stands at off by then, as expand's gate demands."""
+        if revision == "base" and self.one("SELECT to_regclass('migdsl.event')") is not None:
+            self.run(
+                "INSERT INTO migdsl.event (migration, kind, subject, value)"
+                " SELECT DISTINCT migration, 'stage', 'all', 'off' FROM migdsl.event WHERE kind = 'stage' AND value <> 'off'"
+            )
         return self._alembic("downgrade", revision)
 
     def _alembic(self, name: str, revision: str) -> str:

@@ -116,3 +116,48 @@ def test_base_to_head_stops_at_the_first_gate(clean_project: Project) -> None:
     assert clean_project.revision() == "users_email_expand"
     clean_project.downgrade("base")
     assert clean_project.revision() is None
+
+
+def test_rows_of_a_tenant_that_is_listed_no_more_come_back_too(clean_project: Project) -> None:
+    """A customer leaves after contract, and its rows are kept."""
+    enforced(clean_project)
+    _contract(clean_project)
+    clean_project.run("ALTER TABLE users DROP CONSTRAINT users_tenant_id_fkey")
+    clean_project.run("DELETE FROM tenants WHERE id = (SELECT min(tenant_id::text)::uuid FROM users)")
+    assert clean_project.one("SELECT count(*) > 0 FROM users WHERE tenant_id NOT IN (SELECT id FROM tenants)")
+    clean_project.downgrade("users_email_enforce")
+    assert clean_project.one("SELECT count(*) FROM users WHERE email IS DISTINCT FROM contact_email") == 0
+
+
+def test_rows_of_nobody_stop_the_way_back_before_expand_drops_what_is_on_them(clean_project: Project) -> None:
+    enforced(clean_project)
+    _contract(clean_project)
+    clean_project.run("ALTER TABLE users ALTER COLUMN tenant_id DROP NOT NULL")
+    nobodys = "INSERT INTO users (username, contact_email) VALUES ('nobody', 'alone@new') RETURNING id"
+    key = clean_project.one(nobodys)
+    with pytest.raises(CommandError) as refused:
+        clean_project.downgrade("users_email_enforce")
+    assert "rows of public.users that belong to no tenant, and so lack User.email from `back`: 1 (" in str(
+        refused.value
+    )
+    assert "alone@new" not in str(refused.value)
+    with pytest.raises(CommandError):
+        clean_project.downgrade("base")
+    clean_project.run("UPDATE users SET tenant_id = (SELECT max(id::text)::uuid FROM tenants) WHERE id = %s", key)
+    clean_project.downgrade("users_email_enforce")
+    assert clean_project.one("SELECT email FROM users WHERE id = %s", key) == "alone@new"
+
+
+def test_expand_stays_while_somebody_is_beyond_off(clean_project: Project) -> None:
+    live(clean_project)
+    for subject, stage in (("all", "live"), ("tenant:canary", "dualwrite")):
+        record(clean_project, ("all", "off"), (subject, stage))
+        with pytest.raises(
+            CommandError, match=f"the deployed stage of {subject} is {stage}, and off for all is needed"
+        ):
+            clean_project.downgrade("users_email_expand@base")
+        assert clean_project.revision() == "users_email_expand"
+        assert clean_project.one("SELECT count(contact_email) > 0 FROM users")
+    record(clean_project, ("all", "off"))
+    clean_project.downgrade("users_email_expand@base")
+    assert clean_project.one("SELECT to_regnamespace('migdsl')") is None

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import psycopg
 import pytest
 
-from tests.integration.project import Project, Ran
+from tests.integration.project import ROOT, Project, Ran
 from tests.integration.world import CANARY
 from tests.runtime.gateway import Gateway
 
@@ -298,3 +298,27 @@ def test_lines_and_sessions_share_the_correlation_id(job: Job) -> None:
     assert lines
     assert {line["run"] for line in lines} == {"from-outside/1"}
     assert all(re.match(r"\d{4}-", line["at"]) and line["migration"] == "users_email" for line in lines)
+
+
+def test_tenants_with_an_address_for_a_name_go_by_their_number(empty_project: Project) -> None:
+    """What MIG305 advises: rows keep the address that leads to their account, and whoever is told hears its number."""
+    advised = ROOT / "tests/cases/check/fine_MIG305_tenant_by_its_number.mig"
+    with empty_project.connect() as connection:
+        connection.execute(f"""
+CREATE TABLE accounts (owner_email text PRIMARY KEY, id bigint NOT NULL UNIQUE);
+CREATE TABLE users (id bigint PRIMARY KEY, owner_email text NOT NULL REFERENCES accounts, name text NOT NULL);
+INSERT INTO accounts SELECT '{NAME}' || g || '@example.org', 7000 + g FROM generate_series(1, 3) AS g;
+INSERT INTO users SELECT g, '{NAME}' || 1 + g % 3 || '@example.org', 'a' || g FROM generate_series(1, 60) AS g;
+""")
+    empty_project.write(advised.read_text(encoding="utf-8"))
+    empty_project.upgrade("nicks_expand")
+    ran = [empty_project.shell(sys.executable, "out/backfills/nicks/user.py", "--duty", "1")]
+    assert empty_project.one("SELECT count(*) FROM users WHERE nick = name") == 60
+    with empty_project.connect() as connection:
+        connection.execute("ALTER TABLE users DISABLE TRIGGER USER; UPDATE users SET nick = 'x' WHERE id < 4")
+    ran += [empty_project.shell(sys.executable, "out/reconcile/nicks/user.py", "--json")]
+    ran += [empty_project.shell(sys.executable, "out/backfills/nicks/user.py", "--status")]
+    assert [each.code for each in ran] == [0, 1, 0], ran
+    assert "7001" in ran[1].out
+    assert "7001" in ledger(empty_project)
+    assert leaks(*(text for each in ran for text in (each.out, each.err)), ledger(empty_project)) == []

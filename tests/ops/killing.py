@@ -28,7 +28,8 @@ def run(statement):
 def killed_after(path: Path, spared: int) -> Iterator[None]:
     """The revision in that file dies after so many statements."""
     text = path.read_text(encoding="utf-8")
-    path.write_text(text + KILLED.format(spared=spared), encoding="utf-8")
+    # Each as long as no other: Python takes a file of the same second and size for one that it has compiled already.
+    path.write_text(f"{text}{KILLED.format(spared=spared)}{'#' * spared}\n", encoding="utf-8")
     try:
         yield
     finally:

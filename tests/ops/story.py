@@ -76,8 +76,19 @@ class Story:
     def upgrade(self, revision: str = "head") -> None:
         command.upgrade(self._config(), revision)
 
-    def downgrade(self, revision: str = "-1") -> None:
+    def downgrade(self, revision: str = "-1", *, lowered: bool = True) -> None:
+        """Where expand is taken back the flag is `lowered` to off first, as its gate demands."""
+        last = revision == "base" or self.rows("SELECT version_num FROM alembic_version") == [(self.revisions[0],)]
+        if lowered and last and self.rows("SELECT to_regclass('migdsl.event')") != [(None,)]:
+            self.execute(
+                "INSERT INTO migdsl.event (migration, kind, subject, value) "
+                f"SELECT '{self.name}', 'stage', 'all', 'off' WHERE (SELECT value FROM migdsl.event WHERE kind = 'stage' "
+                f"AND subject = 'all' AND migration = '{self.name}' ORDER BY id DESC LIMIT 1) <> 'off'"
+            )
         command.downgrade(self._config(), revision)
+
+    def stamp(self, revision: str) -> None:
+        command.stamp(self._config(), revision)
 
     def job(self, kind: str, *arguments: str) -> int:
         """Runs all generated jobs of a kind (`backfills`, `reconcile`); the highest exit code."""

@@ -115,5 +115,39 @@ def test_an_archive_that_fails_or_lags_holds(tmp_path: Path):
         assert int((why(db) or "").rpartition(" ")[2]) in range(33, 37)
 
 
+def test_a_slot_that_nobody_reads_holds_until_the_disk_is_safe(tmp_path: Path):
+    settings = {"fsync": "off", "wal_level": "logical", "max_wal_size": "32MB", "min_wal_size": "32MB"}
+    with start_server(tmp_path / "pg", settings=settings) as server, psycopg.connect(server.url, autocommit=True) as db:
+        for ddl in ledger_statements():
+            db.execute(ddl)
+        db.execute("CREATE TABLE filler (id int)")
+        db.execute("SELECT pg_create_physical_replication_slot('never_used')")
+        db.execute("SELECT pg_create_physical_replication_slot('replica_1', true)")
+        db.execute("SELECT pg_create_logical_replication_slot('reader', 'pgoutput')")
+
+        def written(files: int) -> None:
+            for _ in range(files):
+                db.execute("INSERT INTO filler VALUES (1)")
+                db.execute("SELECT pg_switch_wal()")
+
+        written(1)
+        assert why(db) is None
+        written(3)
+        said = why(db) or ""
+        assert said.startswith("replication slots without a reader keep WAL: ")
+        assert ("replica_1 " in said, "reader 5" in said, "never_used" in said) == (True, True, False)
+        db.execute("SELECT pg_drop_replication_slot('reader')")
+        assert (why(db) or "").startswith("replication slots without a reader keep WAL: replica_1 ")
+        # One whose WAL PostgreSQL has thrown away keeps none.
+        db.execute("ALTER SYSTEM SET max_slot_wal_keep_size = '16MB'")
+        db.execute("SELECT pg_reload_conf()")
+        written(2)
+        db.execute("CHECKPOINT")
+        wait_for(lambda: why(db) is None)
+        assert db.execute("SELECT wal_status FROM pg_replication_slots WHERE slot_name = 'replica_1'").fetchone() == (
+            "lost",
+        )
+
+
 def test_the_question_is_one_statement_of_ours():
     statement(question("public.users", None))

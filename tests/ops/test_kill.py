@@ -118,6 +118,13 @@ class Way:
             self.go(up)
         return watch.sent
 
+    def break_off(self, fatal: int) -> None:
+        """Killed on the way up, marked as run, and taken back."""
+        with watched(self.story, fatal), pytest.raises((CommandError, DBAPIError), match="terminating connection"):
+            self.go(True)
+        self.story.stamp(self.revision)
+        self.go(False)
+
     def go_twice(self, up: bool, fatal: int) -> None:
         """Killed, and run again."""
         with watched(self.story, fatal) as watch:
@@ -131,6 +138,12 @@ def points(sent: list[str], seed: str) -> list[int]:
     """Statements to die at."""
     chosen, slow = random.Random(seed), [n for n, statement in enumerate(sent) if long(statement)]
     return sorted({*chosen.sample(range(len(sent)), min(MOST, len(sent))), *chosen.sample(slow, min(MOST, len(slow)))})
+
+
+def halves(sent: list[str], seed: str) -> list[int]:
+    """Statements to die at, with something done and something left; the gates come first."""
+    first = next(n for n, statement in enumerate(sent) if "$gate$" in statement) + 1
+    return sorted({first + n for n in points(sent[first:], seed)})
 
 
 def survives(way: Way) -> None:
@@ -154,6 +167,10 @@ def survives(way: Way) -> None:
         dead = downs[number % len(downs)]
         way.go_twice(False, dead)
         assert state(way.story) == below, f"{way.revision} down, killed at {dead}: {down[dead]}"
+    if way.revision.endswith(("_enforce", "_contract")):
+        for dead in halves(up, f"half {way.revision}"):
+            way.break_off(dead)
+            assert state(way.story) == below, f"{way.revision} broke off at {dead}: {up[dead]}"
     way.go(up=True)
 
 

@@ -8,6 +8,7 @@ from threading import Event, Thread
 
 import psycopg
 import pytest
+from alembic.util import CommandError
 
 from migdsl.cli.against import differences
 from tests.folding.support import finished
@@ -188,6 +189,34 @@ def test_no_write_is_lost_beside_writers_there_and_back_and_there_again(walk: Wa
     story.downgrade()
     story.downgrade()
     story.downgrade()
+
+
+def test_no_row_is_left_on_the_side_that_the_way_back_drops(walk: Walk):
+    """Those of a tenant that is listed no more come home as well; those of nobody keep the way back from its end."""
+    story = walk(TEXT, SEED, looks=None)
+    story.upgrade("m_expand")
+    assert story.job("backfills") == 0
+    assert story.job("reconcile") == 0
+    story.stage("live")
+    story.upgrade("m_enforce")
+    story.stage("complete")
+    story.upgrade("m_contract")
+    story.execute(f"DELETE FROM tenants WHERE id = '{T2}'")
+    story.execute("ALTER TABLE sales.purchases ALTER COLUMN tenant_id DROP NOT NULL")
+    story.execute("INSERT INTO sales.purchases (id, no, state, total) VALUES (900, 'secret', 'paid', 1)")
+    said = "rows of sales.purchases that have not come home to public.orders: 1, of tenants: 0"
+    with pytest.raises(CommandError, match=said) as refused:
+        story.downgrade()
+    assert "secret" not in str(refused.value)
+    story.execute(f"UPDATE sales.purchases SET tenant_id = '{T1}' WHERE id = 900")
+    story.downgrade()
+    assert story.rows(WRONG) == []
+    assert story.rows("SELECT count(*), count(*) FILTER (WHERE id = 900) FROM orders") == [(301, 1)]
+    story.downgrade()
+    with pytest.raises(CommandError, match="the deployed stage of all is complete, and off for all is needed"):
+        story.downgrade(lowered=False)
+    story.downgrade()
+    assert story.rows("SELECT count(*) FROM orders") == [(301,)]
 
 
 @full

@@ -93,7 +93,7 @@ def test_no_upsert_fails(both_unique: tuple[Migration, str, str], url: str):
 def test_without_the_lock_they_do(both_unique: tuple[Migration, str, str], url: str):
     migration, conflict, column = both_unique
     replace = next(s for s in migration.lowered.phase("enforce") if s.operation == "replace_function")
-    function = statements(replace.up[0])[-1]
+    (function,) = (found for found in statements(replace.up[0]) if "CREATE OR REPLACE FUNCTION" in found)
     without, taken = re.subn(r"PERFORM pg_advisory_xact_lock\(.*\);", "NULL;", function)
     assert taken == 1
     migration.connection.execute(without.encode())
@@ -114,3 +114,20 @@ def test_a_large_copy_needs_no_lock_a_row_while_old_code_is_at_work(expanded: Ca
         for n in range(rows):
             copy.write_row((T1, f"u{n}", f"{n}@x"))
     assert one(users.connection, "SELECT count(*) FROM users WHERE mail = email") == (rows,)
+
+
+def test_a_lock_a_row_is_said_beforehand(both_unique: tuple[Migration, str, str], url: str):
+    """From the second index on a large INSERT would take the locks of all sessions: plan and runbook have the bound."""
+    migration, _, column = both_unique
+    steps = [s for s in migration.lowered.steps if s.precondition and "max_locks_per_transaction" in s.precondition]
+    assert [(s.phase, s.operation) for s in steps] == [(steps[0].phase, "replace_function")]
+    assert steps[0].phase in ("validate", "enforce")
+    assert f"between {steps[0].phase} and contract" in (steps[0].precondition or "")
+    with psycopg.connect(url) as connection:
+        rows = f"SELECT '{T1}', 'u' || n, 'e' || n FROM generate_series(1, 100) AS n"
+        connection.execute(f"INSERT INTO users (tenant_id, username, {column}) {rows}".encode())
+        assert one(connection, "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'") == (100,)
+
+
+def test_where_nobody_takes_turns_nothing_is_said(users: Migration):
+    assert not [s for s in users.lowered.steps if s.precondition and "max_locks_per_transaction" in s.precondition]

@@ -137,7 +137,9 @@ def test_another_way_back_is_a_change_too():
     plain = (change, "change User { drop username after 30d { back `'user-' || id` } }\n\n")
     old = edited(USERS, plain, ("unique (tenant_id, username)", ""), ("stage off for all", "stage complete for all"))
     found, codes = between(old, edited(old, ("user-", "u")))
-    assert {(s.phase, s.aspects) for s in found.steps if s.operation == "refill"} == {("contract", ("way back",))}
+    assert {(s.phase, s.aspects) for s in found.steps if s.operation == "refill"} == {
+        ("contract", ("way back", "questions"))
+    }
     assert codes == ["MIG707", "MIG707"]  # expand keeps the column filled, contract brings it back
 
 

@@ -259,3 +259,20 @@ def test_sections_of_alembic_ini_are_nobody_elses() -> None:
     text = runbook(*(line.replace("dst", "loggers") for line in MOVED))
     assert "alembic --name loggers_database upgrade" in text
     assert "`[mono]` and `[loggers_database]`" in text
+
+
+def test_it_says_where_metrics_go_before_anything_looks_at_them() -> None:
+    for lines in (THREE, MOVED):
+        text = runbook(*lines)
+        before, _, phases = text.partition("## Phases")
+        assert "`MIGDSL_PUSHGATEWAY`" in before
+        assert "`--metrics FILE`" in before
+        assert ("the sync job above all" in before) == (lines is MOVED)
+        # Nothing has run by then that could show data.
+        prepare = phases.partition("### Expand")[0]
+        assert (
+            "- [ ] The dashboard of m opens, its alerts are loaded, and its jobs know where to send metrics" in prepare
+        )
+        assert "take its alerts away" in text.partition("## Alerts")[2].partition("### Alert")[0]
+    (served,) = (path for path in EXAMPLES if path.parent.name == "11_api_retirement")
+    assert "MIGDSL_PUSHGATEWAY" not in read(served).runbook

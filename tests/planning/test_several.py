@@ -105,7 +105,8 @@ def test_what_the_jobs_and_revisions_of_the_other_database_ask() -> None:
     late = texts["migrations/orders/versions/contact_orders_contract.py"]
     assert "SELECT DISTINCT t.tenant_id" in late
     assert "FROM tenants" not in late
-    assert "SELECT id FROM tenants" in texts["migrations/shop/versions/contact_shop_contract.py"]
+    # The tenants of the rows themselves: the list may leave one out by the time of a way back.
+    assert "FROM tenants" not in texts["migrations/shop/versions/contact_shop_contract.py"]
     every = (
         {path for task in compiled.plan.implementation_plan for path in task.files_touched} if compiled.plan else set()
     )

@@ -85,8 +85,16 @@ def test_the_way_back_turns_writes_first() -> None:
         "alembic --name orders downgrade orders_cdc_orders_expand@base",
         "alembic --name monolith downgrade orders_cdc_monolith_expand@base",
     )
-    assert ways["contract"][:3] == (
+    # Readers follow when what was written has come home: the flag comes third.
+    first = next(n for n, command in enumerate(ways["cutover"]) if not command.startswith("#"))
+    assert ways["cutover"][first : first + 2] == (f"{job} status", f"{job} drain")
+    assert next(c for c in ways["cutover"] if c.startswith("migdsl rollout")) not in ways["cutover"][: first + 2]
+    # A downgrade of what broke off would do nothing: Alembic stands below it.
+    broke_off = "# only where the upgrade to orders_cdc_{0}_contract broke off: alembic --name {0} stamp orders_cdc_{0}_contract"
+    assert ways["contract"][:5] == (
+        broke_off.format("orders"),
         "alembic --name orders downgrade orders_cdc_orders_expand",
+        broke_off.format("monolith"),
         "alembic --name monolith downgrade orders_cdc_monolith_expand",
         f"{job} slot --create",
     )

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import random
+import time
 from pathlib import Path
+from types import SimpleNamespace
 from xml.etree import ElementTree as ET
 
 import pytest
 
 from migdsl.dialect.types import resolve
-from migdsl.rehearsal import alerts, making, page, tell
+from migdsl.emit import prometheus
+from migdsl.emit.standard_alerts import standard_alerts
+from migdsl.emit.telemetry import TelemetryView
+from migdsl.rehearsal import alerts, making, page, scrutiny, tell
 from migdsl.rehearsal.model import Log, Mark, Settings
 from migdsl.rehearsal.run import Report
 from migdsl.rehearsal.stage import Stage
@@ -119,6 +124,21 @@ def test_rules_are_evaluated_on_what_a_job_measured():
     assert alerts.firing(tool, rules, metrics % 0) == frozenset()
     with pytest.raises(ValueError, match="parse error"):
         alerts.firing(tool, {"Broken": "max by ("}, metrics % 0)
+
+
+def test_a_sync_job_is_missed_only_where_its_own_metrics_are_looked_at():
+    needs_tool("promtool")
+    view = TelemetryView("m", "m.md", entities=("Order",), streamed=(("Order", 30.0),), carrying=True)
+    text = prometheus.rules(view, standard_alerts(view), "m.rules.json").text
+    log = Log()
+    rehearsed = SimpleNamespace(project=SimpleNamespace(texts={"m.rules.json": text}), log=log)
+    scrutiny.fire(rehearsed, 'migdsl_reconcile_rows_extra{migration="m",entity="Order"} 0', frozenset(), "clean")
+    assert not log.findings
+    said = 'migdsl_sync_last_look_timestamp_seconds{migration="m",entity="Order",direction="old_to_new"}'
+    scrutiny.fire(rehearsed, f"{said} {time.time()}", frozenset(), "it has looked")
+    assert not log.findings
+    scrutiny.fire(rehearsed, f"{said} 0", frozenset(), "it looks no more")
+    assert [found.what for found in log.findings] == ["MigdslSyncSilent fires for nothing: it looks no more"]
 
 
 def test_no_process_is_started_with_a_password(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from migdsl.report.revision import sources
 from migdsl.report.sql import tokens
 from migdsl.report.systems import in_words, systems
 from migdsl.report.words import duration, short
+from migdsl.workspace import compile_files
 from tests.report.pages import NAMES, files_of, plan_of
 
 
@@ -145,6 +146,20 @@ def test_every_statement_of_a_revision_is_found(name: str):
         if "def upgrade" in text:
             assert set(written(text)) - shown == set()
         assert shown
+
+
+def test_a_gate_that_is_asked_in_a_certain_case_says_in_which():
+    text = Path(__file__).parents[2].joinpath("examples", "users.mig").read_text(encoding="utf-8")
+    made = {a.path: a.text for a in compile_files({"users.mig": text}, "users.mig", through="contract").artifacts}
+    path = "migrations/versions/users_email_contract.py"
+    found = sources(made[path], "users_email")
+    assert found is not None
+    (gates,) = [block for block in found.up if block.how.startswith("a gate")]
+    assert set(written(made[path])) - {s.text for b in (*found.up, *found.down) for s in b.statements} == set()
+    asked = [each.said for each in gates.statements]
+    at = asked.index("no old code has written User during the soak")
+    assert asked[at + 1] == "That is asked only where this holds"
+    assert "begun contract" in gates.statements[at + 1].text
 
 
 def written(text: str) -> list[str]:

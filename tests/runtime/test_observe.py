@@ -62,6 +62,18 @@ def test_several_lanes_have_a_line_each(monkeypatch: pytest.MonkeyPatch):
     assert "lanes" not in stream.getvalue().split("\r\x1b[J")[-1]
 
 
+def test_a_job_that_commits_nothing_says_since_when():
+    began = time.time()
+    seen = observer(io.StringIO())
+    name = "migdsl_backfill_last_progress_timestamp_seconds"
+    first = numbers(seen)[name]
+    assert began <= first <= time.time()
+    seen.held("replication lag")
+    assert numbers(seen)[name] == first
+    seen.batch("tenant-a", Batch(250, 200, False), 0.1, 250)
+    assert numbers(seen)[name] > first
+
+
 def test_a_bar_never_wraps(monkeypatch: pytest.MonkeyPatch):
     stream = Terminal()
     bar = Bar(stream)

@@ -151,6 +151,22 @@ def test_a_snapshot_tells_kinds_and_no_personal_value(world: World) -> None:
     assert world.snapshot.read_text(encoding="utf-8") == text, "the same bytes"
 
 
+def test_what_points_at_personal_data_is_told_by_its_kinds_too(
+    database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said = ("  source    text?", "entity Order in")
+    login = "entity Login in app.logins {{ tenant_id uuid tenant; email text key pii }}\nentity Order in"
+    text = MIG.replace(said[0], f"{said[0]} -> Login.email").replace(said[1], login)
+    found = compile_files({"o.mig": text.format(tenants=TENANTS, owner=OWNER)}, "o.mig")
+    pinned = next(a.text for a in found.artifacts if a.kind == "characterization")
+    world = World(database, tmp_path, monkeypatch, pinned)
+    world.run(SEED)
+    assert world.main() == 0
+    recorded = world.snapshot.read_text(encoding="utf-8")
+    assert "Import" not in recorded
+    assert json.loads(recorded)["columns"]["source"]["values"] is None
+
+
 def test_triggers_that_may_write_the_column_are_part_of_it(world: World, capsys: pytest.CaptureFixture[str]) -> None:
     body = "CREATE OR REPLACE FUNCTION stamp() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN {} RETURN NEW; END'"
     world.run(body.format(""))

@@ -7,6 +7,8 @@ import json
 import re
 import secrets
 import subprocess
+import time
+from contextlib import suppress
 from urllib.request import urlopen
 
 import psycopg
@@ -117,13 +119,15 @@ def value(text: str, name: str, labels: str = "") -> float:
 
 
 def test_a_job_is_scraped_while_it_runs_and_once_more_at_its_end(users: Users, hold: psycopg.Connection) -> None:
-    process = users.start("backfill", "--duty", "1", "--metrics-port", "0", "--metrics-linger", "60")
+    began = time.time()
+    process = users.start("backfill", "--duty", "1", "--metrics-port", "0")
     url = served(process)
     # The ledger is planned before the first batch, which waits.
     text = ""
     while "migdsl_backfill_remaining_rows" not in text or value(text, "migdsl_backfill_remaining_rows") < 2_000:
         text = urlopen(url).read().decode()
     assert value(text, "migdsl_backfill_progress_ratio") == 0
+    assert began < value(text, "migdsl_backfill_last_progress_timestamp_seconds") < time.time()
     hold.rollback()
     while value(text, "migdsl_backfill_progress_ratio") < 1 or value(text, "migdsl_backfill_lanes"):
         text = urlopen(url).read().decode()
@@ -161,6 +165,21 @@ def test_a_job_pushes_and_goes_on_where_it_can_not(users: Users) -> None:
     lines = [json.loads(line) for line in again.stderr.splitlines()]
     assert [line["event"] for line in lines if line["level"] == "warning"] == ["metrics_not_sent"]
     assert "secret" not in again.stderr
+
+
+def test_what_a_reconciliation_has_found_is_scraped_at_its_end(users: Users) -> None:
+    process = users.start("reconcile", "--metrics-port", "0")
+    url, text = served(process), ""
+    with suppress(OSError):
+        # As often as it likes: the port goes once the numbers of its end were read.
+        while True:
+            text = urlopen(url).read().decode()
+    assert value(text, "migdsl_reconcile_rows_mismatched") > 0
+    assert value(text, "migdsl_reconcile_last_run_timestamp_seconds") <= time.time()
+    out, err = process.communicate(timeout=30)
+    assert process.returncode == 1
+    assert "event=awaiting_scrape" in err
+    assert "not clean" in out
 
 
 def test_a_port_that_is_taken_is_told(users: Users) -> None:

@@ -62,9 +62,10 @@ database app { engine postgresql 15; url env DATABASE_URL }""",
         title="the database isn't far enough for this stage",
         why="""\
 Each stage of the flag rests on what a phase has done: nobody writes twice before expand, shadow reads need the backfill, \
-and live needs old and new proven equal. While second writes that failed wait for their repair, readers don't change \
-sides. `migdsl rollout` with `--url` looks, and refuses a move that the database isn't ready for. Take the phase first, \
-with `migdsl apply`, or repair; `--force` where you know better.""",
+and live needs old and new proven equal. While second writes that failed wait for their repair, or what is to be carried to \
+another database has waited for longer than `lag at most`, readers don't change sides. `migdsl rollout` with `--url` looks, \
+and refuses a move that the database isn't ready for. Take the phase first, with `migdsl apply`, repair, or drain; `--force` \
+where you know better.""",
         bad="""\
 # the database is at expand: no row from before has the new column filled
 flag users_email { stage shadow for all }""",

@@ -1,4 +1,4 @@
-"""Whatever a request says of its sender becomes one of a few names that may stand in a metric, and never a person."""
+"""Whatever a request says of its sender becomes one of a few names that may stand in a metric: no address, number or key."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Clients:
         self._lock = threading.Lock()
 
     def name(self, said: object | None) -> str:
-        """The label; what could be a person, a key or an address is `other`."""
+        """The label; what looks like a number, a key or an address is `other`. A person's name can't be told from a program's."""
         if said is None or said == "":
             return UNKNOWN
         text = str(said)

@@ -25,8 +25,9 @@ class ApiMiddleware:
 
     `tenant_of` finds a request's tenant, for whom a grace may hold: a header's name, or a function of the ASGI scope (better:
     what authentication has found, since a header says what its sender wants). `client_of` finds the client that is counted,
-    likewise; where nothing is said the software that User-Agent names. At most `most_clients` names come into metrics, the
-    rest is `other`. `clock` gives Unix time. Raises ValueError for an API with a grace and no `tenant_of`.
+    likewise; where nothing is said the software that User-Agent names. It must find programs or organisations, and no
+    persons: its names are labels. At most `most_clients` come into metrics, the rest is `other`. `clock` gives Unix time.
+    Raises ValueError for an API with a grace and no `tenant_of`.
     """
 
     def __init__(

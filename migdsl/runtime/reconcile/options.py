@@ -20,7 +20,7 @@ class ReconcileOptions:
     """What the command line asked for.
 
     `tenants` None means all; `limit` caps the keys shown a tenant. `seconds` is how long the run may take, `duty` which
-    share of the time it works, None as the job says. `secret` keys the hashes of private keys, None: one of this process.
+    share of the time it works, None as the job says. `secret` keys all hashes that are told, None: one of this process.
     `tenants_url` is of the database that has the list of tenants, where the job says that it is another one; so is
     `other_url` of the new side's.
     """

@@ -31,7 +31,7 @@ class DifferingRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Comparison:
-    """One tenant's result. `hash_left` and `hash_right` are sums over all rows; equal sums mean equal sides.
+    """One tenant's result. `hash_left` and `hash_right` are keyed hashes of a sum over all rows; equal ones mean equal sides.
 
     `invariants` are those that were asked, with how many rows break each; `violations` counts these too. `unsettled` rows
     differed when they were seen first and no more when they were looked at again, which doesn't count; `unexplained` are

@@ -26,7 +26,10 @@ Clock = Callable[[], float]
 
 @dataclass(slots=True)
 class Core:
-    """One migration in one router. `flag` is the flag's name, `fallback` what stands where nobody knows."""
+    """One migration in one router. `flag` is the flag's name, `fallback` what stands where nobody knows.
+
+    `columns` are the names of what is read that may stand in logs.
+    """
 
     migration: str
     flag: str
@@ -35,6 +38,7 @@ class Core:
     mask: Mask
     pace: Pace
     policies: Mapping[Stage, Policy] = field(default_factory=lambda: POLICIES)
+    columns: frozenset[str] = frozenset()
     clock: Clock = time.monotonic
     standings: Standings = field(init=False)
     told: dict[str, float] = field(default_factory=dict)
@@ -106,7 +110,7 @@ class Core:
     def mismatch(self, tenant: str, key: Key | None, old: object, new: object) -> None:
         """A comparison whose sides differ: said with the key and with keyed hashes."""
         self.meters.count(m.MISMATCHED, self.migration)
-        difference = self.mask.difference(old, new)
+        difference = self.mask.difference(old, new, self.columns)
         self.log(logging.WARNING, "shadow_mismatch", tenant=tenant, key=key_text(key), differs=difference)
 
     def census(self) -> list[Sample]:

@@ -6,7 +6,7 @@ import hashlib
 import hmac
 import json
 import secrets
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Final
@@ -25,11 +25,21 @@ class Mask:
         if value is None:
             return "null"
         spoken = f"{type(value).__name__}:{value!r}".encode("utf-8", "surrogatepass")
-        return hmac.new(self._secret, spoken, hashlib.sha256).hexdigest()[:16]
+        return self._digest(spoken).hex()[:16]
 
-    def difference(self, old: object, new: object) -> str:
-        """Which parts of two values differ, as `name old-hash new-hash`; the whole where they have no parts in common."""
-        before, after = self._parts(old), self._parts(new)
+    def number(self, value: int) -> int:
+        """128 bits, as a number, of a number that a server's own hash of values makes: anybody could try values on that."""
+        return int.from_bytes(self._digest(f"number:{value}".encode())[:16], "big")
+
+    def _digest(self, spoken: bytes) -> bytes:
+        return hmac.digest(self._secret, spoken, hashlib.sha256)
+
+    def difference(self, old: object, new: object, columns: Collection[str] = ()) -> str:
+        """Which parts of two values differ, as `name old-hash new-hash`; the whole where they have no parts in common.
+
+        A mapping's own keys may be data (`{"ada": …}`): those among `columns` are shown, of others the hash.
+        """
+        before, after = self._parts(old, columns), self._parts(new, columns)
         if before is None or after is None:
             return f"value {self.of(old)} {self.of(new)}"
         names = [name for name in {**before, **after} if before.get(name, _ABSENT) != after.get(name, _ABSENT)]
@@ -38,16 +48,15 @@ class Mask:
     def _part(self, parts: Mapping[str, object], name: str) -> str:
         return self.of(parts[name]) if name in parts else "absent"
 
-    def _parts(self, value: object) -> Mapping[str, object] | None:
+    def _parts(self, value: object, columns: Collection[str]) -> Mapping[str, object] | None:
         if isinstance(value, Mapping):
-            return {self._column(name): part for name, part in value.items()}
+            return {self._named(name, columns): part for name, part in value.items()}
         if isinstance(value, tuple | list):
             return {f"[{number}]": part for number, part in enumerate(value)}
         return None
 
-    def _column(self, name: object) -> str:
-        # A mapping's own keys may be data (`{"a@b.c": …}`): only names that could be columns are shown.
-        return name if isinstance(name, str) and name.isidentifier() else self.of(name)
+    def _named(self, name: object, columns: Collection[str]) -> str:
+        return name if isinstance(name, str) and name in columns else self.of(name)
 
 
 _ABSENT: Final = object()

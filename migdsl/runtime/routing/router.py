@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from operator import eq
@@ -61,6 +61,7 @@ class Router:
         default: Fallback | str | None = None,
         lock: Lock | None = None,
         equal: Equal = eq,
+        columns: Collection[str] = (),
     ) -> Migration:
         """A migration, whose flag has its name unless `flag` says otherwise. Raises RoutingError for a bad `default`.
 
@@ -69,9 +70,12 @@ class Router:
         - `lock` (`advisory_lock`) makes the writers of one row take turns: needed where the two sides are rows of
           their own in one database. Columns of one row need none.
         - `equal(old, new)` compares what the two sides read.
+        - `columns` are the names by which logs tell what differs of a mapping that was read. Of any other name they tell
+          a hash, since a mapping may be keyed by data.
         """
         fallback = Fallback.only(default) if isinstance(default, str) else default
-        core = Core(name, flag or name, fallback, self.meters, self._mask, self._pace, clock=self._clock)
+        told = frozenset(columns)
+        core = Core(name, flag or name, fallback, self.meters, self._mask, self._pace, columns=told, clock=self._clock)
         made = Migration(self, core, lock, equal)
         self._migrations.append(made)
         return made

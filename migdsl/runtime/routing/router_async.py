@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Coroutine
 from contextlib import AbstractContextManager, asynccontextmanager
 from dataclasses import dataclass
 from operator import eq
@@ -58,10 +58,12 @@ class AsyncRouter:
         default: Fallback | str | None = None,
         lock: AsyncLock | None = None,
         equal: Equal = eq,
+        columns: Collection[str] = (),
     ) -> AsyncMigration:
         """As `Router.migration`; `lock` is `advisory_lock_async`."""
         fallback = Fallback.only(default) if isinstance(default, str) else default
-        core = Core(name, flag or name, fallback, self.meters, self._mask, self._pace, clock=self._clock)
+        told = frozenset(columns)
+        core = Core(name, flag or name, fallback, self.meters, self._mask, self._pace, columns=told, clock=self._clock)
         made = AsyncMigration(self, core, lock, equal)
         self._migrations.append(made)
         return made

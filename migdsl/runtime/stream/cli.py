@@ -160,11 +160,15 @@ def _by_clock(asked: _Asked, backlog: _Backlog) -> int:
     """How many events. Raises DatabaseFailedError where the time was up before the databases answered."""
     # psycopg: see above.
     from migdsl.runtime.errors import DatabaseFailedError, StoppedError
+    from migdsl.runtime.stream.meters import exporter
 
     relay = asked.relay()
     relay.halt.until = time.monotonic() + _CLOCK_S - _LAST_S
+    # Nobody is waited for at the end: the next run wants the port.
+    telemetry = replace(chosen(asked.options), linger_s=0.0)
     try:
-        return relay.by_clock(backlog.worked_off, _LAST_S)
+        with exporter(relay, telemetry, asked.signals, live=False):
+            return relay.by_clock(backlog.worked_off, _LAST_S)
     except StoppedError:
         if asked.signals.requested:
             raise

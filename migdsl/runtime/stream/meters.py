@@ -27,6 +27,12 @@ WAITING: Final = MetricSpec(
 LETTERS: Final = MetricSpec(
     "migdsl_sync_dead_letters", "gauge", _DIRECTION, "Rows that can't be applied on the other side."
 )
+LOOKED: Final = MetricSpec(
+    "migdsl_sync_last_look_timestamp_seconds",
+    "gauge",
+    _DIRECTION,
+    "When this process last saw in both databases what waits, as a Unix time.",
+)
 EVENTS: Final = MetricSpec(
     "migdsl_sync_events_total", "counter", _DIRECTION, "Keys that this process has carried over."
 )
@@ -37,11 +43,15 @@ BATCH_SECONDS: Final = MetricSpec(
     "migdsl_sync_batch_duration_seconds", "summary", _DIRECTION, "Duration of the appliers' batches, in seconds."
 )
 
-SYNC_METRICS: Final[tuple[MetricSpec, ...]] = (LAG, WAITING, LETTERS, EVENTS, ROWS, BATCH_SECONDS)
+SYNC_METRICS: Final[tuple[MetricSpec, ...]] = (LAG, WAITING, LETTERS, LOOKED, EVENTS, ROWS, BATCH_SECONDS)
 
 
-def exporter(relay: Relay, telemetry: Telemetry, stop: Stop) -> Exporter:
-    """A context in which the metrics are to be had; nothing at all where none were asked for."""
+def exporter(relay: Relay, telemetry: Telemetry, stop: Stop, *, live: bool = True) -> Exporter:
+    """A context in which the metrics are to be had; nothing at all where none were asked for.
+
+    `live`: file and gateway are written all the time. A run that a clock starts each minute writes them at its end: before it
+    has looked it would take away what the one before has said.
+    """
     grouping = {"migration": relay.stream.migration, "stream": relay.stream.stream}
     return Exporter(
         telemetry,
@@ -49,6 +59,7 @@ def exporter(relay: Relay, telemetry: Telemetry, stop: Stop) -> Exporter:
         grouping,
         relay.log,
         stopped=lambda: stop.requested,
+        live=live,
         families=SYNC_METRICS,
     )
 
@@ -59,6 +70,7 @@ def samples(relay: Relay) -> list[Sample]:
     for w in meters.waiting:
         labels = _labels(relay, w.entity, f"{w.side}_to_{other(w.side)}")
         found += [Sample(WAITING, labels, w.events), Sample(LAG, labels, w.lag_s), Sample(LETTERS, labels, w.letters)]
+        found += [Sample(LOOKED, labels, meters.looked)]
     for move in relay.stream.moves:
         for way in ("old_to_new", "new_to_old"):
             name, labels = (move.entity, way), _labels(relay, move.entity, way)

@@ -42,7 +42,10 @@ T = TypeVar("T")
 
 @dataclass(slots=True)
 class Meters:
-    """What this process has done, from any thread: events and rows by direction and table, dead letters, seconds of work."""
+    """What this process has done, from any thread: events and rows by direction and table, dead letters, seconds of work.
+
+    `waiting` is what it saw last, and `looked` when, as a Unix time.
+    """
 
     events: Counter[tuple[str, str]] = field(default_factory=Counter)
     changed: Counter[tuple[str, str]] = field(default_factory=Counter)
@@ -50,7 +53,12 @@ class Meters:
     batches: Counter[tuple[str, str]] = field(default_factory=Counter)
     seconds: dict[tuple[str, str], float] = field(default_factory=dict)
     waiting: tuple[Waiting, ...] = ()
+    looked: float = 0.0
     _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def saw(self, waiting: tuple[Waiting, ...]) -> None:
+        """What waits just now."""
+        self.looked, self.waiting = time.time(), waiting
 
     def batch(self, way: Way, done: Applied, seconds: float) -> None:
         """One batch."""
@@ -144,12 +152,12 @@ class Relay:
             cutter.arm(self.halt.until - time.monotonic() + last_s / 2)
             try:
                 pair.open()
-                self.meters.waiting = self._patiently(pair, pair.waiting)
+                self.meters.saw(self._patiently(pair, pair.waiting))
                 self._revive(pair)
                 self._tapped(pair, cutter)
                 with suppress(StoppedError):  # what the next question meets as well
                     self._sweep_off(pair, enough)
-                self.meters.waiting = self._patiently(pair, pair.waiting)
+                self.meters.saw(self._patiently(pair, pair.waiting))
                 self._patiently(pair, lambda: self._reading(pair))
                 self._patiently(pair, lambda: enough(pair))
             finally:
@@ -251,7 +259,7 @@ class Relay:
         pair, told = self.pair(), -_READING_S
         try:
             while not self.halt.requested:
-                self.meters.waiting = self._patiently(pair, pair.waiting)
+                self.meters.saw(self._patiently(pair, pair.waiting))
                 self._revive(pair)
                 if time.monotonic() - told >= _READING_S:
                     told = time.monotonic()

@@ -67,7 +67,8 @@ class Exporter:
             if self.live or kind is None:
                 self._publish()
         if self._server is not None:
-            if kind is None:
+            if kind is None and self.telemetry.linger_s and not self.stopped():
+                self.log("awaiting_scrape", seconds=self.telemetry.linger_s)
                 self._server.await_scrape(self.telemetry.linger_s, self.stopped)
             self._server.close()
 

@@ -52,7 +52,7 @@ BACKFILL_LAST_PROGRESS: Final = MetricSpec(
     "migdsl_backfill_last_progress_timestamp_seconds",
     "gauge",
     _BACKFILL,
-    "When a batch last committed, as a Unix time.",
+    "When a batch last committed, or the process began that has committed none yet, as a Unix time.",
 )
 BACKFILL_ERRORS: Final = MetricSpec(
     "migdsl_backfill_errors",

@@ -55,7 +55,8 @@ class Observer:
     scanned: int = 0
     work_s: float = 0.0
     batches: Counter[str] = field(default_factory=Counter)
-    last_progress: float | None = None
+    # Of a process that commits nothing its beginning: one that waits from the first moment on has to be missed, too.
+    last_progress: float = field(default_factory=time.time)
     facts: Facts | None = None
     _unfilled: int | None = None
     _lanes: dict[str, _Lane] = field(default_factory=dict)
@@ -165,7 +166,7 @@ class Observer:
     def _counted(self) -> list[Sample]:
         held = self._held_at is not None and time.monotonic() - self._held_at < _HELD_S
         unchanged = max(0, self.scanned - self.changed)
-        found = [
+        return [
             self._sample(metrics.BACKFILL_ROWS, self.changed, outcome="changed"),
             self._sample(metrics.BACKFILL_ROWS, unchanged, outcome="unchanged"),
             *(
@@ -176,10 +177,8 @@ class Observer:
             self._sample(metrics.BACKFILL_BATCH_SECONDS, self.batches["committed"], "_count"),
             self._sample(metrics.BACKFILL_LANES, len(self._lanes)),
             self._sample(metrics.BACKFILL_HELD, float(held)),
+            self._sample(metrics.BACKFILL_LAST_PROGRESS, self.last_progress),
         ]
-        if self.last_progress is not None:
-            found.append(self._sample(metrics.BACKFILL_LAST_PROGRESS, self.last_progress))
-        return found
 
     def _ledger(self, unfilled: int | None) -> list[Sample]:
         """What the ledger says; without a probe, as far as this process knows it."""

@@ -18,6 +18,8 @@ _VARIABLE: Final = "MIGDSL_CORRELATION_ID"
 _LOOPBACK: Final = "127.0.0.1"
 # PostgreSQL keeps 63 bytes of an application_name.
 _NAME_BYTES: Final = 63
+# As often as Prometheus scrapes where it is told nothing else: what a job says last is what alerts go by.
+_LINGER_S: Final = 60.0
 
 
 def new_run() -> str:
@@ -65,9 +67,10 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--metrics-linger",
         type=_seconds,
-        default=0.0,
+        default=_LINGER_S,
         metavar="S",
-        help="after the end, keep /metrics open until it was read once more, at most S seconds (default 0)",
+        help="after the end, keep /metrics open until it was read once more, at most S seconds "
+        f"(default {_LINGER_S:g})",
     )
     parser.add_argument(
         "--pushgateway",

@@ -122,7 +122,7 @@ def test_a_successor_is_linked_where_a_link_can_say_it() -> None:
     assert "\n" not in said(URL, "/api/orders/a\r\nX: y")
 
 
-def test_clients_are_few_and_no_persons() -> None:
+def test_clients_are_few_and_no_addresses() -> None:
     clients = Clients(2)
     assert [clients.name(each) for each in ("a", "b", "c", "a")] == ["a", "b", OTHER, "a"]
     for private in (

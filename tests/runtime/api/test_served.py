@@ -170,7 +170,7 @@ def test_a_browser_may_still_ask_whether_it_may_ask(running: Running) -> None:
     assert running.ask("/api/v1/orders/5", "OPTIONS").status == 410
 
 
-def test_who_still_asks_is_counted_by_client_and_never_by_person(running: Running) -> None:
+def test_who_still_asks_is_counted_by_client_and_never_by_address(running: Running) -> None:
     running.clock.now = at(2026, 12, 2)
     for agent in ("orders-sdk/2.1 (Linux)", "orders-sdk/2.2", "jane.doe@example.com", "0049301234567", ""):
         running.ask("/api/v1/orders/5", user_agent=agent)

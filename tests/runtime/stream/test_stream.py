@@ -199,7 +199,50 @@ def test_a_table_that_is_rewritten_meanwhile_does_not_look_empty(world: World, p
     assert world.difference() == (set(), set())
 
 
+def looked(said: str) -> float:
+    """When the job last saw what waits, as its metrics say."""
+    labels = 'migration="extraction",entity="Order",direction="old_to_new"'
+    return float(said.partition(f"migdsl_sync_last_look_timestamp_seconds{{{labels}}} ")[2].split()[0])
+
+
+def test_a_job_that_a_clock_starts_says_its_metrics_at_its_end(world: World, job: Job, tmp_path: Path):
+    metrics, began = tmp_path / "sync.prom", time.time()
+    job("enqueue")
+    asked = ("--metrics", str(metrics), "--metrics-port", "0")
+    job(*asked, "once", "--by-clock")
+    said = metrics.read_text(encoding="utf-8")
+    assert looked(said) > began
+    assert 'migdsl_sync_events_waiting{migration="extraction",entity="Order",direction="old_to_new"} 0' in said
+    # It waits for no scrape: the next one comes in a minute.
+    assert time.time() - began < 30
+    # One that reaches no database leaves what the last one saw: that this is long ago is what the alert goes by.
+    job(*asked, "--new-url", "host=/nowhere dbname=nothing", "once", "--by-clock", code=3)
+    assert metrics.read_text(encoding="utf-8") == said
+
+
+def test_a_job_that_has_lost_a_database_no_longer_says_that_it_has_looked(world: World, job: Job, tmp_path: Path):
+    metrics = tmp_path / "sync.prom"
+    relay = world.start("--metrics", str(metrics), "run")
+    try:
+        while not metrics.exists() or "last_look" not in metrics.read_text(encoding="utf-8"):
+            assert relay.poll() is None
+            time.sleep(0.02)
+        # Whoever waits for a lock looks at nothing either.
+        with psycopg.connect(world.new) as blocker:
+            blocker.execute("LOCK TABLE migdsl.dead_letter")
+            time.sleep(6)
+            stood = looked(metrics.read_text(encoding="utf-8"))
+            assert stood < time.time() - 3
+        while looked(metrics.read_text(encoding="utf-8")) <= stood:
+            assert relay.poll() is None
+            time.sleep(0.05)
+    finally:
+        relay.terminate()
+        relay.wait()
+
+
 def test_the_relay_runs_until_it_is_told_to_stop_and_says_how_far_it_is(world: World, job: Job, tmp_path: Path):
+    began = time.time()
     job("enqueue")
     metrics = tmp_path / "sync.prom"
     relay = world.start("--metrics", str(metrics), "run")
@@ -216,6 +259,7 @@ def test_the_relay_runs_until_it_is_told_to_stop_and_says_how_far_it_is(world: W
     said = metrics.read_text(encoding="utf-8")
     assert int(said.partition(f"migdsl_sync_events_total{{{labels}}} ")[2].split()[0]) >= 60
     assert f"migdsl_sync_dead_letters{{{labels}}} 0" in said
+    assert looked(said) > began
     lag = "SELECT count(*) FROM migdsl.event WHERE kind = 'reading' AND subject = 'sync_lag:Order'"
     assert world.one("old", lag) == world.one("new", lag) > 0
 

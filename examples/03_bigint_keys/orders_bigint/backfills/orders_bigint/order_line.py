@@ -79,6 +79,12 @@ SELECT nullif(concat_ws('; ',
                  WHERE current_setting('archive_mode') <> 'off'
                    AND a.last_archived_wal ~ '^[0-9A-F]{24}$') AS w
          WHERE w.waiting > 32),
+       (SELECT 'replication slots without a reader keep WAL: '
+               || string_agg(k.slot_name || ' ' || pg_size_pretty(k.bytes), ', ' ORDER BY k.bytes DESC, k.slot_name)
+          FROM (SELECT s.slot_name, pg_wal_lsn_diff(pg_current_wal_lsn(), s.restart_lsn) AS bytes
+                  FROM pg_catalog.pg_replication_slots AS s
+                 WHERE NOT s.active AND s.wal_status <> 'lost') AS k
+         WHERE k.bytes > pg_size_bytes(current_setting('max_wal_size'))),
        (SELECT 'a VACUUM works on public.order_lines: ' || max(v.phase)
           FROM pg_catalog.pg_stat_progress_vacuum AS v
          WHERE v.relid = to_regclass('public.order_lines')

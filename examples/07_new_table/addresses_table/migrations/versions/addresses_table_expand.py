@@ -2,6 +2,7 @@
 """addresses_table: expand
 
 - Create the ledger (schema migdsl) where progress, differences and stages of addresses_table are recorded [instant]
+- Refuse where others may create functions or operators in public, where the trigger that carries rows over finds names: it runs with its owner's rights [instant]
 - Refuse where Customer's table is partitioned [instant]
 - Refuse where a name that Address is to get is taken: addresses_pkey and 2 more [instant]
 - Create the counter of what old code's writes are carried over to Address [instant]
@@ -14,9 +15,11 @@ Before it runs:
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from typing import Any
 
 from alembic import context, op
 from alembic.util import CommandError
@@ -33,6 +36,7 @@ def upgrade() -> None:
         # The ledger (schema migdsl): progress, differences, stages. Its tables stand further down.
         atomic([], *LEDGER)
         # Create the ledger (schema migdsl) where progress, differences and stages of addresses_table are recorded
+        # Refuse where others may create functions or operators in public, where the trigger that carries rows over finds names: it runs with its owner's rights
         # Refuse where Customer's table is partitioned
         # Refuse where a name that Address is to get is taken: addresses_pkey and 2 more
         # Create the counter of what old code's writes are carried over to Address
@@ -41,6 +45,36 @@ def upgrade() -> None:
             [],
             """
 INSERT INTO migdsl.event (migration, kind, subject, value) VALUES ('addresses_table', 'stage', 'all', 'off')
+""",
+            """
+DO $closed$
+DECLARE
+  others text;
+  way text;
+BEGIN
+  SELECT string_agg(format('%s in %s %s', g.who, lower(g.kind), g.name), ', ' ORDER BY g.kind, g.name, g.who),
+         string_agg(format('REVOKE CREATE ON %s %s FROM %s', g.kind, g.name, g.who), '; ' ORDER BY g.kind, g.name, g.who)
+    INTO others, way
+    FROM (SELECT DISTINCT p.kind, p.name, CASE WHEN x.grantee = 0 THEN 'PUBLIC' ELSE x.grantee::regrole::text END AS who
+            FROM (SELECT 'SCHEMA' AS kind, quote_ident(n.nspname) AS name, n.nspowner AS owner,
+                         coalesce(n.nspacl, acldefault('n', n.nspowner)) AS acl
+                    FROM pg_namespace AS n WHERE n.nspname IN ('public')
+                   UNION ALL
+                  -- Where public isn't there, who may make it may put something there.
+                  SELECT 'DATABASE', quote_ident(d.datname), d.datdba, coalesce(d.datacl, acldefault('d', d.datdba))
+                    FROM pg_database AS d
+                   WHERE d.datname = current_database() AND to_regnamespace('public') IS NULL) AS p
+           CROSS JOIN LATERAL aclexplode(p.acl) AS x
+           WHERE x.privilege_type = 'CREATE' AND x.grantee <> p.owner
+             AND NOT EXISTS (SELECT FROM pg_roles AS r JOIN pg_class AS c ON c.oid = 'public.customers'::regclass
+                              WHERE r.oid = x.grantee AND (r.rolsuper OR pg_has_role(r.oid, c.relowner, 'MEMBER')))) AS g;
+  IF others IS NOT NULL THEN
+    RAISE EXCEPTION 'others may create where the trigger of % finds functions and operators: %', 'public.customers', others
+      USING ERRCODE = '55000', HINT = 'the trigger runs with the rights of the role that runs the revisions, and would run what '
+        'they put there: ' || way;
+  END IF;
+END
+$closed$
 """,
             """
 DO $plain$
@@ -238,6 +272,38 @@ ALTER TABLE public.customers ENABLE ALWAYS TRIGGER "~migdsl_addresses_table_addr
 
 def downgrade() -> None:
     with alone():
+        # On the way back: refuse while somebody's stage in addresses_table is beyond off
+        require(
+            (
+                "nobody uses the new side of addresses_table: everybody's stage is off",
+                """
+SELECT 'the deployed stage of ' || string_agg(subject || ' is ' || value, ', ' ORDER BY subject)
+             || ', and off for all is needed: deploy the flag at off, and record it, before expand is taken back'
+  FROM (SELECT DISTINCT ON (subject) id, subject, value FROM migdsl.event
+         WHERE migration = 'addresses_table' AND kind = 'stage' ORDER BY subject, id DESC) AS latest
+ WHERE value NOT IN ('off')
+   AND id >= (SELECT max(id) FROM migdsl.event
+               WHERE migration = 'addresses_table' AND kind = 'stage' AND subject = 'all')
+""",
+                "to_regclass('migdsl.event') IS NOT NULL",
+            ),
+            (
+                "enforce has not begun",
+                """
+SELECT 'enforce of addresses_table has begun and was not taken back: run its revision to the end (alembic upgrade), or mark it as run (alembic stamp), and downgrade from there'
+ WHERE EXISTS (SELECT FROM migdsl.snapshot WHERE migration = 'addresses_table' AND revision = 'begun enforce')
+""",
+                "to_regclass('migdsl.snapshot') IS NOT NULL",
+            ),
+            (
+                "contract has not begun",
+                """
+SELECT 'contract of addresses_table has begun and was not taken back: run its revision to the end (alembic upgrade), or mark it as run (alembic stamp), and downgrade from there'
+ WHERE EXISTS (SELECT FROM migdsl.snapshot WHERE migration = 'addresses_table' AND revision = 'begun contract')
+""",
+                "to_regclass('migdsl.snapshot') IS NOT NULL",
+            ),
+        )
         # Back: create the trigger that carries what is written to Customer over to Address, whoever writes; never back
         atomic(
             ["LOCK TABLE public.customers IN ACCESS EXCLUSIVE MODE"],
@@ -546,23 +612,44 @@ OWN_TRANSACTION = (
 class Refused(CommandError):
     """What the database said, without what may show a row's values.
 
-    That is the DETAIL, and the message of data exceptions and of other people's RAISE.
+    That is the DETAIL, and the message of data exceptions and of other people's code.
     """
 
     def __init__(self, error: DBAPIError) -> None:
         cause = error.orig
-        diagnosis = getattr(cause, "diag", None)
-        message = getattr(diagnosis, "message_primary", None)
-        hint = getattr(diagnosis, "message_hint", None)
+        said = getattr(cause, "diag", None)
+        message = getattr(said, "message_primary", None)
+        hint = getattr(said, "message_hint", None)
         self.code = getattr(cause, "sqlstate", None) or getattr(cause, "pgcode", None)
-        if message is None or (self.code or "22")[:2] in ("22", "P0"):
-            message = f"{type(cause).__name__} {self.code}"
-            hint = "a row's value stands in the way; it is not shown here"
+        secret = "a row's value stands in the way; it is not shown here"
+        if message is not None and self.code:
+            secret = withheld(self.code, said)
+        if secret:
+            message, hint = f"{type(cause).__name__} {self.code}", secret
         elif self.code in ("42804", "42846", "42883"):
             # Operators, functions and types are those of the file's expressions.
             hint = "migdsl check FILE --against URL tells which expression of the file it is, and where"
-        said = message
-        super().__init__(f"{revision}: {said}" + (f"\nhint: {hint}" if hint else ""))
+        super().__init__(f"{revision}: {message}" + (f"\nhint: {hint}" if hint else ""))
+
+
+def withheld(code: str, said: Any) -> str:
+    """What is told in place of a message that may hold a row's values; else nothing."""
+    position = said.statement_position or said.internal_position
+    # A word that stands nowhere in the statement is a value: to_tsquery(value).
+    if code[:2] == "22" or (code == "42601" and position is None):
+        return "a row's value stands in the way; it is not shown here"
+    raised = said.source_function == "exec_stmt_raise"
+    # The innermost code comes first; its name is the same in every language.
+    within = (said.context or "").partition("\n")[0]
+    anything = code[:2] in ("P0", "38", "39", "XX")
+    if not anything and (OURS.match(within) or not (raised or said.internal_query)):
+        return ""
+    whose = f"{within}: " if raised and within else ""
+    return f"{whose}what it says may hold a row's values; the server's log has it"
+
+
+# This revision's own code, and the ledger's: they speak of objects, not of rows.
+OURS = re.compile(r"[^(]*\b(inline_code_block(?![\w(])|migdsl\.)", re.ASCII)
 
 
 @contextmanager
@@ -655,4 +742,44 @@ BEGIN
     END;
   END LOOP;
 END
+"""
+
+
+def require(*conditions: tuple[str, ...]) -> None:
+    """Refuses to go on while a condition is unmet.
+
+    Each question answers what is missing, or NULL. Where there is a third part, that
+    must hold for it to be asked: else what it reads has gone, and it held before that.
+    """
+    checks = ""
+    for _, sql, *there in conditions:
+        check = CHECKED.replace("-- question", sql)
+        checks += f"\n  IF ({there[0]}) THEN{check}  END IF;\n" if there else check
+    gate = GATE.replace("-- checks", checks)
+    if context.is_offline_mode():
+        show(gate)
+    else:
+        run(gate)
+
+
+GATE = """DO $gate$
+DECLARE
+  unmet text[] := '{}';
+  found text;
+BEGIN
+-- checks
+  IF cardinality(unmet) > 0 THEN
+    RAISE EXCEPTION '%', 'not yet: ' || array_to_string(unmet, '; ')
+      USING ERRCODE = '55000';
+  END IF;
+END
+$gate$"""
+
+CHECKED = """
+  found := (
+-- question
+  );
+  IF found IS NOT NULL THEN
+    unmet := unmet || found;
+  END IF;
 """

@@ -9,9 +9,11 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from typing import Any
 
 from alembic import context, op
 from alembic.util import CommandError
@@ -93,6 +95,22 @@ DROP INDEX CONCURRENTLY IF EXISTS public.events_by_kind
 
 def downgrade() -> None:
     with alone():
+        # On the way back: refuse while somebody's stage in events_index is beyond off
+        require(
+            (
+                "nobody uses the new side of events_index: everybody's stage is off",
+                """
+SELECT 'the deployed stage of ' || string_agg(subject || ' is ' || value, ', ' ORDER BY subject)
+             || ', and off for all is needed: deploy the flag at off, and record it, before expand is taken back'
+  FROM (SELECT DISTINCT ON (subject) id, subject, value FROM migdsl.event
+         WHERE migration = 'events_index' AND kind = 'stage' ORDER BY subject, id DESC) AS latest
+ WHERE value NOT IN ('off')
+   AND id >= (SELECT max(id) FROM migdsl.event
+               WHERE migration = 'events_index' AND kind = 'stage' AND subject = 'all')
+""",
+                "to_regclass('migdsl.event') IS NOT NULL",
+            ),
+        )
         # Back: build the index events_by_kind of Event while reads and writes go on
         by_itself(
             """
@@ -372,23 +390,44 @@ OWN_TRANSACTION = (
 class Refused(CommandError):
     """What the database said, without what may show a row's values.
 
-    That is the DETAIL, and the message of data exceptions and of other people's RAISE.
+    That is the DETAIL, and the message of data exceptions and of other people's code.
     """
 
     def __init__(self, error: DBAPIError) -> None:
         cause = error.orig
-        diagnosis = getattr(cause, "diag", None)
-        message = getattr(diagnosis, "message_primary", None)
-        hint = getattr(diagnosis, "message_hint", None)
+        said = getattr(cause, "diag", None)
+        message = getattr(said, "message_primary", None)
+        hint = getattr(said, "message_hint", None)
         self.code = getattr(cause, "sqlstate", None) or getattr(cause, "pgcode", None)
-        if message is None or (self.code or "22")[:2] in ("22", "P0"):
-            message = f"{type(cause).__name__} {self.code}"
-            hint = "a row's value stands in the way; it is not shown here"
+        secret = "a row's value stands in the way; it is not shown here"
+        if message is not None and self.code:
+            secret = withheld(self.code, said)
+        if secret:
+            message, hint = f"{type(cause).__name__} {self.code}", secret
         elif self.code in ("42804", "42846", "42883"):
             # Operators, functions and types are those of the file's expressions.
             hint = "migdsl check FILE --against URL tells which expression of the file it is, and where"
-        said = message
-        super().__init__(f"{revision}: {said}" + (f"\nhint: {hint}" if hint else ""))
+        super().__init__(f"{revision}: {message}" + (f"\nhint: {hint}" if hint else ""))
+
+
+def withheld(code: str, said: Any) -> str:
+    """What is told in place of a message that may hold a row's values; else nothing."""
+    position = said.statement_position or said.internal_position
+    # A word that stands nowhere in the statement is a value: to_tsquery(value).
+    if code[:2] == "22" or (code == "42601" and position is None):
+        return "a row's value stands in the way; it is not shown here"
+    raised = said.source_function == "exec_stmt_raise"
+    # The innermost code comes first; its name is the same in every language.
+    within = (said.context or "").partition("\n")[0]
+    anything = code[:2] in ("P0", "38", "39", "XX")
+    if not anything and (OURS.match(within) or not (raised or said.internal_query)):
+        return ""
+    whose = f"{within}: " if raised and within else ""
+    return f"{whose}what it says may hold a row's values; the server's log has it"
+
+
+# This revision's own code, and the ledger's: they speak of objects, not of rows.
+OURS = re.compile(r"[^(]*\b(inline_code_block(?![\w(])|migdsl\.)", re.ASCII)
 
 
 @contextmanager
@@ -481,6 +520,46 @@ BEGIN
     END;
   END LOOP;
 END
+"""
+
+
+def require(*conditions: tuple[str, ...]) -> None:
+    """Refuses to go on while a condition is unmet.
+
+    Each question answers what is missing, or NULL. Where there is a third part, that
+    must hold for it to be asked: else what it reads has gone, and it held before that.
+    """
+    checks = ""
+    for _, sql, *there in conditions:
+        check = CHECKED.replace("-- question", sql)
+        checks += f"\n  IF ({there[0]}) THEN{check}  END IF;\n" if there else check
+    gate = GATE.replace("-- checks", checks)
+    if context.is_offline_mode():
+        show(gate)
+    else:
+        run(gate)
+
+
+GATE = """DO $gate$
+DECLARE
+  unmet text[] := '{}';
+  found text;
+BEGIN
+-- checks
+  IF cardinality(unmet) > 0 THEN
+    RAISE EXCEPTION '%', 'not yet: ' || array_to_string(unmet, '; ')
+      USING ERRCODE = '55000';
+  END IF;
+END
+$gate$"""
+
+CHECKED = """
+  found := (
+-- question
+  );
+  IF found IS NOT NULL THEN
+    unmet := unmet || found;
+  END IF;
 """
 
 

@@ -209,11 +209,36 @@ SELECT ((hash_record_extended(ROW(CAST(:key_1 AS bigint), CAST(:key_2 AS integer
 """,
     # Rows of tenants that the list leaves out would be lost at contract.
     unlisted="""
+SELECT CASE WHEN EXISTS (
+SELECT FROM pg_catalog.pg_index AS i
+  JOIN pg_catalog.pg_attribute AS a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[0]
+  JOIN pg_catalog.pg_opclass AS o ON o.oid = i.indclass[0]
+  JOIN pg_catalog.pg_am AS m ON m.oid = o.opcmethod
+ WHERE i.indrelid = 'public.order_lines'::pg_catalog.regclass AND a.attname = 'tenant_id'
+   AND i.indisvalid AND i.indpred IS NULL AND i.indoption[0] IN (0, 3)
+   AND m.amname = 'btree' AND o.opcdefault AND i.indcollation[0] = a.attcollation
+) THEN (
+-- An index begins with the tenant: from each tenant to the next one, and only rows of those that aren't listed.
+WITH RECURSIVE migdsl_found (tenant) AS (
+  (SELECT t.tenant_id FROM public.order_lines AS t ORDER BY t.tenant_id LIMIT 1)
+  UNION ALL
+  SELECT (SELECT t.tenant_id FROM public.order_lines AS t WHERE t.tenant_id > migdsl_found.tenant ORDER BY t.tenant_id LIMIT 1)
+    FROM migdsl_found WHERE migdsl_found.tenant IS NOT NULL
+)
+SELECT coalesce(sum((SELECT count(*) FROM public.order_lines AS t WHERE t.tenant_id = migdsl_found.tenant)), 0)
+  FROM migdsl_found
+ WHERE migdsl_found.tenant IS NOT NULL
+   AND NOT EXISTS (SELECT FROM (
+SELECT id FROM tenants ORDER BY id
+) AS listed (tenant) WHERE listed.tenant = migdsl_found.tenant)
+) + (SELECT count(*) FROM public.order_lines AS t WHERE t.tenant_id IS NULL)
+ELSE (
 SELECT count(*)
   FROM public.order_lines AS t
  WHERE NOT EXISTS (SELECT FROM (
 SELECT id FROM tenants ORDER BY id
 ) AS listed (tenant) WHERE listed.tenant = t.tenant_id)
+) END
 """,
 )
 
