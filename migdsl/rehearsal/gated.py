@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import ast
+from collections.abc import Mapping
+
 from migdsl.executor.chain import Chain, Failed
 from migdsl.ops.model import Gate
 from migdsl.planning.model import Planned
@@ -28,3 +31,34 @@ def waits(log: Log, planned: Planned, chain: Chain, phase: str, at: str) -> None
         return
     log.against("gates", f"{phase} ran at {at}, before its gates held", revision.path, _GATED)
     raise Stuck
+
+
+def asking(log: Log, planned: Planned, texts: Mapping[str, str]) -> None:
+    """Each condition of the plan is asked as the plan has it: while we play, the first that refuses hides the others."""
+    for revision in planned.revisions:
+        text = texts.get(revision.path)
+        if text is None:
+            continue
+        steps = revision.steps
+        for name, parts in (("upgrade", [s.up for s in steps]), ("downgrade", [s.down for s in steps])):
+            asked = _asked(text, name)
+            gates = [part for each in parts for part in each if isinstance(part, Gate)]
+            for gate in (g for g in gates if _words(g.unmet) not in asked):
+                what = f"{name} of {revision.phase} doesn't ask whether {gate.title}, or not as the plan does"
+                log.against("gates", what, revision.path, "whoever runs Alembic alone is asked nothing else")
+
+
+def _asked(text: str, name: str) -> frozenset[str]:
+    """What `require` is given in a function of a revision."""
+    try:
+        functions = [n for n in ast.parse(text).body if isinstance(n, ast.FunctionDef) and n.name == name]
+    except SyntaxError:
+        return frozenset()  # which Alembic will say
+    calls = (n for f in functions for n in ast.walk(f) if isinstance(n, ast.Call))
+    required = (call for call in calls if isinstance(call.func, ast.Name) and call.func.id == "require")
+    constants = (n.value for call in required for n in ast.walk(call) if isinstance(n, ast.Constant))
+    return frozenset(_words(value) for value in constants if isinstance(value, str))
+
+
+def _words(sql: str) -> str:
+    return " ".join(sql.split())

@@ -15,6 +15,7 @@ from migdsl.introspect.compare import compare
 from migdsl.introspect.connect import Address, UnreadableError, reading
 from migdsl.introspect.read import read
 from migdsl.rehearsal.journal import Connection, Journal, View, apart, carried_apart
+from migdsl.rehearsal.leftover import undone
 from migdsl.rehearsal.model import Log
 from migdsl.rehearsal.rows import python_values
 from migdsl.rehearsal.shapes import Shape
@@ -113,8 +114,15 @@ def back(stage: Stage, before: tuple[str, ...], log: Log, what: str) -> None:
 _WHOLE = "rehearsal-whole.mig"  # uses all files that have entities when the migration is over
 
 
-def target(stages: Mapping[str, Stage], project: Project, files: Mapping[str, str], main: str, log: Log) -> None:
-    """The catalogs, of databases by their names, are what the file says that the tables are at the end."""
+def target(
+    stages: Mapping[str, Stage], project: Project, files: Mapping[str, str], main: str, log: Log, *, ours: bool = True
+) -> None:
+    """The catalogs, of databases by their names, are what the file says that the tables are at the end.
+
+    `ours`: the tables were made of the entities, so that whatever is there besides was left by the migration.
+    """
+    for stage in stages.values() if ours else ():
+        undone(stage, log)
     texts = _folded(project, files, main)
     if isinstance(texts, str):
         log.unplayed["catalog_target"] = f"migdsl finish would refuse: {texts}"
@@ -131,7 +139,8 @@ def target(stages: Mapping[str, Stage], project: Project, files: Mapping[str, st
     except UnreadableError as error:
         log.against("catalog_target", error.why, "", error.help)
         return
-    for each in [d for d in differing if d.severity is Severity.ERROR and d.code != "MIG736"][:_MANY]:
+    said = [d for d in differing if d.severity is Severity.ERROR or (ours and d.code == "MIG734")]
+    for each in [d for d in said if d.code != "MIG736"][:_MANY]:
         log.against(
             "catalog_target", f"{each.code}: {each.title}", "", "the last revisions don't lead to what the file says"
         )

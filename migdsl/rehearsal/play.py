@@ -57,7 +57,8 @@ class Play:
                 self._all_the_way(phase)
         if last == troupe.phases[-1]:
             stages = dict.fromkeys((site.name for site in troupe.sites.all), troupe.stage)
-            judge.target(stages, troupe.project, troupe.files, troupe.main, troupe.log)
+            ours = troupe.settings.schema is None
+            judge.target(stages, troupe.project, troupe.files, troupe.main, troupe.log, ours=ours)
 
     # ------------------------------------------------------------------------------------------- phases
 

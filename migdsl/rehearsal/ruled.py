@@ -19,7 +19,7 @@ def ruled(project: Project, log: Log) -> None:
     """An alert that is gone, or waits for a month before it fires, pages nobody: nothing that is measured here shows that."""
     paths = project.planned.paths
     rules, tests, shown = (project.texts.get(path) for path in (paths.rules, paths.rule_tests, paths.alerts))
-    if "alerts" not in log.about or rules is None:
+    if rules is None:
         return
     tool = alerts.promtool()
     if tool is not None and tests is not None and json.loads(tests)["tests"]:

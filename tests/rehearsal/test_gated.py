@@ -1,0 +1,43 @@
+"""Conditions of revisions that somebody has edited: one that is gone, and one that asks for less."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from migdsl.rehearsal.gated import asking
+from migdsl.rehearsal.model import Log, Settings
+from tests.rehearsal.conftest import Edit, piece
+
+ENFORCE, CONTRACT, EXPAND = "users_email_enforce.py", "users_email_contract.py", "users_email_expand.py"
+
+
+def found(folder: Path, *edits: Edit) -> list[str]:
+    log, project = Log(), piece("users", Settings(), folder, edits).project
+    asking(log, project.planned, project.texts)
+    assert all(each.verdict == "gates" for each in log.findings)
+    return [each.what for each in log.findings]
+
+
+def test_conditions_as_they_were_compiled_pass(tmp_path: Path) -> None:
+    assert found(tmp_path) == []
+
+
+def test_the_layout_is_anybodys(tmp_path: Path) -> None:
+    assert found(tmp_path, (ENFORCE, "SELECT 'second writes", "SELECT\n   'second writes")) == []
+
+
+@pytest.mark.parametrize(
+    ("edit", "said"),
+    [
+        ((ENFORCE, "value NOT IN ('live',", "value NOT IN ('shadow', 'live',"), "upgrade of enforce doesn't ask"),
+        ((ENFORCE, "interval '86400 seconds'", "interval '0 seconds'"), "found no difference and no violation"),
+        ((CONTRACT, "AND r.kind = 'repair'", "AND false AND r.kind = 'repair'"), "failed waits for its repair"),
+        ((EXPAND, "WHERE value NOT IN ('off')", "WHERE false"), "downgrade of expand doesn't ask whether nobody uses"),
+        ((ENFORCE, "def upgrade()", "def upgrade_()"), "upgrade of enforce doesn't ask"),
+        ((ENFORCE, "def upgrade()", "def upgrade("), "upgrade of enforce doesn't ask"),
+    ],
+)
+def test_one_that_asks_for_less_is_found(tmp_path: Path, edit: Edit, said: str) -> None:
+    assert any(said in each for each in found(tmp_path, edit))
