@@ -121,8 +121,6 @@ def target(
 
     `ours`: the tables were made of the entities, so that whatever is there besides was left by the migration.
     """
-    for stage in stages.values() if ours else ():
-        undone(stage, log)
     texts = _folded(project, files, main)
     if isinstance(texts, str):
         log.unplayed["catalog_target"] = f"migdsl finish would refuse: {texts}"
@@ -139,11 +137,12 @@ def target(
     except UnreadableError as error:
         log.against("catalog_target", error.why, "", error.help)
         return
-    said = [d for d in differing if d.severity is Severity.ERROR or (ours and d.code == "MIG734")]
-    for each in [d for d in said if d.code != "MIG736"][:_MANY]:
+    for each in [d for d in differing if d.severity is Severity.ERROR and d.code != "MIG736"][:_MANY]:
         log.against(
             "catalog_target", f"{each.code}: {each.title}", "", "the last revisions don't lead to what the file says"
         )
+    for name, stage in stages.items() if ours else ():
+        undone(stage, tuple(t for t in found.module.tables if t.database == name), log)
     log.saw("catalog_target", f"{len(found.module.tables)} tables")
 
 

@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+import psycopg
+
+from migdsl.ops import names
 from migdsl.rehearsal.model import Log
 from migdsl.rehearsal.stage import Stage
+from migdsl.semantics.model import Table
 
 _OTHERS = "n.nspname NOT IN ('pg_catalog', 'information_schema', 'migdsl')"
 # An old int's sequence under a bigint is the very outage that the column was made wider for.
@@ -30,8 +36,21 @@ SELECT format('the trigger %I of %s is still there', t.tgname, t.tgrelid::regcla
  ORDER BY 1"""
 
 
-def undone(stage: Stage, log: Log) -> None:
-    """Of tables that the rehearsal has made itself: what the dump of somebody's own has of it isn't the migration's."""
-    with stage.connect() as connection:
-        for (what,) in connection.execute(_UNDONE.encode()).fetchall():
-            log.against("catalog_target", str(what), "", "the last revisions must end what those before them began")
+_COLUMNS = b"""
+SELECT attname FROM pg_catalog.pg_attribute
+ WHERE attrelid = to_regclass($1) AND attnum > 0 AND NOT attisdropped AND attname <> ALL ($2::text[]) ORDER BY attnum"""
+
+
+def undone(stage: Stage, tables: Sequence[Table], log: Log) -> None:
+    """Of tables that the rehearsal has made itself: what the dump of somebody's own has besides isn't the migration's.
+
+    `tables` are those that there are to be.
+    """
+    with stage.connect() as connection, psycopg.RawCursor(connection) as cursor:
+        found = [str(what) for (what,) in cursor.execute(_UNDONE.encode()).fetchall()]
+        for table in tables:
+            name, declared = names.table(table), [column.name for column in table.columns]
+            rows = cursor.execute(_COLUMNS, [name, declared]).fetchall()
+            found += [f"the column {column} of {name} is still there" for (column,) in rows]
+    for what in found:
+        log.against("catalog_target", what, "", "the last revisions must end what those before them began")

@@ -9,6 +9,9 @@ from migdsl.rehearsal.leftover import undone
 from migdsl.rehearsal.model import Log
 from migdsl.rehearsal.server import Server
 from migdsl.rehearsal.stage import Stage
+from migdsl.semantics.model import Table
+from migdsl.workspace import compile_files
+from tests.rehearsal.conftest import ROOT
 
 DONE = """
 CREATE TABLE parents (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, few serial, much bigserial);
@@ -26,9 +29,9 @@ INSERT INTO parents DEFAULT VALUES; UPDATE parents SET much = 7;
 """
 
 
-def found(stage: Stage) -> list[str]:
+def found(stage: Stage, tables: tuple[Table, ...] = ()) -> list[str]:
     log = Log()
-    undone(stage, log)
+    undone(stage, tables, log)
     assert all(each.verdict == "catalog_target" for each in log.findings)
     return [each.what for each in log.findings]
 
@@ -48,3 +51,14 @@ def test_what_is_left_undone_is_told(database: str, pg: Server) -> None:
         "the numbers of parents.much end at 2147483647",
         'the trigger "~migdsl m" of children is still there',
     ]
+
+
+def test_a_column_that_was_to_go_is_told(database: str, pg: Server) -> None:
+    stage, text = Stage(database, pg.bin, "test"), (ROOT / "examples/users.mig").read_text(encoding="utf-8")
+    module = compile_files({"users.mig": text}, "users.mig").module
+    assert module is not None
+    with stage.connect() as connection:
+        connection.execute("CREATE TABLE users (id bigint, tenant_id uuid, username text, email text)")
+        assert found(stage, module.tables) == []
+        connection.execute("ALTER TABLE users ADD old_mail text, DROP email")
+    assert found(stage, module.tables) == ["the column old_mail of public.users is still there"]
