@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from migdsl.cli import output
@@ -96,7 +97,7 @@ def _held(options: Options, compiled: Compilation, main: str, path: str) -> int:
     sources = {name: source.text for name, source in compiled.sources.items()}
     home = Path(path).resolve().parent
     with tempfile.TemporaryDirectory(prefix="migdsl-rehearsal-") as folder:
-        texts, notes = _texts(compiled, options.rehearsal.get("--files"))
+        texts, notes = _texts(compiled, planned, options.rehearsal.get("--files"))
         if not texts:
             where = output.shown(options.rehearsal["--files"])
             output.complain(
@@ -108,21 +109,29 @@ def _held(options: Options, compiled: Compilation, main: str, path: str) -> int:
     return _told(report, options)
 
 
-def _texts(compiled: Compilation, folder: str | None) -> tuple[Mapping[str, str], list[str]]:
-    """The files: what was compiled, or what lies in a folder in its place; and what of the folder isn't played. None where it
-    has none of them."""
+def _texts(compiled: Compilation, planned: Planned, folder: str | None) -> tuple[Mapping[str, str], list[str]]:
+    """The files: what was compiled, or what lies in a folder in its place; and what of the folder isn't played. None at all
+    where it has none of them."""
     made = {artifact.path: artifact.text for artifact in compiled.artifacts}
     if folder is None:
         return made, []
     texts = {path: Path(folder, path).read_text(encoding="utf-8") for path in made if Path(folder, path).is_file()}
-    notes = [
-        f"{path} isn't in {output.shown(folder)}: what it compiles to was played" for path in made.keys() - texts.keys()
-    ]
-    homes = {Path(path).parent for path in made if path.endswith(".py")}
-    beside = sorted(path for home in homes for path in Path(folder, home).glob("*.py") if path.is_file())
-    others = [path.relative_to(folder).as_posix() for path in beside]
-    notes += [f"{output.shown(path)} is no file of the plan: it wasn't played" for path in others if path not in made]
+    notes = [f"{path} isn't in {output.shown(folder)}: what it compiles to was played" for path in made.keys() - texts.keys()]
+    others = [path.relative_to(folder).as_posix() for path in _beside(planned, made, folder)]
+    notes += [f"{output.shown(path)} is no file of the plan: it wasn't played" for path in others]
     return ({**made, **texts} if texts else {}), sorted(notes)
+
+
+def _beside(planned: Planned, made: Mapping[str, str], folder: str) -> Iterator[Path]:
+    """Programs that lie where the plan's lie; of other people's revisions those that rest on one of ours."""
+    ids = "|".join(re.escape(revision.id) for revision in planned.revisions)
+    ours = re.compile(f"[\"']({ids or '$^'})[\"']")
+    chain = {Path(revision.path).parent for revision in planned.revisions}
+    for home in sorted({Path(path).parent for path in made if path.endswith(".py")}):
+        for path in sorted(Path(folder, home).glob("*.py")):
+            known = path.relative_to(folder).as_posix() in made
+            if not known and (home not in chain or ours.search(path.read_text(encoding="utf-8", errors="replace"))):
+                yield path
 
 
 def _project(planned: Planned, texts: Mapping[str, str], folder: str, main: str):  # type: ignore[no-untyped-def]

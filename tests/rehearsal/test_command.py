@@ -206,6 +206,19 @@ def test_what_of_a_folder_is_not_played_is_told(tmp_path: Path, capfd: pytest.Ca
     assert f"note: {script.parent.relative_to(tmp_path)}/by_hand.py is no file of the plan: it wasn't played" in said
 
 
+def test_of_other_peoples_revisions_only_those_that_rest_on_ours_are_told(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+):
+    assert main(["compile", EVENTS, "--through", "contract", "--out", str(tmp_path)]) == 0
+    versions = tmp_path / "migrations/versions"
+    (versions / "theirs.py").write_text("down_revision = 'somebody_elses'\n")
+    (versions / "between.py").write_text("down_revision = 'events_index_expand'\n")
+    assert main(["rehearse", EVENTS, *FEW, "--to", "expand", "--files", str(tmp_path)]) == 0
+    said = capfd.readouterr().out
+    assert "note: migrations/versions/between.py is no file of the plan: it wasn't played" in said
+    assert "theirs.py" not in said
+
+
 def test_the_target_of_entities_in_another_file_is_compared(database: str, pg: Server):
     text = (ROOT / "examples/users.mig").read_text(encoding="utf-8")
     first, last = text.index("database app"), text.index("change User")
