@@ -44,6 +44,8 @@ class Return:
     def to(self, phase: str) -> Outcome:
         """Go back. Raises Refused, Failed, StoppedError, psycopg.Error."""
         left = self.way(phase) or self._rows.broken_off(phase)
+        if not left and any(phase in place.broken for place in self._sites.now().places):
+            return self._neither(phase)
         if not left:
             self._desk.say(f"{self._project.name} has not gone further than {phase}")
         if (stopped := self._rows.before(phase, left)) is not None:
@@ -59,6 +61,14 @@ class Return:
                 return stopped
         stopped = None if proven or not left else self._reconciled(phase)
         return stopped or Outcome("reached", phase)
+
+    def _neither(self, phase: str) -> Outcome:
+        """The phase's own revision broke off."""
+        before, named = self._project.phases[self._project.phases.index(phase) - 1], self._project.named
+        way_out = f"migdsl apply {named} --to {phase}, or migdsl rollback {named} --to {before}"
+        return Outcome(
+            "failed", phase, (f"the revision of {phase} broke off, and is neither done nor undone",), way_out, 1
+        )
 
     def _downgrade(self, site: Site, phase: str) -> bool:
         """Whether there was a revision to take back."""

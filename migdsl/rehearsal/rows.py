@@ -130,8 +130,13 @@ class Maker:
             self._dry.add(shape.entity)
 
     def _list(self, tenants: Tenancy) -> None:
-        """The tenants, in the table that `list` reads."""
+        """The tenants, in the table that `list` reads. Raises Undoable where its rows are nobody's, and so made up."""
         place = baseline.listing(self.module)
+        table = baseline.declared(self.module, place) if place is not None else None
+        if table is not None and not table.owned:
+            why = f"`list` reads {table.entity}, whose rows are nobody's: made up, they would be no tenants"
+            way = f"say `tenant` of the column of {table.entity} that `list` reads, or leave the entity out of a copy of the file"
+            raise Undoable(why, way)
         if place is None or baseline.declared(self.module, place) is not None or baseline.elsewhere(self.module):
             return
         (schema, name), column = place

@@ -61,6 +61,11 @@ def test_enforce_is_taken_back_and_contract_is_ended(home: Home, run: Run) -> No
     ran = run("rollout", "users.mig", "--stage", "shadow", "--for", "all", "--url", "env:DATABASE_URL")
     assert ran.code == 1
     assert "the database has run enforce" in ran.err
+    # There is no staying at what is half done.
+    ran = run("rollback", "users.mig", "--to", "enforce", "--yes")
+    assert ran.code == 1, ran
+    assert "the revision of enforce broke off" in ran.out + ran.err
+    assert "migdsl rollback users.mig --to cutover" in ran.out + ran.err
     ran = run("rollback", "users.mig", "--to", "cutover", "--yes")
     assert ran.code == 0, ran
     assert "enforce: alembic stamp users_email_enforce" in ran.out + ran.err

@@ -233,3 +233,15 @@ def test_the_target_of_entities_in_another_file_is_compared(database: str, pg: S
     target({"app": stage}, project, files, "users.mig", log)
     assert "contact_email" in log.findings[0].what
     assert log.unplayed == {}
+
+
+def test_a_list_whose_rows_are_nobodys_is_not_played(tmp_path: Path, capfd: pytest.CaptureFixture[str]):
+    text = (ROOT / "examples/users.mig").read_text(encoding="utf-8")
+    path = tmp_path / "users.mig"
+    path.write_text(
+        text + '\nentity Tenant in app.tenants { id uuid key; global because "the list" }\n', encoding="utf-8"
+    )
+    assert main(["rehearse", str(path), *FEW, "--to", "expand"]) == 3
+    assert "`list` reads Tenant, whose rows are nobody's" in capfd.readouterr().err
+    path.write_text(text + "\nentity Tenant in app.tenants { id uuid key tenant }\n", encoding="utf-8")
+    assert main(["rehearse", str(path), *FEW, "--to", "expand"]) == 0
