@@ -6,7 +6,7 @@ import ast
 from collections.abc import Mapping
 
 from migdsl.executor.chain import Chain, Failed
-from migdsl.ops.model import Gate
+from migdsl.ops.model import BuildIndex, Gate
 from migdsl.planning.model import Planned
 from migdsl.rehearsal.model import Log, Stuck
 from migdsl.rehearsal.troupe import quiet
@@ -46,6 +46,17 @@ def asking(log: Log, planned: Planned, texts: Mapping[str, str]) -> None:
             for gate in (g for g in gates if _words(g.unmet) not in asked):
                 what = f"{name} of {revision.phase} doesn't ask whether {gate.title}, or not as the plan does"
                 log.against("gates", what, revision.path, "whoever runs Alembic alone is asked nothing else")
+
+
+def patient(log: Log, planned: Planned, texts: Mapping[str, str]) -> None:
+    """Each index is built CONCURRENTLY: of a few hundred rows it is there in no time, and writers of millions wait for it."""
+    for revision in planned.revisions:
+        text = _words(texts.get(revision.path, ""))
+        built = (part for step in revision.steps for part in step.up if isinstance(part, BuildIndex))
+        for part in (p for p in built if text and _words(p.create) not in text):
+            what = f"the index {part.name} isn't built as the plan builds it"
+            way = "without CONCURRENTLY all writers of the table wait until it is there: on real data for as long as a scan takes"
+            log.against("blocked", what, revision.path, way)
 
 
 def _asked(text: str, name: str) -> frozenset[str]:

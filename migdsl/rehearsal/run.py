@@ -13,7 +13,7 @@ from migdsl.executor.sites import Sites
 from migdsl.rehearsal import across, beside, moving, several
 from migdsl.rehearsal.binding import binding
 from migdsl.rehearsal.clients import Rules
-from migdsl.rehearsal.gated import asking
+from migdsl.rehearsal.gated import asking, patient
 from migdsl.rehearsal.gauge import Drift, Gauge, Passed
 from migdsl.rehearsal.journal import Connection, Journal
 from migdsl.rehearsal.model import SEVERAL, Log, Mark, Settings, Stuck, Undoable, Verdict
@@ -168,6 +168,7 @@ def _log(project: Project, about: tuple[str, ...]) -> Log:
         ruled(project, log)
     if "gates" in about:
         asking(log, project.planned, project.texts)
+        patient(log, project.planned, project.texts)
     return log
 
 

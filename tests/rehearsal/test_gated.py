@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from migdsl.rehearsal.gated import asking
+from migdsl.rehearsal.gated import asking, patient
 from migdsl.rehearsal.model import Log, Settings
 from tests.rehearsal.conftest import Edit, piece
 
@@ -41,3 +41,12 @@ def test_the_layout_is_anybodys(tmp_path: Path) -> None:
 )
 def test_one_that_asks_for_less_is_found(tmp_path: Path, edit: Edit, said: str) -> None:
     assert any(said in each for each in found(tmp_path, edit))
+
+
+def test_an_index_that_is_not_built_concurrently_is_found(tmp_path: Path) -> None:
+    log, edit = Log(), (ENFORCE, "CREATE UNIQUE INDEX CONCURRENTLY", "CREATE UNIQUE INDEX")
+    before, after = (piece("users", Settings(), tmp_path, edits).project for edits in ((), (edit,)))
+    patient(log, before.planned, before.texts)
+    assert log.findings == []
+    patient(log, after.planned, after.texts)
+    assert [(f.verdict, "users_tenant_id_contact_email_key" in f.what) for f in log.findings] == [("blocked", True)]
