@@ -116,7 +116,9 @@ def _texts(compiled: Compilation, planned: Planned, folder: str | None) -> tuple
     if folder is None:
         return made, []
     texts = {path: Path(folder, path).read_text(encoding="utf-8") for path in made if Path(folder, path).is_file()}
-    notes = [f"{path} isn't in {output.shown(folder)}: what it compiles to was played" for path in made.keys() - texts.keys()]
+    notes = [
+        f"{path} isn't in {output.shown(folder)}: what it compiles to was played" for path in made.keys() - texts.keys()
+    ]
     others = [path.relative_to(folder).as_posix() for path in _beside(planned, made, folder)]
     notes += [f"{output.shown(path)} is no file of the plan: it wasn't played" for path in others]
     return ({**made, **texts} if texts else {}), sorted(notes)
