@@ -1,4 +1,4 @@
-"""A revision whose gates don't hold yet becomes proof that it asks them itself: Alembic alone is refused."""
+"""Revisions become proof that they ask their gates themselves, all of them, and build their indexes as the plan does."""
 
 from __future__ import annotations
 
@@ -39,8 +39,8 @@ def asking(log: Log, planned: Planned, texts: Mapping[str, str]) -> None:
         text = texts.get(revision.path)
         if text is None:
             continue
-        steps = revision.steps
-        for name, parts in (("upgrade", [s.up for s in steps]), ("downgrade", [s.down for s in steps])):
+        ways = {"upgrade": [s.up for s in revision.steps], "downgrade": [s.down for s in revision.steps]}
+        for name, parts in ways.items():
             asked = _asked(text, name)
             gates = [part for each in parts for part in each if isinstance(part, Gate)]
             for gate in (g for g in gates if _words(g.unmet) not in asked):
@@ -51,9 +51,9 @@ def asking(log: Log, planned: Planned, texts: Mapping[str, str]) -> None:
 def patient(log: Log, planned: Planned, texts: Mapping[str, str]) -> None:
     """Each index is built CONCURRENTLY: of a few hundred rows it is there in no time, and writers of millions wait for it."""
     for revision in planned.revisions:
-        text = _words(texts.get(revision.path, ""))
+        said = _strings(_tree(texts[revision.path])) if revision.path in texts else frozenset()
         built = (part for step in revision.steps for part in step.up if isinstance(part, BuildIndex))
-        for part in (p for p in built if text and _words(p.create) not in text):
+        for part in (p for p in built if said and _words(p.create) not in said):
             what = f"the index {part.name} isn't built as the plan builds it"
             way = "without CONCURRENTLY all writers of the table wait until it is there: on real data for as long as a scan takes"
             log.against("blocked", what, revision.path, way)
@@ -61,14 +61,23 @@ def patient(log: Log, planned: Planned, texts: Mapping[str, str]) -> None:
 
 def _asked(text: str, name: str) -> frozenset[str]:
     """What `require` is given in a function of a revision."""
-    try:
-        functions = [n for n in ast.parse(text).body if isinstance(n, ast.FunctionDef) and n.name == name]
-    except SyntaxError:
-        return frozenset()  # which Alembic will say
+    functions = [n for n in _tree(text).body if isinstance(n, ast.FunctionDef) and n.name == name]
     calls = (n for f in functions for n in ast.walk(f) if isinstance(n, ast.Call))
     required = (call for call in calls if isinstance(call.func, ast.Name) and call.func.id == "require")
-    constants = (n.value for call in required for n in ast.walk(call) if isinstance(n, ast.Constant))
-    return frozenset(_words(value) for value in constants if isinstance(value, str))
+    return frozenset().union(*map(_strings, required))
+
+
+def _tree(text: str) -> ast.Module:
+    try:
+        return ast.parse(text)
+    except SyntaxError:
+        return ast.Module([], [])  # which Alembic will say
+
+
+def _strings(node: ast.AST) -> frozenset[str]:
+    """The texts in a piece of Python, as it means them: not as they are quoted there."""
+    found = (each.value for each in ast.walk(node) if isinstance(each, ast.Constant))
+    return frozenset(_words(value) for value in found if isinstance(value, str))
 
 
 def _words(sql: str) -> str:

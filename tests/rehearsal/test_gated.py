@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from migdsl.planning.build import build
 from migdsl.rehearsal.gated import asking, patient
 from migdsl.rehearsal.model import Log, Settings
+from migdsl.workspace import compile_files, source_digest
 from tests.rehearsal.conftest import Edit, piece
 
 ENFORCE, CONTRACT, EXPAND = "users_email_enforce.py", "users_email_contract.py", "users_email_expand.py"
@@ -50,3 +52,23 @@ def test_an_index_that_is_not_built_concurrently_is_found(tmp_path: Path) -> Non
     assert log.findings == []
     patient(log, after.planned, after.texts)
     assert [(f.verdict, "users_tenant_id_contact_email_key" in f.what) for f in log.findings] == [("blocked", True)]
+
+
+HOSTILE = """
+migration odd { ticket "MIG-1"; downtime none }
+database app { engine postgresql 15; url env DATABASE_URL }
+tenants { key tenant_id uuid; list `SELECT id FROM tenants ORDER BY id` }
+entity Odd in app."it's \\ a ""table" { id bigint key; tenant_id uuid tenant; "na""me" text; rows 5k }
+change Odd { add full text { from `"na""me"`; unique per tenant }; index ("na""me", full) as "i\\x ""y" }
+"""
+
+
+def test_names_that_python_quotes_are_nobodys_fault() -> None:
+    found = compile_files({"odd.mig": HOSTILE}, "odd.mig", through="contract")
+    assert found.module is not None, found.diagnostics
+    planned, log = build(found.module, source_digest(found.sources), "contract"), Log()
+    texts = {a.path: a.text for a in found.artifacts}
+    assert any("CREATE INDEX CONCURRENTLY" in text and "\\\\" in text for text in texts.values())
+    patient(log, planned, texts)
+    asking(log, planned, texts)
+    assert log.findings == []
