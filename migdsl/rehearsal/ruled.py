@@ -10,22 +10,30 @@ from typing import Any
 
 from migdsl.executor.model import Project
 from migdsl.rehearsal import alerts
-from migdsl.rehearsal.model import Log
+from migdsl.rehearsal.model import Log, Undoable
 
 _LINES = 3
 
 
 def ruled(project: Project, log: Log) -> None:
-    """An alert that is gone, or waits for a month before it fires, pages nobody: nothing that is measured here shows that."""
+    """An alert that is gone, or waits for a month before it fires, pages nobody: nothing that is measured here shows that.
+
+    Raises Undoable where one of the files can't be read as such.
+    """
     paths = project.planned.paths
     rules, tests, shown = (project.texts.get(path) for path in (paths.rules, paths.rule_tests, paths.alerts))
     if rules is None:
         return
     tool = alerts.promtool()
-    if tool is not None and tests is not None and json.loads(tests)["tests"]:
-        _tested(tool, project, log)
-    if shown is not None:
-        _alike(json.loads(rules), json.loads(shown), paths.alerts, log)
+    try:
+        alerts.expressions(rules)
+        if tool is not None and tests is not None and json.loads(tests)["tests"]:
+            _tested(tool, project, log)
+        if shown is not None:
+            _alike(json.loads(rules), json.loads(shown), paths.alerts, log)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        why = f"the alert rules or their tests can't be read: {type(error).__name__}: {error}"
+        raise Undoable(why, f"see {paths.rules}, {paths.rule_tests} and {paths.alerts}") from None
 
 
 def _tested(tool: str, project: Project, log: Log) -> None:

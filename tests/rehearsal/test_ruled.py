@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from migdsl.rehearsal.model import Log, Settings
+from migdsl.rehearsal.model import Log, Settings, Undoable
 from migdsl.rehearsal.ruled import ruled
 from tests.rehearsal.conftest import Edit, piece
 
@@ -44,3 +44,11 @@ def test_a_rule_that_is_gone_or_comes_too_late_is_found(tmp_path: Path, edit: tu
 def test_grafanas_are_held_against_prometheus(tmp_path: Path, edit: tuple[str, str]) -> None:
     said = found(tmp_path, (GRAFANA, *edit))
     assert any("Grafana's rules have no Migdsl" in each for each in said)
+
+
+@pytest.mark.parametrize(
+    "edit", [(RULES, '"groups": [', '"groups": '), (RULES, '"groups"', '"group"'), (GRAFANA, '"data": [', '"date": [')]
+)
+def test_what_is_no_rules_file_is_said_at_once(tmp_path: Path, edit: Edit) -> None:
+    with pytest.raises(Undoable, match="the alert rules or their tests can't be read"):
+        found(tmp_path, edit)
