@@ -15,7 +15,17 @@ from migdsl.emit.flags import StageLine
 from migdsl.runtime.routing import OpenFeature, open_repairs, repair
 from migdsl.runtime.routing.stages import POLICIES
 from tests.runtime.routing.test_traffic import BACK, THERE, sums
-from tests.runtime.routing.traffic import FLAG, LoopProcess, ThreadProcess, Traffic, World, copy, setup, traffic
+from tests.runtime.routing.traffic import (
+    FLAG,
+    LoopProcess,
+    Process,
+    ThreadProcess,
+    Traffic,
+    World,
+    copy,
+    setup,
+    traffic,
+)
 
 api: Any = pytest.importorskip("openfeature.api", reason="openfeature-sdk is not installed")
 pytest.importorskip("openfeature.contrib.provider.flagd", reason="openfeature-provider-flagd is not installed")
@@ -67,12 +77,14 @@ def worlds(database: str, tmp_path: Path) -> Iterator[list[World]]:
         connection.close()
 
 
-def processes(worlds: list[World]) -> list[Any]:
-    kinds = (ThreadProcess, LoopProcess)
-    return [
-        kind(world, OpenFeature.flagd_file(world.path, poll_seconds=0.03))
-        for kind, world in zip(kinds, worlds, strict=True)
-    ]
+def process(kind: type[ThreadProcess] | type[LoopProcess], world: World) -> Process:
+    """One that starts now: its provider reads the flag file as it stands."""
+    return kind(world, OpenFeature.flagd_file(world.path, poll_seconds=0.03))
+
+
+def processes(worlds: list[World]) -> list[Process]:
+    early, late = worlds
+    return [process(ThreadProcess, early), process(LoopProcess, late)]
 
 
 @pytest.mark.slow
@@ -110,20 +122,20 @@ def test_what_fails_while_the_authority_changes_is_stale_and_recorded(worlds: li
 
 def test_a_process_that_starts_meanwhile_takes_the_flag_at_its_word(worlds: list[World]):
     """A deploy in the middle of a move: new processes come up at the stage that is being moved to."""
-    first, *late = processes(worlds)
-    with traffic(worlds[0], first, made=Split) as running:
+    early, coming = worlds
+    first = process(ThreadProcess, early)
+    with traffic(early, first, made=Split) as running:
         running.worlds = worlds
         for before, stage in pairwise(("off", "dualwrite", "shadow")):
             running.everybody(stage, before=before, faults=0.0)
-        for world in worlds[1:]:
-            world.flag(StageLine("all", "live"))
-        for process in late:
-            process.begin()
-            running.processes.append(process)
-        running.until(lambda: all(p.users is not None and p.stages() for p in late), "nobody came")
+        coming.flag(StageLine("all", "live"))
+        late = process(LoopProcess, coming)
+        late.begin()
+        running.processes.append(late)
+        running.until(lambda: late.users is not None and late.stages(), "nobody came")
         running.laps(10)
-        assert {stage for _, stage in late[0].stages()} == {"live"}
+        assert {stage for _, stage in late.stages()} == {"live"}
         assert {stage for _, stage in first.stages()} == {"shadow"}
         running.one(0, "live")
         running.laps(10)
-    assert worlds[0].journal.wrong == []
+    assert early.journal.wrong == []
