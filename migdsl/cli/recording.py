@@ -6,9 +6,11 @@ from migdsl.cli import again, output
 from migdsl.cli.arguments import Options
 from migdsl.cli.projects import guarded, project, sites_of
 from migdsl.diagnostics import Diagnostic, Label, Severity
+from migdsl.executor.keeping import GONE, farthest_stage
 from migdsl.executor.model import Project, Refused
 from migdsl.planning.model import Planned
-from migdsl.planning.release import stage_rows
+from migdsl.planning.release import least_stage, stage_rows
+from migdsl.planning.words import listed
 from migdsl.semantics.model import PHASES, STAGES, StageLine
 
 TYPE_CHECKING = False  # what needs the driver is imported where it is known to be there
@@ -111,10 +113,13 @@ def _look(options: Options, before: Planned, after: Planned, found: list[Diagnos
         needed = [p for p in here.phases if p in PHASES and PHASES.index(p) <= most and p not in unreleased]
         if now.index(here) < here.phases.index(needed[-1]):
             found.append(_too_early(here, needed[-1], now.reached(here), line))
-    gone = [r.phase for r in before.revisions if r.released and r.phase in later]
+    gone = {r.phase for r in before.revisions if r.released and r.phase in later}
+    if least_stage(after.module) != "complete":
+        gone.add("contract")  # with its file or without: whoever goes back finds nothing there
     # What broke off needs its file for the way back as well.
     applied = frozenset(phase for place in now.places for phase in place.applied | place.broken)
-    found.extend(_too_late(here, phase) for phase in dict.fromkeys(gone) if phase in applied)
+    run = tuple(phase for phase in PHASES if phase in gone & applied)
+    found.extend([_too_late(here, before, run)] if run else [])
     options.taken_back = not found and bool(gone)
     return 0
 
@@ -172,10 +177,18 @@ def _too_early(here: Project, needed: str, reached: str | None, line: StageLine)
     return Diagnostic("MIG743", Severity.ERROR, title, label, help=help_)
 
 
-def _too_late(here: Project, phase: str) -> Diagnostic:
-    title = f"the database has run {phase}, which this stage doesn't release any more"
-    place = here.phases[here.phases.index(phase) - 1]
-    return Diagnostic("MIG743", Severity.ERROR, title, None, help=f"first migdsl rollback {here.named} --to {place}")
+def _too_late(here: Project, before: Planned, run: tuple[str, ...]) -> Diagnostic:
+    """Phases that have run and aren't released any more: they are taken back first where the flag lets them, else after it."""
+    title = f"the database has run {listed(run)}, which this stage doesn't release any more"
+    place, last = here.phases[here.phases.index("contract" if "contract" in run else run[0]) - 1], run[-1]
+    most, back = farthest_stage(here, place), f"migdsl rollback {here.named} --to {place}"
+    ahead = any(most is not None and STAGES.index(line.stage) > STAGES.index(most) for line in before.module.stages)
+    files = "its file stays" if len(run) == 1 else "their files stay"
+    flag_first = (
+        f"the flag goes back first, and {files} meanwhile: say --through {last} here, at --record, and then in "
+        f"{back} --through {last}; {GONE}"
+    )
+    return Diagnostic("MIG743", Severity.ERROR, title, None, help=flag_first if ahead else f"first {back}")
 
 
 def _unknown() -> Diagnostic:

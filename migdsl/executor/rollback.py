@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from migdsl.executor.chain import Failed
 from migdsl.executor.doing import Doing
 from migdsl.executor.homecoming import Homecoming
+from migdsl.executor.keeping import GONE, farthest_stage, through
 from migdsl.executor.model import Desk, Outcome, Refused, Wishes
 from migdsl.executor.position import Position
 from migdsl.executor.sites import Now, Site, Sites
@@ -35,7 +36,7 @@ class Return:
         target, at = self._project.phases.index(phase), now.farthest(self._project)
         left = self._project.phases[target + 1 : at + 1][::-1]
         if left:
-            self._refuse_stage(phase)
+            self._refuse_stage(phase, now)
             for site, place in zip(self._sites.all, now.places, strict=True):
                 self._refuse_others(left, site, place)
             self._refuse_losses(left, now)
@@ -121,20 +122,31 @@ class Return:
 
     # ------------------------------------------------------------------------------------------- bars
 
-    def _refuse_stage(self, phase: str) -> None:
+    def _refuse_stage(self, phase: str, now: Now) -> None:
         """Below cutover, code must not rest on what goes away."""
-        phases = self._project.phases
-        if "cutover" in phases and phases.index(phase) >= phases.index("cutover"):
+        most = farthest_stage(self._project, phase)
+        if most is None:
             return
-        most = next(p.flag_stage for p in self._project.planned.plan.phases if p.id == phase)
         stages = dict.fromkeys(row for site in self._sites.all for row in site.ledger.stages())
         ahead = [f"{who} is {stage}" for who, stage in stages if STAGES.index(stage) > STAGES.index(most)]
         if ahead:
             why = f"at {phase} nobody may be further than {most}, and by the ledger {', '.join(ahead)}"
-            command = f"migdsl rollout {self._project.named} --stage {most} --for all"
-            raise Refused(
-                "MIG741", why, f"first {command}; deploy the flag; migdsl rollout {self._project.named} --record"
+            raise Refused("MIG741", why, self._first(phase, most, now))
+
+    def _first(self, phase: str, stage: str, now: Now) -> str:
+        """The way there: the flag goes first, and what has run keeps its file until it is taken back."""
+        run = frozenset(each for place in now.places for each in place.applied | place.broken)
+        named = self._project.named
+        if "contract" in run:
+            return (
+                f"first migdsl rollback {named} --to {self._project.phases[self._project.phases.index('contract') - 1]}"
             )
+        kept = through(self._project, run, stage)
+        words = f" --through {kept}" if kept else ""
+        flag = f"migdsl rollout {named} --stage {stage} --for all{words}"
+        way = f"first {flag}; deploy the flag; migdsl rollout {named} --record{words}"
+        back = f"migdsl rollback {named} --to {phase}{words}; {GONE}"
+        return f"{way}; then {back}" if kept else way
 
     def _refuse_others(self, left: tuple[str, ...], site: Site, now: Position) -> None:
         ours = {revision.id for revision in site.project.planned.revisions}

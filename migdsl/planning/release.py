@@ -46,6 +46,11 @@ def _reach(module: CheckedModule) -> tuple[int, int]:
     return max(stages), min(stages)
 
 
+def least_stage(module: CheckedModule) -> str:
+    """The stage of whoever is least far."""
+    return STAGES[_reach(module)[1]]
+
+
 def stage_of_all(module: CheckedModule) -> str:
     """The stage of the flag's line for all."""
     return next((line.stage for line in module.stages if line.scope == "all"), "off")

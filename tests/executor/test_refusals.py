@@ -6,7 +6,8 @@ import psycopg
 import pytest
 
 from tests.executor.conftest import Home, Run
-from tests.executor.test_story import apply, roll
+from tests.executor.test_broken_off import to_enforce
+from tests.executor.test_story import apply, roll, to_live, to_the_end
 
 FOREIGN = """
 from alembic import op
@@ -213,3 +214,49 @@ def test_what_is_finished_is_history(home: Home, run: Run) -> None:
     text = home.source.read_text(encoding="utf-8")
     home.source.write_text(text.replace("change User", "finished 2027-02-01\n\nchange User"), encoding="utf-8")
     assert "is finished: it is history" in refused(run, "apply", "users.mig", "--to", "expand", "--yes", code=2)
+
+
+@pytest.mark.slow
+def test_the_way_back_below_enforce_is_what_the_refusals_say(home: Home, run: Run) -> None:
+    """The flag first, whose earlier stage releases enforce no more; then the database, with the file that has to stay."""
+    to_enforce(home, run)
+    apply(run, "enforce")
+    flag = ("rollout", "users.mig", "--stage", "dualwrite", "--for", "all")
+    url, kept = ("--url", "env:DATABASE_URL"), ("--through", "enforce")
+    said = " ".join(refused(run, "rollback", "users.mig", "--to", "backfill", "--yes").split())
+    assert (
+        f"first migdsl {' '.join(flag + kept)}; deploy the flag; migdsl rollout users.mig --record --through enforce"
+        in said
+    )
+    assert "then migdsl rollback users.mig --to backfill --through enforce" in said
+    assert "compile with --force instead of --through" in said
+    assert "rollback users.mig --url env:DATABASE_URL --to cutover" in " ".join(refused(run, *flag, *url).split())
+    for words in (
+        (*flag, *kept, *url),
+        ("rollout", "users.mig", "--record", *kept),
+        ("rollback", "users.mig", "--to", "backfill", "--yes", *kept),
+        ("compile", "users.mig", "--force"),
+        ("compile", "users.mig", "--check"),
+    ):
+        ran = run(*words)
+        assert ran.code == 0, ran
+    assert home.head() == "users_email_expand"
+    assert not (home.folder / "migrations/versions/users_email_enforce.py").exists()
+
+
+@pytest.mark.slow
+def test_behind_contract_the_database_goes_first(home: Home, run: Run) -> None:
+    """Old code that is brought back finds nothing there, whether the revision's file stays or not."""
+    to_live(home, run)
+    to_the_end(home, run)
+    flag = ("rollout", "users.mig", "--stage", "dualwrite", "--for", "all", "--url", "env:DATABASE_URL")
+    for more in ((), ("--through", "contract")):
+        said = " ".join(refused(run, *flag, *more).split())
+        assert "MIG743" in said
+        assert "contract, which this stage doesn't release any more" in said
+        assert "--to enforce" in said
+    said = " ".join(refused(run, "rollback", "users.mig", "--to", "backfill", "--yes").split())
+    assert "help: first migdsl rollback users.mig --to enforce more:" in said
+    ran = run("rollback", "users.mig", "--to", "enforce", "--yes")
+    assert ran.code == 0, ran
+    assert "--through enforce" in refused(run, "rollback", "users.mig", "--to", "backfill", "--yes")
