@@ -154,6 +154,8 @@ ODD = {
 def test_what_a_twin_would_lose_is_refused_before_anything_has_changed(walk: Walk):
     story = walk(mig(CUSTOMER, ORDER, RENAME), DDL, looks=None)
     for statement, wanted in ODD.items():
+        if "NULLS NOT DISTINCT" in statement and story.connection.info.server_version < 150000:
+            continue  # PostgreSQL 15 brought it
         with story.connection.transaction(force_rollback=True):
             story.execute(statement)
             with pytest.raises(ObjectNotInPrerequisiteState, match=re.escape(wanted)):
