@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 
 from migdsl.executor.model import Project
@@ -15,12 +15,13 @@ from migdsl.rehearsal.copies import Copies
 from migdsl.rehearsal.crosser import Turning
 from migdsl.rehearsal.crossing import Crossing, played
 from migdsl.rehearsal.gauge import Gauge
-from migdsl.rehearsal.journal import Journal
+from migdsl.rehearsal.journal import Connection, Journal
 from migdsl.rehearsal.model import Log, Settings, Undoable
 from migdsl.rehearsal.passage import Say
+from migdsl.rehearsal.rights import Place, Rights, by_hand, lent, wanted
 from migdsl.rehearsal.rows import Maker, seeded, tenancy
 from migdsl.rehearsal.second import unsaid
-from migdsl.rehearsal.shapes import shapes
+from migdsl.rehearsal.shapes import Shape, shapes
 from migdsl.rehearsal.stage import Stage
 from migdsl.rehearsal.traffic import Traffic
 from migdsl.rehearsal.twofold import modules
@@ -54,8 +55,7 @@ def play(
     written: else there is no such verdict.
     """
     near, far = ends(project)
-    own = several.part(project, near)
-    module = own.planned.module
+    module = several.part(project, near).planned.module
     sites = Sites.of(project, {name: stage.url for name, stage in stages.items()}, {}, Signals())
     tenants = tenancy(module, settings)
     with ExitStack() as stack:
@@ -76,10 +76,11 @@ def play(
         pointed.then(journals)
         log.saw("baseline", f"{count} rows of {len(tenants.ids)} tenants in {len(tables)} tables")
         say(f"{count} rows of {len(tenants.ids)} tenants in {len(tables)} tables")
-        url = stages[near].url
-        traffic = Traffic(url, project.name, moved, journals, maker, rules, log, settings.rate, settings.seed)
-        watch, gauge = looking = Watch(url, log, stages[far].url), Gauge(url, project.name, moved, log, stages[far].url)
-        found = stack.enter_context(modules(project, streams(sites), Urls(url, stages[far].url)))
+        urls = Urls(stages[near].url, stages[far].url)
+        traffic = Traffic(urls.old, project.name, moved, journals, maker, rules, log, settings.rate, settings.seed)
+        traffic.rights = stack.enter_context(_lent(project, stages, desks, {near: moved, far: ()}, log, settings))
+        watch, gauge = looking = Watch(urls.old, log, urls.new), Gauge(urls.old, project.name, moved, log, urls.new)
+        found = stack.enter_context(modules(project, streams(sites), urls))
         stack.enter_context(unsaid())
         crossing = Crossing(
             project, files, main, settings, log, sites, moved, journals, tenants, rules, maker, traffic, stages, say, desks,
@@ -91,13 +92,27 @@ def play(
         for each in looking:
             each.start()
         try:
-            played(crossing, stages[far].url, found)
+            played(crossing, urls.new, found)
         finally:
             for each in looking:
                 each.over.set()
                 each.join()
             _forgotten(Path(project.folder, project.planned.paths.flags))
     return traffic, watch, gauge, count
+
+
+def _lent(
+    project: Project,
+    stages: Mapping[str, Stage],
+    desks: Mapping[str, Connection],
+    tables: Mapping[str, tuple[Shape, ...]],
+    log: Log,
+    settings: Settings,
+) -> AbstractContextManager[Rights]:
+    """What applications have in both databases; `tables` are those from before."""
+    module, asked = project.planned.module, wanted(project)
+    places = [Place(stages[n], desks[n], each, by_hand(module, n), asked) for n, each in tables.items()]
+    return lent(places, log, keep=settings.keep)
 
 
 def _forgotten(path: Path) -> None:

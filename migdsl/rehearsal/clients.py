@@ -90,12 +90,16 @@ class Client:
     # ------------------------------------------------------------------------------------------- acts
 
     def _insert(self, shape: Shape, tenant: str) -> bool:
+        return self.put(shape, tenant) is not None
+
+    def put(self, shape: Shape, tenant: str) -> Row | None:
+        """A new row of that tenant, where one can be made."""
         facts = self._draw(shape, tenant)
         if self._stands_still(shape):
-            return False
+            return None
         empty = shape.loose()
         if facts is None or empty is None or (set(shape.key) & {n for r in shape.references for n in r.columns}):
-            return False
+            return None
         facts |= dict.fromkeys(empty)
         codes = self.codes[shape.entity]
         keys: list[dict[str, str]] = []
@@ -114,7 +118,7 @@ class Client:
         row = Row(tenant, keys[0], facts, last, given=self._given(shape, last))
         row.alone = shape.referred and shape.move is not None and self.chance.random() < 0.3
         self.journals[shape.entity].add(row)
-        return True
+        return row
 
     def _update(self, shape: Shape, tenant: str) -> bool:
         drawn = self._draw(shape, tenant)

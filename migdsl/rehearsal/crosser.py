@@ -20,6 +20,7 @@ from migdsl.executor.streams import Carried
 from migdsl.rehearsal.clients import Client, Wrong
 from migdsl.rehearsal.journal import Connection
 from migdsl.rehearsal.model import Stuck
+from migdsl.rehearsal.rights import Rights
 from migdsl.rehearsal.shapes import Shape
 
 _OLD = ("off", "dualwrite", "shadow")
@@ -97,13 +98,14 @@ class Crosser(Client):
 
 
 def crossers(
-    url: str, stack: ExitStack, turning: Turning, kind: Callable[..., Crosser] = Crosser
+    url: str, stack: ExitStack, turning: Turning, rights: Rights, kind: Callable[..., Crosser] = Crosser
 ) -> Callable[..., Client]:
     """Makes clients that know both databases; `url` is that of the new side."""
 
     def made(code: str, connection: Connection, *rest: Any) -> Client:
+        name, options = f"rehearsal code {code} far", rights.options(code)
         far = stack.enter_context(
-            psycopg.connect(url, autocommit=True, prepare_threshold=None, application_name=f"rehearsal code {code} far")
+            psycopg.connect(url, autocommit=True, prepare_threshold=None, application_name=name, options=options)
         )
         client = kind(code, connection, *rest)
         client.near, client.far, client.turning = connection, far, turning

@@ -14,7 +14,20 @@ from migdsl.executor.streams import Carried, known, opened, streams
 from migdsl.executor.turning import turn
 from migdsl.ops.model import TablePlan
 from migdsl.planning.release import stage_rows
-from migdsl.rehearsal import differing, gated, holding, judge, moving, overtaken, refused, somebody, unreached
+from migdsl.rehearsal import (
+    differing,
+    emptied,
+    gated,
+    holding,
+    judge,
+    moving,
+    overtaken,
+    refused,
+    relabelled,
+    somebody,
+    staying,
+    unreached,
+)
 from migdsl.rehearsal.crosser import Crosser, Relay, crossers
 from migdsl.rehearsal.flag import Flag, skipping
 from migdsl.rehearsal.model import Mark, Stuck
@@ -76,6 +89,8 @@ class Crossing(Passage):
                 if phase == "backfill":
                     self._carried(killed=not again)
                 if phase == "validate" and not again:
+                    relabelled.carried(self, "old")
+                    emptied.told(self, "old")
                     differing.planted(self)
                     refused.refused(self)
                     overtaken.overtaken(self, "old")
@@ -148,11 +163,15 @@ class Crossing(Passage):
     def _over(self, *, first: bool) -> None:
         """Canary, shares, all; back once, and there again."""
         steps = [lines for _, lines in ramp(self.project.planned.module, "shadow")]
+        if first and self.tenants.canary is not None:
+            staying.turned(self, self.tenants.canary)
         for lines in steps if first else steps[-1:]:
             self._move(lines)
             self.traffic.work(10)
             self.look()
         if first:
+            relabelled.carried(self, "new")
+            emptied.told(self, "new")
             overtaken.overtaken(self, "new")
             unreached.failing(self, "new")
         if first and self.settings.back:
@@ -204,6 +223,10 @@ class Crossing(Passage):
             # Nobody carries over by then what is written meanwhile, and the reconciliation would wait for it.
             with self.traffic.resting():
                 back = self.tried(_BACK, lambda: Return(sites, Desk(), Wishes(lose=True)).to(before))
+                # Processes begin anew, who knew that there is no fence.
+                for client in self.traffic.clients:
+                    if isinstance(client, Crosser):
+                        client.ready()
             if back.code != "reached":
                 self.log.against("revisions", f"{_BACK} is {back.code}: {'; '.join(back.reasons)}", "", back.way_out)
                 raise Stuck
@@ -241,6 +264,7 @@ class Crossing(Passage):
             )
             self.log.against(verdict, f"{phase} is {outcome.code}: {said}", "", outcome.way_out)
             raise Stuck
+        self.traffic.rights.reached(phase)
         self.log.saw("revisions", f"{phase}, in both databases")
         if phase == "validate":
             self.log.saw("reconciliation", "clean at validate, between the databases")
@@ -331,6 +355,6 @@ def played(crossing: Crossing, far: str, modules: tuple[Module, ...] = ()) -> No
     """Under traffic of both sides; `far` is the new side's URL, `modules` are those that carry over what they write."""
     kind = partial(Twofold, modules=modules) if modules else Crosser
     with ExitStack() as stack, suppress(Stuck):
-        crossing.traffic.client = crossers(far, stack, crossing.turning, kind)
+        crossing.traffic.client = crossers(far, stack, crossing.turning, crossing.traffic.rights, kind)
         with crossing.traffic.running():
             crossing.whole()

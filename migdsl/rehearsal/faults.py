@@ -1,22 +1,20 @@
-"""What goes wrong in production, on purpose: a killed job, rows that differ, rows that offend."""
+"""What goes wrong in production, on purpose: a killed job, rows that offend."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
 
 import psycopg
 
 from migdsl.dialect.names import quote
 from migdsl.ops.model import TablePlan
-from migdsl.rehearsal import belonging, moving, unfilled
+from migdsl.rehearsal import belonging, unfilled
 from migdsl.rehearsal.journal import Row
 from migdsl.rehearsal.model import Mark
 from migdsl.rehearsal.shapes import Shape
 from migdsl.rehearsal.troupe import Troupe
 from migdsl.rehearsal.waiting import until
 from migdsl.rehearsal.writing import Codes
-from migdsl.semantics.model import Table
 
 _BUSY = """
 SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND application_name LIKE 'migdsl %'
@@ -101,55 +99,6 @@ _PASSED = b"""
 SELECT coalesce(sum(rows_scanned), 0)::text, coalesce(sum(rows_planned), 0)::text,
        count(*) FILTER (WHERE state <> 'succeeded')::int
   FROM migdsl.slice WHERE migration = %s AND tenant = %s AND backfill LIKE %s || '%%'"""
-
-
-# ------------------------------------------------------------------------------------------- rows that differ
-
-
-def planted(troupe: Troupe, shape: Shape, tenant: str) -> Row | None:
-    """A row of the tenant whose new column holds another row's value, behind the trigger's back."""
-    columns = _plantable(shape)
-    if columns is None:
-        return None
-    name, where, keys = columns
-    table = shape.new_name if shape.move is not None else shape.name
-    key = " AND ".join(f"{quote(n)}::text = %s" for n in keys)
-    other = (
-        f"SELECT o.{name} FROM {table} AS o"
-        f" WHERE {belonging.whose(where, 'o')}::text = %s AND o.{name} IS DISTINCT FROM t.{name} LIMIT 1"
-    )
-    statement = f"UPDATE {table} AS t SET {name} = ({other}) WHERE {key} AND EXISTS ({other})"
-    for row in troupe.journals[shape.entity].of(tenant)[:5]:
-        values = [tenant, *row.key.values(), tenant]
-        with troupe.desk.transaction(), _without_triggers(troupe, table):
-            done = troupe.desk.execute(statement.encode(), values).rowcount
-        if done == 1:
-            return row
-    return None
-
-
-def _plantable(shape: Shape) -> tuple[str, Table, tuple[str, ...]] | None:
-    """A column of the new side whose value no rule keeps, the table there, whose rows are tenants', and the key's columns."""
-    if shape.move is not None:
-        return moving.plantable(shape)
-    made = next((o for o in shape.paired if o.column.type.comparable), None)
-    if made is None or not shape.table.owned:
-        return None
-    return quote(made.column.name), shape.table, shape.key
-
-
-@contextmanager
-def _without_triggers(troupe: Troupe, table: str) -> Iterator[None]:
-    """No trigger of a migration fires; each is as it was afterwards."""
-    query = "SELECT quote_ident(tgname), tgenabled::text FROM pg_trigger WHERE tgrelid = to_regclass(%s) AND tgname LIKE '~%%'"
-    found = troupe.desk.execute(query, (table,)).fetchall()
-    for name, _ in found:
-        troupe.desk.execute(f"ALTER TABLE {table} DISABLE TRIGGER {name}".encode())
-    yield
-    words = {"A": "ENABLE ALWAYS", "O": "ENABLE", "R": "ENABLE REPLICA"}
-    for name, state in found:
-        if state in words:
-            troupe.desk.execute(f"ALTER TABLE {table} {words[str(state)]} TRIGGER {name}".encode())
 
 
 # ------------------------------------------------------------------------------------------- rows that offend

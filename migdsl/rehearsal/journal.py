@@ -53,6 +53,12 @@ class Journal:
         self.rows.append(row)
         self._of.setdefault(row.tenant, []).append(row)
 
+    def hand_over(self, row: Row, tenant: str) -> None:
+        """A row is another tenant's from now on."""
+        self._of[row.tenant].remove(row)
+        row.tenant = tenant
+        self._of.setdefault(tenant, []).append(row)
+
     def tenants(self) -> Iterator[str]:
         yield from self._of
 

@@ -139,7 +139,7 @@ class Passage(Company):
         exec(compile(self.project.texts[path], path, "exec"), space)  # noqa: S102 - the file that is rehearsed
         job = space["JOB"]
         assert isinstance(job, ReconcileJob)
-        job = dataclasses.replace(job, patience_s=0.2)  # nothing is on its way here
+        job = dataclasses.replace(job, patience_s=0.2, settle_s=0.05)  # nobody writes, and nothing is on its way
         site = self.sites.site(self.project.planned.place(path))
         listed = ["--tenants-url", site.listing] if site.listing is not None else []
         with quiet():

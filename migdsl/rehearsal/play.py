@@ -5,13 +5,27 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
+from functools import partial
 
 import psycopg
 
 from migdsl.executor.chain import Failed
 from migdsl.executor.model import Outcome, Refused
 from migdsl.planning.model import Revision
-from migdsl.rehearsal import faults, filling, gated, judge, ramp, scrutiny, second, somebody
+from migdsl.rehearsal import (
+    emptied,
+    faults,
+    filling,
+    gated,
+    judge,
+    ramp,
+    relabelled,
+    scrutiny,
+    second,
+    soaking,
+    somebody,
+    staying,
+)
 from migdsl.rehearsal.journal import Row, View
 from migdsl.rehearsal.model import Mark, Stuck
 from migdsl.rehearsal.shapes import Shape
@@ -75,6 +89,7 @@ class Play:
         # The code that goes by the flag is deployed beside the old.
         self.troupe.rules.new = True
         self.troupe.rules.labels = True
+        relabelled.played(self.troupe)
 
     def _backfill(self) -> None:
         filling.filled(self.troupe, self.standby, self._reach)
@@ -91,6 +106,9 @@ class Play:
         if self.offending:
             self._refused_for_offenders()
         self._there_and_back("validate")
+        relabelled.played(troupe)
+        self.look()
+        emptied.played(troupe)
         scrutiny.planted(troupe)
 
     def _given(self) -> None:
@@ -111,8 +129,8 @@ class Play:
 
     def _cutover(self) -> None:
         troupe = self.troupe
-        if troupe.tenants.canary is not None:
-            troupe.move("live", troupe.tenants.canary)
+        if (canary := troupe.tenants.canary) is not None:
+            staying.moved(troupe, canary, lambda: troupe.move("live", canary))
             troupe.traffic.work(15)
             self.look()
         self._there_and_back("cutover")
@@ -137,6 +155,8 @@ class Play:
             self._must_wait("contract")
             troupe.move(stage)
             troupe.traffic.work(15)
+        walk = partial(self._tried, lambda: troupe.forward("contract"), "contract", "contract")
+        soaking.late(troupe, walk, lambda: self._must_wait("contract"))
         self._there_and_back("contract")
 
     # ------------------------------------------------------------------------------------------- moves
@@ -284,6 +304,7 @@ class Play:
     def _settle(self, phase: str) -> None:
         """What code may count on once the database stands at a phase."""
         troupe = self.troupe
+        troupe.traffic.rights.reached(phase)
         behind = troupe.phases.index(phase)
         retyped = [n for s in troupe.shapes for n, o in s.retyped.items() if o.in_place is False]
         if retyped:

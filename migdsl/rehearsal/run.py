@@ -16,12 +16,14 @@ from migdsl.rehearsal.clients import Rules
 from migdsl.rehearsal.gated import asking, patient
 from migdsl.rehearsal.gauge import Drift, Gauge, Passed
 from migdsl.rehearsal.journal import Connection, Journal
+from migdsl.rehearsal.loading import load
 from migdsl.rehearsal.model import SEVERAL, Log, Mark, Settings, Stuck, Undoable, Verdict
 from migdsl.rehearsal.play import Play, Say
+from migdsl.rehearsal.rights import LACKING, Place, by_hand, lent
 from migdsl.rehearsal.rows import Maker, seeded, tenancy
 from migdsl.rehearsal.ruled import ruled
 from migdsl.rehearsal.shapes import shapes
-from migdsl.rehearsal.stage import Stage, again, embedded, kept, load, scratch
+from migdsl.rehearsal.stage import Stage, again, embedded, kept, scratch
 from migdsl.rehearsal.standby import Standby
 from migdsl.rehearsal.traffic import Traffic
 from migdsl.rehearsal.troupe import Troupe
@@ -195,7 +197,8 @@ def on(stage: Stage, piece: Piece, say: Say, log: Log | None = None, urls: Mappi
             with _lagging(troupe) as standby:
                 count = _filled(troupe)
                 say(f"{count} rows of {len(troupe.tenants.ids)} tenants in {len(troupe.shapes)} tables")
-                _played(troupe, say, standby)
+                with lent([_place(troupe)], log, keep=piece.settings.keep) as troupe.traffic.rights:
+                    _played(troupe, say, standby)
         asked = beside.play(project, piece.settings, log, say) if alone else []
     finally:
         sites.close()
@@ -247,6 +250,12 @@ def _filled(troupe: Troupe) -> int:
     return count
 
 
+def _place(troupe: Troupe) -> Place:
+    """The database, as applications may use it."""
+    (base,) = troupe.project.planned.lowered.databases
+    return Place(troupe.stage, troupe.desk, troupe.shapes, by_hand(troupe.module, base), records=True)
+
+
 def _played(troupe: Troupe, say: Say, standby: Standby | None) -> None:
     looking = (troupe.watch, troupe.gauge)
     for each in looking:
@@ -289,8 +298,11 @@ def _counted(log: Log, settings: Settings, watch: Watch, traffic: Traffic) -> No
         limit = watch.limit(settings.limit_s, longest.step)
         log.saw("blocked", f"at most {longest.seconds * 1000:.0f} ms, in {longest.step} (limit {limit:.1f} s)")
     known = set(traffic.recorder.broken)
-    for failure in [f for f in traffic.recorder.failures if (f.tenant, f.side, f.key) not in known][:3]:
+    failures = [f for f in traffic.recorder.failures if (f.tenant, f.side, f.key) not in known]
+    for failure in [f for f in failures if LACKING not in f.error][:3]:
         log.against("traffic", f"a second write failed at {failure.stage}, on the {failure.side} side: {failure.error}")
+    for what, way in traffic.recorder.lacking.items():
+        log.against("traffic", f"new code, in its second write: {what}", "", way)
     if traffic.requests:
         log.saw("traffic", f"{len(traffic.requests)} requests, {traffic.refused} refused by rules that bind by then")
 

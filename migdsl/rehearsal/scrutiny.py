@@ -1,4 +1,4 @@
-"""Jobs are put to the test: on one tenant alone, on a row that was made to differ, and their metrics on the alert rules."""
+"""Jobs are put to the test: on one tenant alone, on rows that were made to differ, and their metrics on the alert rules."""
 
 from __future__ import annotations
 
@@ -8,10 +8,9 @@ from typing import Protocol
 
 from migdsl.executor.model import Project
 from migdsl.ops.model import TablePlan
-from migdsl.rehearsal import alerts, faults
-from migdsl.rehearsal.journal import Row
+from migdsl.rehearsal import alerts, faults, kinds
+from migdsl.rehearsal.kinds import Bench, Planted
 from migdsl.rehearsal.model import Log, Mark
-from migdsl.rehearsal.shapes import Shape
 from migdsl.rehearsal.troupe import Troupe
 
 DRIFT = "MigdslDrift"
@@ -44,61 +43,72 @@ def _untouched(troupe: Troupe, before: dict[str, str], outside: str, path: str) 
 
 
 def planted(troupe: Troupe) -> None:
-    """A row of each of two tenants is made to differ: the reconciliation finds both, and mends one tenant's alone."""
-    canary, outside = troupe.tenants.canary, troupe.tenants.quiet
-    if canary is None or outside is None:
-        return
-    for shape in (s for s in troupe.shapes if s.plan is not None and (s.paired or s.move) and s.plan.comparisons):
-        assert shape.plan is not None
-        path = troupe.project.planned.paths.reconcile(shape.plan.table)
-        with troupe.traffic.resting():
-            _alone(troupe, shape, path, canary, outside)
+    """Rows of two tenants are made to differ: the reconciliation finds each, and mends one tenant's alone."""
+    for plan in troupe.project.planned.lowered.tables:
+        path = troupe.project.planned.paths.reconcile(plan.table)
+        if plan.comparisons and not plan.leaves and path in troupe.project.texts:
+            with troupe.traffic.resting():
+                _alone(troupe, plan, path)
 
 
-def _alone(troupe: Troupe, shape: Shape, path: str, canary: str, outside: str) -> None:
+def _alone(troupe: Troupe, plan: TablePlan, path: str) -> None:
+    entity, log = plan.table.entity, troupe.log
     clean, metrics = _reconciled(troupe, path)
     if clean:
-        troupe.log.against("reconciliation", f"{shape.entity} isn't clean: {_said(metrics)}", path, _SEE)
+        log.against("reconciliation", f"{entity} isn't clean: {_said(metrics)}", path, _SEE)
         return
-    fire(troupe, metrics, frozenset(), f"{shape.entity}, clean")
-    start = troupe.log.now()
-    rows = [row for tenant in (canary, outside) if (row := faults.planted(troupe, shape, tenant)) is not None]
-    troupe.log.marks.append(Mark("fault", f"rows of {shape.entity} made to differ", start, troupe.log.now()))
-    if len(rows) < 2:
+    fire(troupe, metrics, frozenset(), f"{entity}, clean")
+    start = log.now()
+    bench = kinds.benched(plan, troupe.desk, troupe.tenants.canary, troupe.tenants.quiet)
+    rows = kinds.values(bench, _apart(troupe, bench))
+    log.marks.append(Mark("fault", f"rows of {entity} made to differ", start, log.now()))
+    if not rows:
         return
-    code, metrics = _reconciled(troupe, path)
-    shown = ", ".join(" ".join(row.key.values()) for row in rows)
-    if not code:
-        what = f"rows of {shape.entity} that were made to differ were not found: {shown}"
-        troupe.log.against("reconciliation", what, path, "its comparison must see every new column, in every range")
+    _, metrics = _reconciled(troupe, path)
+    kinds.judged(log, troupe.desk, troupe.project.name, bench, rows, path)
+    fire(
+        troupe, metrics, frozenset([DRIFT]), f"{entity}, rows that differ", BESIDE | kinds.alerts(troupe.project.texts)
+    )
+    _mended(troupe, bench, path, rows)
+
+
+def _apart(troupe: Troupe, bench: Bench) -> list[Planted]:
+    """Rows that one side alone has, where there are two."""
+    origin = bench.plan.origin
+    shape = next((s for s in troupe.shapes if origin is not None and s.entity == origin.table.entity), None)
+    client = next(client for client in troupe.traffic.clients if client.code == "old")
+    if shape is None:
+        return []
+    rows = kinds.spares(bench, client, shape, troupe.tenants.ids[0])
+    return kinds.one_sided(bench, troupe.project.name, (troupe.desk, shape.name), rows)
+
+
+def _mended(troupe: Troupe, bench: Bench, path: str, rows: list[Planted]) -> None:
+    log, (first, *others) = troupe.log, bench.tenants
+    if first is not None and others:
+        before = faults.content(troupe, others[0] or "")
+        troupe.job(path, "--repair", "--tenant", first, still=True)
+        _untouched(troupe, before, others[0] or "", path)
     else:
-        fire(troupe, metrics, frozenset([DRIFT]), f"{shape.entity}, two rows that differ", BESIDE)
-    _mended(troupe, shape, path, canary, outside, rows)
-
-
-def _mended(troupe: Troupe, shape: Shape, path: str, canary: str, outside: str, rows: list[Row]) -> None:
-    before = faults.content(troupe, outside)
-    troupe.job(path, "--repair", "--tenant", canary)
-    _untouched(troupe, before, outside, path)
-    troupe.job(path, "--repair")
+        troupe.job(path, "--repair", still=True)
+    kinds.kept(log, bench, rows, path)
+    troupe.job(path, "--repair", "--delete", still=True)
     code, metrics = _reconciled(troupe, path)
     if code:
-        what = f"{shape.entity} isn't clean after --repair: {_said(metrics)}"
-        troupe.log.against("reconciliation", what, path, "what it compares and what it repairs must be the same")
+        what = f"{bench.entity} isn't clean after --repair: {_said(metrics)}"
+        log.against("reconciliation", what, path, "what it compares and what it repairs must be the same")
     else:
-        troupe.log.saw(
-            "reconciliation", f"{shape.entity}: {len(rows)} rows that were made to differ were found and mended"
-        )
+        log.saw("reconciliation", f"{bench.entity}: {kinds.summed(rows)} were found and mended")
 
 
 _SEE = "the keys of the rows that differ: run the job; old and new columns must agree before anybody is live"
 
 
-def _reconciled(troupe: Troupe, path: str) -> tuple[int, str]:
+def _reconciled(troupe: Troupe, path: str, *, still: bool = True) -> tuple[int, str]:
     """The job's exit code, and the metrics that it leaves."""
     with tempfile.TemporaryDirectory(prefix="migdsl-metrics-") as folder:
         file = Path(folder, "migdsl.prom")
-        code, _ = troupe.job(path, "--metrics", str(file))
+        code, _ = troupe.job(path, "--metrics", str(file), "--limit", kinds.LIMIT, still=still)
         return code, file.read_text(encoding="utf-8") if file.exists() else ""
 
 
@@ -116,7 +126,7 @@ def offenders_fire(troupe: Troupe) -> None:
     for plan in troupe.project.planned.lowered.tables:
         path = troupe.project.planned.paths.reconcile(plan.table)
         if path in troupe.project.texts and plan.violations:
-            code, metrics = _reconciled(troupe, path)
+            code, metrics = _reconciled(troupe, path, still=False)
             if code:
                 fire(troupe, metrics, frozenset([_VIOLATED]), f"{plan.table.entity}, rows that break a rule to come")
 

@@ -7,9 +7,14 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+import psycopg
+
 from migdsl.executor.status import unrepaired
-from migdsl.rehearsal.model import Mark
+from migdsl.rehearsal.model import Mark, Stuck
+from migdsl.rehearsal.rights import lacking
 from migdsl.rehearsal.troupe import Troupe
+from migdsl.rehearsal.watch import statement
+from migdsl.runtime.errors import safe_text
 from migdsl.runtime.routing.repair import Repair, repair
 
 _ENOUGH, _MOST_S = 3, 20.0
@@ -68,13 +73,18 @@ def _judged(troupe: Troupe, broken: list[tuple[str, str, str]], look: Callable[[
 
 
 def _written(troupe: Troupe, each: Repair) -> None:
-    """The side that lacks the write gets it, as an application repairs it: from what it has acknowledged."""
+    """The side that lacks the write gets it, as an application repairs it: from what it has acknowledged. Raises Stuck."""
     entity, *key = each.key
     row = next((r for r in troupe.journals[entity].of(each.tenant) if list(r.key.values()) == key), None)
     if row is None:
         return  # it is deleted by now, on both sides
     client = next(c for c in troupe.traffic.clients if c.code == "new")
     shape = next(s for s in troupe.shapes if s.entity == entity)
-    client.again(shape, each.side, row)
+    try:
+        client.again(shape, each.side, row)
+    except psycopg.Error as error:
+        what, way = lacking(error) or (safe_text(error), _WAY)
+        troupe.log.against("traffic", f"{client.code} code, in a repair: {what}", statement(client.said), way)
+        raise Stuck from None
     # Code that has written this side alone since left the other one to the trigger, and what that holds is another question.
     row.last = row.last if row.last == each.side else "both"

@@ -186,16 +186,6 @@ def _clear(connection: psycopg.Connection[tuple[object, ...]]) -> None:
     connection.execute("CREATE SCHEMA public")
 
 
-def load(stage: Stage, path: str) -> None:
-    """The DDL of a dump, by psql. Raises Undoable with the first error."""
-    done = stage.run("psql", "-X", "-q", "-v", "ON_ERROR_STOP=1", "-v", "VERBOSITY=terse", "-f", path)
-    if done.returncode:
-        said = done.stderr.strip().splitlines()
-        raise Undoable(
-            f"{path} can't be loaded: {said[0] if said else done.returncode}", "pg_dump -s makes such a file"
-        )
-
-
 def pass_time(connection: Connection, interval: str) -> None:
     """All that the ledger has seen is that much older."""
     with connection.transaction():

@@ -18,6 +18,7 @@ from migdsl.rehearsal.clients import Client, Rules, Wrong
 from migdsl.rehearsal.journal import Journal
 from migdsl.rehearsal.model import Log
 from migdsl.rehearsal.moving import MovedCodes
+from migdsl.rehearsal.rights import Rights, lacking
 from migdsl.rehearsal.router import Recorder, routed
 from migdsl.rehearsal.rows import Maker
 from migdsl.rehearsal.shapes import Shape
@@ -54,6 +55,7 @@ class Traffic:
     through: int = 0
     client: Callable[..., Client] = Client
     clients: list[Client] = field(default_factory=list)
+    rights: Rights = field(default_factory=Rights)
     over: threading.Event = field(default_factory=threading.Event)
     _queues: dict[str, queue.SimpleQueue[float]] = field(default_factory=dict)
     _rested: float = 0.0
@@ -67,10 +69,10 @@ class Traffic:
         self._queues = {code: queue.SimpleQueue() for code in set(_CLIENTS)}
         with ExitStack() as stack:
             for number, code in enumerate(_CLIENTS):
-                name = f"rehearsal code {code} {number}"
+                name, options = f"rehearsal code {code} {number}", _OPTIONS + self.rights.options(code)
                 connection = stack.enter_context(
                     psycopg.connect(
-                        self.url, autocommit=True, prepare_threshold=None, application_name=name, options=_OPTIONS
+                        self.url, autocommit=True, prepare_threshold=None, application_name=name, options=options
                     )
                 )
                 chance = random.Random(f"{self.seed} {number}")  # noqa: S311 (nothing here is secret)
@@ -181,7 +183,7 @@ class Traffic:
             ok = self.rules.bound and client.code == "new" and self.binding.refuse(error)
             self.refused += ok
             if not ok:
-                self._against(client, "traffic", f"{safe_text(error)}{_rule(error)}", _WAY)
+                self._against(client, "traffic", *(lacking(error) or (f"{safe_text(error)}{_rule(error)}", _WAY)))
         except Exception as error:  # noqa: BLE001 (a client that dies silently would prove nothing)
             ok = False
             self._against(client, "traffic", f"{type(error).__name__}: {error}", "")

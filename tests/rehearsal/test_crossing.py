@@ -26,6 +26,7 @@ FORGETFUL = """
 
     Way._put = early
     raise SystemExit(main(STREAM))"""
+COMPARED = "reconcile/orders_extraction/order.py"
 COLUMNS = "id, tenant_id, number, status, total_cents, note"
 KEYS = "(SELECT DISTINCT * FROM unnest(CAST(current_setting('migdsl.key_1') AS bigint[])) AS given (key_1)) AS o\n"
 NOTE = f"       CAST(t.note AS text) AS note\n  FROM {KEYS}"
@@ -76,6 +77,7 @@ COMMENT ON TABLE migdsl.orders_extraction_orders_outbox IS
 """,
     ),
 )
+EMPTIED = "BEFORE TRUNCATE ON public.orders\n  FOR EACH STATEMENT"
 FENCE = "  IF found_state = 'old' THEN\n    RETURN true;\n"
 FAULTS = {
     "a way there that is wrong in the sync job": Fault(
@@ -116,6 +118,37 @@ FAULTS = {
         "cutover",
         (("96b718_expand.py", FENCE, FENCE.replace("= 'old'", "<> 'moving'")),),
         DUAL,
+    ),
+    "a reconciliation that leaves out a column": Fault(
+        "reconciliation",
+        "validate",
+        (
+            (COMPARED, ", CAST(t.note AS text)),\n", "),\n"),
+            (COMPARED, ",\n       hash_record_extended(ROW(CAST(t.note AS text)), 2) AS note", ""),
+        ),
+    ),
+    "an outbox that doesn't hear of another key": Fault(
+        "both_sides",
+        "validate",
+        ((OLD, "ROW(OLD.id) IS DISTINCT FROM ROW(NEW.id)", "FALSE"),),
+    ),
+    "an outbox that doesn't hear of another key on the way back": Fault(
+        "acknowledged_writes",
+        "cutover",
+        ((NEW, "ROW(OLD.order_id, OLD.line) IS DISTINCT FROM ROW(NEW.order_id, NEW.line)", "FALSE"),),
+    ),
+    "an outbox that doesn't hear of TRUNCATE": Fault(
+        "both_sides",
+        "validate",
+        ((OLD, f"{EMPTIED} EXECUTE", f"{EMPTIED} WHEN (FALSE) EXECUTE"),),
+    ),
+    "a switch that doesn't wait for who writes": Fault(
+        "both_sides", "cutover", ((OLD, "PERFORM pg_advisory_xact_lock_shared(", "PERFORM abs("),)
+    ),
+    "a fence that isn't asked of what is emptied": Fault(
+        "acknowledged_writes",
+        "cutover",
+        ((OLD, '  PERFORM migdsl."orders_extraction_Order_fence"(listed.tenant)\n', "  PERFORM listed.tenant\n"),),
     ),
     "a contract that asks nothing of its gates": Fault(
         "gates",

@@ -12,9 +12,13 @@ import pytest
 
 from migdsl.rehearsal.model import Settings
 from tests.rehearsal.conftest import SHORT, Edit, Rehearse
+from tests.rehearsal.test_kinds import NO_CITY, NO_EXTRA, NO_MISSING
 
 EXPAND, ENFORCE, CONTRACT = "email_expand.py", "email_enforce.py", "email_contract.py"
 BACKFILL, RECONCILE = "backfills/users_email/user.py", "reconcile/users_email/user.py"
+ADDRESSES, ADDRESS = "07_new_table/addresses_table", "reconcile/addresses_table/address.py"
+PURCHASES, PURCHASED = "15_move_table/purchases", "purchases_expand.py"
+OTHER_KEY, OTHER_TENANT = (f"NEW.{name} IS DISTINCT FROM OLD.{name}" for name in ("id", "tenant_id"))
 RULES, FLAGS = ".rules.json", ".flagd.json"
 FROM = "coalesce(NEW.email, NEW.username || '@example.com')"
 ADD = "ALTER TABLE public.users ADD COLUMN IF NOT EXISTS contact_email text\n"
@@ -43,6 +47,7 @@ CREATE FUNCTION public.nope() RETURNS trigger LANGUAGE plpgsql AS
 $f$ BEGIN RAISE EXCEPTION 'no' USING ERRCODE = '23514'; END $f$;
 CREATE TRIGGER nope BEFORE INSERT OR UPDATE ON public.users FOR EACH ROW EXECUTE FUNCTION public.nope()
 \"\"\","""
+COUNTED = "PERFORM nextval('migdsl.users_email_users_old_writes');"
 FAILING = 'outcome=\\"failed\\"}) > '
 ASIDE = 'max by (migration, backfill) (migdsl_backfill_errors{migration=\\"users_email\\"}) > '
 HELD = replace(SHORT, hold_s=2.5)
@@ -212,6 +217,21 @@ FAULTS = {
             ),
         ),
     ),
+    "a reconciliation for which NULL is equal to anything": Fault(
+        "reconciliation", "validate", ((RECONCILE, "t.contact_email IS DISTINCT FROM (", "t.contact_email <> ("),)
+    ),
+    "a reconciliation that leaves out a column": Fault(
+        "reconciliation",
+        "validate",
+        tuple((ADDRESS, *edit) for edit in NO_CITY),
+        name=ADDRESSES,
+    ),
+    "a reconciliation that joins": Fault(
+        "reconciliation", "validate", tuple((ADDRESS, *edit) for edit in NO_MISSING), name=ADDRESSES
+    ),
+    "a reconciliation that doesn't look for what is too much": Fault(
+        "reconciliation", "validate", tuple((ADDRESS, *edit) for edit in NO_EXTRA), name=ADDRESSES
+    ),
     "violations that nobody counts": Fault(
         "gates",
         "validate",
@@ -245,8 +265,42 @@ FAULTS = {
             ),
         ),
     ),
+    "a new table that doesn't follow another key": Fault(
+        "both_sides",
+        "validate",
+        (("addresses_table_expand.py", f"TG_OP = 'UPDATE' AND ({OTHER_KEY} OR {OTHER_TENANT})", "FALSE"),),
+        name=ADDRESSES,
+    ),
+    "a move that doesn't follow another key or tenant": Fault(
+        "both_sides",
+        "expand",
+        ((PURCHASED, f"IF {OTHER_KEY} OR {OTHER_TENANT} THEN", "IF FALSE THEN"),),
+        name=PURCHASES,
+    ),
+    "a move that doesn't follow another tenant": Fault(
+        "both_sides",
+        "expand",
+        ((PURCHASED, f"IF {OTHER_KEY} OR {OTHER_TENANT} THEN", f"IF {OTHER_KEY} THEN"),),
+        name=PURCHASES,
+        always=True,
+    ),
+    "a move that doesn't hear of TRUNCATE": Fault(
+        "both_sides",
+        "validate",
+        (
+            (
+                PURCHASED,
+                "AFTER TRUNCATE ON public.orders FOR EACH STATEMENT",
+                "AFTER TRUNCATE ON public.orders FOR EACH STATEMENT WHEN (FALSE)",
+            ),
+        ),
+        name=PURCHASES,
+    ),
     "an enforce without its gates": Fault(
         "gates", "enforce", ((ENFORCE, "        require(\n", "        (lambda *unasked: None)(\n"),)
+    ),
+    "writes of old code that nobody counts": Fault(
+        "gates", "contract", tuple((path, COUNTED, "NULL;") for path in (EXPAND, ENFORCE, CONTRACT))
     ),
     "a contract that drops too much": Fault(
         "catalog_target",
