@@ -15,6 +15,8 @@ from migdsl.ops.batches import Walk
 from migdsl.ops.carried import Carried
 from migdsl.ops.demands import backfill_name
 from migdsl.ops.model import Fill, TablePlan
+from migdsl.ops.stream_slot import slot_name
+from migdsl.planning.streams import streams
 from migdsl.semantics.model import Table
 from migdsl.semantics.policy import Pace
 
@@ -33,7 +35,8 @@ def _text(context: EmitContext, plan: TablePlan, path: str) -> str:
     walk = Walk(walked, order=said.order if said else None)
     batch, remaining = _statements(context, plan, walk)
     database = context.planned.module.database(plan.home)
-    hold = health.question(objects.table(_written(plan)), said.pause if said is not None else None)
+    ours = tuple(slot_name(each.moved[0]) for each in streams(context.planned.lowered.tables) if each.moved[0].captured)
+    hold = health.question(objects.table(_written(plan)), said.pause if said is not None else None, ours)
     view: dict[str, object] = {
         "marker": context.marker,
         "docstring": docstring(_docstring(context, plan, path)),

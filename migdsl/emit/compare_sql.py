@@ -12,6 +12,7 @@ from migdsl.ops.carried import Carried
 from migdsl.ops.model import Comparison, TablePlan, Violation
 from migdsl.ops.pairs import over
 from migdsl.ops.ranges import Keyed
+from migdsl.ops.stream_compare import VALUE_SEED
 
 
 class Comparing:
@@ -266,7 +267,7 @@ SELECT t.*
         where = _where([*([f"{tenant} = :tenant_id"] if tenant else []), *sought.within()])
         named = [f"{sql} AS {quote(c)}" for c, sql in zip(self.names, key, strict=True)]
         pairs = zip(self.plan.comparisons if of is None else of, values, strict=True)
-        hashes = [f"hash_record_extended(ROW({sql}), 1) AS {quote(c.column)}" for c, sql in pairs]
+        hashes = [f"hash_record_extended(ROW({sql}), {VALUE_SEED}) AS {quote(c.column)}" for c, sql in pairs]
         columns = [*named, f"hash_record_extended(ROW({', '.join(key)}), 1) AS migdsl_key", *hashes]
         lines = ",\n       ".join(columns)
         return (

@@ -62,6 +62,7 @@ def telemetry(context: EmitContext) -> TelemetryView:
         apis=tuple((api.name, each.version) for api in planned.module.apis for each in api.sunsets),
         carrying=any(line.stage in ("shadow", "live", "rampdown") for line in planned.module.stages),
         streamed=tuple((m.entity, each.lag_s) for each in streams(tables) for m in each.moved),
+        captured=tuple(m.entity for each in streams(tables) for m in each.moved if m.captured),
         replaced=tuple(each.name for each in planned.module.replacements),
         strangled=any(each.strangles for each in planned.module.replacements),
     )

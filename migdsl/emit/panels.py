@@ -18,7 +18,7 @@ _ASIDE, _LANES, _HEALTH = 13, 14, 15
 _REQUESTS, _REQUEST_ERRORS, _SHADOW, _REPAIRS = 16, 17, 18, 19
 _VERSIONS, _CLIENTS, _ROUTES, _UNTIL, _GONE = 20, 21, 22, 23, 24
 _SIDES, _SIDE_ERRORS, _SIDE_FLAG = 30, 31, 32
-_BEHIND, _WAITING, _LETTERS, _CARRIED, _LOOKED = 40, 41, 42, 43, 44
+_BEHIND, _WAITING, _LETTERS, _CARRIED, _LOOKED, _KEPT = 40, 41, 42, 43, 44, 45
 _OWN = 200
 PANEL_OF_ALERT = {
     "backfill_stalled": _SINCE,
@@ -34,6 +34,7 @@ PANEL_OF_ALERT = {
     "sync_silent": _LOOKED,
     "sync_waiting": _WAITING,
     "sync_dead_letters": _LETTERS,
+    "sync_wal_kept": _KEPT,
     "replace_errors": _SIDE_ERRORS,
     "replace_flag_errors": _SIDE_FLAG,
 }
@@ -165,7 +166,8 @@ def _streams(view: t.TelemetryView) -> Iterator[Panel]:
     name, by, legend = view.migration, "by (migration, entity, direction)", "{{entity}} {{direction}}"
     behind = min(seconds for _, seconds in view.streamed)
     yield Panel(_BEHIND, "timeseries", "Behind", "s", 12, 8, behind,
-                "How long the oldest key has waited that is to be carried over. No switch is made above the bound.",
+                "How long the oldest key has waited that is to be carried over"
+                f"{', or the WAL to be read' if view.captured else ''}. No switch is made above the bound.",
                 ((f"max {by} ({t.SYNC_LAG.of(name)})", legend),))
     yield Panel(_WAITING, "timeseries", "Keys that wait", "short", 12, 8, None,
                 "Keys in the outboxes; a backfill that enqueues holds back above 20,000.",
@@ -181,6 +183,11 @@ def _streams(view: t.TelemetryView) -> Iterator[Panel]:
                 "Keys a second, by direction: "
                 f"the way back is busy once {'tenants write' if view.tenanted else 'code writes'} on the new side.",
                 ((f"sum by (entity, direction) (rate({t.SYNC_EVENTS.of(name)}[$__rate_interval]))", legend),))
+    if view.captured:
+        yield Panel(_KEPT, "timeseries", "WAL kept for the sync job", "decbytes", 12, 8, streamed.KEPT_BYTES,
+                "What the old side's server keeps for the slot: from where the oldest transaction began that is open and writes, "
+                "or since the job stands.",
+                ((f"max by (migration, entity) ({t.SYNC_KEPT.of(name)})", "{{entity}}"),))
 
 
 def _versions(view: t.TelemetryView) -> Iterator[Panel]:

@@ -102,11 +102,32 @@ def _of_one_table(artifact: Artifact, name: str, sql: str, table: str, owners: f
         and not ((shown := _shown(node)) in owners and id(node) in asking)
     }
     by_key = all(f" = o.key_{n}" in sql for n in range(1, columns + 1))
-    staged = sql.lstrip().startswith("INSERT") and "FROM pg_temp." in sql
+    staged = sql.lstrip().startswith("INSERT") and "FROM pg_temp." in sql and _beside(tree, columns)
     if found - {table} or not (by_key or staged):
         raise UnprovenError(
             f"{artifact.path}: `{name}` reaches more than the keys that it was given: {', '.join(sorted(found))}"
         )
+
+
+def _beside(tree: Tree, columns: int) -> bool:
+    """Whether what is looked up beside a staged row `s` is asked for by all columns of its key."""
+    wheres = (n["subquery"]["SelectStmt"].get("whereClause", {}) for kind, n in walk(tree) if kind == "RangeSubselect")
+    return all(sum(_met(term) for term in _terms(where)) >= columns for where in wheres)
+
+
+def _terms(where: Tree) -> list[Tree]:
+    both = where.get("BoolExpr", {})
+    return list(both["args"]) if both.get("boolop") == "AND_EXPR" else [where]
+
+
+def _met(term: Tree) -> bool:
+    """Whether it says that a column of `t` is one of the staged row."""
+    compared = term.get("A_Expr", {})
+    if [name["String"]["sval"] for name in compared.get("name", [])] != ["="]:
+        return False
+    sides = (compared["lexpr"], compared["rexpr"])
+    found = [{n["fields"][0]["String"]["sval"] for kind, n in walk(each) if kind == "ColumnRef"} for each in sides]
+    return found == [{"t"}, {"s"}]
 
 
 def _shown(relation: Tree) -> str:

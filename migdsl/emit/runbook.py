@@ -147,8 +147,9 @@ def _jobs(context: EmitContext, alert: AlertSpec) -> str:
         "backfill": [f"`python {paths.backfill(p.table)} --status`" for p in tables if p.fills],
     }.get(alert.subject or "", [])
     if alert.id.startswith("sync_"):
-        verb = "dead-letters" if alert.id == "sync_dead_letters" else "status"
-        commands = [f"`python {paths.sync(each.table)} {verb}`" for each in streams(tables)]
+        verb = {"sync_dead_letters": "dead-letters", "sync_wal_kept": "slot"}.get(alert.id, "status")
+        asked = [each for each in streams(tables) if verb != "slot" or each.moved[0].captured]
+        commands = [f"`python {paths.sync(each.table)} {verb}`" for each in asked]
     about = [plain(each.name) for each in context.planned.module.replacements]
     if not commands:
         return f" It is about {listed(about)}." if about else ""

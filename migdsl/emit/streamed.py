@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from migdsl.emit.telemetry import (
     JOB_WINDOW,
+    SYNC_KEPT,
     SYNC_LAG,
     SYNC_LETTERS,
     SYNC_LOOKED,
@@ -21,13 +22,16 @@ from migdsl.emit.telemetry import (
 _MANY = 50_000
 # The job looks every two seconds; one that a clock starts, once a minute.
 SILENT_SECONDS = 180
+# Ten times the max_wal_size of a server that nobody has set one for.
+KEPT_BYTES = 10 * 1024**3
 
 
 def alerts(view: TelemetryView) -> tuple[AlertSpec, ...]:
     """The alerts of a migration with a stream."""
     # At complete contract ends the job, and its gates ask themselves whether anything waits.
     silent = () if view.stage == "complete" else (_silent(view),)
-    return _behind(view), *silent, _waiting(view), _letters(view)
+    kept = (_kept(view),) if view.captured else ()
+    return _behind(view), *silent, _waiting(view), _letters(view), *kept
 
 
 def _behind(view: TelemetryView) -> AlertSpec:
@@ -41,12 +45,22 @@ def _behind(view: TelemetryView) -> AlertSpec:
         severity="page",
         summary="What is written on one side has waited for too long to be carried to the other",
         what_to_do="See that the sync job runs and what it logs, and ask it for its status; start more workers where it "
-        f"can't keep up. Nothing is lost while it stands still, {nobody} is switched, and readers of the "
+        f"can't keep up.{_open(view)} Nothing is lost while it stands still, {nobody} is switched, and readers of the "
         "other side see old rows.",
         phase="cutover",
         runbook=view.section("sync_lag"),
         subject="entity",
         cases=_cases(view, SYNC_LAG, bound),
+    )
+
+
+def _open(view: TelemetryView) -> str:
+    """What only a slot can be late with."""
+    if not view.captured:
+        return ""
+    return (
+        " What was written may not have been read from the WAL yet: the job's slot command says who reads it, and how much there "
+        "is, which is all since the oldest transaction began that is open and writes: end that."
     )
 
 
@@ -134,11 +148,29 @@ def _letters(view: TelemetryView) -> AlertSpec:
     )
 
 
-def _cases(view: TelemetryView, metric: MetricRef, bound: float) -> tuple[AlertCase, ...]:
-    labels: Labels = (("migration", view.migration), ("entity", view.streamed[0][0]))
+def _kept(view: TelemetryView) -> AlertSpec:
+    return AlertSpec(
+        id="sync_wal_kept",
+        title="WAL kept for the sync job",
+        expr=f"max by (migration, entity) ({SYNC_KEPT.of(view.migration)}) > {KEPT_BYTES}",
+        for_seconds=600,
+        severity="ticket",
+        summary="The slot that the sync job reads keeps more than 10 GB of WAL on the old side's server",
+        what_to_do="See that the sync job runs, and end what has held a writing transaction open for long (pg_stat_activity, "
+        "backend_xid, the oldest xact_start): WAL is kept, and read again each time, from where that began. Drop the slot only "
+        "where the move is given up: what it hasn't been read for is lost with it, and the rows must be enqueued once more.",
+        phase="backfill",
+        runbook=view.section("sync_wal_kept"),
+        subject="entity",
+        cases=_cases(view, SYNC_KEPT, KEPT_BYTES, view.captured[0]),
+    )
+
+
+def _cases(view: TelemetryView, metric: MetricRef, bound: float, entity: str = "") -> tuple[AlertCase, ...]:
+    labels: Labels = (("migration", view.migration), ("entity", entity or view.streamed[0][0]))
 
     def case(name: str, value: float, fires: bool) -> AlertCase:
-        forth = Series(metric.name, (*labels, ("direction", "old_to_new")), f"{value:g}x40")
+        forth = Series(metric.name, (*labels, ("direction", "old_to_new")), f"{value:.12g}x40")
         back = Series(metric.name, (*labels, ("direction", "new_to_old")), "0x40")
         return AlertCase(name, (forth, back), 1500, labels if fires else None)
 

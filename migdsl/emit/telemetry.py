@@ -36,7 +36,8 @@ class TelemetryView:
     are all its lines for people (`shadow for canary`); `routed`: applications choose a side by it; `own` are metrics of
     the user's; `replaced` are replacements, and `strangled`: a router is in front of one; `apis` are
     their names, each with a version that goes away; `streamed` are entities that a sync job carries to another database, each
-    with the seconds that it may be behind; `tenanted`: rows belong to tenants, and `has_tenants`: those who own none are counted;
+    with the seconds that it may be behind, and `captured` those that a slot is read for; `tenanted`: rows belong to
+    tenants, and `has_tenants`: those who own none are counted;
     `compares`: there are two sides; `binds`: there are rules to come, or invariants;
     `carrying`: somebody has come so far that a sync job has to run;
     `binding` are the phases whose revisions refuse while something is wrong; `runbook_path` is relative to the repository;
@@ -60,6 +61,7 @@ class TelemetryView:
     strangled: bool = False
     apis: tuple[tuple[str, str], ...] = ()
     streamed: tuple[tuple[str, float], ...] = ()
+    captured: tuple[str, ...] = ()
     carrying: bool = False
     compares: bool = True
     binds: bool = True
@@ -112,7 +114,8 @@ SYNC_WAITING = MetricRef("migdsl_sync_events_waiting", _DIRECTION)
 SYNC_LETTERS = MetricRef("migdsl_sync_dead_letters", _DIRECTION)
 SYNC_LOOKED = MetricRef("migdsl_sync_last_look_timestamp_seconds", _DIRECTION)
 SYNC_EVENTS = MetricRef("migdsl_sync_events_total", _DIRECTION)
-SYNC_METRICS = (SYNC_LAG, SYNC_WAITING, SYNC_LETTERS, SYNC_LOOKED, SYNC_EVENTS)
+SYNC_KEPT = MetricRef("migdsl_sync_wal_kept_bytes", _DIRECTION)
+SYNC_METRICS = (SYNC_LAG, SYNC_WAITING, SYNC_LETTERS, SYNC_LOOKED, SYNC_EVENTS, SYNC_KEPT)
 # What applications export that route their requests by the flag.
 ROUTER_READS = MetricRef("migdsl_router_reads_total", ("migration", "stage", "side"))
 ROUTER_WRITES = MetricRef("migdsl_router_writes_total", ("migration", "stage", "side", "order"))

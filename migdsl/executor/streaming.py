@@ -73,8 +73,13 @@ def _begun(carried: Carried) -> bool:
 
 
 def _wrong(carried: Carried, waiting: tuple[Waiting, ...], *, begun: bool) -> Iterator[str]:
-    if begun and (absent := carried.absent()):
+    absent = carried.absent() if begun else ""
+    if absent:
         yield f"{absent}: start {carried.command('run')}"
+    unread = max((each.unread_s for each in waiting), default=0.0)
+    if begun and not absent and unread > carried.stream.lag_s:
+        why = "its log says why, or who else reads it"
+        yield f"nobody has read the slot to its end for {unread:.0f} s ({why}): {carried.command('slot')}"
     for each in waiting:
         if each.letters:
             what = f"{each.letters} rows of {each.entity}, written on the {each.side} side, can't be applied"

@@ -12,6 +12,7 @@ from migdsl.introspect.connect import Session
 from migdsl.introspect.model import Catalog, Table, Trigger
 from migdsl.introspect.normal import Server, type_texts
 from migdsl.introspect.underway import Underway, underway
+from migdsl.introspect.waiting import waiting
 from migdsl.semantics import model
 from migdsl.semantics.model import CheckedModule, Database, RetypeColumn
 
@@ -69,6 +70,7 @@ def _table(context: Comparison, table: model.Table) -> Iterator[Diagnostic]:
         return
     yield from columns.differences(table, found, context.server, context.underway)
     yield from constraints.differences(table, found, context.entities, context.underway)
+    yield from waiting(context.module, table, found)
     for trigger in found.triggers:
         if not trigger.name.startswith(_OURS):
             yield _trigger(table, trigger)

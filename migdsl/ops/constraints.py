@@ -13,7 +13,7 @@ from migdsl.ops.model import Alone, BuildIndex, Cost, Group, Lock, Step, Violati
 from migdsl.ops.pairs import one_line, over
 from migdsl.semantics.model import AddConstraint, Constraint, Table
 from migdsl.semantics.phrases import described
-from migdsl.semantics.referring import comes_along
+from migdsl.semantics.referring import comes_along, own_index
 from migdsl.semantics.shapes import ExcludeShape, IndexPart, IndexShape
 from migdsl.values import replace
 
@@ -252,15 +252,8 @@ END"""
 
 
 def _referring_index(context: Context, constraint: Constraint) -> Iterator[Step]:
-    """Without an index on the referring side each delete of a parent would read the whole table."""
-    table, columns = context.table, constraint.columns
-    own = [table.key, *(c.columns for c in table.constraints if c.kind in ("index", "unique"))]
-    added = [
-        o.constraint.columns
-        for o in context.change.operations
-        if isinstance(o, AddConstraint) and o.constraint.kind in ("index", "unique")
-    ]
-    if any(found[: len(columns)] == columns for found in (*own, *added)):
+    table, columns = context.table, own_index(context.table, context.change.operations, constraint)
+    if not columns:
         return
     name = names.index(table, columns)
     create = (

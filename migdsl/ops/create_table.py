@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from migdsl.dialect.names import dollar_tag, literal, quote
-from migdsl.ops import arriving, claims, constraints, fill_table, memory, moving, names, numbering
+from migdsl.ops import arriving, claims, constraints, deferring, fill_table, memory, moving, names, numbering
 from migdsl.ops.add_column import EXPAND_TABLE
 from migdsl.ops.carried import Carried
 from migdsl.ops.context import Context
@@ -30,6 +30,7 @@ def lower(context: Context, operation: CreateTable) -> Iterator[Step]:
         memory.remember(context, subject, "'SELECT 1'", "(VALUES (1)) AS made"),
         definition(context, _columns(context, operation), [c for c in own if c.kind != "index"]),
         *(index(context, c) for c in own if c.kind == "index"),
+        *(deferring.copied(operation.move, own) if operation.move is not None and not operation.move.across else ()),
     )
     drop = f"-- squawk-ignore ban-drop-table\nDROP TABLE IF EXISTS {context.sql}"
     parents = sorted({_parent(context, c) for c in own if c.kind == "reference"} - {context.sql})
@@ -51,6 +52,8 @@ def lower(context: Context, operation: CreateTable) -> Iterator[Step]:
     late = referring.late_phase(operation)
     for constraint in binding(operation):
         steps = constraints.build(context, constraint, names.constraint(table, constraint), late)
+        if operation.move is not None and not operation.move.across:
+            steps = deferring.late(steps, operation.move, constraint)
         yield from arriving.patient(steps, table.entity) if late == "validate" else steps
 
 

@@ -19,6 +19,7 @@ from migdsl.ops import (
     numbering,
     owners,
     publishing,
+    stream_grants,
     stream_sql,
     table_memory,
     turned,
@@ -29,9 +30,9 @@ from migdsl.ops.both_ways import Ways
 from migdsl.ops.carried import Carried
 from migdsl.ops.context import Context
 from migdsl.ops.dependents import LAST
-from migdsl.ops.drop_column import REFILL
 from migdsl.ops.listing import of_revision, reached
 from migdsl.ops.model import Cost, Group, Lock, Part, Refill, Step
+from migdsl.ops.returning import REFILL
 from migdsl.ops.stream_model import Moved, Place, Side, other
 from migdsl.ops.streams import sequences, stream_of
 from migdsl.semantics.model import Change, CreateTable, Table
@@ -159,6 +160,17 @@ def _objects(of: Crossing, side: Side) -> Step:
         rank=OBJECTS,
         up=(Group((), up),),
         down=(Group((), tuple(down)),),
+        precondition=_by_tenant(of) if side == "old" and moved.old.tenant else None,
+    )
+
+
+def _by_tenant(of: Crossing) -> str:
+    """What code may not do any more once the first tenant is on the new side; the same words for all tables of a stream."""
+    *others, last = [moved.entity for moved in of.stream]
+    entities = f"{', '.join(others)} and {last}" if others else last
+    return (
+        f"from the first switch on each statement of code writes rows of {entities} of one tenant alone, and none is a TRUNCATE: "
+        "over tenants of both sides it fails as a whole (55000)"
     )
 
 
@@ -287,6 +299,7 @@ def _drop(of: Crossing) -> Step:
         *of.turned(moved, "old", f"{moved.old.table} is about to be dropped"),
         stream_sql.drained(moved, "old"),
         table_memory.remember(context.migration, subject, names.table(source)),
+        stream_grants.remember(moved, "old"),
         f"-- squawk-ignore ban-drop-table\nDROP TABLE IF EXISTS {names.table(source)}",
         *stream_sql.drop_objects(moved, "old"),
         *([stream_sql.drop_fence(moved)] if of.is_last else []),
@@ -294,6 +307,7 @@ def _drop(of: Crossing) -> Step:
     down = (
         memory.restore(context, subject),
         *stream_sql.objects(moved, "old"),
+        stream_grants.restore(context, moved, "old"),
         *stream_sql.drop_triggers(moved, "old"),
         *stream_sql.triggers(moved, "old"),
     )
@@ -318,9 +332,11 @@ def _let_go(of: Crossing) -> Step:
     up = (
         *of.turned(moved, "new", f"the fence of {moved.new.table} is about to be dropped"),
         *drop,
+        stream_grants.remember(moved, "new"),
         *stream_sql.drop_objects(moved, "new"),
         *([stream_sql.drop_fence(moved)] if of.is_last else []),
     )
+    made = (*stream_sql.objects(moved, "new"), stream_grants.restore(of.context, moved, "new"))
     return Step(
         "contract",
         "drop_trigger",
@@ -329,7 +345,7 @@ def _let_go(of: Crossing) -> Step:
         Lock.ACCESS_EXCLUSIVE,
         rank=LAST,
         up=(Group(lock, up),),
-        down=(Group(lock, (*stream_sql.objects(moved, "new"), *drop, *stream_sql.triggers(moved, "new"))),),
+        down=(Group(lock, (*made, *drop, *stream_sql.triggers(moved, "new"))),),
     )
 
 

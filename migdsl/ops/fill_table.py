@@ -51,17 +51,25 @@ def _functions(of: Carried) -> tuple[str, ...]:
     return function(of), f"REVOKE ALL ON FUNCTION {names.fill(of.migration, of.table)}() FROM PUBLIC"
 
 
-def _create_trigger(of: Carried) -> tuple[str, ...]:
-    name, on = names.fill_trigger(of.migration, of.table), names.table(of.source.table)
+def _create_triggers(of: Carried) -> tuple[str, ...]:
+    (name, whole), on = _called(of), names.table(of.source.table)
     create = f"CREATE CONSTRAINT TRIGGER {name} AFTER INSERT OR UPDATE OR DELETE ON {on}"
+    call = f"EXECUTE FUNCTION {names.fill(of.migration, of.table)}()"
     return (
-        f"{create}\n  DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION {names.fill(of.migration, of.table)}()",
-        f"ALTER TABLE {on} ENABLE ALWAYS TRIGGER {name}",
+        f"{create}\n  DEFERRABLE INITIALLY DEFERRED FOR EACH ROW {call}",
+        f"CREATE TRIGGER {whole} AFTER TRUNCATE ON {on}\n  FOR EACH STATEMENT {call}",
+        f"ALTER TABLE {on} ENABLE ALWAYS TRIGGER {name}, ENABLE ALWAYS TRIGGER {whole}",
     )
 
 
-def _drop_trigger(of: Carried) -> str:
-    return f"DROP TRIGGER IF EXISTS {names.fill_trigger(of.migration, of.table)} ON {names.table(of.source.table)}"
+def _called(of: Carried) -> tuple[str, str]:
+    """The triggers, as SQL: that of rows, and that of all rows at once, which no trigger of rows sees."""
+    return names.fill_trigger(of.migration, of.table), names.carry_trigger(of.migration, of.table, "fill_all")
+
+
+def _drop_triggers(of: Carried) -> tuple[str, ...]:
+    on = names.table(of.source.table)
+    return tuple(f"DROP TRIGGER IF EXISTS {name} ON {on}" for name in _called(of))
 
 
 def _trigger(of: Carried) -> Step:
@@ -75,8 +83,8 @@ def _trigger(of: Carried) -> Step:
         source,
         Lock.ACCESS_EXCLUSIVE,
         rank=EXPAND_TABLE,
-        up=(Group(lock, (*_functions(of), _drop_trigger(of), proof(of), *_create_trigger(of))),),
-        down=(Group(lock, (_drop_trigger(of), forget)),),
+        up=(Group(lock, (*_functions(of), *_drop_triggers(of), proof(of), *_create_triggers(of))),),
+        down=(Group(lock, (*_drop_triggers(of), forget)),),
         precondition=f"new code writes {source.entity} and {entity} in one transaction, or {entity} by an upsert (INSERT … ON "
         f"CONFLICT DO UPDATE): at the end of a transaction the trigger inserts the row of {entity} that isn't there",
     )
@@ -92,8 +100,8 @@ def _drop(of: Carried) -> Iterator[Step]:
         source,
         Lock.ACCESS_EXCLUSIVE,
         rank=EXPAND_TABLE,
-        up=(Group(lock, (_drop_trigger(of),)),),
-        down=(Group(lock, (_drop_trigger(of), *_create_trigger(of))),),
+        up=(Group(lock, _drop_triggers(of)),),
+        down=(Group(lock, (*_drop_triggers(of), *_create_triggers(of))),),
     )
     forget = f"DROP FUNCTION IF EXISTS {names.fill(of.migration, of.table)}()"
     yield Step(
@@ -165,6 +173,7 @@ class _Body:
             "  had boolean := FALSE;",
             "  has boolean := FALSE;",
             "BEGIN",
+            *self._emptied(),
             "  IF TG_OP <> 'INSERT' THEN",
             *(f"  {line}" for line in self._computed("OLD", "was", "had")),
             *self._unseen(),
@@ -188,6 +197,12 @@ class _Body:
     def _exists(self, row: str, record: str | None = None) -> str:
         like = self._like(record) if record else ""
         return f"EXISTS (SELECT FROM {self.sql} AS n WHERE {self._own(row)}{like})"
+
+    def _stands(self) -> str:
+        """Whether the source's row is as it was inserted: one that new code has changed since is told of by what follows."""
+        same = [f"s.{column_name(theirs)} = NEW.{column_name(theirs)}" for _, theirs in self.identity]
+        same += [f"{self.of.held(c, e, 's')} IS NOT DISTINCT FROM gives.{column_name(c.name)}" for c, e in self.values]
+        return f"EXISTS (SELECT FROM {names.table(self.of.source.table)} AS s WHERE {' AND '.join(same)})"
 
     def _computed(self, row: str, record: str, flag: str) -> list[str]:
         """What a row gives."""
@@ -213,6 +228,18 @@ class _Body:
             f"      {self._insert('was')}",
             f"      DELETE FROM {self.sql} AS n WHERE {self._own('OLD')};",
             "    END IF;",
+        ]
+
+    def _emptied(self) -> list[str]:
+        """As if each row had been deleted. Not by TRUNCATE, which foreign keys refuse, and which may be at work here already."""
+        return [
+            "  IF TG_OP = 'TRUNCATE' THEN",
+            f"    DELETE FROM {self.sql};",
+            "    IF FOUND THEN",
+            f"      {self.count}",
+            "    END IF;",
+            "    RETURN NULL;",
+            "  END IF;",
         ]
 
     def _deleted(self) -> list[str]:
@@ -257,7 +284,8 @@ class _Body:
         lines = [
             "  IF has AND NOT had THEN",
             f"    {self._insert('gives')}",
-            f"    IF FOUND OR (TG_OP = 'UPDATE' AND NOT {self._exists('NEW', 'gives')}) THEN",
+            f"    IF FOUND OR (NOT {self._exists('NEW', 'gives')}",
+            f"                 AND (TG_OP = 'UPDATE' OR {self._stands()})) THEN",
             f"      {self.count}",
             "    END IF;",
             "  ELSIF had AND NOT has THEN",

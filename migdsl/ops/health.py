@@ -36,18 +36,20 @@ _SLOTS = """SELECT 'replication slots without a reader keep WAL: '
                || string_agg(k.slot_name || ' ' || pg_size_pretty(k.bytes), ', ' ORDER BY k.bytes DESC, k.slot_name)
           FROM (SELECT s.slot_name, pg_wal_lsn_diff(pg_current_wal_lsn(), s.restart_lsn) AS bytes
                   FROM pg_catalog.pg_replication_slots AS s
-                 WHERE NOT s.active AND s.wal_status <> 'lost') AS k
+                 WHERE NOT s.active AND s.wal_status <> 'lost'{but}) AS k
          WHERE k.bytes > pg_size_bytes(current_setting('max_wal_size'))"""
 
 
-def question(table: str, said: Condition | None) -> str:
+def question(table: str, said: Condition | None, ours: tuple[str, ...] = ()) -> str:
     """SQL that returns why a backfill of `table` (quoted, with its schema) must wait just now, or NULL; any reason counts.
 
-    `said` is the file's own `pause when`, which is asked besides, and whose bound of replication_lag is the only one.
+    `said` is the file's own `pause when`, which is asked besides, and whose bound of replication_lag is the only one. `ours` are
+    the slots of the migration's own sync jobs, which read them now and then: another transaction that stays open keeps their
+    WAL, and whoever dropped one would lose keys.
     """
     own = hold(said) if said is not None else None
     used = {c.metric.name for c in comparisons(said)} if said is not None else set()
-    reasons = [_ARCHIVING, _BACKLOG, _SLOTS, _vacuum(table), _locks(table)]
+    reasons = [_ARCHIVING, _BACKLOG, _slots(ours), _vacuum(table), _locks(table)]
     if "replication_lag" not in used:
         reasons.insert(0, _LAG)
     if own is not None:
@@ -55,6 +57,11 @@ def question(table: str, said: Condition | None) -> str:
     each = ",\n       ".join(f"({reason})" for reason in reasons)
     return f"""SELECT nullif(concat_ws('; ',
        {each}), '')"""
+
+
+def _slots(ours: tuple[str, ...]) -> str:
+    listed = ", ".join(map(literal, ours))
+    return _SLOTS.format(but=f"\n                   AND s.slot_name NOT IN ({listed})" if ours else "")
 
 
 def _vacuum(table: str) -> str:

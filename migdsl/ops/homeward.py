@@ -10,9 +10,9 @@ from migdsl.ops import listing, names
 from migdsl.ops.batches import Walk
 from migdsl.ops.both_ways import Ways
 from migdsl.ops.context import Context
-from migdsl.ops.drop_column import REFILL
 from migdsl.ops.model import Cost, Gate, Refill, Step
 from migdsl.ops.ranges import Keyed
+from migdsl.ops.returning import REFILL
 from migdsl.semantics.phrases import sides as called
 
 

@@ -14,6 +14,7 @@ from migdsl.ops import (
     constraints,
     create_table,
     data,
+    deferring,
     demands,
     dependents,
     drop_column,
@@ -29,7 +30,9 @@ from migdsl.ops import (
     pairs,
     raw_sql,
     rename_table,
+    returning,
     retype,
+    subscribers,
     swap,
     sync,
     twins,
@@ -109,6 +112,7 @@ def _within(whole: CheckedModule, database: str) -> tuple[tuple[TablePlan, ...],
 
         asked["validate"] = (*asked.get("validate", ()), *(streams.agreed(p.moved) for p in moved if p.moved))
     last = (phase for phase in ("enforce", "contract") if phase in used)
+    extra += subscribers.lower(migration, module, database, steps)
     extra += [late.step(module, phase, plans, asked.get(phase, ()), database) for phase in last]
     extra += [demands.step(phase, asked[phase]) for phase in ("backfill", "validate", "cutover") if phase in asked]
     where = f", in {database}" if len(whole.migrated) > 1 else ""
@@ -142,7 +146,7 @@ def _table(migration: str, module: CheckedModule, change: Change) -> TablePlan:
     # What is computed from columns goes before them.
     for operation in sorted(change.operations, key=lambda o: not (isinstance(o, DropColumn) and o.column.generated)):
         steps += LOWERINGS[type(operation)](context, operation)
-    steps += enum_type.lower(context)
+    steps += [*returning.lower(context), *enum_type.lower(context)]
     steps += [*dependents.rebuild(context), *retype.way_home(context)]
     steps += [s for s in around if s.phase != "contract"]
     if steps and not _comes(change):
@@ -232,9 +236,9 @@ def _constrain(context: Context, operation: AddConstraint) -> Iterator[Step]:
         return twins.lower(context, operation)
     if operation.constraint.kind == "key":
         return key.lower(context, operation)
-    if predecessor(context.change, operation) is not None:
-        return twins.succeed(context, operation)
-    return constraints.lower(context, operation)
+    succeeds = predecessor(context.change, operation) is not None
+    steps = twins.succeed(context, operation) if succeeds else constraints.lower(context, operation)
+    return deferring.pointed_anew(context.table, operation.constraint, steps)
 
 
 def _counted(context: Context) -> bool:

@@ -169,7 +169,8 @@ class Fill(Value):
 class Comparison(Value):
     """A new column and its way from and back, as SQL over the row `t`.
 
-    `drifted_old`: differs while the old is the truth. `drifted_new`: differs once the new is. `lossy`: from(back(x)) ≠ x.
+    `drifted_old`: differs while the old is the truth. `drifted_new`: differs once the new is. `lossy`: the old side can't give
+    the value back, from(back(x)) ≠ x; None where nothing leads back.
     `left` and `right` are what the hashes cover: what should be there, and what is. `swapped`: the two change names at
     once, for everybody, so that no code ever sees both. `mended_old` and `mended_new` are the columns that are written to
     make a row right while the old is the truth, and once the new is, each with its value. `restored`: of a table that moves,
@@ -187,6 +188,11 @@ class Comparison(Value):
     mended_old: tuple[tuple[str, str], ...] = ()
     mended_new: tuple[tuple[str, str], ...] = ()
     restored: str | None = None
+
+    @property
+    def carried_back(self) -> bool:
+        """Whether a `back` of the file keeps old columns filled from this one."""
+        return self.lossy is not None and not self.swapped
 
 
 class Violation(Value):

@@ -8,7 +8,18 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from migdsl.dialect.names import dollar_tag, literal, quote
-from migdsl.ops import attempts, closed, constraints, homeward, memory, names, not_null, numbering, table_memory
+from migdsl.ops import (
+    attempts,
+    closed,
+    constraints,
+    deferring,
+    homeward,
+    memory,
+    names,
+    not_null,
+    numbering,
+    table_memory,
+)
 from migdsl.ops.add_column import EXPAND_TABLE
 from migdsl.ops.both_ways import Ways
 from migdsl.ops.carried import Carried
@@ -60,9 +71,9 @@ BEGIN
     RAISE EXCEPTION 'row level security of % is not made again on the table that its rows move to', {literal(names.table(source))}
       USING ERRCODE = '55000', HINT = 'move it with a revision of your own, which creates the policies too';
   END IF;
-{numbering.checks(sides)}END"""
+{deferring.refusal(sides.move)}{numbering.checks(sides)}END"""
     tag = dollar_tag(body, "plain")
-    title = "Refuse where {} has row level security, or numbers from a sequence, that {} would lack".format(
+    title = "Refuse where {} has row level security, numbers from a sequence, or a deferrable key, that {} would lack".format(
         *_called(sides)
     )
     return Step("expand", "check_table", title, source, rank=0, up=(Group((), (f"DO {tag}{body}\n{tag}",)),))

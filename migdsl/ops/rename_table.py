@@ -82,17 +82,22 @@ def _refuse_hidden_rows(context: Context) -> str:
 
 
 def _view(context: Context, new: str) -> str:
-    """The view, the table's owner and grants with it."""
+    """The view, the table's owner and grants with it, those of single columns too."""
     options = " WITH (security_invoker = true)" if context.version >= SECURITY_INVOKER else ""
     old = literal(context.sql)
     return f"""    CREATE VIEW {context.sql}{options} AS SELECT * FROM {new};
     EXECUTE (SELECT format('ALTER VIEW %s OWNER TO %I', {old}, r.rolname)
                FROM pg_class AS c JOIN pg_roles AS r ON r.oid = c.relowner WHERE c.oid = {literal(new)}::regclass);
-    EXECUTE coalesce((SELECT string_agg(format('GRANT %s ON %s TO %s%s', g.privilege_type, {old},
+    EXECUTE coalesce((SELECT string_agg(format('GRANT %s%s ON %s TO %s%s', g.privilege_type, g.part, {old},
                CASE WHEN g.grantee = 0 THEN 'PUBLIC' ELSE g.grantee::regrole::text END,
                CASE WHEN g.is_grantable THEN ' WITH GRANT OPTION' ELSE '' END), '; ')
-          FROM pg_class AS c, aclexplode(c.relacl) AS g
-         WHERE c.oid = {literal(new)}::regclass AND g.grantee <> c.relowner
+          FROM (SELECT '' AS part, c.relowner, x.* FROM pg_class AS c, aclexplode(c.relacl) AS x
+                 WHERE c.oid = {literal(new)}::regclass
+                 UNION ALL
+                SELECT format(' (%I)', a.attname), c.relowner, x.*
+                  FROM pg_class AS c JOIN pg_attribute AS a ON a.attrelid = c.oid, aclexplode(a.attacl) AS x
+                 WHERE c.oid = {literal(new)}::regclass) AS g
+         WHERE g.grantee <> g.relowner
            AND g.privilege_type IN ('SELECT', 'INSERT', 'UPDATE', 'DELETE')), 'SELECT 1');"""
 
 

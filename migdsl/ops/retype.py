@@ -245,8 +245,10 @@ def comparisons(context: Context) -> Iterator[Comparison]:
         # Before the swap; afterwards no column has that name, and nothing can be mended by it.
         mended = (names.incoming(operation.column.name), conversion.into(context, operation, "t"))
         apart = f"({differs} AND {strays})"
+        # What new code wrote since the swap, and the way back can't keep: the old side has no value for it.
+        lost = conversion.side(context, operation, "lost")
         name = operation.column.name
-        yield Comparison(name, private, was, is_, differs, apart, None, swapped=True, mended_old=(mended,))
+        yield Comparison(name, private, was, is_, differs, apart, lost, swapped=True, mended_old=(mended,))
 
 
 def violations(context: Context) -> Iterator[Violation]:

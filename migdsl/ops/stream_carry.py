@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 
 from migdsl.dialect.names import derived, literal, quote
+from migdsl.ops.stream_kept import Kept, beside, inputs, kept, taken
 from migdsl.ops.stream_model import Column, Moved, Place, Side, other
 from migdsl.ops.stream_owner import advisory
 from migdsl.ops.stream_slot import slot_name
@@ -31,16 +32,24 @@ class Carry(Value):
 def carry(moved: Moved, origin: Side) -> Carry:
     """What carries a side's rows to the other one."""
     source, target = moved.at(origin), moved.at(other(origin))
-    stage = f"pg_temp.{quote(_stage_name(moved, target))}"
+    found = kept(moved, origin)
+    sent = _sent(target, found)
+    stage = f"pg_temp.{quote(_stage_name(moved, target, sent))}"
     return Carry(
         outbox=moved.outbox(origin),
         take=_take(moved, origin),
-        read=_read(moved, source, target),
-        stage=_stage(stage, target),
-        copy=f"COPY {stage} ({_names(target)}) FROM STDIN (FORMAT binary)",
+        read=_read(moved, source, sent),
+        stage=_stage(stage, sent),
+        copy=f"COPY {stage} ({', '.join(quote(name) for name, _, _ in sent)}) FROM STDIN (FORMAT binary)",
         gone=_gone(moved, target, stage, other(origin)),
-        upsert=_upsert(moved, target, stage, other(origin)),
+        upsert=_upsert(moved, target, stage, other(origin), found),
     )
+
+
+def _sent(target: Place, found: tuple[Kept, ...]) -> tuple[tuple[str, str, str], ...]:
+    """What is read of a row `t` and staged: its name there, the SQL, its type on the way."""
+    own = ((column.name, column.value, column.wire) for column in target.columns)
+    return (*own, *((each.staged, f"t.{quote(each.column.name)}", each.column.wire) for each in inputs(found)))
 
 
 def _take(moved: Moved, origin: Side) -> str:
@@ -52,8 +61,8 @@ def _take(moved: Moved, origin: Side) -> str:
  LIMIT :events"""
 
 
-def _read(moved: Moved, source: Place, target: Place) -> str:
-    values = [f"CAST({_operand(column.value)} AS {column.wire}) AS {quote(column.name)}" for column in target.columns]
+def _read(moved: Moved, source: Place, sent: tuple[tuple[str, str, str], ...]) -> str:
+    values = [f"CAST({_operand(value)} AS {wire}) AS {quote(name)}" for name, value, wire in sent]
     lines = ",\n       ".join(values)
     arrays = ", ".join(
         f"CAST(current_setting('migdsl.{name}') AS {type_.sql}[])"
@@ -65,15 +74,15 @@ def _read(moved: Moved, source: Place, target: Place) -> str:
   JOIN {source.table} AS t ON {_matched(source, moved, "t")}"""
 
 
-def _stage_name(moved: Moved, target: Place) -> str:
+def _stage_name(moved: Moved, target: Place, sent: tuple[tuple[str, str, str], ...]) -> str:
     # Behind a pooler a session may have one from another release of the file.
-    shape = ", ".join(f"{column.name} {column.wire}" for column in target.columns)
+    shape = ", ".join(f"{name} {wire}" for name, _, wire in sent)
     digest = hashlib.sha256(shape.encode()).hexdigest()[:8]
     return derived("migdsl", moved.migration, target.name, suffix=f"{digest}_stage")
 
 
-def _stage(stage: str, target: Place) -> str:
-    columns = ",\n    ".join(f"{quote(column.name)} {column.wire}" for column in target.columns)
+def _stage(stage: str, sent: tuple[tuple[str, str, str], ...]) -> str:
+    columns = ",\n    ".join(f"{quote(name)} {wire}" for name, _, wire in sent)
     return f"CREATE TEMP TABLE IF NOT EXISTS {stage.removeprefix('pg_temp.')} (\n    {columns}\n) ON COMMIT DELETE ROWS"
 
 
@@ -92,8 +101,9 @@ def _gone(moved: Moved, target: Place, stage: str, side: Side) -> str:
    AND NOT EXISTS (SELECT FROM {stage} AS s WHERE {staged}){_elsewhere(moved, target, "t", side)}"""
 
 
-def _upsert(moved: Moved, target: Place, stage: str, side: Side) -> str:
-    values = ", ".join(_held(target, column.name, "s") for column in target.columns)
+def _upsert(moved: Moved, target: Place, stage: str, side: Side, found: tuple[Kept, ...]) -> str:
+    values = ", ".join(taken(found, column.name, _held(target, column.name, "s")) for column in target.columns)
+    matched = " AND ".join(f"t.{quote(name)} = {_held(target, name, 's')}" for name in target.key)
     key = ", ".join(map(quote, target.key))
     rest = [column for column in target.columns if column.name not in target.key]
     if rest:
@@ -106,7 +116,7 @@ def _upsert(moved: Moved, target: Place, stage: str, side: Side) -> str:
     return f"""INSERT INTO {target.table} AS t ({_names(target)})
 OVERRIDING SYSTEM VALUE
 SELECT {values}
-  FROM {stage} AS s
+  FROM {stage} AS s{beside(found, target, matched)}
  WHERE TRUE{_elsewhere(moved, target, "s", side)}
  ORDER BY {", ".join(f"s.{quote(name)}" for name in target.key)}
     ON CONFLICT ({key}) {action}"""

@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 from migdsl.dialect.names import quote
+from migdsl.ops.stream_kept import agreeing, held
 from migdsl.ops.stream_model import Column, Moved, Place, Side
 from migdsl.values import Value
+
+# Of a value by itself: the hash of NULL is 0, and so is that of a numeric 0 under the seed 1, and of a float's 0 under 0.
+VALUE_SEED = 2
+# A column, its value over the row `t`, and what the old side has in its place.
+_Given = tuple[Column, str, tuple[str, ...]]
 
 
 class Compared(Value):
@@ -18,12 +24,17 @@ class Compared(Value):
 def compared(moved: Moved, truth: Side, *, portable: bool = False) -> tuple[Compared, Compared]:
     """What should be there, by the side that is right, and what is on the other one: the first runs where the truth is.
 
-    Both are compared as the new side has them: what it has merged into one value, the old side keeps as it was.
+    Both are compared as the new side has them: what it has merged into one value, the old side keeps as it was. And what old
+    columns are given by it is compared, too, column by column: what the new side has more exactly, it keeps.
     `portable`: hashes that agree between major versions of PostgreSQL too, at ten times the cost.
     """
-    given = [(column, column.value) for column in moved.new.columns]
-    held = [(column, f"t.{quote(column.name)}") for column in moved.new.columns]
-    old, new = _side(moved, moved.old, given, portable), _side(moved, moved.new, held, portable)
+    given: list[_Given] = []
+    there: list[_Given] = []
+    for column in moved.new.columns:
+        back = agreeing(moved.old, moved.new, column) or ()
+        given.append((column, column.value, tuple(held(each, f"t.{quote(each.name)}") for each in back)))
+        there.append((column, f"t.{quote(column.name)}", tuple(held(each, each.value) for each in back)))
+    old, new = _side(moved, moved.old, given, portable), _side(moved, moved.new, there, portable)
     return (old, new) if truth == "old" else (new, old)
 
 
@@ -39,23 +50,29 @@ SELECT {moved.lane(tuple(keys))}, {", ".join(keys)}, {tenant}
  WHERE fence.passed"""
 
 
-def _side(moved: Moved, place: Place, values: list[tuple[Column, str]], portable: bool) -> Compared:
+def _side(moved: Moved, place: Place, values: list[_Given], portable: bool) -> Compared:
     names = moved.new.key
     reads = place.reads or f"{place.table} AS t"
     key = place.keyed("t")
-    pairs = [(column.name, _value(column, sql)) for column, sql in values if column.name not in names]
+    pairs = [(column.name, _value(column, sql), back) for column, sql, back in values if column.name not in names]
     named = ", ".join(f"{sql} AS {quote(name)}" for sql, name in zip(key, names, strict=True))
     where = f" WHERE {_within(place, key)}"
-    row = [*key, *(sql for _, sql in pairs)]
+    row = [*key, *(sql for _, sql, _ in pairs)]
     columns = ",\n       ".join(
         [named, f"{_hash([*key], portable)} AS migdsl_key"]
-        + [f"{_hash([sql], portable)} AS {quote(name)}" for name, sql in pairs]
+        + [f"{_hashes(sql, back, portable)} AS {quote(name)}" for name, sql, back in pairs]
     )
     return Compared(
         digest=f"SELECT count(*) AS rows,\n       {_digest(key, row, portable)} AS hash\n  FROM {reads}\n{where}",
         next_bound=f"SELECT {named}\n  FROM {reads}\n{where}\n ORDER BY {', '.join(key)}\nOFFSET :skip\n LIMIT 1",
         rows=f"SELECT {columns}\n  FROM {reads}\n{where}\n ORDER BY {', '.join(key)}",
     )
+
+
+def _hashes(sql: str, back: tuple[str, ...], portable: bool) -> str:
+    """A value's hash, and behind it that of what the old side has in its place: one that is the same is enough."""
+    own = _hash([sql], portable, VALUE_SEED)
+    return own if not back else f"concat_ws(' ', {own},\n         {_hash([*back], portable, VALUE_SEED)})"
 
 
 def _within(place: Place, key: tuple[str, ...]) -> str:
@@ -89,8 +106,8 @@ def _digest(key: tuple[str, ...], row: list[str], portable: bool) -> str:
     return f"sum({_half(row, 1)}) * 18446744073709551616\n         + sum({_half(row, 2)})"
 
 
-def _hash(values: list[str], portable: bool) -> str:
-    return _half(values, 1) if portable else f"hash_record_extended(ROW({', '.join(values)}), 1)"
+def _hash(values: list[str], portable: bool, seed: int = 1) -> str:
+    return _half(values, 1) if portable else f"hash_record_extended(ROW({', '.join(values)}), {seed})"
 
 
 def _half(values: list[str], which: int) -> str:

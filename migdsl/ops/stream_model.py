@@ -21,12 +21,14 @@ class Column(Value):
     """A column that is written on one side. `value` is SQL over the row `t` of the other side's table.
 
     `own`: the type is one that the database has made (an enum, a domain), and so has no meaning on the other side.
+    `inputs`: the columns that `value` reads; None where nobody has told.
     """
 
     name: str
     type: SqlType
     value: str
     own: bool = False
+    inputs: tuple[str, ...] | None = None
 
     @property
     def wire(self) -> str:

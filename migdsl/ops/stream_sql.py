@@ -32,7 +32,7 @@ SHARED = (
     PRIMARY KEY (migration, stream, tenant)
 )""",
     """COMMENT ON TABLE migdsl.switch IS
-    'Which attempt may move the row of a tenant in migdsl.side: apart from it, since writers hold that one locked.'""",
+    'Which attempt may move the row of a tenant in migdsl.side: apart from it, since writers may hold that one locked.'""",
     """CREATE TABLE IF NOT EXISTS migdsl.lane (
     migration text    NOT NULL,
     entity    text    NOT NULL,
@@ -231,7 +231,7 @@ def _fence(moved: Moved, side: Side) -> str:
     Not `strict`: false where the tenant is on the other side, and no error.
     """
     found = f"""SELECT side.state INTO found_state FROM migdsl.side AS side
-   WHERE {moved.scope} AND side.tenant = of_tenant FOR SHARE"""
+       WHERE {moved.scope} AND side.tenant = of_tenant"""
     unknown = f"{literal(moved.migration)}, {literal(moved.stream)}, of_tenant"
     made = f"VALUES ({unknown}) ON CONFLICT DO NOTHING"
     if moved.old.tenant:
@@ -240,6 +240,8 @@ def _fence(moved: Moved, side: Side) -> str:
      WHERE {moved.newcomers} AND others.state <> 'moving' FOR SHARE
         ON CONFLICT DO NOTHING"""
     columns = "migration, stream, tenant, state, since" if moved.old.tenant else "migration, stream, tenant"
+    # Who closes a side has the lock for itself until that is committed. So where each statement has a snapshot of its own, a
+    # look that comes after the lock is enough: a row that all writers of a tenant lock has ever more of them to remember.
     body = f"""
 DECLARE
   found_state text;
@@ -248,13 +250,17 @@ BEGIN
     RETURN true;  -- its owner has gone in the same transaction, and passed the fence then
   END IF;
   PERFORM pg_advisory_xact_lock_shared({stream_owner.advisory(moved, "of_tenant")});
-  {found};
-  IF NOT FOUND THEN
+  FOR look IN 1 .. 2 LOOP
+    IF current_setting('transaction_isolation') IN ('read committed', 'read uncommitted') THEN
+      {found};  -- after the lock, and so what was committed before it
+    ELSE
+      {found} FOR SHARE;  -- a snapshot from before a switch fails
+    END IF;
+    EXIT WHEN found_state IS NOT NULL OR look = 2;
     INSERT INTO migdsl.side ({columns})
     {made};
-    {found};
-    found_state := coalesce(found_state, 'moving');  -- as newcomers are just then
-  END IF;
+  END LOOP;
+  found_state := coalesce(found_state, 'moving');  -- as newcomers are just then
   IF found_state = {literal(side)} THEN
     RETURN true;
   ELSIF NOT strict AND found_state <> 'moving' THEN

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from migdsl.dialect.names import literal, quote
+from migdsl.dialect.sql import Expression
 from migdsl.ops import names, turned
 from migdsl.ops.batches import Walk
 from migdsl.ops.gates import since_left
 from migdsl.ops.model import Gate, TablePlan
-from migdsl.ops.pairs import over
+from migdsl.ops.pairs import inputs_of, over
 from migdsl.ops.stream_model import ROW, Column, Follower, Moved, Place, Side
 from migdsl.semantics.model import CheckedModule, CreateTable, Table
 from migdsl.semantics.move_model import Move
@@ -79,14 +80,8 @@ def _moved(migration: str, module: CheckedModule, operation: CreateTable, stream
     move = operation.move
     assert move is not None
     table, target = move.table, operation.table
-    forth = tuple(
-        Column(name, target.type_of(name), over(table, value, "t"), not target.type_of(name).built_in)
-        for name, value in move.values
-    )
-    back = tuple(
-        Column(b.column, table.type_of(b.column), over(target, b.expression, "t"), not table.type_of(b.column).built_in)
-        for b in move.backs
-    )
+    forth = tuple(_column(target, name, table, value) for name, value in move.values)
+    back = tuple(_column(table, b.column, target, b.expression) for b in move.backs)
     return Moved(
         migration,
         stream,
@@ -96,6 +91,12 @@ def _moved(migration: str, module: CheckedModule, operation: CreateTable, stream
         _place(module, target, target.key, forth),
         captured=move.sync.variant == "logical",
     )
+
+
+def _column(table: Table, name: str, given: Table, value: Expression) -> Column:
+    """A column of a table as a row of the other one gives it."""
+    type_ = table.type_of(name)
+    return Column(name, type_, over(given, value, "t"), not type_.built_in, inputs_of(given, value))
 
 
 def _place(module: CheckedModule, table: Table, key: tuple[str, ...], columns: tuple[Column, ...]) -> Place:

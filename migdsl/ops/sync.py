@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from migdsl.dialect.names import dollar_tag, literal
-from migdsl.ops import attempts, names, outside, triggers
+from migdsl.ops import attempts, names, outside, returning, triggers
 from migdsl.ops.add_column import EXPAND_TABLE
 from migdsl.ops.context import Context
 from migdsl.ops.model import Group, Lock, Step
@@ -26,6 +26,12 @@ def lower(context: Context) -> Iterator[Step]:
     if context.pairs or context.outside:
         yield _stop_filling(context)
     yield from _drop(context)
+
+
+def _left(context: Context) -> str:
+    """What new code's writes no longer reach from then on."""
+    columns = ", ".join(f"{context.table.entity}.{name}" for name in returning.staying(context))
+    return f"; it keeps {columns} no longer, which nothing drops" if columns else ""
 
 
 def _function(context: Context, *, fill: bool, turns: bool) -> str:
@@ -203,7 +209,7 @@ def _drop(context: Context) -> Iterator[Step]:
     yield Step(
         "contract",
         "drop_trigger",
-        f"Drop the trigger of {table.entity}: no old code is left that it serves",
+        f"Drop the trigger of {table.entity}: no old code is left that it serves{_left(context)}",
         table,
         Lock.ACCESS_EXCLUSIVE,
         rank=EXPAND_TABLE,

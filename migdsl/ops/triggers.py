@@ -12,6 +12,8 @@ from migdsl.ops import attempts, names, outside
 from migdsl.ops.pairs import Fact, Kept, Pair, Sibling, assigned, column_name, compared, inputs_of, over
 from migdsl.semantics.model import AddColumn, Back, Table
 
+_AND = "\n       AND "
+
 
 def function(
     migration: str,
@@ -212,15 +214,15 @@ class _Clauses:
         new = column_name(self.pair.column)
         source = attempts.written(self.migration, self.table, self.pair, "NEW")
         unfilled = f" OR NEW.{new} IS NULL" if fill else ""
-        follow = self._differs()
-        if not self.pair.way_back:
-            follow = f"(NOT {self._differs('OLD')}{unfilled}) AND {follow}"
+        follow = [self._differs()]
+        if (written := self._written_back()) is not None:
+            follow = [f"({written}NOT {self._differs('OLD')}{unfilled})", *follow]
         count = [f"    IF {self._changed(*self.pair.counted)} THEN", f"      {self._count()}", "    END IF;"]
         # Of columns that stay, new code writes too: only what the trigger had to carry over shows old code.
         inner = [] if self.pair.going else [f"  {line}" for line in count]
         return [
             f"  ELSIF {self._input_changed()}{unfilled} THEN",
-            f"    IF {follow} THEN",
+            f"    IF {_AND.join(follow)} THEN",
             f"      NEW.{new} := {source};",
             *inner,
             "    END IF;",
@@ -229,18 +231,35 @@ class _Clauses:
 
     def _input_changed(self) -> str:
         """An input changed, and not to what the new column gives back (as a refill does): such a pair agrees."""
-        inputs = inputs_of(self.table, self.pair.source)
-        targets = {back.column for back in self.pair.way_back}
-        others = [c for c in inputs if c not in targets]
+        inputs, targets = self._inputs()
         if not targets:
             # It follows its inputs whoever wrote them: new code may have, by way of another pair's `back`.
             return self._changed(*inputs, row="NEW")
+        others = [c for c in inputs if c not in targets]
+        back_changed = self._back_changed(targets)
+        return "\n     OR ".join([self._changed(*others), back_changed] if others else [back_changed])
+
+    def _written_back(self) -> str | None:
+        """Begins the condition that another input's change is followed: the pair agreed before, or old code wrote its half.
+
+        A pair that didn't agree may be one that the way back from contract hasn't reached: it holds what new code alone wrote.
+        None where there is no other input.
+        """
+        inputs, targets = self._inputs()
+        if not targets:
+            return ""
+        return f"{self._back_changed(targets)}\n        OR " if set(inputs) - targets else None
+
+    def _inputs(self) -> tuple[tuple[str, ...], frozenset[str]]:
+        """The columns that the new one is computed from, and those of them that it gives back."""
+        return tuple(inputs_of(self.table, self.pair.source)), frozenset(back.column for back in self.pair.way_back)
+
+    def _back_changed(self, targets: frozenset[str]) -> str:
         given_back = " AND ".join(
             f"NEW.{column_name(b.column)} IS NOT DISTINCT FROM {self._back(b)}" for b in self.pair.way_back
         )
         agrees = f"NEW.{column_name(self.pair.column)} IS NOT NULL AND {given_back}"
-        back_changed = f"({self._changed(*sorted(targets))}) AND NOT ({agrees})"
-        return "\n     OR ".join([self._changed(*others), back_changed] if others else [back_changed])
+        return f"({self._changed(*sorted(targets))}) AND NOT ({agrees})"
 
     def _back(self, back: Back) -> str:
         return compared(over(self.table, back.expression, "NEW"), self.table.type_of(back.column))

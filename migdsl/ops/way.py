@@ -128,7 +128,7 @@ class Way(Value):
             "  -- One snapshot for the whole transaction can't see a row that was carried over since: it meets the row",
             "  -- here, and is told to try again (40001).",
             *_deep(self._computed("OLD", "was"), 2),
-            f"  {self._insert('was', 'ON CONFLICT DO NOTHING')}",
+            f"  {self._insert('was', self._met())}",
             f"  {delete}",
             "END IF;",
         ]
@@ -141,6 +141,12 @@ class Way(Value):
             "    RETURN NULL;",
             "  END IF;",
         ]
+
+    def _met(self) -> str:
+        """By the key: ON CONFLICT without one can't do with a deferrable unique. By an exclusion constraint only without."""
+        excluding = any(c.kind == "exclude" for c in self.there.constraints)
+        key = "" if excluding else f" ({', '.join(map(quote, self.there.key))})"
+        return f"ON CONFLICT{key} DO NOTHING"
 
     def _stays(self, key: Owner) -> str:
         """Whether what a deleted row pointed at is there, or there was nothing."""

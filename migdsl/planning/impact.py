@@ -186,7 +186,7 @@ def risks(facts: Facts) -> Iterator[str]:
     for plan in facts.tables:
         entity, change = plan.table.entity, facts.change(plan)
         for comparison in plan.comparisons:
-            if comparison.lossy is not None:
+            if comparison.carried_back:
                 yield (
                     f"{entity}.{comparison.column}: where from(back(x)) differs from x, rolling back would change the value; "
                     "reconciliation counts such rows as lossy."

@@ -213,6 +213,6 @@ def _of_sides(facts: Facts, plan: TablePlan, check: Callable[[str, str, str], Ch
             "checksum", "checksum", f"An order-independent hash over {new}{each} equals the one over what {old} gives"
         )
     for comparison in plan.comparisons:
-        if comparison.lossy is not None:
+        if comparison.carried_back:
             text = f"from(back(x)) = x for every {entity}.{comparison.column}, so that rolling back loses nothing"
             yield check("round_trip", f"{comparison.column}.round_trip", text)

@@ -57,7 +57,7 @@ def _tables(facts: Facts) -> str:
 def _reconciliation(facts: Facts) -> Iterator[str]:
     for plan in facts.tables:
         path, entity = facts.paths.reconcile(plan.table), plan.table.entity
-        backs = [c.column for c in plan.comparisons if c.lossy is not None]
+        backs = [c.column for c in plan.comparisons if c.carried_back]
         if backs:
             yield (
                 f"Run {path} after each step back: {listed(backs)} has been carried back into the old columns by the "
@@ -342,7 +342,7 @@ def _filled(facts: Facts) -> str:
 
 def _after_expand(facts: Facts) -> str:
     parts = [filled] if (filled := _filled(facts)) else []
-    carried = [c.column for p in facts.tables for c in p.comparisons if c.lossy is not None]
+    carried = [c.column for p in facts.tables for c in p.comparisons if c.carried_back]
     if carried:
         parts.append(f"what was written to {listed(carried)} stands in the old columns too")
     lost = [c.column for p in facts.tables if p.origin is None for c in p.switched if c.lossy is None]

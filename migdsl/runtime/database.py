@@ -106,9 +106,15 @@ class Transaction:
 
     def records(self, statement: Statement, values: Mapping[str, str | None] = _NOTHING) -> list[dict[str, str | None]]:
         """All rows as column name → text."""
-        found = self.rows(statement, values)
-        names = [column.name for column in self.cursor.description or ()]
+        names, found = self.named(statement, values)
         return [dict(zip(names, row, strict=True)) for row in found]
+
+    def named(
+        self, statement: Statement, values: Mapping[str, str | None] = _NOTHING
+    ) -> tuple[tuple[str, ...], list[Row]]:
+        """The names of the columns, of which two may have the same, and all rows."""
+        found = self.rows(statement, values)
+        return tuple(column.name for column in self.cursor.description or ()), found
 
     def run(self, statement: Statement, values: Mapping[str, str | None] = _NOTHING) -> int:
         """How many rows the statement wrote."""

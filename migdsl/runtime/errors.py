@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import Enum
+from pathlib import Path
 from typing import Final
 
 import psycopg
@@ -83,6 +84,18 @@ def remedy(error: psycopg.Error) -> Remedy:
     if state in _RECONNECT or state.startswith("08"):
         return Remedy.RECONNECT
     return Remedy.HALVE if state[:2] in _OF_THE_DATA else Remedy.STOP
+
+
+def unloadable(error: Exception) -> str:
+    """Why a Python file can't be loaded: the error's class, and of what Python can't read the file, the line and its reason.
+
+    Any other message may quote whatever the file computes.
+    """
+    name = type(error).__name__
+    if not isinstance(error, SyntaxError) or not error.lineno:
+        return name
+    file = Path(error.filename).name if error.filename else "it"
+    return f"{name}, line {error.lineno} of {file}: {error.msg}"
 
 
 def safe_text(error: psycopg.Error) -> str:

@@ -138,7 +138,8 @@ class Side:
 
     A bound that is NULL is none. `digest` returns one row, `rows` and `hash`, the sum of the rows' hashes. `next_bound`
     returns the key `:skip` rows behind `:after`. `rows` returns a row's key, a hash of the key, and one hash a column,
-    named after it. Both sides name keys, columns and hashes alike.
+    named after it; or two, with a blank between, of which one that is the same is enough: the value's, and that of what
+    leads back to it. Both sides name keys, columns and hashes alike.
     """
 
     digest: str

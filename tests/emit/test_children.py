@@ -55,7 +55,10 @@ def test_a_table_comes_behind_those_that_it_leads_to() -> None:
         # Whose a row is is asked of a table that has no part in it.
         ("FROM public.purchases AS p1 WHERE p1.number = s.", "FROM public.users AS p1 WHERE p1.number = s."),
         # The owner is reached beside the question which side writes.
-        ("FROM pg_temp.migdsl_shop_lines_7bfe277e_stage AS s\n WHERE", "FROM pg_temp.x AS s, public.purchases\n WHERE"),
+        ("FROM pg_temp.migdsl_shop_lines_e6bcd098_stage AS s\n", "FROM pg_temp.x AS s, public.purchases\n"),
+        # The row beside a staged one is another.
+        ("        WHERE t.id = s.id\n       OFFSET 0", "        WHERE t.id > s.id\n       OFFSET 0"),
+        ("        WHERE t.id = s.id\n       OFFSET 0", "        WHERE t.id = s.id OR TRUE\n       OFFSET 0"),
         # It is a question to something else than the ledger.
         (f"TRUE\n   AND NOT EXISTS (SELECT FROM migdsl.{SIDE}", f"TRUE\n   AND NOT EXISTS (SELECT FROM public.{SIDE}"),
         (

@@ -29,7 +29,7 @@ VIEW = TelemetryView(
     has_old_writes=True,
     stage="live",
 )
-STREAMED = replace(VIEW, streamed=(("Order", 30.0), ("OrderLine", 60.0)), carrying=True)
+STREAMED = replace(VIEW, streamed=(("Order", 30.0), ("OrderLine", 60.0)), captured=("OrderLine",), carrying=True)
 HOSTILE = (
     '"; drop" \\ back\\x41slash',
     "{{ .Labels.migration }} {{{ }} {",
@@ -103,6 +103,7 @@ def test_the_tests_notice_an_alert_that_always_or_never_fires(tmp_path: Path, al
         ("sync_silent", "> 180", "> 9999"),
         ("sync_silent", " or absent", " unless absent"),
         ("sync_silent", "absent_over_time(", "count_over_time("),
+        ("sync_wal_kept", "> 10737418240", "> 10737418242"),
         ("tenants_unlisted", "> 0", "> 2"),
         ("old_writes", "increase(", "("),
     ],
@@ -243,6 +244,11 @@ def test_a_reconciliation_that_was_read_once_is_missed_after_a_day(tmp_path: Pat
     assert not fires(tmp_path, VIEW, "MigdslReconcileStale", series, "25h")
     assert fires(tmp_path, VIEW, "MigdslReconcileStale", series, "27h")
     assert fires(tmp_path, VIEW, "MigdslReconcileStale", series, "60h")
+
+
+def test_who_has_no_slot_keeps_no_wal():
+    assert "sync_wal_kept" in {alert.id for alert in standard_alerts(STREAMED)}
+    assert "sync_wal_kept" not in {alert.id for alert in standard_alerts(replace(STREAMED, captured=()))}
 
 
 def test_every_alert_is_shown_firing_and_silent():

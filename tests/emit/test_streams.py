@@ -55,7 +55,13 @@ def test_tables_that_go_the_same_way_are_one_stream() -> None:
 
 
 def test_a_slot_is_read_where_the_file_says_so() -> None:
-    stream = described(compiled(CDC))
+    found = compiled(CDC)
+    stream = described(found)
+    # Who is told by a backfill to drop a slot may not drop this one.
+    (backfill,) = of_kind(found, "backfill")
+    assert f"slot_name NOT IN ('{stream.slot.name if stream.slot else ''}')" in backfill.text
+    assert any("migdsl_sync_wal_kept_bytes" in artifact.text for artifact in of_kind(found, "alerts"))
+    assert not any("migdsl_sync_wal_kept_bytes" in artifact.text for artifact in of_kind(compiled(OUTBOX), "alerts"))
     assert stream.slot is not None
     assert (stream.slot.name, stream.lag_s) == ("migdsl_orders_cdc_order", 10.0)
     assert stream.moves[0].capture is not None

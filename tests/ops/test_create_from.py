@@ -96,6 +96,9 @@ class TestOldCode:
             (["UPDATE customers SET id = 7"], [(7, "a", "b")], 2),
             (["UPDATE customers SET id = 7, street = 'x'"], [(7, "x", "b")], 3),
             (["UPDATE customers SET id = 7, street = NULL"], [], 3),
+            (["TRUNCATE customers"], [], 2),
+            (["TRUNCATE customers", insert(1, "'again'")], [(1, "again", "b")], 3),
+            (["UPDATE addresses SET street = 'new'", "TRUNCATE customers"], [], 2),
         ],
     )
     def test_is_carried_over(self, shop: Migration, statements: list[str], expected: list, counted: int):
@@ -109,6 +112,32 @@ class TestOldCode:
         assert addresses(shop) == [(1, "one", "b"), (2, "x", "b")]
         run(shop, "DELETE FROM customers WHERE id = 1", insert(1, "'two'"), "DELETE FROM customers WHERE id = 2")
         assert addresses(shop) == [(1, "two", "b")]
+
+    def test_rows_are_imported_anew_in_one_transaction(self, shop: Migration):
+        run(shop, insert(1), insert(2))
+        run(shop, "TRUNCATE customers", insert(2, "'x'"), insert(3, "'y'"))
+        assert addresses(shop) == [(2, "x", "b"), (3, "y", "b")]
+
+    def test_all_go_at_once_by_way_of_another_table(self, shop: Migration):
+        run(shop, insert(1))
+        run(
+            shop,
+            "CREATE TABLE above (id bigint PRIMARY KEY)",
+            "ALTER TABLE customers ADD CONSTRAINT up FOREIGN KEY (id) REFERENCES above NOT VALID",
+        )
+        run(
+            shop,
+            "CREATE TABLE beside (id bigint REFERENCES addresses ON DELETE CASCADE)",
+            "INSERT INTO beside VALUES (1)",
+        )
+        run(shop, "TRUNCATE above CASCADE")
+        assert addresses(shop) == []
+
+    def test_an_insert_that_meets_another_row_counts(self, shop: Migration):
+        run(shop, address(1, "new"))
+        run(shop, insert(1, "'old'"))
+        assert addresses(shop) == [(1, "new", "b")]
+        assert shop.old_writes() == 1
 
     def test_a_row_without_a_street_has_no_address(self, shop: Migration):
         run(shop, insert(1, "NULL"))
@@ -158,6 +187,11 @@ class TestNewCode:
         both = ["DELETE FROM customers", "DELETE FROM addresses"]
         run(shop, *(both if first == "customer" else both[::-1]))
         assert addresses(shop) == []
+        assert shop.old_writes() == 0
+
+    def test_a_row_that_it_writes_twice_in_one_transaction_is_its_own(self, shop: Migration):
+        run(shop, insert(1, "'first'"), "UPDATE customers SET street = 'second'", address(1, "second"))
+        assert addresses(shop) == [(1, "second", "b")]
         assert shop.old_writes() == 0
 
     @pytest.mark.parametrize("write", ["street = 'old'", "street = NULL", "city = 'old'"])

@@ -132,6 +132,13 @@ def two(server: Server, text: str, ddl: str) -> Iterator[Two]:
             server.drop_database(name)
 
 
+_GRANTED = """
+SELECT has_function_privilege(%(role)s, f.oid, 'EXECUTE'), has_table_privilege(%(role)s, o.oid, 'SELECT WITH GRANT OPTION'),
+       has_sequence_privilege(%(role)s, pg_get_serial_sequence(o.oid::regclass::text, 'id'), 'USAGE'),
+       has_function_privilege('public', f.oid, 'EXECUTE')
+  FROM pg_proc AS f, pg_class AS o WHERE f.proname LIKE '%%fence' AND o.relname LIKE '%%outbox'"""
+
+
 @pytest.fixture(scope="module")
 def logical(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     settings = {"wal_level": "logical", "fsync": "off", "full_page_writes": "off", "max_connections": "30"}
@@ -182,6 +189,37 @@ def test_every_number_is_given_out_once_and_comes_home(pg: Server):
         with pytest.raises(errors.GeneratedAlways):
             made.old.execute("INSERT INTO orders (tenant_id, number) VALUES (%s, 7)", (T1,))
         assert one(made.old, "SELECT max(seqmax) FROM pg_sequence") == (9_223_372_036_854_775_807,)
+
+
+def test_what_an_application_may_do_with_fence_and_outbox_comes_back_with_them(pg: Server):
+    """By role, not by everybody: contract drops them, and its way back makes them anew."""
+    role = f"migdsl_app_{uuid.uuid4().hex}"
+    with two(pg, NUMBERS, OLD) as made:
+        made.old.execute("INSERT INTO tenants VALUES (%s)", (T1,))
+        for side in ("old", "new"):
+            made.side(side).up("expand")
+        made.old.execute(f"CREATE ROLE {role}".encode())
+        try:
+            (fence,) = one(made.old, "SELECT oid::regprocedure::text FROM pg_proc WHERE proname LIKE '%fence'")
+            for connection in (made.old, made.new):
+                (outbox,) = one(connection, "SELECT oid::regclass::text FROM pg_class WHERE relname LIKE '%outbox'")
+                connection.execute(f"GRANT EXECUTE ON FUNCTION {fence} TO {role}".encode())
+                connection.execute(f"GRANT SELECT ON {outbox} TO {role} WITH GRANT OPTION".encode())
+                connection.execute(f"GRANT USAGE ON ALL SEQUENCES IN SCHEMA migdsl TO {role}".encode())
+            made.job("once")
+            made.turn("new")
+            for side in ("new", "old"):
+                made.side(side).up("contract")
+            assert one(made.old, "SELECT count(*) FROM pg_proc WHERE proname LIKE '%fence'") == (0,)
+            for side in ("old", "new"):
+                made.side(side).down("contract")
+            for connection in (made.old, made.new):
+                found = connection.execute(_GRANTED, {"role": role}).fetchone()
+                assert found == (True, True, True, False)
+        finally:
+            for connection in (made.old, made.new):
+                connection.execute(f"DROP OWNED BY {role}".encode())
+            made.old.execute(f"DROP ROLE {role}".encode())
 
 
 def test_numbers_that_the_file_says_nothing_of_are_refused(pg: Server):

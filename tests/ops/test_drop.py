@@ -336,6 +336,34 @@ def test_a_generated_column_goes_before_what_it_is_computed_from(walk: Walk, fir
     assert story.rows(nullable) == [("NO",)]
 
 
+def test_what_others_wait_for_too_long_is_ended(walk: Walk, monkeypatch: pytest.MonkeyPatch):
+    """A way back that writes the table anew under its lock; what it may take is said by whoever runs it."""
+    slow = """
+CREATE FUNCTION public.slow(a text) RETURNS text LANGUAGE plpgsql IMMUTABLE AS $$
+BEGIN
+  PERFORM pg_notify('limits', current_setting('statement_timeout'));
+  PERFORM pg_sleep(current_setting('test.asleep', true)::float);
+  RETURN a;
+END $$;"""
+    entity = PERSON.replace("lower(name)", "public.slow(name)").replace("  index (search) as people_search_ix\n", "")
+    ddl = PEOPLE.replace("lower(name)", "public.slow(name)").replace(
+        "CREATE INDEX people_search_ix ON people (search);", ""
+    )
+    story = walk(mig(entity, change("drop search", entity="Person")), slow + ddl, looks=None)
+    story.upgrade("m_expand")
+    story.stage("complete")
+    story.upgrade("m_contract")
+    monkeypatch.setenv("PGOPTIONS", "-c migdsl.statement_timeout=5s -c test.asleep=8")
+    with pytest.raises(CommandError, match=r"nothing of this step is done(?s:.*)-c migdsl\.statement_timeout=20min"):
+        story.downgrade()
+    assert story.rows("SELECT FROM pg_attribute WHERE attrelid = 'people'::regclass AND attname = 'search'") == []
+    monkeypatch.setenv("PGOPTIONS", "-c test.asleep=0")
+    story.execute("LISTEN limits")
+    story.downgrade()
+    assert story.rows("SELECT name, search FROM people WHERE id = 1") == [("N1", "N1")]
+    assert {told.payload for told in story.connection.notifies(timeout=0)} == {"40s"}
+
+
 @pytest.mark.skipif(MAJORS[0] < 18, reason="before PostgreSQL 18 all that is generated is stored")
 def test_a_column_that_is_computed_when_it_is_read_comes_back_so(walk: Walk):
     entity = PERSON.replace("  index (search) as people_search_ix\n", "")

@@ -328,8 +328,8 @@ def test_a_lock_that_is_never_let_go_of(walk: Walk):
     story = walk(mig(USERS, CONTACT, patience), f"{USERS_DDL};{SEED}", looks=None)
     path = story.folder / "migrations" / "versions" / "m_expand.py"
     text = path.read_text(encoding="utf-8")
-    hurried = text.replace("interval '30 seconds'", "interval '0.3 seconds'").replace("range(20)", "range(2)")
-    hurried = hurried.replace("attempt == 19", "attempt == 1")
+    hurried = text.replace("interval '10 seconds'", "interval '0.3 seconds'").replace("range(50)", "range(2)")
+    hurried = hurried.replace("attempt == 49", "attempt == 1")
     assert hurried.count("range(2)") == hurried.count("attempt == 1\n") + hurried.count("attempt == 1:") == 1
     path.write_text(hurried, encoding="utf-8")
     before = story.dump()

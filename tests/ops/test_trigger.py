@@ -144,9 +144,9 @@ def test_new_code_that_changes_two_inputs_at_once_keeps_its_value(users: Migrati
     assert rename_by_both(users) == ("new@x", "new@x")
 
 
-def test_the_literal_rule_would_lose_that_value(users: Migration):
+def test_the_literal_rule_would_keep_that_value_from_old_code(users: Migration):
     literally(users)
-    assert rename_by_both(users) == ("old@x", "old@x")
+    assert rename_by_both(users) == ("old@x", "new@x")
 
 
 # ---------------------------------------------------------------------------------------------- all kinds of writing

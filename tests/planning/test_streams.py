@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from migdsl.emit.runbook_phases import preconditions
 from migdsl.executor.conditions import conditions
 from migdsl.ops.model import Alone, Gate, Group
 from migdsl.planning.build import build
@@ -59,9 +60,22 @@ def test_what_runs_in_which_phase_and_where() -> None:
     ]
 
 
+def test_statements_over_several_tenants_are_spoken_of_once() -> None:
+    """What held for a statement as a whole holds no more once its tenants write on two sides."""
+    rows = "writes rows of Order and OrderLine of one tenant alone, and none is a TRUNCATE"
+    said = preconditions(planned(OUTBOX).plan.phases)
+    assert [rows in each for each in said].count(True) == 1
+    text = CDC.read_text(encoding="utf-8")
+    whole = preconditions(of_text(text).plan.phases)
+    assert [
+        each.startswith("From the first switch on each statement of code writes rows of Order of") for each in whole
+    ].count(True) == 1
+
+
 def test_each_database_has_its_part_of_the_steps() -> None:
     of = {r.id: [s.operation for s in r.steps if s.up and s.operation != "check_names"] for r in planned(CDC).revisions}
     assert of["orders_cdc_monolith_expand"] == [
+        "check_table",
         "create_ledger",
         "check_table",
         "check_table",
@@ -69,7 +83,13 @@ def test_each_database_has_its_part_of_the_steps() -> None:
         "create_trigger",
         "create_publication",
     ]
-    assert of["orders_cdc_orders_expand"] == ["create_ledger", "create_outbox", "create_table", "create_trigger"]
+    assert of["orders_cdc_orders_expand"] == [
+        "check_table",
+        "create_ledger",
+        "create_outbox",
+        "create_table",
+        "create_trigger",
+    ]
     assert of["orders_cdc_monolith_contract"] == ["gate", "drop_publication", "drop_table"]
     assert of["orders_cdc_orders_contract"] == ["gate", "drop_trigger"]
 

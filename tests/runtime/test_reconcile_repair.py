@@ -8,7 +8,7 @@ import psycopg
 import pytest
 
 from migdsl.runtime.reconcile.between import Between
-from tests.runtime.comparing import A, B, Site, parts_at, planted, shop_at
+from tests.runtime.comparing import A, B, Site, parts_at, planted, shop_at, site
 
 WRONG = """
 SELECT count(*) FROM (SELECT * FROM customers WHERE street IS NOT NULL) AS c
@@ -129,3 +129,54 @@ def test_after_the_swap_a_retyped_column_says_that_nothing_mends_it(parts: Site)
     assert done.code == 3
     assert "column" in done.err
     assert "does not exist" in done.err
+
+
+WIDER = """migration wider { ticket "MIG-1" }
+database app { engine postgresql 15; url env DATABASE_URL }
+tenants { key tenant_id uuid; list `SELECT id FROM tenants ORDER BY id` }
+entity Item in app.items { id integer key; tenant_id uuid tenant; index (tenant_id, id) }
+change Item { retype id bigint }
+flag wider { stage off for all }
+"""
+ITEMS = (
+    "CREATE TABLE items (id integer PRIMARY KEY, tenant_id uuid NOT NULL)",
+    "CREATE INDEX ON items (tenant_id, id)",
+)
+
+
+def test_a_row_is_known_by_its_key_when_that_is_what_differs(database: str):
+    """The key stands beside what is said of each column, under the same name."""
+    items = site(database, WIDER, "Item", ITEMS)
+    items.run("INSERT INTO items SELECT g, %s FROM generate_series(1, 9) AS g", A)
+    items.untriggered("UPDATE items SET id_migdsl_new = 70 WHERE id = 7")
+    done = items.report()
+    assert (done.code, done.rows(A)) == (1, {("7",): ("mismatched", ["id"])})
+    assert items.report("--repair").code == 0
+    assert items.one("SELECT count(*) FROM items WHERE id_migdsl_new <> id") == 0
+
+
+PRICES = """migration prices { ticket "MIG-1" }
+database app { engine postgresql 15; url env DATABASE_URL }
+tenants { key tenant_id uuid; list `SELECT id FROM tenants ORDER BY id` }
+entity Item in app.items { id bigint key; tenant_id uuid tenant; price numeric?; weight double precision?; index (tenant_id, id) }
+create Price in app.prices {
+  item_id bigint key; tenant_id uuid tenant; price numeric?; weight double precision?
+  from Item { item_id = id; tenant_id = tenant_id; price = price; weight = weight }
+}
+flag prices { stage off for all }
+"""
+PRICED = (
+    "CREATE TABLE items (id bigint PRIMARY KEY, tenant_id uuid NOT NULL, price numeric, weight double precision)",
+    "CREATE INDEX ON items (tenant_id, id)",
+)
+
+
+def test_a_zero_is_not_null(database: str):
+    """PostgreSQL's hash of NULL is 0 under each seed, and that of a zero under some."""
+    prices = site(database, PRICES, "Price", PRICED)
+    prices.run("INSERT INTO items SELECT g, %s, 0, 0 FROM generate_series(1, 9) AS g", A)
+    prices.untriggered("UPDATE prices SET price = NULL WHERE item_id = 3")
+    prices.untriggered("UPDATE prices SET weight = NULL WHERE item_id = 4")
+    found = {("3",): ("mismatched", ["price"]), ("4",): ("mismatched", ["weight"])}
+    assert prices.report().rows(A) == found
+    assert prices.report("--repair").code == 0

@@ -6,6 +6,7 @@ import datetime
 import uuid
 from collections.abc import Iterator
 from decimal import Decimal
+from pathlib import Path
 
 import psycopg
 import pytest
@@ -127,6 +128,14 @@ def test_what_can_not_be_imported(function: str, said: str):
     with pytest.raises(UsageError) as error:
         Filler(Transform(function, ("given",), WRITE.format(type="text")), READ).prepare()
     assert said in str(error.value)
+
+
+def test_what_python_can_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    (tmp_path / "migdsl_test_broken.py").write_text("def f(x):\n    return (x\n", encoding="utf-8")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(UsageError) as error:
+        Filler(Transform("migdsl_test_broken:f", ("given",), WRITE.format(type="text")), READ).prepare()
+    assert "(SyntaxError, line 2 of migdsl_test_broken.py: '(' was never closed)" in str(error.value)
 
 
 def test_a_wrong_statement():

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Final, cast
 import psycopg
 from psycopg.adapt import PyFormat, Transformer
 
-from migdsl.runtime.errors import RowsRefusedError, UsageError
+from migdsl.runtime.errors import RowsRefusedError, UsageError, unloadable
 from migdsl.runtime.sql import Statement, bind_names, statement
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ class Transform:
             found = attrgetter(name)(importlib.import_module(module))
         except Exception as error:  # noqa: BLE001 (an application's import may fail in any way)
             raise UsageError(
-                f"can't import {self.function} ({type(error).__name__}): run the job where your application can be imported, "
+                f"can't import {self.function} ({unloadable(error)}): run the job where your application can be imported, "
                 "from its folder, or with PYTHONPATH set"
             ) from None
         if not callable(found):

@@ -13,7 +13,7 @@ from pathlib import Path
 from types import MappingProxyType, ModuleType
 from typing import Final
 
-from migdsl.runtime.errors import UsageError
+from migdsl.runtime.errors import UsageError, unloadable
 from migdsl.runtime.jobs import BackfillJob
 
 # Where the engines' own command lines find the jobs: file paths or modules, separated as PATH is.
@@ -42,7 +42,7 @@ def load_job(where: str) -> BackfillJob:
         module = _module_of(where)
     except Exception as error:
         # A job file is data in the shape of a module: whatever goes wrong in it is the same mistake.
-        raise UsageError(f"the job {where!r} can't be loaded: {type(error).__name__}") from error
+        raise UsageError(f"the job {where!r} can't be loaded: {unloadable(error)}") from error
     job = getattr(module, "JOB", None)
     if not isinstance(job, BackfillJob):
         raise UsageError(f"{where!r} holds no backfill: the generated file of one assigns a BackfillJob to JOB")

@@ -112,26 +112,34 @@ class Between:
 
     def again(self, tenant: str, range_: Range) -> Found:
         """The rows of a range that differ now, in the order of their keys on either side."""
+        return self._compared(tenant, range_)[0]
+
+    def _compared(self, tenant: str, range_: Range) -> tuple[Found, bool]:
+        """The same, and whether there are others whose hashes differ: each side has what the other one gives, one way."""
         (left, columns), (right, _) = self._both(
             lambda tx: (self.left.hashes(tx, tenant, range_), self.left.columns(tx)),
             lambda tx: (self.right.hashes(tx, tenant, range_), self.right.columns(tx)),
         )
         wide = len(self.left.key)
         found: dict[Key, Finding] = {}
+        agree = False
         for hash_, row in left.items():
             other = right.get(hash_)
             if other is None:
                 found[key_of(row[:wide])] = Finding("missing")
             elif row[wide + 1 :] != other[wide + 1 :]:
                 pairs = zip(columns, row[wide + 1 :], other[wide + 1 :], strict=True)
-                found[key_of(other[:wide])] = Finding("mismatched", tuple(name for name, a, b in pairs if a != b))
+                if apart := tuple(name for name, a, b in pairs if not same(a, b)):
+                    found[key_of(other[:wide])] = Finding("mismatched", apart)
+                else:
+                    agree = True
         found |= {key_of(row[:wide]): Finding("extra") for hash_, row in right.items() if hash_ not in left}
-        return found
+        return found, agree
 
     def unequal(self, tenant: str, range_: Range) -> bool:
-        """Whether the hashes of a range differ now."""
+        """Whether the hashes of a range differ now, and no row explains it."""
         left, right = self._digests(tenant, range_)
-        return left != right
+        return left != right and not self._compared(tenant, range_)[1]
 
     def _suspects(self, tenant: str, range_: Range, left: Digest, right: Digest) -> Iterator[Suspect]:
         rows = max(left.rows, right.rows)
@@ -169,6 +177,11 @@ class Between:
             return _read(self.here, lambda tx: (left(tx), right(tx)))
         other = self.pool.submit(_read, there, right)
         return _read(self.here, left), other.result()
+
+
+def same(left: str | None, right: str | None) -> bool:
+    """Whether two columns agree by one of their hashes."""
+    return left == right or any(a == b for a, b in zip((left or "").split(), (right or "").split(), strict=False))
 
 
 def _read(database: Database, work: Callable[[Transaction], T]) -> T:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from migdsl.runtime.database import Database, Transaction
+from migdsl.runtime.database import Database, Row, Transaction
 from migdsl.runtime.jobs import ReconcileJob
 from migdsl.runtime.ledger import Key
 from migdsl.runtime.reconcile.between import Between
@@ -121,14 +120,14 @@ class OneTenant:
             return ()
         question, values = statement(self.job.violating), {"tenant_id": tenant, "limit": str(self.options.limit)}
         database = self.other or self.brake.database
-        rows = database.perform(lambda tx: tx.records(question, values), patient=True, snapshot=True)
-        return tuple(self._broken_row(row) for row in rows)
+        names, rows = database.perform(lambda tx: tx.named(question, values), patient=True, snapshot=True)
+        return tuple(self._broken_row(names, row) for row in rows)
 
-    def _broken_row(self, row: Mapping[str, str | None]) -> DifferingRow:
-        pairs, wide = list(row.items()), len(self.job.key)
+    def _broken_row(self, names: tuple[str, ...], row: Row) -> DifferingRow:
+        wide = len(self.job.key)
         # Only the fact that a rule is broken is taken over: a statement gone wrong can't carry a value into a report.
-        rules = tuple(name for name, value in pairs[wide:] if value == "t")
-        return DifferingRow(self._shown(tuple(value or "" for _, value in pairs[:wide])), rules)
+        rules = tuple(name for name, value in zip(names[wide:], row[wide:], strict=True) if value == "t")
+        return DifferingRow(self._shown(tuple(value or "" for value in row[:wide])), rules)
 
     def _row(self, key: Key, finding: Finding) -> DifferingRow:
         return DifferingRow(self._shown(key), finding.columns, finding.kind)

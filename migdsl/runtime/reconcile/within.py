@@ -67,12 +67,13 @@ class Within:
         return Segment(range_.upto, **numbers, suspects=suspects)
 
     def _found(self, tx: Transaction, tenant: str, range_: Range) -> Found:
-        rows = tx.records(self.differing, {"tenant_id": tenant, "limit": _MOST, **range_.values(self.key)})
+        values = {"tenant_id": tenant, "limit": _MOST, **range_.values(self.key)}
+        # A column of the key may be one of those that are compared, and there twice.
+        names, rows = tx.named(self.differing, values)
         wide = len(self.key)
         found: dict[Key, Finding] = {}
         for row in rows:
-            pairs = list(row.items())
+            flags = zip(names[wide:], row[wide:], strict=True)
             # Only the fact that a column differs is taken over: a statement gone wrong can't carry a value into a report.
-            columns = tuple(name for name, value in pairs[wide:] if value == "t")
-            found[key_of(tuple(value for _, value in pairs[:wide]))] = Finding("mismatched", columns)
+            found[key_of(row[:wide])] = Finding("mismatched", tuple(name for name, value in flags if value == "t"))
         return found

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from random import Random
 from typing import Final
 
@@ -64,7 +65,10 @@ class Applier:
         """Every lane once; how many events were applied, and whether nothing was waiting. Raises psycopg.Error."""
         events, idle = 0, True
         for way, queue in zip(self.pair.ways, self.pair.queues, strict=True):
-            lanes = list(way.origin.perform(queue.lanes))
+            floor = self.pair.floors.of(queue)
+            # However long it takes: one that is cut off would be made again, and as long.
+            firsts = way.origin.perform(partial(floor.look, queue=queue), patient=True).firsts
+            lanes = list(firsts)
             # Workers that go in one order would stand in each other's way.
             self._random.shuffle(lanes)
             for lane in lanes:
@@ -72,15 +76,15 @@ class Applier:
                     return events, False
                 idle = False
                 with self.held.lane(way, lane) as free:
-                    events += self._lane(way, lane) if free else 0
+                    events += self._lane(way, lane, firsts[lane] - 1 if floor.slow else 0) if free else 0
         return events, idle
 
-    def _lane(self, way: Way, lane: int) -> int:
+    def _lane(self, way: Way, lane: int, after: int) -> int:
         search, until, events = Search(), time.monotonic() + _TURN_S, 0
         while not way.origin.stop.requested:
             size, began = search.size(self._size.rows), time.monotonic()
             try:
-                done = way.apply(lane, size, alone=search.alone)
+                done = way.apply(lane, size, alone=search.alone, after=after)
             except psycopg.Error as error:
                 if remedy(error) is Remedy.SHRINK:
                     self._size = self._size.cut(self.pair.stream.pace)

@@ -88,6 +88,7 @@ class Way:
     target: Database
     carry: Carry = field(init=False)
     _take: Statement = field(init=False)
+    _above: Statement = field(init=False)
     _of_tenant: Statement = field(init=False)
     _told: Statement = field(init=False)
     _still: Statement = field(init=False)
@@ -101,6 +102,7 @@ class Way:
     def __post_init__(self) -> None:
         self.carry = self.move.forward if self.side == "old" else self.move.back
         self._take = statement(f"SELECT taken.*, {_NOW} FROM (\n{self.carry.take}\n) AS taken")
+        self._above = statement(_above(self.carry.outbox, len(self.move.key)))
         self._of_tenant = statement(_of_tenant(self.carry.outbox, len(self.move.key)))
         self._told = statement(_told(self.carry.outbox, len(self.move.key)))
         self._still = statement(_still(self.carry.outbox, len(self.move.key)))
@@ -118,16 +120,18 @@ class Way:
         """For logs and metrics."""
         return f"{self.side}_to_{other(self.side)}"
 
-    def apply(self, lane: int, most: int, *, alone: bool = False) -> Applied | None:
+    def apply(self, lane: int, most: int, *, alone: bool = False, after: int = 0) -> Applied | None:
         """Applies a lane's oldest events, `most` at most; None while another applier has the lane.
 
-        With `alone`, an event that can't be applied becomes a dead letter. Raises psycopg.Error.
+        `after`: of those with a number above that. With `alone`, an event that can't be applied becomes a dead letter. Raises
+        psycopg.Error.
         """
         with self.target.transaction() as there:
             self.mark(there)
             if not there.rows(_TRY_LANE, self._own(lane=str(lane))):
                 return None
-            taken = self._taken({"lane": str(lane), "events": str(most)}, self._take)
+            asked = {"lane": str(lane), "events": str(most), **({"after": str(after)} if after else {})}
+            taken = self._taken(asked, self._above if after else self._take)
             if not taken:
                 return Applied(0, 0)
             changed, fault = self._put(there, taken, alone=alone)
@@ -302,6 +306,15 @@ def lock(ways: Sequence[Way]) -> Statement:
     """What a snapshot of tables waits for."""
     tables = ", ".join(way.move.old_table if way.side == "old" else way.move.new_table for way in ways)
     return Statement(f"LOCK TABLE {tables} IN ACCESS SHARE MODE", ())
+
+
+def _above(outbox: str, width: int) -> str:
+    """As `take`; whatever was forgotten below `after` isn't walked over."""
+    keys = ", ".join(f"o.key_{number}" for number in range(1, width + 1))
+    return f"""
+SELECT o.lane, o.id, o.tenant, o.tenant_was, {keys}, {_NOW}
+  FROM {outbox} AS o WHERE o.lane = :lane::integer AND o.id > :after::bigint
+ ORDER BY o.id LIMIT :events::bigint"""
 
 
 def _of_tenant(outbox: str, width: int) -> str:

@@ -29,6 +29,10 @@ _CLOCK_S: Final = 50.0
 _LAST_S: Final = 6.0
 # Those that something starts again and again.
 _LASTING: Final = frozenset({"run", "once", "drain"})
+_TAKEN: Final = " 23505"
+_EXCHANGED: Final = """rows that have each other's unique value on the other side (23505) get there in no order, however often
+they are tried: give one of them a free value where it is written, wait until it is carried over (`drain`), then give it
+back what it had"""
 
 
 def parser(stream: Stream) -> argparse.ArgumentParser:
@@ -227,7 +231,7 @@ class _Backlog:
         """Whether nothing of it waits, or it has been waited for long enough. Writers go on: what is younger doesn't count."""
         now = time.monotonic()
         self.found = pair.waiting()
-        self.left = sum(each.events for each in self.found if each.lag_s > now - self.since)
+        self.left = sum(each.events for each in self.found if each.waited_s > now - self.since)
         return not self.left or now - self.began > self.seconds
 
 
@@ -302,24 +306,28 @@ def _letters(asked: _Asked) -> int:
     options, pair = asked.options, asked.relay().pair()
     pair.open()
     try:
-        found = 0
+        found = taken = 0
         for queue in pair.queues:
             database = pair.at(queue.side)
             if options.retry:
                 revived = database.perform(partial(queue.revive, due=False, tenant=options.tenant))
                 print(f"{queue.move.entity}, written on the {queue.side} side: {revived:,} tried again")
                 continue
-            for each in database.perform(partial(queue.letters, tenant=options.tenant, limit=options.limit)):
-                found += 1
+            letters = database.perform(partial(queue.letters, tenant=options.tenant, limit=options.limit))
+            for each in letters:
                 key, whose = ", ".join(each.key), f" of tenant {each.tenant}" if each.tenant else ""
                 print(
                     f"{queue.move.entity} ({key}){whose}, written on the {queue.side} side: {each.error_class}: "
                     f"{each.template}, {each.tries} tries, last {each.at}"
                 )
+            found += len(letters)
+            taken = max(taken, sum(_TAKEN in each.error_class for each in letters))
     finally:
         pair.close()
     if not found and not options.retry:
         print("no dead letters")
+    if taken > 1:
+        print(_EXCHANGED)
     return 1 if found else 0
 
 
@@ -356,6 +364,14 @@ def _slot(asked: _Asked) -> int:
             return 0
         made = asked.options.create and tap.create()
         print(f"{tap.slot.name}: {'made, ' if made else ''}{tap.behind():,} bytes of WAL not looked at yet")
+        found = tap.unread()
+        print(
+            f"  it keeps {found.kept:,} bytes of WAL, from where the oldest transaction began that is open and writes"
+        )
+        if found.seconds:
+            print(
+                f"  last read to its end {found.seconds:.0f} s ago; it is read by {found.reader or 'nobody'} just now"
+            )
     finally:
         pair.close()
     return 0

@@ -19,7 +19,7 @@ LAG: Final = MetricSpec(
     "migdsl_sync_lag_seconds",
     "gauge",
     _DIRECTION,
-    "How long the oldest key that waits to be carried to the other database has waited.",
+    "How long the oldest key that waits to be carried to the other database has waited, or the WAL to be read that it is in.",
 )
 WAITING: Final = MetricSpec(
     "migdsl_sync_events_waiting", "gauge", _DIRECTION, "Keys that wait to be carried over, counted up to 100000."
@@ -33,6 +33,12 @@ LOOKED: Final = MetricSpec(
     _DIRECTION,
     "When this process last saw in both databases what waits, as a Unix time.",
 )
+KEPT: Final = MetricSpec(
+    "migdsl_sync_wal_kept_bytes",
+    "gauge",
+    _DIRECTION,
+    "WAL that the stream's replication slot keeps on the old side's server; none without a slot.",
+)
 EVENTS: Final = MetricSpec(
     "migdsl_sync_events_total", "counter", _DIRECTION, "Keys that this process has carried over."
 )
@@ -43,7 +49,7 @@ BATCH_SECONDS: Final = MetricSpec(
     "migdsl_sync_batch_duration_seconds", "summary", _DIRECTION, "Duration of the appliers' batches, in seconds."
 )
 
-SYNC_METRICS: Final[tuple[MetricSpec, ...]] = (LAG, WAITING, LETTERS, LOOKED, EVENTS, ROWS, BATCH_SECONDS)
+SYNC_METRICS: Final[tuple[MetricSpec, ...]] = (LAG, WAITING, LETTERS, LOOKED, KEPT, EVENTS, ROWS, BATCH_SECONDS)
 
 
 def exporter(relay: Relay, telemetry: Telemetry, stop: Stop, *, live: bool = True) -> Exporter:
@@ -71,6 +77,7 @@ def samples(relay: Relay) -> list[Sample]:
         labels = _labels(relay, w.entity, f"{w.side}_to_{other(w.side)}")
         found += [Sample(WAITING, labels, w.events), Sample(LAG, labels, w.lag_s), Sample(LETTERS, labels, w.letters)]
         found += [Sample(LOOKED, labels, meters.looked)]
+        found += [Sample(KEPT, labels, w.kept)] if w.kept is not None else []
     for move in relay.stream.moves:
         for way in ("old_to_new", "new_to_old"):
             name, labels = (move.entity, way), _labels(relay, move.entity, way)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Final, TypeVar
 
 import psycopg
@@ -16,6 +17,7 @@ from migdsl.runtime.errors import DatabaseFailedError, Remedy, UsageError, remed
 from migdsl.runtime.jobs import Limits
 from migdsl.runtime.sql import statement
 from migdsl.runtime.stream.apply import Way
+from migdsl.runtime.stream.floors import Floors
 from migdsl.runtime.stream.jobs import Side, Stream, other
 from migdsl.runtime.stream.sides import Sides, stream_exists
 from migdsl.runtime.stream.slot import Tap
@@ -60,11 +62,12 @@ class Urls:
 
 @dataclass(slots=True)
 class Pair:
-    """Connections to both sides; they aren't shared between threads."""
+    """Connections to both sides; they aren't shared between threads, as `floors` may be."""
 
     stream: Stream
     old: Database
     new: Database
+    floors: Floors = field(default_factory=Floors)
     ways: tuple[Way, ...] = field(init=False)
     queues: tuple[Queue, ...] = field(init=False)
     tap: Tap | None = field(init=False)
@@ -152,5 +155,13 @@ class Pair:
         return tenants_of(self.at(self.stream.tenants_in), self.stream.tenants, asked)
 
     def waiting(self) -> tuple[Waiting, ...]:
-        """What waits in each outbox."""
-        return tuple(self.at(queue.side).perform(queue.waiting) for queue in self.queues)
+        """What waits in each outbox, and what of the old side isn't in one yet."""
+        found = tuple(
+            self.at(queue.side).perform(partial(queue.waiting, after=self.floors.after(queue))) for queue in self.queues
+        )
+        if self.tap is None:
+            return found
+        unread = self.tap.unread()
+        return tuple(
+            replace(each, unread_s=unread.seconds, kept=unread.kept) if each.side == "old" else each for each in found
+        )

@@ -21,6 +21,7 @@ from migdsl.runtime.stop import Halt
 from migdsl.runtime.stream.applier import Applier, Held
 from migdsl.runtime.stream.apply import Applied, Way
 from migdsl.runtime.stream.cutter import Cutter
+from migdsl.runtime.stream.floors import Floors, reader
 from migdsl.runtime.stream.jobs import Stream
 from migdsl.runtime.stream.pair import OverError, Pair, Urls
 from migdsl.runtime.stream.waiting import Waiting, lag_of
@@ -29,6 +30,8 @@ from migdsl.runtime.stream.waiting import Waiting, lag_of
 _SHORTEST_S: Final = 0.02
 _LONGEST_S: Final = 0.25
 _LOOK_S: Final = 2.0
+# What a job says first waits so long for its first look at the slot: what it missed while it was away is no lag of its own.
+_FIRST_S: Final = 10.0
 # What conditions look at: a reading a minute.
 _READING_S: Final = 60.0
 # A database that restarts is waited for, for as long as it takes.
@@ -87,6 +90,8 @@ class Relay:
     meters: Meters = field(default_factory=Meters)
     errors: list[BaseException] = field(default_factory=list)
     held: Held = field(default_factory=Held)
+    floors: Floors = field(default_factory=Floors)
+    _tapped_once: threading.Event = field(default_factory=threading.Event)
 
     def run(self, workers: int) -> None:
         """Works until a stop is asked for. Raises what ended a worker that nothing helps, and OverError."""
@@ -202,7 +207,9 @@ class Relay:
 
     def pair(self) -> Pair:
         """Connections of their own for one thread."""
-        return Pair.of(self.stream, self.urls, self.run_id, self.halt, self._retried)
+        made = Pair.of(self.stream, self.urls, self.run_id, self.halt, self._retried)
+        made.floors = self.floors
+        return made
 
     def _retried(self, error: psycopg.Error, seconds: float) -> None:
         self.log("retry", level="warning", error=safe_text(error), pause_s=round(seconds, 2))
@@ -243,12 +250,19 @@ class Relay:
         assert pair.tap is not None
         try:
             while not self.halt.requested:
-                found, done = self._patiently(pair, pair.tap.pump)
+                found, done, took = self._patiently(pair, partial(_timed, pair.tap.pump))
                 pause = _SHORTEST_S if found else min(_LONGEST_S, pause * 2)
                 if done:
-                    self.halt.sleep(pause)
+                    self._tapped_once.set()
+                    self.halt.sleep(max(pause, self._rest(took)))
         finally:
             pair.close()
+
+    def _rest(self, took: float) -> float:
+        """How long after a look the slot is left alone. While any transaction of the server stays open that writes, each look
+        decodes all WAL since that one's first: half the time goes to it at most, and the bound of the lag is kept in sight.
+        """
+        return min(took, self.stream.lag_s / 4)
 
     def _swept(self, pair: Pair, applier: Applier) -> tuple[int, bool]:
         """One sweep, tried until both databases are there."""
@@ -256,17 +270,28 @@ class Relay:
 
     def _watch(self) -> None:
         """Looks how far all is, now and then, and puts dead letters that another row may have cured back."""
-        pair, told = self.pair(), -_READING_S
+        pair, told, late = self.pair(), -_READING_S, False
         try:
+            self._await_tap()
             while not self.halt.requested:
                 self.meters.saw(self._patiently(pair, pair.waiting))
                 self._revive(pair)
-                if time.monotonic() - told >= _READING_S:
+                # Gates go by the newest reading: what has changed for them is told at once.
+                before, late = late, lag_of(self.meters.waiting) > self.stream.lag_s
+                if late != before or time.monotonic() - told >= _READING_S:
                     told = time.monotonic()
                     self._patiently(pair, lambda: self._reading(pair))
+                    self._patiently(pair, lambda: self._slow(pair))
                 self.halt.sleep(_LOOK_S)
         finally:
             pair.close()
+
+    def _await_tap(self) -> None:
+        until = time.monotonic() + _FIRST_S
+        while self.stream.slot is not None and not self._tapped_once.is_set() and time.monotonic() < until:
+            if self.halt.requested:
+                break
+            self.halt.sleep(_SHORTEST_S)
 
     def _revive(self, pair: Pair) -> None:
         for queue, waiting in zip(pair.queues, self.meters.waiting, strict=True):
@@ -288,6 +313,13 @@ class Relay:
             pair.new.perform(write)
         self.log("progress", lag_s=round(lag_of(found), 1), waiting=sum(each.events for each in found))
 
+    def _slow(self, pair: Pair) -> None:
+        """Why looks at an outbox are: what is forgotten can't be cleared away while somebody keeps an old snapshot."""
+        for queue in pair.queues:
+            if self.floors.of(queue).slow:
+                why = pair.at(queue.side).perform(reader)
+                self.log("slow_looks", level="warning", entity=queue.move.entity, side=queue.side, oldest_snapshot=why)
+
     def _patiently(self, pair: Pair, work: Callable[[], T]) -> T:
         """The result of `work`, tried again for as long as the databases are to be waited for."""
         attempt = 0
@@ -298,3 +330,10 @@ class Relay:
                 attempt = min(attempt + 1, _LOUDEST)
                 if not pair.recover(error, attempt):
                     raise
+
+
+def _timed(pump: Callable[[], tuple[int, bool]]) -> tuple[int, bool, float]:
+    """What a look at the slot gave, and how many seconds it took."""
+    began = time.monotonic()
+    found, done = pump()
+    return found, done, time.monotonic() - began

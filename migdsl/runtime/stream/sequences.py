@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from functools import partial
-from typing import Final
+from typing import Final, TypeVar
 
-from migdsl.runtime.database import Transaction
+import psycopg
+
+from migdsl.runtime.database import Database, Transaction
 from migdsl.runtime.errors import DatabaseFailedError, UsageError
+from migdsl.runtime.jobs import Retry
 from migdsl.runtime.sql import Statement, statement
 from migdsl.runtime.stream.jobs import Sequence
 from migdsl.runtime.stream.pair import Pair
+
+T = TypeVar("T")
 
 _READ: Final = statement(
     """
@@ -29,6 +35,10 @@ SELECT format('SELECT max(%I)::text FROM %s', a.attname, a.attrelid::regclass)
 _ONE_AT_A_TIME: Final = statement("SELECT pg_advisory_xact_lock(hashtextextended('migdsl ' || :name, 7))")
 # What the old side may still give out before its sequence ends: far more than any migration lasts.
 _GAP: Final = 1_000_000_000_000
+# Whoever wants a number queues behind who waits for the sequence: for a tenth of a second at most, and then not for a while. A
+# transaction that has drawn one keeps all others of our kind out until it ends.
+_LOCK_MS: Final = 100
+_RETRY: Final = Retry(attempts=30, first_s=0.2, longest_s=2.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +77,7 @@ def together(pair: Pair) -> tuple[str, ...]:
             )
         if old.most < each.most:
             whole = Statement(f"ALTER SEQUENCE {old.name} MAXVALUE {each.most:d}", ())
-            pair.old.perform(partial(_run, whole))
+            _briefly(pair.old, partial(_run, whole), old.name)
             done.append(old.name)
     return tuple(done)
 
@@ -82,9 +92,24 @@ def _part(pair: Pair, each: Sequence) -> bool:
         return False
     if old.step < 1 or new.step < 1:
         raise UsageError(f"{each.old} counts downwards: set disjoint ranges on both sides by hand")
-    first = pair.old.perform(lambda tx: _cut(tx, each, new.last))
-    pair.new.perform(lambda tx: _begin(tx, each, first))
+    first = _briefly(pair.old, lambda tx: _cut(tx, each, new.last), each.old)
+    _briefly(pair.new, lambda tx: _begin(tx, each, first), each.new)
     return True
+
+
+def _briefly(database: Database, work: Callable[[Transaction], T], name: str) -> T:
+    """The result of `work`, which alters a sequence that is in use. Raises DatabaseFailedError where it can't be had."""
+    limits, retry = database.limits, database.retry
+    database.limits, database.retry = replace(limits, lock_ms=_LOCK_MS), _RETRY
+    try:
+        return database.perform(work)
+    except psycopg.errors.LockNotAvailable:
+        raise DatabaseFailedError(
+            f"a transaction that lasts has drawn a number that {name} gives out, so that the range can't be set: wait until "
+            "it has ended, or end it (pg_locks says which), then run this again"
+        ) from None
+    finally:
+        database.limits, database.retry = limits, retry
 
 
 def _cut(tx: Transaction, each: Sequence, given: int) -> int:

@@ -34,7 +34,7 @@ _NEWCOMER: Final = "SELECT state FROM migdsl.side WHERE migration = :migration A
 _DEFAULT: Final = statement(_NEWCOMER)
 # As the fence does it: who turns newcomers over waits, and finds what this writes.
 _DEFAULT_SHARED: Final = statement(f"{_NEWCOMER} FOR SHARE")
-# In a table of its own: the writers of a busy tenant hold its row of `side` all the time.
+# In a table of its own: writers of a busy tenant that have one snapshot hold its row of `side` all the time.
 _CLAIM: Final = statement("""
 INSERT INTO migdsl.switch (migration, stream, tenant, attempt) VALUES (:migration, :stream, :tenant, :attempt)
 ON CONFLICT (migration, stream, tenant) DO UPDATE SET attempt = excluded.attempt, at = clock_timestamp()""")

@@ -15,7 +15,7 @@ from typing import Final
 import psycopg
 
 from migdsl.runtime.backfill.transform import array
-from migdsl.runtime.database import Database, Transaction
+from migdsl.runtime.database import Asked, Database, Transaction
 from migdsl.runtime.errors import DatabaseFailedError, StoppedError
 from migdsl.runtime.ledger import record_event
 from migdsl.runtime.sql import Statement, statement
@@ -31,11 +31,16 @@ _ACTIVE_S: Final = 0.005
 # A commit is decoded from when its WAL is flushed; others see it later, with a synchronous standby perhaps much later.
 _UNSEEN_S: Final = 0.005
 _XIDS: Final = 1 << 32
+# How long one waits for a slot that somebody else reads before that is told of, again and again.
+_TOLD_S: Final = 5.0
+# What passes between two looks of a job that is at work is no lag.
+_USUAL_S: Final = 2.0
 # Until what one has peeked at is in the outbox nobody else peeks: a key that came late could meet a tenant's new side.
 _ALONE: Final = statement("SELECT pg_advisory_xact_lock(hashtextextended(:slot::text, 9))")
 # Who would do the same as another one just then leaves it to that one, and is in no switch's way.
 _UNLESS_BUSY: Final = statement("SELECT pg_try_advisory_xact_lock(hashtextextended(:slot::text, 9))")
-_FLUSHED: Final = statement("SELECT pg_current_wal_flush_lsn()")
+# The time first: what was on the disk by then is below the place.
+_FLUSHED: Final = statement("SELECT clock_timestamp(), pg_current_wal_flush_lsn()")
 # What sessions with synchronous_commit = off have committed is seen before it is on the disk, from where it is decoded. A
 # commit of one's own takes all before it there; no standby need have it for that.
 _LOCALLY: Final = statement("SELECT set_config('synchronous_commit', 'local', true)")
@@ -48,6 +53,23 @@ DECLARE migdsl_tap NO SCROLL CURSOR FOR SELECT data FROM pg_logical_slot_peek_bi
 _ADVANCE: Final = statement("""
 SELECT pg_replication_slot_advance(slot_name, :upto::pg_lsn) FROM pg_replication_slots
  WHERE slot_name = :slot AND confirmed_flush_lsn < :upto::pg_lsn""")
+# Nobody waits for the disk, or for a standby, while others wait for the slot: what a crash takes back is told again.
+_LAZILY: Final = statement("SELECT set_config('synchronous_commit', 'off', true)")
+# The slot itself knows a place and no time. About once a second; a row that stays as it is costs no WAL.
+_READ: Final = statement("""
+INSERT INTO migdsl.switch (migration, stream, tenant, attempt, at)
+SELECT :migration, :tap, '', :upto, :at::timestamptz
+ WHERE NOT EXISTS (SELECT FROM migdsl.switch WHERE migration = :migration AND stream = :tap AND tenant = ''
+                      AND at > :at::timestamptz - interval '1 second')
+ON CONFLICT (migration, stream, tenant) DO UPDATE SET attempt = excluded.attempt, at = excluded.at""")
+_UNREAD: Final = statement("""
+SELECT CASE WHEN slot.confirmed_flush_lsn >= pg_current_wal_flush_lsn() THEN 0
+            ELSE extract(epoch FROM clock_timestamp() - told.at) END,
+       pg_wal_lsn_diff(pg_current_wal_lsn(), slot.restart_lsn),
+       (SELECT format('process %s (%s)', a.pid, a.application_name) FROM pg_stat_activity AS a WHERE a.pid = slot.active_pid)
+  FROM pg_replication_slots AS slot
+  LEFT JOIN migdsl.switch AS told ON told.migration = :migration AND told.stream = :tap AND told.tenant = ''
+ WHERE slot.slot_name = :slot AND slot.database = current_database()""")
 _FOUND: Final = statement("""
 SELECT plugin, coalesce(wal_status, ''), pg_wal_lsn_diff(pg_current_wal_lsn(), confirmed_flush_lsn)
   FROM pg_replication_slots WHERE slot_name = :slot AND database = current_database()""")
@@ -60,6 +82,24 @@ _WAS: Final = statement(
     """
 SELECT value FROM migdsl.event WHERE migration = :migration AND kind = 'slot' AND subject = :slot ORDER BY id DESC LIMIT 1"""
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A place in the WAL; all that was committed, and on the disk, at that time of the server's clock is before it."""
+
+    lsn: str
+    at: str
+
+
+@dataclass(frozen=True, slots=True)
+class Unread:
+    """For how many seconds nobody has read the slot to its end (0 while that goes on as it should), how many bytes of WAL it
+    keeps, and who reads it just now."""
+
+    seconds: float = 0.0
+    kept: int = 0
+    reader: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +128,9 @@ class Tap:
             )
         self.database.perform(lambda tx: tx.rows(_CREATE, {"slot": self.slot.name}))
         self._tell("created")
+        # What was written before is the backfill's.
+        begun = self._place()
+        self.database.perform(lambda tx: tx.run(_READ, self._told_of(begun)))
         return True
 
     def drop(self) -> bool:
@@ -107,19 +150,32 @@ class Tap:
             raise DatabaseFailedError(f"the slot {self.slot.name} fell too far behind, and PostgreSQL has given it up")
         return int(found[0][2] or 0)
 
-    def pump(self, upto: str | None = None, *, hurried: bool = False) -> tuple[int, bool]:
+    def unread(self) -> Unread:
+        """How far the readers of the slot are, whoever they are."""
+        own = {"slot": self.slot.name, "migration": self.stream.migration, "tap": self._name}
+        found = self.database.perform(lambda tx: tx.rows(_UNREAD, own))
+        if not found:
+            return Unread()
+        seconds, kept = float(found[0][0] or 0), int(found[0][1] or 0)
+        return Unread(seconds if seconds > _USUAL_S else 0.0, kept, found[0][2] or "")
+
+    def pump(self, upto: Place | None = None, *, hurried: bool = False) -> tuple[int, bool]:
         """Puts the keys of what was written into the outbox: how many, and whether it has come as far as `upto`, which is as the
         WAL has now; without `upto` it leaves that to another one who is at it. Raises psycopg.Error, DatabaseFailedError, and
         StoppedError when a stop was asked for meanwhile.
 
         `hurried`: the slot lets go with the next pump, whoever makes it, which brings these keys once more.
         """
+        told = time.monotonic()
         while True:
             try:
                 return self._pump(upto, hurried=hurried)
-            except psycopg.errors.ObjectInUse:
+            except psycopg.errors.ObjectInUse as error:
                 # Another process reads the slot, which takes it a moment.
                 self._require_going()
+                if time.monotonic() - told > _TOLD_S:
+                    told = time.monotonic()
+                    self.database.on_retry(error, _ACTIVE_S)
                 time.sleep(_ACTIVE_S)
             except psycopg.errors.UndefinedObject:
                 self.behind()
@@ -131,14 +187,18 @@ class Tap:
         keys, done = 0, False
         if not hurried:  # in a switch writers have been shut out by a commit that is on the disk
             self.database.perform(lambda tx: tx.together((_LOCALLY, {}), (_FLUSH, {})))
-        upto = self.database.perform(lambda tx: tx.rows(_FLUSHED))[0][0]
+        upto = self._place()
         while not done:
             self._require_going()
             found, done = self.pump(upto, hurried=hurried)
             keys += found
         return keys
 
-    def _pump(self, upto: str | None, *, hurried: bool) -> tuple[int, bool]:
+    def _place(self) -> Place:
+        ((at, lsn),) = self.database.perform(lambda tx: tx.rows(_FLUSHED))
+        return Place(lsn or "", at or "")
+
+    def _pump(self, upto: Place | None, *, hurried: bool) -> tuple[int, bool]:
         decoder, keys, seen = Decoder(PREFIX, self.stream.marker), 0, 0
         # The first page of one huge transaction comes when all of it is decoded: nobody waits for that but a switch.
         with self.database.transaction(patient=self.database.until == float("inf"), brief=True) as tx:
@@ -146,8 +206,9 @@ class Tap:
             _, locked, flushed = tx.together((DURABLE, {}), (alone, {"slot": self.slot.name}), (_FLUSHED, {}))
             if locked == [("f",)]:
                 return 0, True
-            upto = upto or flushed[0][0]
-            asked = {"slot": self.slot.name, "upto": upto, "most": str(_MOST), "publication": self.slot.publication}
+            ((at, lsn),) = flushed
+            upto = upto or Place(lsn or "", at or "")
+            asked = {"slot": self.slot.name, "upto": upto.lsn, "most": str(_MOST), "publication": self.slot.publication}
             fetch = Statement(f"FETCH FORWARD {_PAGE:d} FROM migdsl_tap", ())
             _, page = tx.together((_PEEK, asked), (fetch, {}))
             while page:
@@ -161,10 +222,22 @@ class Tap:
             self._let_go(upto if done else decoder.end)
         return keys, done
 
-    def _let_go(self, upto: str | None) -> None:
-        """In turn with who peeks, who would be refused meanwhile, and stand at the end of the line again."""
-        own = {"slot": self.slot.name, "upto": upto}
-        self.database.perform(lambda tx: tx.together((_ALONE, {"slot": self.slot.name}), (_ADVANCE, own)))
+    def _let_go(self, upto: Place | str | None) -> None:
+        """In turn with who peeks, who would be refused meanwhile, and stand at the end of the line again. Who has come to a place
+        with a time leaves word of that."""
+        lsn = upto.lsn if isinstance(upto, Place) else upto
+        asked: list[Asked] = [(_ALONE, {"slot": self.slot.name}), (_ADVANCE, {"slot": self.slot.name, "upto": lsn})]
+        if isinstance(upto, Place):
+            asked += [(_LAZILY, {}), (_READ, self._told_of(upto))]
+        self.database.perform(lambda tx: tx.together(*asked))
+
+    @property
+    def _name(self) -> str:
+        """In `migdsl.switch`, which has a row for each that may be moved: no stream has a slash in its name."""
+        return f"{self.stream.stream}/slot"
+
+    def _told_of(self, place: Place) -> dict[str, str | None]:
+        return {"migration": self.stream.migration, "tap": self._name, "upto": place.lsn, "at": place.at}
 
     def _told(self, tx: Transaction, decoder: Decoder) -> int:
         written, xids = decoder.take()

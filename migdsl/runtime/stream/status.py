@@ -55,6 +55,10 @@ class Status:
         for w in self.waiting:
             many = f"{MOST:,} or more" if w.events >= MOST else f"{w.events:,}"
             lines.append(f"  {w.entity} from the {w.side} side: {many} events wait, the oldest for {w.lag_s:.1f} s")
+            if w.unread_s:
+                lines.append(
+                    f"    what was written there was last read from the WAL {w.unread_s:.0f} s ago: see `slot`"
+                )
             if w.letters:
                 lines.append(f"    {w.letters:,} rows can't be applied: see `dead-letters`")
         lines += (

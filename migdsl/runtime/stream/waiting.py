@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -28,14 +28,32 @@ _DUE: Final = (
 
 
 @dataclass(frozen=True, slots=True)
+class Look:
+    """The number of the first event that waits, by lane; all transactions below `ended` had ended."""
+
+    firsts: Mapping[int, int]
+    ended: int
+
+
+@dataclass(frozen=True, slots=True)
 class Waiting:
-    """What one outbox holds: events (at most MOST are counted), the age of the oldest in seconds, dead letters."""
+    """What one outbox holds: events (at most MOST are counted), the age of the oldest in seconds, dead letters.
+
+    Of what a slot brings: for how many seconds it hasn't been read to its end, and how many bytes of WAL it keeps.
+    """
 
     entity: str
     side: Side
     events: int
-    lag_s: float
+    waited_s: float
     letters: int
+    unread_s: float = 0.0
+    kept: int | None = None
+
+    @property
+    def lag_s(self) -> float:
+        """How old the oldest may be that isn't carried over: what no outbox has yet, nobody knows."""
+        return max(self.waited_s, self.unread_s)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,23 +85,26 @@ class Queue:
         """Whether its outbox is there: expanded, and not contracted."""
         return tx.rows(_STANDS, {"name": self.outbox}) == [("t",)]
 
-    def lanes(self, tx: Transaction) -> tuple[int, ...]:
-        """The lanes in which something waits."""
+    def look(self, tx: Transaction, after: int = 0) -> Look:
+        """The lanes in which something waits with a number above that."""
         sql = statement(f"""
-SELECT lane FROM generate_series(0, :lanes::integer - 1) AS lane
- WHERE EXISTS (SELECT FROM {self.outbox} AS o WHERE o.lane = lane.lane)""")
-        return tuple(int(row[0] or 0) for row in tx.rows(sql, {"lanes": str(self.move.lanes)}))
+SELECT lane.lane, {self._first("o.id")}, pg_snapshot_xmin(pg_current_snapshot())
+  FROM generate_series(0, :lanes::integer - 1) AS lane""")
+        rows = tx.rows(sql, {"lanes": str(self.move.lanes), "after": str(after)})
+        firsts = {int(lane or 0): int(first) for lane, first, _ in rows if first is not None}
+        return Look(firsts, int(rows[0][2] or 0))
 
-    def waiting(self, tx: Transaction) -> Waiting:
-        """What waits."""
-        sql = statement(
-            f"""
-SELECT (SELECT count(*) FROM (SELECT FROM {self.outbox} LIMIT {MOST:d}) AS few),
-       (SELECT greatest(0, extract(epoch FROM clock_timestamp() - min(first.at)))
-          FROM generate_series(0, :lanes::integer - 1) AS lane,
-               LATERAL (SELECT o.at FROM {self.outbox} AS o WHERE o.lane = lane.lane ORDER BY o.id LIMIT 1) AS first)"""
+    def waiting(self, tx: Transaction, after: int = 0) -> Waiting:
+        """What waits with a number above that."""
+        lanes = "generate_series(0, :lanes::integer - 1) AS lane"
+        # Where it begins further on, the index tells: the table itself has all that can't be cleared away before that.
+        above = (
+            f"{lanes}, LATERAL (SELECT FROM {self.outbox} AS o WHERE o.lane = lane.lane AND o.id > :after::bigint) AS o"
         )
-        events, lag = tx.rows(sql, {"lanes": str(self.move.lanes)})[0]
+        sql = statement(f"""
+SELECT (SELECT count(*) FROM (SELECT FROM {above if after else self.outbox} LIMIT {MOST:d}) AS few),
+       (SELECT greatest(0, extract(epoch FROM clock_timestamp() - min({self._first("o.at")}))) FROM {lanes})""")
+        events, lag = tx.rows(sql, {"lanes": str(self.move.lanes), "after": str(after)})[0]
         return Waiting(self.move.entity, self.side, int(events or 0), float(lag or 0), self.dead(tx))
 
     def of_tenant(self, tx: Transaction, tenant: str, most: int) -> int:
@@ -128,6 +149,10 @@ INSERT INTO {self.outbox} (lane, {keys}, tenant, tenant_was)
 SELECT ((hash_record_extended(ROW({values}), 0) & 9223372036854775807) % :lanes::bigint)::integer, {values}, given.its, given.was
   FROM given""")
         return tx.run(sql, self._own(tenant=tenant, lanes=str(self.move.lanes)))
+
+    def _first(self, what: str) -> str:
+        own = "o.lane = lane.lane AND o.id > :after::bigint"
+        return f"(SELECT {what} FROM {self.outbox} AS o WHERE {own} ORDER BY o.id LIMIT 1)"
 
     def _own(self, **more: str | None) -> dict[str, str | None]:
         return {"migration": self.stream.migration, "entity": self.move.entity, **more}

@@ -14,7 +14,7 @@ from psycopg import errors
 from psycopg.conninfo import conninfo_to_dict
 
 from migdsl.ops import stream_slot
-from migdsl.rehearsal.server import Server, start_server
+from migdsl.rehearsal.server import Server
 from migdsl.runtime.cli import main as jobs
 from migdsl.runtime.errors import DatabaseFailedError, StoppedError
 from migdsl.runtime.sql import statement
@@ -24,33 +24,18 @@ from migdsl.runtime.stream.cli import main
 from migdsl.runtime.stream.pair import Pair, Urls
 from migdsl.runtime.stream.pgoutput import Decoder
 from migdsl.runtime.stream.relay import Relay
-from migdsl.runtime.stream.slot import Tap, unseen
+from migdsl.runtime.stream.slot import Place, Tap, unseen
 from migdsl.runtime.stream.switch import Switch
-from tests.conftest import ENGINE
-from tests.runtime.stream.conftest import databases, opened
-from tests.runtime.stream.world import World, backfill, make, moved, stream
+from tests.runtime.stream.conftest import opened, slotted
+from tests.runtime.stream.world import World, backfill, moved, stream
 
 OF = moved(captured=True)
-_SETTINGS = {"wal_level": "logical", "fsync": "off", "full_page_writes": "off", "max_connections": "50"}
-
-
-@pytest.fixture(scope="module")
-def logical(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with start_server(tmp_path_factory.mktemp("logical"), settings=_SETTINGS) as server:
-        yield server
 
 
 @pytest.fixture
 def world(logical: Server, tmp_path: Path) -> Iterator[World]:
-    with databases(logical) as (old, new):
-        made = make(old, new, tmp_path, 2, 40, OF)
-        for sql in stream_slot.publish((OF,), ENGINE):
-            made.run("old", sql)
+    with slotted(logical, tmp_path, OF) as made:
         yield made
-        made.run(
-            "old",
-            "SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE database = current_database()",
-        )
 
 
 @pytest.fixture
@@ -228,7 +213,7 @@ def test_a_stop_in_a_switch_turns_back(world: World, pair: Pair, monkeypatch: py
 def test_a_stop_while_another_reads_the_slot(world: World, pair: Pair, monkeypatch: pytest.MonkeyPatch):
     run(world, "slot", "--create")
 
-    def busy(_tap: Tap, _upto: str | None, **_how: bool) -> tuple[int, bool]:
+    def busy(_tap: Tap, _upto: Place | None, **_how: bool) -> tuple[int, bool]:
         raise errors.ObjectInUse
 
     monkeypatch.setattr(Tap, "_pump", busy)
@@ -400,7 +385,7 @@ def test_a_run_by_the_clock_reads_a_page_for_as_long_as_it_takes(world: World, m
     world.run("old", "UPDATE orders SET total_cents = 32")
     met, read = [], Tap._pump
 
-    def late(tap: Tap, upto: str | None, *, hurried: bool) -> tuple[int, bool]:
+    def late(tap: Tap, upto: Place | None, *, hurried: bool) -> tuple[int, bool]:
         assert (tap.database.until, tap.database.stop.requested) == (float("inf"), False)
         met.append(tap)
         time.sleep(0.2)

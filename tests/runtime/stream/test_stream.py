@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import threading
 import time
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -14,6 +15,9 @@ from psycopg import errors
 
 from migdsl.runtime.backfill.quarantine import Fault
 from migdsl.runtime.database import Transaction
+from migdsl.runtime.errors import DatabaseFailedError
+from migdsl.runtime.sql import Statement
+from migdsl.runtime.stop import Halt
 from migdsl.runtime.stream import sequences
 from migdsl.runtime.stream.jobs import Sequence
 from migdsl.runtime.stream.pair import Pair
@@ -139,6 +143,44 @@ def test_the_first_switch_sets_the_sequences_apart_and_waits_for_what_was_there_
     assert least == most + 1 > 10**12
     assert "apart" in job("sequences")
     assert "has given out keys" in job("sequences", "--release", code=2)
+
+
+def test_a_sequence_that_is_in_use_is_tried_for_so_short_that_nobody_waits_behind_it(
+    world: World, pair: Pair, monkeypatch: pytest.MonkeyPatch
+):
+    """A batch has drawn a number and goes on. Whoever wants one queues behind a try, for a tenth of a second."""
+    patience: list[str] = []
+    slept: list[float] = []
+    cut, before = sequences._cut, pair.old.limits
+
+    def tried(tx: Transaction, each: Sequence, given: int) -> int:
+        patience.append(str(tx.rows(Statement("SELECT current_setting('lock_timeout')", ()))[0][0]))
+        return cut(tx, each, given)
+
+    monkeypatch.setattr(sequences, "_cut", tried)
+    with psycopg.connect(world.old) as batch:
+        batch.execute("SELECT nextval('orders_id_seq')")
+
+        def sleep(seconds: float) -> None:
+            slept.append(seconds)
+            if len(slept) == 12:
+                batch.commit()
+
+        monkeypatch.setattr(Halt, "sleep", lambda _halt, seconds: sleep(seconds))
+        assert len(sequences.apart(pair)) == 1
+    assert patience == ["100ms"] * 13
+    assert max(slept[:2]) < max(slept[6:]) <= 2
+    assert pair.old.limits == before
+
+
+def test_a_sequence_that_is_never_free_is_said(world: World, pair: Pair, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(sequences, "_RETRY", replace(sequences._RETRY, attempts=1))
+    with psycopg.connect(world.old) as batch:
+        batch.execute("SELECT nextval('orders_id_seq')")
+        with pytest.raises(
+            DatabaseFailedError, match=r"a transaction that lasts has drawn a number.*then run this again"
+        ):
+            sequences.apart(pair)
 
 
 def test_who_sets_the_sequences_apart_late_moves_nothing_that_has_begun(

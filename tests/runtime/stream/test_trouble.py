@@ -288,13 +288,13 @@ def test_only_where_statements_see_the_tenant_themselves_it_is_not_asked_before(
     world.run("old", "UPDATE orders SET status = 1")
     monkeypatch.setattr("migdsl.runtime.stream.apply._WRITTEN_THERE", statement("SELECT 1 / (:state = '')::int"))
     with opened(world, moved()) as pair:
-        lanes = pair.queues[0].lanes
-        first, *_ = pair.old.perform(lanes)
+        look = pair.queues[0].look
+        first, *_ = pair.old.perform(look).firsts
         done = pair.way(0, "old").apply(first, 10)
         assert done is not None
         assert done.events
         pair.stream = stream(nobodys())
-        second, *_ = pair.old.perform(lanes)
+        second, *_ = pair.old.perform(look).firsts
         with pytest.raises(psycopg.errors.DivisionByZero):
             pair.way(0, "old").apply(second, 10)
 

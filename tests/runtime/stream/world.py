@@ -55,9 +55,9 @@ def moved(*, captured: bool = False) -> Moved:
         (
             Column("id", BIGINT, "t.id"),
             Column("tenant_id", UUID, "t.tenant_id"),
-            Column("status", SMALLINT, STATUS),
-            Column("total_cents", BIGINT, "(t.total * 100)::bigint"),
-            Column("note", TEXT, "t.note"),
+            Column("status", SMALLINT, STATUS, inputs=("state",)),
+            Column("total_cents", BIGINT, "(t.total * 100)::bigint", inputs=("total",)),
+            Column("note", TEXT, "t.note", inputs=("note",)),
         ),
     )
     new = Place(
@@ -67,9 +67,9 @@ def moved(*, captured: bool = False) -> Moved:
         (
             Column("id", BIGINT, "t.id"),
             Column("tenant_id", UUID, "t.tenant_id"),
-            Column("state", TEXT, STATE),
-            Column("total", MONEY, "t.total_cents / 100.0"),
-            Column("note", NOTE, "t.note"),
+            Column("state", TEXT, STATE, inputs=("status",)),
+            Column("total", MONEY, "t.total_cents / 100.0", inputs=("total_cents",)),
+            Column("note", NOTE, "t.note", inputs=("note",)),
         ),
     )
     return Moved("extraction", "Order", "Order", (BIGINT,), old, new, 4, captured)

@@ -38,7 +38,7 @@ SELECT count(*) AS rows,
        sum(hash_record_extended(ROW(t.id, migdsl.orders_bigint_order_lines_order_id_is(t)),
          hash_record_extended(ROW(t.id), 1))) AS hash_right,
        count(*) FILTER (WHERE migdsl.orders_bigint_order_lines_order_id_is(t) IS DISTINCT FROM migdsl.orders_bigint_order_lines_order_id_was(t)) AS mismatched,
-       0 AS lossy
+       count(*) FILTER (WHERE migdsl.orders_bigint_order_lines_order_id_lost(t)) AS lossy
   FROM public.order_lines AS t
  WHERE t.tenant_id = :tenant_id
    AND (t.id > :after OR :after IS NULL)
@@ -52,7 +52,7 @@ SELECT count(*) AS rows,
        sum(hash_record_extended(ROW(t.id, migdsl.orders_bigint_order_lines_order_id_is(t)),
          hash_record_extended(ROW(t.id), 1))) AS hash_right,
        count(*) FILTER (WHERE (migdsl.orders_bigint_order_lines_order_id_is(t) IS DISTINCT FROM migdsl.orders_bigint_order_lines_order_id_was(t) AND migdsl.orders_bigint_order_lines_order_id_strays(t))) AS mismatched,
-       0 AS lossy
+       count(*) FILTER (WHERE migdsl.orders_bigint_order_lines_order_id_lost(t)) AS lossy
   FROM public.order_lines AS t
  WHERE t.tenant_id = :tenant_id
    AND (t.id > :after OR :after IS NULL)

@@ -47,8 +47,8 @@ OFFSET :skip LIMIT 1
         rows="""
 SELECT CAST(s.id AS bigint) AS customer_id,
        hash_record_extended(ROW(CAST(s.id AS bigint)), 1) AS migdsl_key,
-       hash_record_extended(ROW(s.street), 1) AS street,
-       hash_record_extended(ROW((coalesce(s.city, ''))), 1) AS city
+       hash_record_extended(ROW(s.street), 2) AS street,
+       hash_record_extended(ROW((coalesce(s.city, ''))), 2) AS city
   FROM (SELECT s.*
           FROM public.customers AS s
          WHERE s.tenant_id = :tenant_id
@@ -81,8 +81,8 @@ OFFSET :skip LIMIT 1
         rows="""
 SELECT t.customer_id AS customer_id,
        hash_record_extended(ROW(t.customer_id), 1) AS migdsl_key,
-       hash_record_extended(ROW(t.street), 1) AS street,
-       hash_record_extended(ROW(t.city), 1) AS city
+       hash_record_extended(ROW(t.street), 2) AS street,
+       hash_record_extended(ROW(t.city), 2) AS city
   FROM public.addresses AS t
  WHERE t.tenant_id = :tenant_id
    AND (t.customer_id > :after OR :after IS NULL)

@@ -45,11 +45,11 @@ OFFSET :skip LIMIT 1
         rows="""
 SELECT CAST(s.id AS bigint) AS id,
        hash_record_extended(ROW(CAST(s.id AS bigint)), 1) AS migdsl_key,
-       hash_record_extended(ROW(s.number), 1) AS number,
-       hash_record_extended(ROW(CAST(s.customer_id AS bigint)), 1) AS customer_id,
-       hash_record_extended(ROW((CASE s.status WHEN 0 THEN 'open' WHEN 1 THEN 'paid' ELSE 'refunded' END)), 1) AS state,
-       hash_record_extended(ROW(CAST(s.total_cents * 0.01 AS numeric)), 1) AS total,
-       hash_record_extended(ROW(s.note), 1) AS note
+       hash_record_extended(ROW(s.number), 2) AS number,
+       hash_record_extended(ROW(CAST(s.customer_id AS bigint)), 2) AS customer_id,
+       hash_record_extended(ROW((CASE s.status WHEN 0 THEN 'open' WHEN 1 THEN 'paid' ELSE 'refunded' END)), 2) AS state,
+       hash_record_extended(ROW(CAST(s.total_cents * 0.01 AS numeric)), 2) AS total,
+       hash_record_extended(ROW(s.note), 2) AS note
   FROM (SELECT s.*
           FROM public.orders AS s
          WHERE s.tenant_id = :tenant_id) AS s
@@ -81,11 +81,11 @@ OFFSET :skip LIMIT 1
         rows="""
 SELECT t.id AS id,
        hash_record_extended(ROW(t.id), 1) AS migdsl_key,
-       hash_record_extended(ROW(t.number), 1) AS number,
-       hash_record_extended(ROW(t.customer_id), 1) AS customer_id,
-       hash_record_extended(ROW(t.state), 1) AS state,
-       hash_record_extended(ROW(t.total), 1) AS total,
-       hash_record_extended(ROW(t.note), 1) AS note
+       hash_record_extended(ROW(t.number), 2) AS number,
+       hash_record_extended(ROW(t.customer_id), 2) AS customer_id,
+       hash_record_extended(ROW(t.state), 2) AS state,
+       hash_record_extended(ROW(t.total), 2) AS total,
+       hash_record_extended(ROW(t.note), 2) AS note
   FROM sales.purchases AS t
  WHERE t.tenant_id = :tenant_id
    AND (t.id > :after OR :after IS NULL)
@@ -116,11 +116,11 @@ OFFSET :skip LIMIT 1
         rows="""
 SELECT t.id AS id,
        hash_record_extended(ROW(t.id), 1) AS migdsl_key,
-       hash_record_extended(ROW(((t.number))), 1) AS number,
-       hash_record_extended(ROW(CAST((CAST(t.customer_id AS bigint)) AS bigint)), 1) AS customer_id,
-       hash_record_extended(ROW((CASE (CAST(CASE t.state WHEN 'open' THEN 0 WHEN 'paid' THEN 1 ELSE 3 END AS smallint)) WHEN 0 THEN 'open' WHEN 1 THEN 'paid' ELSE 'refunded' END)), 1) AS state,
-       hash_record_extended(ROW(CAST((CAST((t.total * 100)::bigint AS bigint)) * 0.01 AS numeric)), 1) AS total,
-       hash_record_extended(ROW(((t.note))), 1) AS note
+       hash_record_extended(ROW(((t.number))), 2) AS number,
+       hash_record_extended(ROW(CAST((CAST(t.customer_id AS bigint)) AS bigint)), 2) AS customer_id,
+       hash_record_extended(ROW((CASE (CAST(CASE t.state WHEN 'open' THEN 0 WHEN 'paid' THEN 1 ELSE 3 END AS smallint)) WHEN 0 THEN 'open' WHEN 1 THEN 'paid' ELSE 'refunded' END)), 2) AS state,
+       hash_record_extended(ROW(CAST((CAST((t.total * 100)::bigint AS bigint)) * 0.01 AS numeric)), 2) AS total,
+       hash_record_extended(ROW(((t.note))), 2) AS note
   FROM sales.purchases AS t
  WHERE t.tenant_id = :tenant_id
    AND (t.id > :after OR :after IS NULL)
@@ -152,11 +152,11 @@ OFFSET :skip LIMIT 1
         rows="""
 SELECT CAST(s.id AS bigint) AS id,
        hash_record_extended(ROW(CAST(s.id AS bigint)), 1) AS migdsl_key,
-       hash_record_extended(ROW(s.number), 1) AS number,
-       hash_record_extended(ROW(CAST(s.customer_id AS bigint)), 1) AS customer_id,
-       hash_record_extended(ROW((CASE s.status WHEN 0 THEN 'open' WHEN 1 THEN 'paid' ELSE 'refunded' END)), 1) AS state,
-       hash_record_extended(ROW(CAST(s.total_cents * 0.01 AS numeric)), 1) AS total,
-       hash_record_extended(ROW(s.note), 1) AS note
+       hash_record_extended(ROW(s.number), 2) AS number,
+       hash_record_extended(ROW(CAST(s.customer_id AS bigint)), 2) AS customer_id,
+       hash_record_extended(ROW((CASE s.status WHEN 0 THEN 'open' WHEN 1 THEN 'paid' ELSE 'refunded' END)), 2) AS state,
+       hash_record_extended(ROW(CAST(s.total_cents * 0.01 AS numeric)), 2) AS total,
+       hash_record_extended(ROW(s.note), 2) AS note
   FROM (SELECT s.*
           FROM public.orders AS s
          WHERE s.tenant_id = :tenant_id) AS s

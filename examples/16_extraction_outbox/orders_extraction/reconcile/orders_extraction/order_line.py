@@ -52,10 +52,11 @@ OFFSET :skip
         rows="""
 SELECT t.order_id AS order_id, t.line AS line,
        hash_record_extended(ROW(t.order_id, t.line), 1) AS migdsl_key,
-       hash_record_extended(ROW(CAST(t.tenant_id AS uuid)), 1) AS tenant_id,
-       hash_record_extended(ROW(CAST(t.sku AS text)), 1) AS sku,
-       hash_record_extended(ROW(CAST(t.quantity AS integer)), 1) AS quantity,
-       hash_record_extended(ROW(CAST(t.price_cents * 0.01 AS numeric)), 1) AS price
+       hash_record_extended(ROW(CAST(t.tenant_id AS uuid)), 2) AS tenant_id,
+       hash_record_extended(ROW(CAST(t.sku AS text)), 2) AS sku,
+       hash_record_extended(ROW(CAST(t.quantity AS integer)), 2) AS quantity,
+       concat_ws(' ', hash_record_extended(ROW(CAST(t.price_cents * 0.01 AS numeric)), 2),
+         hash_record_extended(ROW(CAST(t.price_cents AS bigint)), 2)) AS price
   FROM public.order_lines AS t
  WHERE t.tenant_id = :tenant_id
    AND ((t.order_id, t.line) > (:after_1, :after_2) OR :after_1 IS NULL)
@@ -87,10 +88,11 @@ OFFSET :skip
         rows="""
 SELECT t.order_id AS order_id, t.line AS line,
        hash_record_extended(ROW(t.order_id, t.line), 1) AS migdsl_key,
-       hash_record_extended(ROW(CAST(t.tenant_id AS uuid)), 1) AS tenant_id,
-       hash_record_extended(ROW(CAST(t.sku AS text)), 1) AS sku,
-       hash_record_extended(ROW(CAST(t.quantity AS integer)), 1) AS quantity,
-       hash_record_extended(ROW(CAST(t.price AS numeric)), 1) AS price
+       hash_record_extended(ROW(CAST(t.tenant_id AS uuid)), 2) AS tenant_id,
+       hash_record_extended(ROW(CAST(t.sku AS text)), 2) AS sku,
+       hash_record_extended(ROW(CAST(t.quantity AS integer)), 2) AS quantity,
+       concat_ws(' ', hash_record_extended(ROW(CAST(t.price AS numeric)), 2),
+         hash_record_extended(ROW(CAST((t.price * 100)::bigint AS bigint)), 2)) AS price
   FROM public.lines AS t
  WHERE t.tenant_id = :tenant_id
    AND ((t.order_id, t.line) > (:after_1, :after_2) OR :after_1 IS NULL)
@@ -122,10 +124,11 @@ OFFSET :skip
         rows="""
 SELECT t.order_id AS order_id, t.line AS line,
        hash_record_extended(ROW(t.order_id, t.line), 1) AS migdsl_key,
-       hash_record_extended(ROW(CAST(t.tenant_id AS uuid)), 1) AS tenant_id,
-       hash_record_extended(ROW(CAST(t.sku AS text)), 1) AS sku,
-       hash_record_extended(ROW(CAST(t.quantity AS integer)), 1) AS quantity,
-       hash_record_extended(ROW(CAST(t.price AS numeric)), 1) AS price
+       hash_record_extended(ROW(CAST(t.tenant_id AS uuid)), 2) AS tenant_id,
+       hash_record_extended(ROW(CAST(t.sku AS text)), 2) AS sku,
+       hash_record_extended(ROW(CAST(t.quantity AS integer)), 2) AS quantity,
+       concat_ws(' ', hash_record_extended(ROW(CAST(t.price AS numeric)), 2),
+         hash_record_extended(ROW(CAST((t.price * 100)::bigint AS bigint)), 2)) AS price
   FROM public.lines AS t
  WHERE t.tenant_id = :tenant_id
    AND ((t.order_id, t.line) > (:after_1, :after_2) OR :after_1 IS NULL)
@@ -156,10 +159,11 @@ OFFSET :skip
         rows="""
 SELECT t.order_id AS order_id, t.line AS line,
        hash_record_extended(ROW(t.order_id, t.line), 1) AS migdsl_key,
-       hash_record_extended(ROW(CAST(t.tenant_id AS uuid)), 1) AS tenant_id,
-       hash_record_extended(ROW(CAST(t.sku AS text)), 1) AS sku,
-       hash_record_extended(ROW(CAST(t.quantity AS integer)), 1) AS quantity,
-       hash_record_extended(ROW(CAST(t.price_cents * 0.01 AS numeric)), 1) AS price
+       hash_record_extended(ROW(CAST(t.tenant_id AS uuid)), 2) AS tenant_id,
+       hash_record_extended(ROW(CAST(t.sku AS text)), 2) AS sku,
+       hash_record_extended(ROW(CAST(t.quantity AS integer)), 2) AS quantity,
+       concat_ws(' ', hash_record_extended(ROW(CAST(t.price_cents * 0.01 AS numeric)), 2),
+         hash_record_extended(ROW(CAST(t.price_cents AS bigint)), 2)) AS price
   FROM public.order_lines AS t
  WHERE t.tenant_id = :tenant_id
    AND ((t.order_id, t.line) > (:after_1, :after_2) OR :after_1 IS NULL)

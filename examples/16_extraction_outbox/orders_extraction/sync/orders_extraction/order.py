@@ -61,27 +61,31 @@ SELECT CAST(t.id AS bigint) AS id,
        CAST(t.number AS text) AS number,
        CAST((CASE t.status WHEN 0 THEN 'open' WHEN 1 THEN 'paid' ELSE 'refunded' END) AS text) AS state,
        CAST((t.total_cents * 0.01) AS numeric) AS total,
-       CAST(t.note AS text) AS note
+       CAST(t.note AS text) AS note,
+       CAST(t.status AS smallint) AS migdsl_1,
+       CAST(t.total_cents AS bigint) AS migdsl_2
   FROM (SELECT DISTINCT * FROM unnest(CAST(current_setting('migdsl.key_1') AS bigint[])) AS given (key_1)) AS o
   JOIN public.orders AS t ON t.id = o.key_1
 """,
                 stage="""
-CREATE TEMP TABLE IF NOT EXISTS migdsl_orders_extraction_orders_39810a2a_stage (
+CREATE TEMP TABLE IF NOT EXISTS migdsl_orders_extraction_orders_7eeda9d6_stage (
     id bigint,
     tenant_id uuid,
     number text,
     state text,
     total numeric,
-    note text
+    note text,
+    migdsl_1 smallint,
+    migdsl_2 bigint
 ) ON COMMIT DELETE ROWS
 """,
-                copy="COPY pg_temp.migdsl_orders_extraction_orders_39810a2a_stage (id, tenant_id, number, state, total, note) FROM STDIN (FORMAT binary)",
+                copy="COPY pg_temp.migdsl_orders_extraction_orders_7eeda9d6_stage (id, tenant_id, number, state, total, note, migdsl_1, migdsl_2) FROM STDIN (FORMAT binary)",
                 # What isn't there any more.
                 gone="""
 DELETE FROM public.orders AS t
  USING unnest(CAST(:key_1 AS bigint[])) AS o (key_1)
  WHERE t.id = o.key_1
-   AND NOT EXISTS (SELECT FROM pg_temp.migdsl_orders_extraction_orders_39810a2a_stage AS s WHERE s.id = t.id)
+   AND NOT EXISTS (SELECT FROM pg_temp.migdsl_orders_extraction_orders_7eeda9d6_stage AS s WHERE s.id = t.id)
    AND NOT EXISTS (SELECT FROM migdsl.side AS side
                     WHERE side.migration = 'orders_extraction' AND side.stream = 'Order'
                       AND side.tenant = coalesce(CAST(t.tenant_id AS text), '') AND side.state = 'new')
@@ -90,8 +94,14 @@ DELETE FROM public.orders AS t
                 upsert="""
 INSERT INTO public.orders AS t (id, tenant_id, number, state, total, note)
 OVERRIDING SYSTEM VALUE
-SELECT s.id, s.tenant_id, s.number, s.state, s.total, s.note
-  FROM pg_temp.migdsl_orders_extraction_orders_39810a2a_stage AS s
+SELECT s.id, s.tenant_id, s.number, CASE WHEN was.agrees_1 THEN was.kept_1 ELSE s.state END, CASE WHEN was.agrees_2 THEN was.kept_2 ELSE s.total END, s.note
+  FROM pg_temp.migdsl_orders_extraction_orders_7eeda9d6_stage AS s
+  LEFT JOIN LATERAL (
+       SELECT t.state AS kept_1, CAST((CASE t.state WHEN 'open' THEN 0 WHEN 'paid' THEN 1 ELSE 3 END) AS smallint) IS NOT DISTINCT FROM s.migdsl_1 AS agrees_1,
+              t.total AS kept_2, CAST(((t.total * 100)::bigint) AS bigint) IS NOT DISTINCT FROM s.migdsl_2 AS agrees_2
+         FROM public.orders AS t
+        WHERE t.id = s.id
+       OFFSET 0) AS was ON TRUE
  WHERE TRUE
    AND NOT EXISTS (SELECT FROM migdsl.side AS side
                     WHERE side.migration = 'orders_extraction' AND side.stream = 'Order'
@@ -126,27 +136,31 @@ SELECT CAST(t.id AS bigint) AS id,
        CAST(t.number AS text) AS number,
        CAST(t.note AS text) AS note,
        CAST((CASE t.state WHEN 'open' THEN 0 WHEN 'paid' THEN 1 ELSE 3 END) AS smallint) AS status,
-       CAST(((t.total * 100)::bigint) AS bigint) AS total_cents
+       CAST(((t.total * 100)::bigint) AS bigint) AS total_cents,
+       CAST(t.state AS text) AS migdsl_1,
+       CAST(t.total AS numeric) AS migdsl_2
   FROM (SELECT DISTINCT * FROM unnest(CAST(current_setting('migdsl.key_1') AS bigint[])) AS given (key_1)) AS o
   JOIN public.orders AS t ON t.id = o.key_1
 """,
                 stage="""
-CREATE TEMP TABLE IF NOT EXISTS migdsl_orders_extraction_orders_1d91c150_stage (
+CREATE TEMP TABLE IF NOT EXISTS migdsl_orders_extraction_orders_262ea1d9_stage (
     id bigint,
     tenant_id uuid,
     number text,
     note text,
     status smallint,
-    total_cents bigint
+    total_cents bigint,
+    migdsl_1 text,
+    migdsl_2 numeric
 ) ON COMMIT DELETE ROWS
 """,
-                copy="COPY pg_temp.migdsl_orders_extraction_orders_1d91c150_stage (id, tenant_id, number, note, status, total_cents) FROM STDIN (FORMAT binary)",
+                copy="COPY pg_temp.migdsl_orders_extraction_orders_262ea1d9_stage (id, tenant_id, number, note, status, total_cents, migdsl_1, migdsl_2) FROM STDIN (FORMAT binary)",
                 # What isn't there any more.
                 gone="""
 DELETE FROM public.orders AS t
  USING unnest(CAST(:key_1 AS bigint[])) AS o (key_1)
  WHERE t.id = o.key_1
-   AND NOT EXISTS (SELECT FROM pg_temp.migdsl_orders_extraction_orders_1d91c150_stage AS s WHERE s.id = t.id)
+   AND NOT EXISTS (SELECT FROM pg_temp.migdsl_orders_extraction_orders_262ea1d9_stage AS s WHERE s.id = t.id)
    AND NOT EXISTS (SELECT FROM migdsl.side AS side
                     WHERE side.migration = 'orders_extraction' AND side.stream = 'Order'
                       AND side.tenant = coalesce(CAST(t.tenant_id AS text), '') AND side.state = 'old')
@@ -155,8 +169,14 @@ DELETE FROM public.orders AS t
                 upsert="""
 INSERT INTO public.orders AS t (id, tenant_id, number, note, status, total_cents)
 OVERRIDING SYSTEM VALUE
-SELECT s.id, s.tenant_id, s.number, s.note, s.status, s.total_cents
-  FROM pg_temp.migdsl_orders_extraction_orders_1d91c150_stage AS s
+SELECT s.id, s.tenant_id, s.number, s.note, CASE WHEN was.agrees_1 THEN was.kept_1 ELSE s.status END, CASE WHEN was.agrees_2 THEN was.kept_2 ELSE s.total_cents END
+  FROM pg_temp.migdsl_orders_extraction_orders_262ea1d9_stage AS s
+  LEFT JOIN LATERAL (
+       SELECT t.status AS kept_1, CAST((CASE t.status WHEN 0 THEN 'open' WHEN 1 THEN 'paid' ELSE 'refunded' END) AS text) COLLATE "C" IS NOT DISTINCT FROM s.migdsl_1 AS agrees_1,
+              t.total_cents AS kept_2, CAST((t.total_cents * 0.01) AS numeric) IS NOT DISTINCT FROM s.migdsl_2 AS agrees_2
+         FROM public.orders AS t
+        WHERE t.id = s.id
+       OFFSET 0) AS was ON TRUE
  WHERE TRUE
    AND NOT EXISTS (SELECT FROM migdsl.side AS side
                     WHERE side.migration = 'orders_extraction' AND side.stream = 'Order'
@@ -203,27 +223,29 @@ SELECT CAST(t.order_id AS bigint) AS order_id,
        CAST(t.tenant_id AS uuid) AS tenant_id,
        CAST(t.sku AS text) AS sku,
        CAST(t.quantity AS integer) AS quantity,
-       CAST((t.price_cents * 0.01) AS numeric) AS price
+       CAST((t.price_cents * 0.01) AS numeric) AS price,
+       CAST(t.price_cents AS bigint) AS migdsl_1
   FROM (SELECT DISTINCT * FROM unnest(CAST(current_setting('migdsl.key_1') AS bigint[]), CAST(current_setting('migdsl.key_2') AS integer[])) AS given (key_1, key_2)) AS o
   JOIN public.order_lines AS t ON t.order_id = o.key_1 AND t.line = o.key_2
 """,
                 stage="""
-CREATE TEMP TABLE IF NOT EXISTS migdsl_orders_extraction_lines_3413b0d0_stage (
+CREATE TEMP TABLE IF NOT EXISTS migdsl_orders_extraction_lines_a29ccd63_stage (
     order_id bigint,
     line integer,
     tenant_id uuid,
     sku text,
     quantity integer,
-    price numeric
+    price numeric,
+    migdsl_1 bigint
 ) ON COMMIT DELETE ROWS
 """,
-                copy="COPY pg_temp.migdsl_orders_extraction_lines_3413b0d0_stage (order_id, line, tenant_id, sku, quantity, price) FROM STDIN (FORMAT binary)",
+                copy="COPY pg_temp.migdsl_orders_extraction_lines_a29ccd63_stage (order_id, line, tenant_id, sku, quantity, price, migdsl_1) FROM STDIN (FORMAT binary)",
                 # What isn't there any more.
                 gone="""
 DELETE FROM public.lines AS t
  USING unnest(CAST(:key_1 AS bigint[]), CAST(:key_2 AS integer[])) AS o (key_1, key_2)
  WHERE t.order_id = o.key_1 AND t.line = o.key_2
-   AND NOT EXISTS (SELECT FROM pg_temp.migdsl_orders_extraction_lines_3413b0d0_stage AS s WHERE s.order_id = t.order_id AND s.line = t.line)
+   AND NOT EXISTS (SELECT FROM pg_temp.migdsl_orders_extraction_lines_a29ccd63_stage AS s WHERE s.order_id = t.order_id AND s.line = t.line)
    AND NOT EXISTS (SELECT FROM migdsl.side AS side
                     WHERE side.migration = 'orders_extraction' AND side.stream = 'Order'
                       AND side.tenant = coalesce(CAST(t.tenant_id AS text), '') AND side.state = 'new')
@@ -232,8 +254,13 @@ DELETE FROM public.lines AS t
                 upsert="""
 INSERT INTO public.lines AS t (order_id, line, tenant_id, sku, quantity, price)
 OVERRIDING SYSTEM VALUE
-SELECT s.order_id, s.line, s.tenant_id, s.sku, s.quantity, s.price
-  FROM pg_temp.migdsl_orders_extraction_lines_3413b0d0_stage AS s
+SELECT s.order_id, s.line, s.tenant_id, s.sku, s.quantity, CASE WHEN was.agrees_1 THEN was.kept_1 ELSE s.price END
+  FROM pg_temp.migdsl_orders_extraction_lines_a29ccd63_stage AS s
+  LEFT JOIN LATERAL (
+       SELECT t.price AS kept_1, CAST(((t.price * 100)::bigint) AS bigint) IS NOT DISTINCT FROM s.migdsl_1 AS agrees_1
+         FROM public.lines AS t
+        WHERE t.order_id = s.order_id AND t.line = s.line
+       OFFSET 0) AS was ON TRUE
  WHERE TRUE
    AND NOT EXISTS (SELECT FROM migdsl.side AS side
                     WHERE side.migration = 'orders_extraction' AND side.stream = 'Order'
@@ -267,27 +294,29 @@ SELECT CAST(t.order_id AS bigint) AS order_id,
        CAST(t.tenant_id AS uuid) AS tenant_id,
        CAST(t.sku AS text) AS sku,
        CAST(t.quantity AS integer) AS quantity,
-       CAST(((t.price * 100)::bigint) AS bigint) AS price_cents
+       CAST(((t.price * 100)::bigint) AS bigint) AS price_cents,
+       CAST(t.price AS numeric) AS migdsl_1
   FROM (SELECT DISTINCT * FROM unnest(CAST(current_setting('migdsl.key_1') AS bigint[]), CAST(current_setting('migdsl.key_2') AS integer[])) AS given (key_1, key_2)) AS o
   JOIN public.lines AS t ON t.order_id = o.key_1 AND t.line = o.key_2
 """,
                 stage="""
-CREATE TEMP TABLE IF NOT EXISTS migdsl_orders_extraction_order_lines_4d98c189_stage (
+CREATE TEMP TABLE IF NOT EXISTS migdsl_orders_extraction_order_lines_ad91165e_stage (
     order_id bigint,
     line integer,
     tenant_id uuid,
     sku text,
     quantity integer,
-    price_cents bigint
+    price_cents bigint,
+    migdsl_1 numeric
 ) ON COMMIT DELETE ROWS
 """,
-                copy="COPY pg_temp.migdsl_orders_extraction_order_lines_4d98c189_stage (order_id, line, tenant_id, sku, quantity, price_cents) FROM STDIN (FORMAT binary)",
+                copy="COPY pg_temp.migdsl_orders_extraction_order_lines_ad91165e_stage (order_id, line, tenant_id, sku, quantity, price_cents, migdsl_1) FROM STDIN (FORMAT binary)",
                 # What isn't there any more.
                 gone="""
 DELETE FROM public.order_lines AS t
  USING unnest(CAST(:key_1 AS bigint[]), CAST(:key_2 AS integer[])) AS o (key_1, key_2)
  WHERE t.order_id = o.key_1 AND t.line = o.key_2
-   AND NOT EXISTS (SELECT FROM pg_temp.migdsl_orders_extraction_order_lines_4d98c189_stage AS s WHERE s.order_id = t.order_id AND s.line = t.line)
+   AND NOT EXISTS (SELECT FROM pg_temp.migdsl_orders_extraction_order_lines_ad91165e_stage AS s WHERE s.order_id = t.order_id AND s.line = t.line)
    AND NOT EXISTS (SELECT FROM migdsl.side AS side
                     WHERE side.migration = 'orders_extraction' AND side.stream = 'Order'
                       AND side.tenant = coalesce(CAST(t.tenant_id AS text), '') AND side.state = 'old')
@@ -296,8 +325,13 @@ DELETE FROM public.order_lines AS t
                 upsert="""
 INSERT INTO public.order_lines AS t (order_id, line, tenant_id, sku, quantity, price_cents)
 OVERRIDING SYSTEM VALUE
-SELECT s.order_id, s.line, s.tenant_id, s.sku, s.quantity, s.price_cents
-  FROM pg_temp.migdsl_orders_extraction_order_lines_4d98c189_stage AS s
+SELECT s.order_id, s.line, s.tenant_id, s.sku, s.quantity, CASE WHEN was.agrees_1 THEN was.kept_1 ELSE s.price_cents END
+  FROM pg_temp.migdsl_orders_extraction_order_lines_ad91165e_stage AS s
+  LEFT JOIN LATERAL (
+       SELECT t.price_cents AS kept_1, CAST((t.price_cents * 0.01) AS numeric) IS NOT DISTINCT FROM s.migdsl_1 AS agrees_1
+         FROM public.order_lines AS t
+        WHERE t.order_id = s.order_id AND t.line = s.line
+       OFFSET 0) AS was ON TRUE
  WHERE TRUE
    AND NOT EXISTS (SELECT FROM migdsl.side AS side
                     WHERE side.migration = 'orders_extraction' AND side.stream = 'Order'

@@ -87,7 +87,8 @@ SELECT nullif(concat_ws('; ',
                || string_agg(k.slot_name || ' ' || pg_size_pretty(k.bytes), ', ' ORDER BY k.bytes DESC, k.slot_name)
           FROM (SELECT s.slot_name, pg_wal_lsn_diff(pg_current_wal_lsn(), s.restart_lsn) AS bytes
                   FROM pg_catalog.pg_replication_slots AS s
-                 WHERE NOT s.active AND s.wal_status <> 'lost') AS k
+                 WHERE NOT s.active AND s.wal_status <> 'lost'
+                   AND s.slot_name NOT IN ('migdsl_orders_cdc_order')) AS k
          WHERE k.bytes > pg_size_bytes(current_setting('max_wal_size'))),
        (SELECT 'a VACUUM works on public.orders: ' || max(v.phase)
           FROM pg_catalog.pg_stat_progress_vacuum AS v

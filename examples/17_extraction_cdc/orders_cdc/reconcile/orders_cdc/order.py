@@ -49,10 +49,12 @@ OFFSET :skip
         rows="""
 SELECT t.id AS id,
        hash_record_extended(ROW(t.id), 1) AS migdsl_key,
-       hash_record_extended(ROW(CAST(t.tenant_id AS uuid)), 1) AS tenant_id,
-       hash_record_extended(ROW(CAST(CASE t.status WHEN 0 THEN 'open' WHEN 1 THEN 'paid' ELSE 'refunded' END AS text)), 1) AS state,
-       hash_record_extended(ROW(CAST(t.total_cents * 0.01 AS numeric)), 1) AS total,
-       hash_record_extended(ROW(CAST(t.note AS text)), 1) AS note
+       hash_record_extended(ROW(CAST(t.tenant_id AS uuid)), 2) AS tenant_id,
+       concat_ws(' ', hash_record_extended(ROW(CAST(CASE t.status WHEN 0 THEN 'open' WHEN 1 THEN 'paid' ELSE 'refunded' END AS text)), 2),
+         hash_record_extended(ROW(CAST(t.status AS smallint)), 2)) AS state,
+       concat_ws(' ', hash_record_extended(ROW(CAST(t.total_cents * 0.01 AS numeric)), 2),
+         hash_record_extended(ROW(CAST(t.total_cents AS bigint)), 2)) AS total,
+       hash_record_extended(ROW(CAST(t.note AS text)), 2) AS note
   FROM public.orders AS t
  WHERE t.tenant_id = :tenant_id
    AND (t.id > :after OR :after IS NULL)
@@ -84,10 +86,12 @@ OFFSET :skip
         rows="""
 SELECT t.id AS id,
        hash_record_extended(ROW(t.id), 1) AS migdsl_key,
-       hash_record_extended(ROW(CAST(t.tenant_id AS uuid)), 1) AS tenant_id,
-       hash_record_extended(ROW(CAST(t.state AS text)), 1) AS state,
-       hash_record_extended(ROW(CAST(t.total AS numeric)), 1) AS total,
-       hash_record_extended(ROW(CAST(t.note AS text)), 1) AS note
+       hash_record_extended(ROW(CAST(t.tenant_id AS uuid)), 2) AS tenant_id,
+       concat_ws(' ', hash_record_extended(ROW(CAST(t.state AS text)), 2),
+         hash_record_extended(ROW(CAST(CASE t.state WHEN 'open' THEN 0 WHEN 'paid' THEN 1 ELSE 3 END AS smallint)), 2)) AS state,
+       concat_ws(' ', hash_record_extended(ROW(CAST(t.total AS numeric)), 2),
+         hash_record_extended(ROW(CAST((t.total * 100)::bigint AS bigint)), 2)) AS total,
+       hash_record_extended(ROW(CAST(t.note AS text)), 2) AS note
   FROM public.orders AS t
  WHERE t.tenant_id = :tenant_id
    AND (t.id > :after OR :after IS NULL)
@@ -119,10 +123,12 @@ OFFSET :skip
         rows="""
 SELECT t.id AS id,
        hash_record_extended(ROW(t.id), 1) AS migdsl_key,
-       hash_record_extended(ROW(CAST(t.tenant_id AS uuid)), 1) AS tenant_id,
-       hash_record_extended(ROW(CAST(t.state AS text)), 1) AS state,
-       hash_record_extended(ROW(CAST(t.total AS numeric)), 1) AS total,
-       hash_record_extended(ROW(CAST(t.note AS text)), 1) AS note
+       hash_record_extended(ROW(CAST(t.tenant_id AS uuid)), 2) AS tenant_id,
+       concat_ws(' ', hash_record_extended(ROW(CAST(t.state AS text)), 2),
+         hash_record_extended(ROW(CAST(CASE t.state WHEN 'open' THEN 0 WHEN 'paid' THEN 1 ELSE 3 END AS smallint)), 2)) AS state,
+       concat_ws(' ', hash_record_extended(ROW(CAST(t.total AS numeric)), 2),
+         hash_record_extended(ROW(CAST((t.total * 100)::bigint AS bigint)), 2)) AS total,
+       hash_record_extended(ROW(CAST(t.note AS text)), 2) AS note
   FROM public.orders AS t
  WHERE t.tenant_id = :tenant_id
    AND (t.id > :after OR :after IS NULL)
@@ -153,10 +159,12 @@ OFFSET :skip
         rows="""
 SELECT t.id AS id,
        hash_record_extended(ROW(t.id), 1) AS migdsl_key,
-       hash_record_extended(ROW(CAST(t.tenant_id AS uuid)), 1) AS tenant_id,
-       hash_record_extended(ROW(CAST(CASE t.status WHEN 0 THEN 'open' WHEN 1 THEN 'paid' ELSE 'refunded' END AS text)), 1) AS state,
-       hash_record_extended(ROW(CAST(t.total_cents * 0.01 AS numeric)), 1) AS total,
-       hash_record_extended(ROW(CAST(t.note AS text)), 1) AS note
+       hash_record_extended(ROW(CAST(t.tenant_id AS uuid)), 2) AS tenant_id,
+       concat_ws(' ', hash_record_extended(ROW(CAST(CASE t.status WHEN 0 THEN 'open' WHEN 1 THEN 'paid' ELSE 'refunded' END AS text)), 2),
+         hash_record_extended(ROW(CAST(t.status AS smallint)), 2)) AS state,
+       concat_ws(' ', hash_record_extended(ROW(CAST(t.total_cents * 0.01 AS numeric)), 2),
+         hash_record_extended(ROW(CAST(t.total_cents AS bigint)), 2)) AS total,
+       hash_record_extended(ROW(CAST(t.note AS text)), 2) AS note
   FROM public.orders AS t
  WHERE t.tenant_id = :tenant_id
    AND (t.id > :after OR :after IS NULL)

@@ -75,26 +75,30 @@ SELECT CAST(t.id AS bigint) AS id,
        CAST(t.tenant_id AS uuid) AS tenant_id,
        CAST((CASE t.status WHEN 0 THEN 'open' WHEN 1 THEN 'paid' ELSE 'refunded' END) AS text) AS state,
        CAST((t.total_cents * 0.01) AS numeric) AS total,
-       CAST(t.note AS text) AS note
+       CAST(t.note AS text) AS note,
+       CAST(t.status AS smallint) AS migdsl_1,
+       CAST(t.total_cents AS bigint) AS migdsl_2
   FROM (SELECT DISTINCT * FROM unnest(CAST(current_setting('migdsl.key_1') AS bigint[])) AS given (key_1)) AS o
   JOIN public.orders AS t ON t.id = o.key_1
 """,
                 stage="""
-CREATE TEMP TABLE IF NOT EXISTS migdsl_orders_cdc_orders_ee17e57b_stage (
+CREATE TEMP TABLE IF NOT EXISTS migdsl_orders_cdc_orders_51adcb41_stage (
     id bigint,
     tenant_id uuid,
     state text,
     total numeric,
-    note text
+    note text,
+    migdsl_1 smallint,
+    migdsl_2 bigint
 ) ON COMMIT DELETE ROWS
 """,
-                copy="COPY pg_temp.migdsl_orders_cdc_orders_ee17e57b_stage (id, tenant_id, state, total, note) FROM STDIN (FORMAT binary)",
+                copy="COPY pg_temp.migdsl_orders_cdc_orders_51adcb41_stage (id, tenant_id, state, total, note, migdsl_1, migdsl_2) FROM STDIN (FORMAT binary)",
                 # What isn't there any more.
                 gone="""
 DELETE FROM public.orders AS t
  USING unnest(CAST(:key_1 AS bigint[])) AS o (key_1)
  WHERE t.id = o.key_1
-   AND NOT EXISTS (SELECT FROM pg_temp.migdsl_orders_cdc_orders_ee17e57b_stage AS s WHERE s.id = t.id)
+   AND NOT EXISTS (SELECT FROM pg_temp.migdsl_orders_cdc_orders_51adcb41_stage AS s WHERE s.id = t.id)
    AND NOT EXISTS (SELECT FROM migdsl.side AS side
                     WHERE side.migration = 'orders_cdc' AND side.stream = 'Order'
                       AND side.tenant = coalesce(CAST(t.tenant_id AS text), '') AND side.state = 'new')
@@ -103,8 +107,14 @@ DELETE FROM public.orders AS t
                 upsert="""
 INSERT INTO public.orders AS t (id, tenant_id, state, total, note)
 OVERRIDING SYSTEM VALUE
-SELECT s.id, s.tenant_id, s.state, s.total, s.note
-  FROM pg_temp.migdsl_orders_cdc_orders_ee17e57b_stage AS s
+SELECT s.id, s.tenant_id, CASE WHEN was.agrees_1 THEN was.kept_1 ELSE s.state END, CASE WHEN was.agrees_2 THEN was.kept_2 ELSE s.total END, s.note
+  FROM pg_temp.migdsl_orders_cdc_orders_51adcb41_stage AS s
+  LEFT JOIN LATERAL (
+       SELECT t.state AS kept_1, CAST((CASE t.state WHEN 'open' THEN 0 WHEN 'paid' THEN 1 ELSE 3 END) AS smallint) IS NOT DISTINCT FROM s.migdsl_1 AS agrees_1,
+              t.total AS kept_2, CAST(((t.total * 100)::bigint) AS bigint) IS NOT DISTINCT FROM s.migdsl_2 AS agrees_2
+         FROM public.orders AS t
+        WHERE t.id = s.id
+       OFFSET 0) AS was ON TRUE
  WHERE TRUE
    AND NOT EXISTS (SELECT FROM migdsl.side AS side
                     WHERE side.migration = 'orders_cdc' AND side.stream = 'Order'
@@ -137,26 +147,30 @@ SELECT CAST(t.id AS bigint) AS id,
        CAST(t.tenant_id AS uuid) AS tenant_id,
        CAST(t.note AS text) AS note,
        CAST((CASE t.state WHEN 'open' THEN 0 WHEN 'paid' THEN 1 ELSE 3 END) AS smallint) AS status,
-       CAST(((t.total * 100)::bigint) AS bigint) AS total_cents
+       CAST(((t.total * 100)::bigint) AS bigint) AS total_cents,
+       CAST(t.state AS text) AS migdsl_1,
+       CAST(t.total AS numeric) AS migdsl_2
   FROM (SELECT DISTINCT * FROM unnest(CAST(current_setting('migdsl.key_1') AS bigint[])) AS given (key_1)) AS o
   JOIN public.orders AS t ON t.id = o.key_1
 """,
                 stage="""
-CREATE TEMP TABLE IF NOT EXISTS migdsl_orders_cdc_orders_5032abe3_stage (
+CREATE TEMP TABLE IF NOT EXISTS migdsl_orders_cdc_orders_77d68bfa_stage (
     id bigint,
     tenant_id uuid,
     note text,
     status smallint,
-    total_cents bigint
+    total_cents bigint,
+    migdsl_1 text,
+    migdsl_2 numeric
 ) ON COMMIT DELETE ROWS
 """,
-                copy="COPY pg_temp.migdsl_orders_cdc_orders_5032abe3_stage (id, tenant_id, note, status, total_cents) FROM STDIN (FORMAT binary)",
+                copy="COPY pg_temp.migdsl_orders_cdc_orders_77d68bfa_stage (id, tenant_id, note, status, total_cents, migdsl_1, migdsl_2) FROM STDIN (FORMAT binary)",
                 # What isn't there any more.
                 gone="""
 DELETE FROM public.orders AS t
  USING unnest(CAST(:key_1 AS bigint[])) AS o (key_1)
  WHERE t.id = o.key_1
-   AND NOT EXISTS (SELECT FROM pg_temp.migdsl_orders_cdc_orders_5032abe3_stage AS s WHERE s.id = t.id)
+   AND NOT EXISTS (SELECT FROM pg_temp.migdsl_orders_cdc_orders_77d68bfa_stage AS s WHERE s.id = t.id)
    AND NOT EXISTS (SELECT FROM migdsl.side AS side
                     WHERE side.migration = 'orders_cdc' AND side.stream = 'Order'
                       AND side.tenant = coalesce(CAST(t.tenant_id AS text), '') AND side.state = 'old')
@@ -165,8 +179,14 @@ DELETE FROM public.orders AS t
                 upsert="""
 INSERT INTO public.orders AS t (id, tenant_id, note, status, total_cents)
 OVERRIDING SYSTEM VALUE
-SELECT s.id, s.tenant_id, s.note, s.status, s.total_cents
-  FROM pg_temp.migdsl_orders_cdc_orders_5032abe3_stage AS s
+SELECT s.id, s.tenant_id, s.note, CASE WHEN was.agrees_1 THEN was.kept_1 ELSE s.status END, CASE WHEN was.agrees_2 THEN was.kept_2 ELSE s.total_cents END
+  FROM pg_temp.migdsl_orders_cdc_orders_77d68bfa_stage AS s
+  LEFT JOIN LATERAL (
+       SELECT t.status AS kept_1, CAST((CASE t.status WHEN 0 THEN 'open' WHEN 1 THEN 'paid' ELSE 'refunded' END) AS text) COLLATE "C" IS NOT DISTINCT FROM s.migdsl_1 AS agrees_1,
+              t.total_cents AS kept_2, CAST((t.total_cents * 0.01) AS numeric) IS NOT DISTINCT FROM s.migdsl_2 AS agrees_2
+         FROM public.orders AS t
+        WHERE t.id = s.id
+       OFFSET 0) AS was ON TRUE
  WHERE TRUE
    AND NOT EXISTS (SELECT FROM migdsl.side AS side
                     WHERE side.migration = 'orders_cdc' AND side.stream = 'Order'

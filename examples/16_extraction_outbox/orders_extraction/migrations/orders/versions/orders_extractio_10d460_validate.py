@@ -314,7 +314,8 @@ def atomic(locks: Sequence[str], *statements: str) -> None:
     """All statements in one transaction, which takes every lock before anything else.
 
     A lock is tried for 100 ms at a time: whoever queues behind us waits no longer than
-    that. After 30 s the transaction ends, to let go of its snapshot, and another begins.
+    that. After 10 s the transaction ends, to let go of its snapshot, and another begins.
+    What is done under the locks has 30 s at least, and LONGEST at most.
     """
     if context.is_offline_mode():
         show(*BEGIN, *locks, *statements, "COMMIT")
@@ -324,13 +325,36 @@ def atomic(locks: Sequence[str], *statements: str) -> None:
     while tag in body:
         tag = tag[:-1] + "_$"
     block = RETRIED.replace("-- statements", body)
-    for attempt in range(20):
+    for attempt in range(50):
         try:
-            return run(f"DO {tag}{block}{tag}")
+            return limited(f"DO {tag}{block}{tag}")
         except Refused as refusal:
-            if refusal.code != "55P03" or attempt == 19:
+            if refusal.code == "57014":
+                raise CommandError(f"{refusal}\nhint: {TOO_LONG}") from None
+            if refusal.code != "55P03" or attempt == 49:
                 raise
             time.sleep(1 + attempt % 3)
+
+
+def limited(block: str) -> None:
+    """One statement that must not take long, since others wait for it."""
+    fetch(LIMITED)
+    try:
+        run(block)
+    finally:
+        if connected():
+            run("SET statement_timeout = 0")
+
+
+LONGEST = "40s"
+
+LIMITED = f"""SELECT set_config('statement_timeout', coalesce(
+    nullif(current_setting('migdsl.statement_timeout', true), ''), '{LONGEST}'), false)"""
+
+TOO_LONG = (
+    f"nothing of this step is done; it may keep its locks for {LONGEST}. Choose a time when"
+    " others can wait, and say for how long: PGOPTIONS='-c migdsl.statement_timeout=20min'"
+)
 
 
 def taken(locks: Sequence[str]) -> str:
@@ -355,7 +379,7 @@ BEGIN = (
 RETRIED = """
 DECLARE
   tries int := 0;
-  give_up timestamptz := clock_timestamp() + interval '30 seconds';
+  give_up timestamptz := clock_timestamp() + interval '10 seconds';
 BEGIN
   LOOP
     BEGIN
