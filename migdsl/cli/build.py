@@ -13,11 +13,12 @@ from migdsl.cli import again, output
 from migdsl.cli.arguments import Options
 from migdsl.cli.chain import Written, broken_chains
 from migdsl.cli.changes import REVISION, Change, Comparison, collisions, compare
+from migdsl.cli.drift import drift
 from migdsl.cli.driver import complain, failed, load, unique
 from migdsl.cli.fresh import Record, options_key, remember
 from migdsl.cli.inputs import Input, digest, relative_name
 from migdsl.cli.manifest import Manifest
-from migdsl.cli.problems import drifted, refusals, unwritable
+from migdsl.cli.problems import refusals, unwritable
 from migdsl.cli.writer import NotUndone, write
 from migdsl.diagnostics import Diagnostic
 from migdsl.source import SourceFile
@@ -169,12 +170,12 @@ def _manifest(main: Input, digests: Mapping[str, str], options: Options) -> Mani
 
 
 def _drift(options: Options, outcome: Outcome) -> Outcome:
-    changes = [change for work in outcome.works for change in work.comparison.changes]
-    paths = [f"{change.path} ({change.state})" for change in changes if change.state in _DRIFT]
-    if not paths:
+    comparisons = [work.comparison for work in outcome.works]
+    changes = [change for each in comparisons for change in each.changes if change.state in _DRIFT]
+    if not changes:
         return outcome
     command = f"migdsl compile {' '.join(again.file(w.main.name) for w in outcome.works)}{again.compiled(options)}"
-    problem = drifted(options.out, paths, command)
+    problem = drift(options.out, comparisons, changes, command)
     return Outcome(2, unique([*outcome.diagnostics, problem]), outcome.sources, outcome.works)
 
 

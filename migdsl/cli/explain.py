@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 
@@ -26,6 +27,12 @@ def explain_command(options: Options) -> int:
     if page:
         output.say(page)
         return 0
+    if os.path.exists(word):
+        name = output.shown(options.words[0])
+        output.complain(
+            f"migdsl: explain takes a code or a word, and {name!r} is a file: migdsl check, or migdsl plan\n"
+        )
+        return 1
     near = _near(word)
     hint = f"did you mean {near}?" if near else "`migdsl explain` lists all codes, docs/reference.md all words"
     output.complain(f"migdsl: there is no code or word {output.shown(options.words[0])!r}; {hint}\n")

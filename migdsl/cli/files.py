@@ -73,7 +73,7 @@ class DiskFiles(Files):
         source = Input(path)
         text = text_of(source)
         if isinstance(text, Diagnostic):
-            label = f"can't be read: {source.problem}" if source.problem else "is not UTF-8 text"
+            label = source.problem or "it is not UTF-8 text"
             missing = not os.path.lexists(path)
             help_ = _instead(path, used) if source.problem else text.help
             raise Refused("MIG014", "there is no such file" if missing else label, body=text.body, help=help_)

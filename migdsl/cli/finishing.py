@@ -21,6 +21,7 @@ from migdsl.diagnostics import Diagnostic, Label, Severity
 from migdsl.folding import Finishing, Unfoldable, finish, stages_left
 from migdsl.formatting import format_source
 from migdsl.source import SourceFile, Span
+from migdsl.syntax import parse
 from migdsl.syntax.unit import Files, is_date, unit
 from migdsl.workspace import Compilation, check
 
@@ -65,9 +66,18 @@ def _checked(main: Input, options: Options) -> tuple[Loaded, Compilation]:
     compiled = check(loaded.files, main.name)
     if failed(compiled.diagnostics, strict=False):
         raise _Refusal(compiled.diagnostics, compiled.sources)
+    if also and (broken := _broken(loaded, also[0])):
+        raise _Refusal(*broken)
     if compiled.finished is None and (problem := _early(compiled, main, force=options.force)) is not None:
         raise _Refusal((problem,), compiled.sources)
     return loaded, compiled
+
+
+def _broken(loaded: Loaded, into: Input) -> tuple[tuple[Diagnostic, ...], Mapping[str, SourceFile]] | None:
+    """What can't be read of the file that the entities go to: nothing is put behind that. An empty one is as good as new."""
+    source = SourceFile(into.name, loaded.files[into.name])
+    found = tuple(d for d in parse(source).diagnostics if d.severity is Severity.ERROR and d.code != "MIG005")
+    return (found, {into.name: source}) if found else None
 
 
 def _early(compiled: Compilation, main: Input, *, force: bool) -> Diagnostic | None:

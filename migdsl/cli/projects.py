@@ -8,10 +8,11 @@ from collections.abc import Callable, Mapping
 from migdsl.cli import again, output
 from migdsl.cli.arguments import Options
 from migdsl.cli.changes import MANIFEST, compare
+from migdsl.cli.drift import drift
 from migdsl.cli.driver import complain, failed, load, unique
 from migdsl.cli.inputs import Input, read_inputs
 from migdsl.cli.manifest import Manifest
-from migdsl.cli.problems import drifted, unwritable
+from migdsl.cli.problems import unwritable
 from migdsl.diagnostics import Diagnostic, Severity
 from migdsl.executor.model import WAITING, Project, Refused
 from migdsl.planning.build import build
@@ -67,9 +68,10 @@ def _refuse_drift(options: Options, main: Input, compiled: Compilation) -> None:
         raise Problem((unwritable(error, options.out),), 1, compiled) from None
     changed = [c for c in comparison.changes if c.kind != MANIFEST and c.state in _DRIFT]
     if changed:
-        paths = [f"{c.path} ({'missing' if c.state == 'new' else c.state})" for c in changed]
-        command = f"migdsl compile {again.file(main.name)}{again.compiled(options)}; review and commit what it writes"
-        raise Problem((drifted(options.out, paths, command),), 2, compiled)
+        command = f"migdsl compile {again.file(main.name)}{again.compiled(options)}"
+        raise Problem(
+            (drift(options.out, [comparison], changed, command, "review and commit what it writes"),), 2, compiled
+        )
 
 
 def sites_of(options: Options, found: Project, signals: Signals) -> Sites:

@@ -20,9 +20,16 @@ def text_of(source: Input) -> str | Diagnostic:
         byte = source.data[error.start]
         line = source.data.count(b"\n", 0, error.start) + 1
         body = f"The byte at offset {error.start} (line {line}) is 0x{byte:02x}: no UTF-8 character has it there."
-        help_ = f"save it as UTF-8; if it is Latin-1 now: iconv -f latin1 -t utf-8 {source.name}"
-        binary = b"\0" in source.data[:4096]
-        return _unreadable(f"`{source.name}` is not UTF-8 text", body, "" if binary else help_)
+        return _unreadable(f"`{source.name}` is not UTF-8 text", body, _converted(source))
+
+
+def _converted(source: Input) -> str:
+    """How the file becomes UTF-8, if it is a text at all."""
+    if source.data.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return f"save it as UTF-8; it begins as UTF-16 does: iconv -f utf-16 -t utf-8 {source.name}"
+    if b"\0" in source.data[:4096]:
+        return ""
+    return f"save it as UTF-8; if it is Latin-1 now: iconv -f latin1 -t utf-8 {source.name}"
 
 
 def _unreadable(title: str, body: str, help_: str) -> Diagnostic:

@@ -16,14 +16,14 @@ from migdsl.cli.driver import Loaded, complain, failed, load
 from migdsl.cli.inputs import Input, read_inputs
 from migdsl.cli.problems import unwritable
 from migdsl.cli.writer import write
-from migdsl.diagnostics import Diagnostic
+from migdsl.diagnostics import Diagnostic, Label, Severity
 from migdsl.folding.stages import Audience, moved
 from migdsl.formatting import format_source
 from migdsl.planning.build import build
 from migdsl.planning.compare import compare
 from migdsl.planning.model import Planned
 from migdsl.planning.verdict import problems
-from migdsl.source import SourceFile
+from migdsl.source import SourceFile, Span
 from migdsl.syntax import ast
 from migdsl.syntax.unit import Files, unit
 from migdsl.workspace import Compilation, check, source_digest
@@ -88,7 +88,7 @@ def _move(options: Options, audience: Audience) -> int:
         return 1
     found = check(loaded.files, main.name)
     if failed(found.diagnostics, strict=False) or found.module is None or found.module.header is None:
-        complain(found.diagnostics, found.sources)
+        complain(found.diagnostics or _flagless(main, found), found.sources)
         return 1
     edit = _edited(options, loaded, main, found, audience)
     if edit is None:
@@ -102,6 +102,16 @@ def _move(options: Options, audience: Audience) -> int:
     if options.dry_run:
         return 0
     return _written(options, edit)
+
+
+def _flagless(main: Input, found: Compilation) -> tuple[Diagnostic, ...]:
+    """Why nothing can be moved in a file without fault."""
+    if found.finished is not None:
+        title = f"`{main.name}` is finished since {found.finished}: its flag is history"
+        return (Diagnostic("MIG005", Severity.ERROR, title, None),)
+    label = Label(Span(main.name, 0, 0), "there is no flag to move")
+    help_ = "name the migration's own file; one without a `migration` is used by others"
+    return (Diagnostic("MIG005", Severity.ERROR, "there is no migration in this file", label, help=help_),)
 
 
 def _edited(options: Options, loaded: Loaded, main: Input, found: Compilation, audience: Audience) -> _Edited | None:

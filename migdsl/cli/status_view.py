@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 _MARKS = {"done": "x", "now": ">", "later": " "}
 _SIDES = {"old": "on the old side", "switching": "between the sides", "new": "on the new side"}
 _NAMED = 10  # as many tenants are shown by name
+_FEW = 3  # as many conditions say one reason each for themselves
 
 
 class Row(NamedTuple):
@@ -143,13 +144,33 @@ def _dates(report: Mapping[str, Any]) -> Iterator[Row]:
 
 
 def _conditions(report: Mapping[str, Any]) -> Iterator[Row]:
+    """A line each; one for all databases that say the same, and what many are told is said once, above them."""
+    shared = _shared(report["conditions"])
+    yield from (Row("", reason, "wait") for reason in shared)
+    found: dict[tuple[str, str, bool], list[str]] = {}
     for each in report["conditions"]:
-        reason = each["reason"] if each["kind"] == "ledger" else f"{each['text']} ({each['reason']})"
-        until = f"; at the earliest {each['until']}" if each["until"] and each["until"] not in reason else ""
-        said = each["text"] if each["met"] else f"{reason}{until}"
-        mark = "x" if each["met"] else " "
-        where = f" ({each['database']})" if "database" in each else ""
-        yield Row(f"[{mark}] {each['phase']}/{each['id']}{where}", said, "good" if each["met"] else "wait")
+        said = each["text"] if each["met"] or each["reason"] in shared else _unmet(each)
+        names = found.setdefault((f"{each['phase']}/{each['id']}", said, each["met"]), [])
+        names += [each["database"]] if "database" in each else []
+    for (name, said, met), databases in found.items():
+        where = f" ({', '.join(databases)})" if databases else ""
+        yield Row(f"[{'x' if met else ' '}] {name}{where}", said, "good" if met else "wait")
+
+
+def _unmet(condition: Mapping[str, Any]) -> str:
+    """Why a condition doesn't hold, and when it may."""
+    reason, until = condition["reason"], condition["until"]
+    said = reason if condition["kind"] == "ledger" else f"{condition['text']} ({reason})"
+    return f"{said}; at the earliest {until}" if until and until not in reason else str(said)
+
+
+def _shared(conditions: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
+    """The reasons that more than a few conditions of the ledger share: that it isn't there."""
+    asked: dict[str, set[str]] = {}
+    for each in conditions:
+        if not each["met"] and each["kind"] == "ledger":
+            asked.setdefault(each["reason"], set()).add(each["id"])
+    return tuple(reason for reason, ids in asked.items() if len(ids) > _FEW)
 
 
 def _standards(report: Mapping[str, Any]) -> Iterator[Row]:
@@ -165,6 +186,8 @@ def _standards(report: Mapping[str, Any]) -> Iterator[Row]:
 def _next(following: Mapping[str, Any]) -> Iterator[Row]:
     yield from (Row("waits for", text, "wait") for text in following["waits_for"])
     yield Row("then" if following["waits_for"] else "run", following["command"])
+    if "back" in following:
+        yield Row("or back", following["back"])
 
 
 def duration(seconds: float) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from migdsl.diagnostics.model import Applicability, Diagnostic, Edit, Fix
-from migdsl.diagnostics.suggest import did_you_mean, is_sure
+from migdsl.diagnostics.suggest import is_sure, word_meant
 from migdsl.source import SourceFile, Span
 
 _INDENT = "  "
@@ -33,7 +33,7 @@ def removing(span: Span, title: str, *, safe: bool) -> Fix:
 def respelling(span: Span, word: str, known: Iterable[str]) -> Fix | None:
     """A word of the language for a misspelt one: safe where there is but one that it can have meant."""
     candidates = list(known)
-    near = did_you_mean(word, candidates)
+    near = word_meant(word, candidates)
     if near is None:
         return None
     return replacing(span, near, f"`{word}` becomes `{near}`", safe=is_sure(word, candidates))

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from enum import Enum
 
 from migdsl.source import Span
+
+# Names have 63 bytes. What is many times as long was never meant as a word, and would bury the sentence that it is quoted in.
+_MONSTER = re.compile(r"(\S{100})\S{300,}")
+_LONG = 400  # shorter texts have none
 
 
 class Severity(Enum):
@@ -70,6 +75,11 @@ class Diagnostic:
     body: str = ""
     help: str = ""
     fix: Fix | None = None
+
+    def __post_init__(self) -> None:
+        if len(self.title) + len(self.help) > _LONG:
+            object.__setattr__(self, "title", _MONSTER.sub(r"\1…", self.title))
+            object.__setattr__(self, "help", _MONSTER.sub(r"\1…", self.help))
 
     def sort_key(self) -> tuple[str, int, int, str, str]:
         """Files in order, then places, then codes: the same in every renderer."""

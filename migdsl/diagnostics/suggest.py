@@ -34,6 +34,25 @@ def did_you_mean(word: str, candidates: Iterable[str]) -> str | None:
     return best[2] if best else None
 
 
+def word_meant(word: str, words: Iterable[str]) -> str | None:
+    """As `did_you_mean`, of the few words that the language has in a place: there `fo` is `of`, and `al` is `all`.
+
+    Among names that people give, one letter of two is another name.
+    """
+    known = sorted(set(words))
+    found = did_you_mean(word, known)
+    if found is not None or len(word) != _SHORTEST_PART - 1:
+        return found
+    typed = word.casefold()
+    slips = [each for each in known if each != word and _slips(typed, each.casefold())]
+    return min(slips, key=lambda each: (len(each), -_shared(typed, each.casefold()), each), default=None)
+
+
+def _slips(typed: str, meant: str) -> bool:
+    """Whether two letters are those of a word swapped, or the same with one left out."""
+    return typed[::-1] == meant or (len(meant) == _SHORTEST_PART and edit_distance(typed, meant, 1) == 1)
+
+
 def is_sure(word: str, candidates: Iterable[str]) -> bool:
     """Whether `word` is near exactly one of the candidates, so that it can have meant no other."""
     if not word or len(word) > _LONGEST:

@@ -9,6 +9,7 @@ from migdsl.executor.carriers import VERBS, Carriers
 from migdsl.executor.conditions import conditions
 from migdsl.executor.doing import Doing
 from migdsl.executor.model import WAITING, Answer, Condition, Desk, Outcome, Project, Refused, Wishes
+from migdsl.executor.saying import spoken
 from migdsl.executor.sites import Now, Sites
 from migdsl.executor.streams import stands, streams
 from migdsl.executor.turning import turn
@@ -150,17 +151,7 @@ def waiting(file: str, phase: str, unmet: tuple[Answer, ...]) -> Outcome:
         way_out = f"deploy the flag, then record it: migdsl rollout {file} --record"
     else:
         way_out = f"run it again later: migdsl apply {file} --to {phase}"
-    return Outcome("waiting", phase, tuple(spoken(each) for each in unmet), way_out, WAITING)
-
-
-def spoken(answer: Answer) -> str:
-    """Why a condition isn't met, for people."""
-    condition = answer.condition
-    if condition.kind != "ledger":
-        return f"{condition.id}: {condition.text} ({answer.reason})"
-    later = f"; at the earliest {answer.until}" if answer.until and answer.until not in answer.reason else ""
-    where = f"{condition.database}: " if condition.database else ""
-    return f"{where}{condition.id}: {answer.reason}{later}"
+    return Outcome("waiting", phase, spoken(unmet), way_out, WAITING)
 
 
 def known(project: Project, phase: str) -> str:

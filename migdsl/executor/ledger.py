@@ -17,6 +17,7 @@ from migdsl.runtime.ledger import ledger_exists, record_event
 from migdsl.runtime.sql import Statement, statement
 from migdsl.runtime.stop import Signals
 from migdsl.runtime.telemetry.options import application_name, given_run
+from migdsl.semantics.model import STAGES
 
 # A gate may be asked over a long log; a lock is never waited for.
 _LIMITS: Final = Limits(statement_ms=60_000, lock_ms=1_000, idle_ms=60_000)
@@ -125,9 +126,23 @@ class Ledger:
 
     def stages(self) -> tuple[tuple[str, str], ...]:
         """The rows that the flag's newest line for all begins, in order: what is deployed."""
-        rows = [(row[0] or "", row[1] or "") for row in self._rows(_STAGES)]
-        first = max((n for n, (subject, _) in enumerate(rows) if subject == "all"), default=0)
-        return tuple(rows[first:])
+        lines = self._lines()
+        return tuple(lines[-1]) if lines else ()
+
+    def lowered(self) -> bool:
+        """Whether the flag was moved back when it was last moved: its farthest stage comes after an even farther one."""
+        farthest = [max(STAGES.index(stage) for _, stage in line) for line in self._lines()]
+        before = next((each for each in farthest[::-1] if each != farthest[-1]), None)
+        return before is not None and before > farthest[-1]
+
+    def _lines(self) -> list[list[tuple[str, str]]]:
+        """All that was recorded of the flag, oldest first: each time its line for all, and those of a part of the tenants."""
+        found: list[list[tuple[str, str]]] = []
+        for subject, stage in ((row[0] or "", row[1] or "") for row in self._rows(_STAGES)):
+            if subject == "all" or not found:
+                found.append([])
+            found[-1].append((subject, stage))
+        return found
 
     def quarantined(self) -> Mapping[str, int]:
         """Backfill → rows set aside."""

@@ -60,7 +60,8 @@ def _unmet(name: str, checks: Mapping[str, Check], known: Evidence) -> str:
     check = checks.get(name)
     if check is None:
         # A condition that no later phase asks for was met when its own was left.
-        return "; ".join(each.reason for each in known.answers if not each.met and _is_called(name, each.condition.id))
+        asked = (each for each in known.answers if not each.met and _is_called(name, each.condition.id))
+        return "; ".join(dict.fromkeys(each.reason for each in asked))
     found = known.readings.get(check.entity, {})
     if found.get("problems") is None:
         return f"reconciliation of {check.entity} has not been run"

@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from migdsl.executor.apply import spoken
 from migdsl.executor.asking import answers
 from migdsl.executor.conditions import conditions
 from migdsl.executor.ledger import Ledger
 from migdsl.executor.model import WAITING, Answer, Condition, Project, Wishes
 from migdsl.executor.position import Events, Position
+from migdsl.executor.saying import once, spoken
 from migdsl.executor.sites import Ledgers, Now, Site, Sites
 from migdsl.executor.standards import Evidence, standards
 from migdsl.executor.streaming import streaming
+from migdsl.executor.turned_back import way_back
 from migdsl.ops import gates
 from migdsl.planning.next_move import next_move
 from migdsl.planning.release import stage_rows
@@ -54,12 +55,14 @@ def status(sites: Sites, wishes: Wishes) -> Status:
     wrong = (
         *_wrong(backfills, quarantine, readings),
         *(text for each in streamed for text in each.wrong),
-        *(text for s, p in each_of for text in _of_site(s, p)),
+        *once((s.name if len(each_of) > 1 else "", text) for s, p in each_of for text in _of_site(s, p)),
     )
     following = _next(project, place, unmet, recorded, said)
     if (text := next((each.turn for each in streamed if each.turn), "")) and set(recorded) == set(said):
         command = f"migdsl rollout {project.named} --record"
         following = {"phase": following["phase"], "command": command, "waits_for": [text]}
+    if (back := way_back(sites, now)) is not None:
+        following = {**following, "back": back}
     report = {
         "migration": project.name,
         "phase": now.reached(project),
@@ -242,7 +245,7 @@ def _next(
     said: tuple[tuple[str, str], ...],
 ) -> dict[str, Any]:
     """The command that is next, and what is to be waited for before it."""
-    waits = [spoken(each) for each in unmet]
+    waits = list(spoken(unmet))
     if place >= len(project.phases):
         return {"phase": None, "command": f"migdsl finish {project.file}", "waits_for": waits}
     phase = project.phases[place]

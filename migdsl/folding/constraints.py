@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from migdsl.folding.columns import constrained
 from migdsl.folding.schema import Schema, Unfoldable
 from migdsl.folding.text import Edit, inserted, removed, unmarked
-from migdsl.semantics.model import Constraint, DropConstraint
+from migdsl.semantics.model import AddConstraint, Change, Constraint, DropConstraint
+from migdsl.semantics.phrases import listed
 from migdsl.semantics.problems import sql_name
+from migdsl.semantics.referring import own_index
 from migdsl.source import Span
 from migdsl.syntax import ast
 
@@ -45,6 +49,26 @@ def _line(schema: Schema, item: ast.Unique | ast.Index | ast.Check | ast.Referen
     words += [f"on delete {target.on_delete}"] if target.on_delete else []
     words += [f"as {schema.said(item.name.span)}"] if item.name else []
     return " ".join(words)
+
+
+def brought(schema: Schema) -> Schema:
+    """A line more for each index that a foreign key to come brings along, as the plan builds it."""
+    said: set[tuple[str, tuple[str, ...]]] = set()
+    for change in schema.module.changes:
+        entity = change.table.entity
+        for operation in _keys(change):
+            columns = own_index(change.table, change.operations, operation.constraint)
+            if not columns or (entity, columns) in said:
+                continue
+            said.add((entity, columns))
+            schema = constrained(schema, entity, f"index ({listed(columns)})", ast.Index, operation.span)
+    return schema
+
+
+def _keys(change: Change) -> Iterator[AddConstraint]:
+    """The foreign keys to come, but for those that take another's place, over another column."""
+    added = (o for o in change.operations if isinstance(o, AddConstraint) and o.replaces is None)
+    return (o for o in added if o.constraint.kind == "reference")
 
 
 def drop_named(schema: Schema, entity: str, operation: ast.DropNamed) -> Schema:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import posixpath
 from collections.abc import Iterator, Mapping
 
-from migdsl.folding import columns, moving, operations, sensitive, tables
+from migdsl.folding import columns, constraints, moving, operations, sensitive, tables
 from migdsl.folding.schema import Schema, Unfoldable, schema
 from migdsl.folding.text import Edit, edited, inserted, removed, with_notes
 from migdsl.semantics.model import STAGES, CheckedModule, RetypeColumn
@@ -54,6 +54,7 @@ def finish(what: Finishing) -> Mapping[str, str]:
         for operation in changed.operations:
             if isinstance(operation, RetypeColumn) and operation.follows is not None:
                 after = columns.follow(after, changed.table.entity, operation)
+    after = constraints.brought(after)
     touched = {
         name for name in {*before.sheets, *after.sheets} if before.sheets.get(name) is not after.sheets.get(name)
     }

@@ -16,6 +16,7 @@ from migdsl.lint.rules import (
     filled_from,
     incomparable,
     indistinguishable,
+    kept_beside,
     left_behind,
     may_fail,
     name_taken,
@@ -76,6 +77,7 @@ RULES: tuple[tuple[str, Rule], ...] = (
     ("MIG425", rename_alone.check),
     ("MIG429", via_moves.check),
     ("MIG434", python_alone.check),
+    ("MIG435", kept_beside.check),
     ("MIG454", left_behind.check),
     ("MIG455", spelt_apart.check),
     ("MIG501", big_bang.check),
@@ -99,7 +101,7 @@ _OF_THE_WHOLE = frozenset(["MIG501", "MIG602", "MIG603"])
 _OF_OTHERS = frozenset(["MIG115"])
 # The rest says that something can't work or would lose data: no reason makes that right.
 ALLOWABLE = frozenset(
-    ["MIG306", "MIG407", "MIG410", "MIG413", "MIG454", "MIG501", "MIG512", "MIG601", "MIG603", "MIG606"]
+    ["MIG306", "MIG407", "MIG410", "MIG413", "MIG435", "MIG454", "MIG501", "MIG512", "MIG601", "MIG603", "MIG606"]
 )
 # They look at one entity, so that a reason which stands in an entity is of no other.
 _OF_ENTITIES = frozenset(["MIG306"])

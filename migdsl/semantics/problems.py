@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from migdsl.diagnostics import Diagnostic, Fix, Label, Severity, fixes
-from migdsl.diagnostics.suggest import did_you_mean
+from migdsl.diagnostics.suggest import did_you_mean, word_meant
 from migdsl.source import Span
 from migdsl.syntax import ast
 
@@ -64,7 +64,7 @@ class Problems:
             self.error(code, span, f"there is no {kind} `{name}`{where and ' '}{where}", "not found")
             return
         candidates = sorted(known)
-        near = did_you_mean(name, candidates)
+        near = (word_meant if code in _OF_WORDS else did_you_mean)(name, candidates)
         if near:
             help_ = f"did you mean `{near}`?"
         else:

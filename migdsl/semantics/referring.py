@@ -107,6 +107,18 @@ def comes_along(module: CheckedModule, constraint: Constraint, phase: str) -> bo
     return since is not None and since.phase == phase
 
 
+def own_index(table: Table, operations: Iterable[Operation], constraint: Constraint) -> tuple[str, ...]:
+    """The columns of the index that a foreign key to come brings along; none where one of the file's serves it already.
+
+    Without one on the referring side each delete of a parent would read the whole table.
+    """
+    added = (o.constraint for o in operations if isinstance(o, AddConstraint))
+    listed = (c.columns for c in (*table.constraints, *added) if c.kind in ("index", "unique"))
+    size = len(constraint.columns)
+    served = any(found[:size] == constraint.columns for found in (table.key, *listed))
+    return () if served else constraint.columns
+
+
 def column_after(around: Around, table: Table, name: str) -> Column | None:
     """A column as it is after the migration; None where there is none of that name by then."""
     found = table.column(name)

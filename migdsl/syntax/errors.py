@@ -7,7 +7,7 @@ from dataclasses import replace
 from functools import cache
 
 from migdsl.diagnostics import Diagnostic, Label, Severity, fixes
-from migdsl.diagnostics.suggest import did_you_mean
+from migdsl.diagnostics.suggest import did_you_mean, word_meant
 from migdsl.dialect.types import known_names
 from migdsl.source import SourceFile, Span
 from migdsl.syntax.grammar import END, tables
@@ -89,7 +89,7 @@ def _first_word(span: Span, found: str, keywords: set[str], block: str, accepted
             Label(span, "not supported yet"),
             help="leave it out for now; the release notes say what each release compiles",
         )
-    near = did_you_mean(found, sorted(keywords))
+    near = word_meant(found, keywords)
     title = f"`{found}` is no {_kind(block)}"
     help_ = f"did you mean `{near}`?" if near else f"expected {listed(spoken(accepted))}"
     fix = fixes.respelling(span, found, keywords)
@@ -124,7 +124,7 @@ def _directive_as_column(path: str, column: re.Match[str]) -> Diagnostic:
 
 
 def _no_mark(span: Span, found: str, keywords: set[str]) -> Diagnostic:
-    near = did_you_mean(found, sorted(keywords))
+    near = word_meant(found, keywords)
     help_ = f"did you mean `{near}`?" if near else f"what may follow a type: {', '.join(sorted(keywords))}"
     title, fix = f"`{found}` says nothing of a column", fixes.respelling(span, found, keywords)
     return Diagnostic("MIG012", Severity.ERROR, title, Label(span, "unknown"), help=help_, fix=fix)
@@ -142,7 +142,7 @@ def _plain(span: Span, found: str, accepted: dict[str, str], keywords: set[str],
     what = "the file ends too early" if not found else f"`{_short(found).strip('`')}` makes no sense here"
     if found in ("\n", "\r\n") or found.isspace():
         what = "the line ends too early"
-    near = did_you_mean(found, sorted(keywords)) if _WORD.fullmatch(found) else None
+    near = word_meant(found, keywords) if _WORD.fullmatch(found) else None
     # A name may stand here too, perhaps: then it is not the word that is wrong.
     fix = fixes.respelling(span, found, keywords) if near and "NAME" not in accepted else None
     if near is None and "ENUM" in accepted and "EQUAL" not in accepted and first not in parser_keywords():

@@ -169,7 +169,7 @@ def test_check_is_quiet_where_all_is_fresh_and_shows_what_is_not(project: Path, 
     assert "\n-| Data | User (public.users), ~500k rows, pii |\n+| Data | User (public.users), ~600k rows" in ran.out
     assert "\n-\\x1b[31mmine\\ No newline at end of file\n" in ran.out
     assert "MIG704" in ran.err
-    assert f"{FLAGS} (changed)" in ran.err
+    assert f"{FLAGS} (changed by hand)" in ran.err
     assert "help: migdsl compile users.mig --out out" in ran.err
     assert "notes" not in ran.out + ran.err
     edit(project / "users.mig", "600k", "500k")

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from migdsl.diagnostics.suggest import did_you_mean, edit_distance
+from migdsl.diagnostics.suggest import did_you_mean, edit_distance, word_meant
 
 COLUMNS = ("id", "tenant_id", "username", "email", "contact_email", "created_at")
 
@@ -39,6 +39,28 @@ COLUMNS = ("id", "tenant_id", "username", "email", "contact_email", "created_at"
 )
 def test_meant(word: str, candidates: tuple[str, ...], meant: str | None) -> None:
     assert did_you_mean(word, candidates) == meant
+
+
+@pytest.mark.parametrize(
+    ("word", "words", "meant"),
+    [
+        ("fo", ("boolean", "of"), "of"),
+        ("off", ("boolean", "of"), "of"),
+        ("of", ("live", "off", "shadow"), "off"),
+        ("pr", ("(", "per"), "per"),
+        ("al", ("all", "canary"), "all"),
+        ("no", ("as", "on"), "on"),
+        ("xy", ("as", "on", "per"), None),
+        ("of", ("as", "or"), None),
+        ("to", ("to",), None),
+    ],
+)
+def test_a_short_word_of_the_language(word: str, words: tuple[str, ...], meant: str | None) -> None:
+    assert word_meant(word, words) == meant
+
+
+def test_among_names_one_letter_of_two_is_another_name() -> None:
+    assert did_you_mean("no", ("on",)) is None
 
 
 def test_case_beats_plural_beats_typing_error() -> None:

@@ -55,6 +55,16 @@ def test_what_is_no_job_is_refused(where: str, why: str):
         load_job(where)
 
 
+def test_of_what_python_can_not_read_the_line_is_said(tmp_path: Path):
+    path = tmp_path / "user.py"
+    path.write_text(SAMPLE.read_text(encoding="utf-8") + "x = (\n", encoding="utf-8")
+    last = len(path.read_text(encoding="utf-8").splitlines())
+    with pytest.raises(
+        UsageError, match=rf"can't be loaded: SyntaxError, line {last} of user\.py: '\(' was never closed"
+    ):
+        load_job(str(path))
+
+
 def test_jobs_are_separated_as_paths_are():
     assert jobs_of({"MIGDSL_JOBS": f"{SAMPLE}::{SAMPLE}"}) == {"users_email/user.contact_email": JOB}
     with pytest.raises(UsageError, match="set MIGDSL_JOBS"):

@@ -97,3 +97,6 @@ def test_a_contract_that_broke_off_is_taken_back_first(home: Home, run: Run) -> 
     assert "contract: alembic stamp users_email_contract" in ran.out + ran.err
     assert home.head() == "users_email_enforce"
     assert home.all("SELECT id, email FROM users ORDER BY id") == kept
+    found = status(run, 0)["next"]
+    assert found["back"] == "migdsl rollback users.mig --to cutover", found
+    assert found["command"] == "migdsl apply users.mig --to contract"

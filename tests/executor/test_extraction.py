@@ -278,6 +278,28 @@ def test_readers_stay_where_they_are_while_the_other_side_is_behind(made: Extrac
     made.roll("shadow", "all", *urls)
 
 
+@pytest.mark.parametrize("made", [(CDC, SHORT)], indirect=True, ids=["cdc"])
+def test_what_is_only_in_the_wal_keeps_readers_too(made: Extraction) -> None:
+    """A job that is at work, as far as it says, and whose slot somebody else has."""
+    urls = ("--url", "monolith=env:MONOLITH_URL", "--url", "orders=env:ORDERS_URL")
+    made.apply("validate", "--carry")
+    made.old.all("UPDATE migdsl.switch SET at = at - interval '90 seconds' WHERE stream = 'Order/slot'")
+    made.old.all("UPDATE orders SET total_cents = 5")
+    made.old.all(
+        "INSERT INTO migdsl.event (migration, kind, subject, value) VALUES (%s, 'reading', 'sync_lag:Order', '0')",
+        made.name,
+    )
+    said = made.command("rollout", SOURCE, "--stage", "live", "--for", "all", *urls, code=1)
+    assert "waiting to be carried over: Order that was written on the old side, for 9" in said
+    found = made.status()
+    (wrong,) = [each for each in found["wrong"] if "nobody has read the slot to its end for 9" in each]
+    assert wrong.endswith("order.py slot")
+    assert found["streams"][0]["lag_seconds"] > 90
+    assert made.world.job("drain").returncode == 0
+    made.roll("live", "all", *urls)
+    assert made.sides() == {"new"}
+
+
 @pytest.mark.long("MIGDSL_LONG")
 @pytest.mark.parametrize("made", [(OUTBOX, SHORT)], indirect=True, ids=["outbox"])
 def test_killed_while_tenants_are_turned(made: Extraction) -> None:

@@ -66,12 +66,31 @@ def test_files_that_are_not_what_the_source_says(home: Home, run: Run) -> None:
     path.write_text(path.read_text(encoding="utf-8") + "\n", encoding="utf-8")
     said = refused(run, "apply", "users.mig", "--to", "expand", "--yes", "--confirm", "watched", code=2)
     assert "MIG704" in said
-    assert "migrations/versions/users_email_expand.py (changed)" in said
+    assert "migrations/versions/users_email_expand.py (changed by hand)" in said
     assert "migdsl compile users.mig" in said
     path.unlink()
     said = refused(run, "apply", "users.mig", "--to", "expand", "--yes", "--confirm", "watched", code=2)
     assert "migrations/versions/users_email_expand.py (missing)" in said
     assert home.head() is None
+
+
+def test_a_job_that_somebody_edited_and_python_can_not_read(home: Home, run: Run) -> None:
+    path = home.folder / "backfills/users_email/user.py"
+    lines = path.read_text(encoding="utf-8") + "x = (\n"
+    path.write_text(lines, encoding="utf-8")
+    said = " ".join(refused(run, "apply", "users.mig", "--to", "expand", "--yes", code=2).split())
+    fault = f"Python can't read it: line {len(lines.splitlines())}: '(' was never closed"
+    assert f"backfills/users_email/user.py (changed by hand, and {fault})" in said
+    assert "migdsl compile users.mig --force, which overwrites what was changed by hand" in said
+    checked = run("compile", "users.mig", "--check")
+    assert checked.code == 2
+    assert fault in " ".join(checked.err.split())
+    # What nobody edited is overwritten by a compile alone.
+    assert run("compile", "users.mig", "--force").code == 0
+    path.unlink()
+    said = refused(run, "apply", "users.mig", "--to", "expand", "--yes", code=2)
+    assert "backfills/users_email/user.py (missing)" in said
+    assert "--force" not in said
 
 
 def test_words_that_nobody_knows(home: Home, run: Run) -> None:

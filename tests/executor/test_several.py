@@ -126,6 +126,23 @@ def to_validate(pair: Pair, run: Run) -> None:
     assert pair.shop.events("tenants") == []
 
 
+def test_status_says_each_thing_once(pair: Pair, run: Run) -> None:
+    said = run("status", SOURCE).out
+    conditions = said[said.index("conditions\n") : said.index("standards\n")]
+    assert conditions.count("the ledger isn't there: expand has not been run") == 1
+    assert "[ ] enforce/soak (shop, orders)" in conditions
+    assert not [line for line in said.splitlines() if line.count("the ledger isn't there") > 1]
+    to_validate(pair, run)
+    failed = "INSERT INTO migdsl.event (migration, kind, subject, value) VALUES ('contact', 'repair', 'User', 'x')"
+    waiting = "second writes that failed wait for their repair: 1"
+    pair.shop.all(failed)
+    assert status(run, 1)["wrong"] == [f"shop: {waiting}"]
+    pair.orders.all(failed)
+    found = status(run, 1)
+    assert found["wrong"] == [f"shop and orders: {waiting}"]
+    assert len([each for each in found["conditions"] if each["id"] == "repaired"]) == 4, "each database's, for programs"
+
+
 def to_live(pair: Pair, run: Run) -> None:
     to_validate(pair, run)
     apply(run, "cutover")

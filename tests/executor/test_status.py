@@ -85,6 +85,26 @@ def test_the_flag_of_the_file_and_the_recorded_one(home: Home, run: Run) -> None
     assert status(run, 4)["next"]["command"] == "migdsl apply users.mig --to backfill"
 
 
+def test_a_flag_that_was_moved_back_has_a_way_back_beside_the_way_forward(home: Home, run: Run) -> None:
+    apply(run, "expand", "--confirm", "watched")
+    roll(run, "dualwrite", "all")
+    apply(run, "validate", "--confirm", "old_code_User")
+    assert "back" not in status(run, 0)["next"]
+    ran = run("rollback", "users.mig", "--to", "prepare", "--yes")
+    assert ran.code == 1
+    assert "MIG741" in ran.err
+    roll(run, "off", "all")
+    roll(run, "off", "all")  # said twice it is no other move
+    found = status(run, 0)
+    assert found["next"]["back"] == "migdsl rollback users.mig --to prepare"
+    assert "or back  migdsl rollback users.mig --to prepare" in render(found)
+    roll(run, "dualwrite", "all")
+    assert "back" not in status(run, 0)["next"]
+    roll(run, "off", "all")
+    assert run("rollback", "users.mig", "--to", "prepare", "--yes").code == 0
+    assert "back" not in status(run, 4)["next"], "nothing is left to take back"
+
+
 def test_what_a_terminal_shows(home: Home, run: Run) -> None:
     apply(run, "validate", "--confirm", "watched", "--confirm", "old_code_User")
     report = status(run, 0)

@@ -104,7 +104,9 @@ CASES = [
     ),
     ("index (age desc nulls last)", [], ["  index (age desc nulls last)"]),
     ("check `email <> ''` as mail_ck { complies because \"x\" }", [], ["  check `email <> ''` as mail_ck"]),
-    ("name -> User.name on delete set null", [], ["  (name) -> User (name) on delete set null"]),
+    # With an index, where none leads to what a delete of the parent asks for.
+    ("name -> User.name on delete set null", [], ["  (name) -> User (name) on delete set null", "  index (name)"]),
+    ("name -> User.name\n  index (name, age)", [], ["  (name) -> User (name)", "  index (name, age)"]),
     ("(tenant_id, name) -> User (tenant_id, name)", [], ["  (tenant_id, name) -> User (tenant_id, name)"]),
     ("drop constraint users_name_uq", ["  unique (tenant_id, name) as users_name_uq"], []),
     ("drop constraint users_age_check", ["  check  `age > 0`"], []),

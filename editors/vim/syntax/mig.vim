@@ -46,7 +46,7 @@ syn region migBlock_file_tenants matchgroup=migWord start=/\v%(%(^|[{;])\s*)@<=<
 syn region migBlock_file_validate matchgroup=migWord start=/\v%(%(^|[{;])\s*)@<=<validate>%(%([^{}"`#;]|"%([^"\\]|\\.|"")*"|`[^`]*`)*\{)@=/ end=/\}/ contains=migComment,migSql,migString,migNumber,migOperator,migLoose,migHeadClause,migHeadType,migNamed_file,@mig_file_validate
 syn cluster mig_file contains=migValue_file,migClause_file,migWord_file,migNamed_file,migBlock_file_alert,migBlock_file_api,migBlock_file_backfill,migBlock_file_change,migBlock_file_create,migBlock_file_cutover,migBlock_file_database,migBlock_file_drop,migBlock_file_entity,migBlock_file_flag,migBlock_file_impact,migBlock_file_migration,migBlock_file_move,migBlock_file_output,migBlock_file_phase,migBlock_file_replace,migBlock_file_rollback,migBlock_file_service,migBlock_file_sync,migBlock_file_tenants,migBlock_file_validate
 
-syn match migValue_file_migration /\v<%(MIG306|MIG407|MIG410|MIG413|MIG454|MIG501|MIG512|MIG601|MIG603|MIG606|allowed|api_migration|architecture_migration|backfill|backfill_errors|backfill_progress|backfill_rate|cdc|contract|cutover|cutover_errors|database_migration|dead_letters|dependency_migration|deprecated_requests|drift_rate|dual_write|enforce|expand|forbidden|infrastructure_migration|lock_wait|none|prepare|replace_errors|replication_lag|rows_extra|rows_mismatched|rows_missing|schema_change|service_extraction|service_migration|shadow_mismatch_rate|sync_lag|sync_waiting|tenants_unlisted|validate)>/ contained
+syn match migValue_file_migration /\v<%(MIG306|MIG407|MIG410|MIG413|MIG435|MIG454|MIG501|MIG512|MIG601|MIG603|MIG606|allowed|api_migration|architecture_migration|backfill|backfill_errors|backfill_progress|backfill_rate|cdc|contract|cutover|cutover_errors|database_migration|dead_letters|dependency_migration|deprecated_requests|drift_rate|dual_write|enforce|expand|forbidden|infrastructure_migration|lock_wait|none|prepare|replace_errors|replication_lag|rows_extra|rows_mismatched|rows_missing|schema_change|service_extraction|service_migration|shadow_mismatch_rate|sync_lag|sync_waiting|tenants_unlisted|validate)>/ contained
 hi def link migValue_file_migration migValue
 syn match migClause_file_migration /\v<%(and|because|file|for|or|window)>/ contained
 hi def link migClause_file_migration migClause
@@ -76,7 +76,7 @@ syn match migNamed_file_tenants /\v%(%(^|[{;])\s*<%(key)>\s+)@<=%(\h\w*|"%([^"\\
 hi def link migNamed_file_tenants migName
 syn cluster mig_file_tenants contains=migClause_file_tenants,migType_file_tenants,migWord_file_tenants,migNamed_file_tenants
 
-syn match migValue_file_entity /\v<%(MIG306|MIG407|MIG410|MIG413|MIG454|MIG501|MIG512|MIG601|MIG603|MIG606|brin|btree|cascade|confidential|first|gin|gist|hash|internal|last|null|public|restrict|spgist|unknown)>/ contained
+syn match migValue_file_entity /\v<%(MIG306|MIG407|MIG410|MIG413|MIG435|MIG454|MIG501|MIG512|MIG601|MIG603|MIG606|brin|btree|cascade|confidential|first|gin|gist|hash|internal|last|null|public|restrict|spgist|unknown)>/ contained
 hi def link migValue_file_entity migValue
 syn match migClause_file_entity /\v<%(always|as|because|default|delete|desc|enum|generated|identity|in|include|key|nulls|on|phi|pii|set|tenant|unclear|unique|using|via|where|with)>/ contained
 hi def link migClause_file_entity migClause
@@ -90,7 +90,7 @@ syn match migNamed_file_entity /\v%(%(^|[{;])\s*<%(legacy)>\s+)@<=%(<%(because|u
 hi def link migNamed_file_entity migName
 syn cluster mig_file_entity contains=migValue_file_entity,migClause_file_entity,migType_file_entity,migColumn_file_entity,migWord_file_entity,migNamed_file_entity
 
-syn match migValue_file_change /\v<%(MIG306|MIG407|MIG410|MIG413|MIG454|MIG501|MIG512|MIG601|MIG603|MIG606|brin|btree|cascade|first|full|gin|gist|hash|last|nothing|null|restrict|spgist)>/ contained
+syn match migValue_file_change /\v<%(MIG306|MIG407|MIG410|MIG413|MIG435|MIG454|MIG501|MIG512|MIG601|MIG603|MIG606|brin|btree|cascade|first|full|gin|gist|hash|last|nothing|null|restrict|spgist)>/ contained
 hi def link migValue_file_change migValue
 syn match migClause_file_change /\v<%(add|after|always|as|because|before|check|constraint|default|delete|desc|enum|exclude|generated|identity|include|index|into|irreversible|key|nulls|on|phi|pii|set|table|tenant|to|unique|using|where|with)>/ contained
 hi def link migClause_file_change migClause
@@ -118,7 +118,7 @@ syn region migBlock_file_change_sql matchgroup=migWord start=/\v%(%(^|[{;])\s*)@
 syn region migBlock_file_change_unique matchgroup=migWord start=/\v%(%(^|[{;])\s*)@<=<unique>%(%([^{}"`#;]|"%([^"\\]|\\.|"")*"|`[^`]*`)*\{)@=/ end=/\}/ contained contains=migComment,migSql,migString,migNumber,migOperator,migLoose,migHeadClause,migHeadType,migNamed_file_change,@mig_file_change_unique
 syn cluster mig_file_change contains=migValue_file_change,migClause_file_change,migType_file_change,migWord_file_change,migNamed_file_change,migBlock_file_change_add,migBlock_file_change_check,migBlock_file_change_default,migBlock_file_change_drop,migBlock_file_change_enum,migBlock_file_change_exclude,migBlock_file_change_index,migBlock_file_change_key,migBlock_file_change_merge,migBlock_file_change_optional,migBlock_file_change_rename,migBlock_file_change_require,migBlock_file_change_retype,migBlock_file_change_split,migBlock_file_change_sql,migBlock_file_change_unique
 
-syn match migValue_file_change_add /\v<%(MIG306|MIG407|MIG410|MIG413|MIG454|MIG501|MIG512|MIG601|MIG603|MIG606|cascade|null|restrict)>/ contained
+syn match migValue_file_change_add /\v<%(MIG306|MIG407|MIG410|MIG413|MIG435|MIG454|MIG501|MIG512|MIG601|MIG603|MIG606|cascade|null|restrict)>/ contained
 hi def link migValue_file_change_add migValue
 syn match migClause_file_change_add /\v<%(always|as|because|default|delete|enum|generated|identity|key|on|per|phi|pii|set|tenant|unique)>/ contained
 hi def link migClause_file_change_add migClause
@@ -130,7 +130,7 @@ syn match migNamed_file_change_add /\v%(%(^|[{;])\s*<%(a^)>\s+)@<=%(<%(because|p
 hi def link migNamed_file_change_add migName
 syn cluster mig_file_change_add contains=migValue_file_change_add,migClause_file_change_add,migType_file_change_add,migWord_file_change_add,migNamed_file_change_add
 
-syn match migValue_file_change_drop /\v<%(MIG306|MIG407|MIG410|MIG413|MIG454|MIG501|MIG512|MIG601|MIG603|MIG606)>/ contained
+syn match migValue_file_change_drop /\v<%(MIG306|MIG407|MIG410|MIG413|MIG435|MIG454|MIG501|MIG512|MIG601|MIG603|MIG606)>/ contained
 hi def link migValue_file_change_drop migValue
 syn match migClause_file_change_drop /\v<%(after|because|constraint|default|index|irreversible)>/ contained
 hi def link migClause_file_change_drop migClause
@@ -140,7 +140,7 @@ syn match migNamed_file_change_drop /\v%(%(^|[{;])\s*<%(a^)>\s+)@<=%(<%(because)
 hi def link migNamed_file_change_drop migName
 syn cluster mig_file_change_drop contains=migValue_file_change_drop,migClause_file_change_drop,migWord_file_change_drop,migNamed_file_change_drop
 
-syn match migValue_file_change_require /\v<%(MIG306|MIG407|MIG410|MIG413|MIG454|MIG501|MIG512|MIG601|MIG603|MIG606)>/ contained
+syn match migValue_file_change_require /\v<%(MIG306|MIG407|MIG410|MIG413|MIG435|MIG454|MIG501|MIG512|MIG601|MIG603|MIG606)>/ contained
 hi def link migValue_file_change_require migValue
 syn match migClause_file_change_require /\v<%(because)>/ contained
 hi def link migClause_file_change_require migClause
@@ -150,7 +150,7 @@ syn match migNamed_file_change_require /\v%(%(^|[{;])\s*<%(a^)>\s+)@<=%(<%(becau
 hi def link migNamed_file_change_require migName
 syn cluster mig_file_change_require contains=migValue_file_change_require,migClause_file_change_require,migWord_file_change_require,migNamed_file_change_require
 
-syn match migValue_file_change_optional /\v<%(MIG306|MIG407|MIG410|MIG413|MIG454|MIG501|MIG512|MIG601|MIG603|MIG606)>/ contained
+syn match migValue_file_change_optional /\v<%(MIG306|MIG407|MIG410|MIG413|MIG435|MIG454|MIG501|MIG512|MIG601|MIG603|MIG606)>/ contained
 hi def link migValue_file_change_optional migValue
 syn match migClause_file_change_optional /\v<%(because)>/ contained
 hi def link migClause_file_change_optional migClause
@@ -160,7 +160,7 @@ syn match migNamed_file_change_optional /\v%(%(^|[{;])\s*<%(a^)>\s+)@<=%(\h\w*|"
 hi def link migNamed_file_change_optional migName
 syn cluster mig_file_change_optional contains=migValue_file_change_optional,migClause_file_change_optional,migWord_file_change_optional,migNamed_file_change_optional
 
-syn match migValue_file_change_rename /\v<%(MIG306|MIG407|MIG410|MIG413|MIG454|MIG501|MIG512|MIG601|MIG603|MIG606)>/ contained
+syn match migValue_file_change_rename /\v<%(MIG306|MIG407|MIG410|MIG413|MIG435|MIG454|MIG501|MIG512|MIG601|MIG603|MIG606)>/ contained
 hi def link migValue_file_change_rename migValue
 syn match migClause_file_change_rename /\v<%(after|because|table|to)>/ contained
 hi def link migClause_file_change_rename migClause
@@ -170,7 +170,7 @@ syn match migNamed_file_change_rename /\v%(%(^|[{;])\s*<%(a^)>\s+)@<=%(<%(becaus
 hi def link migNamed_file_change_rename migName
 syn cluster mig_file_change_rename contains=migValue_file_change_rename,migClause_file_change_rename,migWord_file_change_rename,migNamed_file_change_rename
 
-syn match migValue_file_change_retype /\v<%(MIG306|MIG407|MIG410|MIG413|MIG454|MIG501|MIG512|MIG601|MIG603|MIG606)>/ contained
+syn match migValue_file_change_retype /\v<%(MIG306|MIG407|MIG410|MIG413|MIG435|MIG454|MIG501|MIG512|MIG601|MIG603|MIG606)>/ contained
 hi def link migValue_file_change_retype migValue
 syn match migClause_file_change_retype /\v<%(after|because|enum|irreversible)>/ contained
 hi def link migClause_file_change_retype migClause
@@ -182,7 +182,7 @@ syn match migNamed_file_change_retype /\v%(%(^|[{;])\s*<%(a^)>\s+)@<=%(<%(becaus
 hi def link migNamed_file_change_retype migName
 syn cluster mig_file_change_retype contains=migValue_file_change_retype,migClause_file_change_retype,migType_file_change_retype,migWord_file_change_retype,migNamed_file_change_retype
 
-syn match migValue_file_change_split /\v<%(MIG306|MIG407|MIG410|MIG413|MIG454|MIG501|MIG512|MIG601|MIG603|MIG606|cascade|null|restrict)>/ contained
+syn match migValue_file_change_split /\v<%(MIG306|MIG407|MIG410|MIG413|MIG435|MIG454|MIG501|MIG512|MIG601|MIG603|MIG606|cascade|null|restrict)>/ contained
 hi def link migValue_file_change_split migValue
 syn match migClause_file_change_split /\v<%(always|because|default|delete|enum|generated|identity|into|key|on|phi|pii|set|tenant|unique)>/ contained
 hi def link migClause_file_change_split migClause
@@ -194,7 +194,7 @@ syn match migNamed_file_change_split /\v%(%(^|[{;])\s*<%(a^)>\s+)@<=%(<%(because
 hi def link migNamed_file_change_split migName
 syn cluster mig_file_change_split contains=migValue_file_change_split,migClause_file_change_split,migType_file_change_split,migWord_file_change_split,migNamed_file_change_split
 
-syn match migValue_file_change_merge /\v<%(MIG306|MIG407|MIG410|MIG413|MIG454|MIG501|MIG512|MIG601|MIG603|MIG606|cascade|null|restrict)>/ contained
+syn match migValue_file_change_merge /\v<%(MIG306|MIG407|MIG410|MIG413|MIG435|MIG454|MIG501|MIG512|MIG601|MIG603|MIG606|cascade|null|restrict)>/ contained
 hi def link migValue_file_change_merge migValue
 syn match migClause_file_change_merge /\v<%(always|because|default|delete|enum|generated|identity|into|key|on|phi|pii|set|tenant|unique)>/ contained
 hi def link migClause_file_change_merge migClause
@@ -206,7 +206,7 @@ syn match migNamed_file_change_merge /\v%(%(^|[{;])\s*<%(a^)>\s+)@<=%(<%(because
 hi def link migNamed_file_change_merge migName
 syn cluster mig_file_change_merge contains=migValue_file_change_merge,migClause_file_change_merge,migType_file_change_merge,migWord_file_change_merge,migNamed_file_change_merge
 
-syn match migValue_file_change_default /\v<%(MIG306|MIG407|MIG410|MIG413|MIG454|MIG501|MIG512|MIG601|MIG603|MIG606)>/ contained
+syn match migValue_file_change_default /\v<%(MIG306|MIG407|MIG410|MIG413|MIG435|MIG454|MIG501|MIG512|MIG601|MIG603|MIG606)>/ contained
 hi def link migValue_file_change_default migValue
 syn match migClause_file_change_default /\v<%(because)>/ contained
 hi def link migClause_file_change_default migClause
@@ -216,7 +216,7 @@ syn match migNamed_file_change_default /\v%(%(^|[{;])\s*<%(a^)>\s+)@<=%(\h\w*|"%
 hi def link migNamed_file_change_default migName
 syn cluster mig_file_change_default contains=migValue_file_change_default,migClause_file_change_default,migWord_file_change_default,migNamed_file_change_default
 
-syn match migValue_file_change_unique /\v<%(MIG306|MIG407|MIG410|MIG413|MIG454|MIG501|MIG512|MIG601|MIG603|MIG606|first|last)>/ contained
+syn match migValue_file_change_unique /\v<%(MIG306|MIG407|MIG410|MIG413|MIG435|MIG454|MIG501|MIG512|MIG601|MIG603|MIG606|first|last)>/ contained
 hi def link migValue_file_change_unique migValue
 syn match migClause_file_change_unique /\v<%(as|because|desc|include|nulls|unique|where)>/ contained
 hi def link migClause_file_change_unique migClause
@@ -226,7 +226,7 @@ syn match migNamed_file_change_unique /\v%(%(^|[{;])\s*<%(a^)>\s+)@<=%(<%(becaus
 hi def link migNamed_file_change_unique migName
 syn cluster mig_file_change_unique contains=migValue_file_change_unique,migClause_file_change_unique,migWord_file_change_unique,migNamed_file_change_unique
 
-syn match migValue_file_change_index /\v<%(MIG306|MIG407|MIG410|MIG413|MIG454|MIG501|MIG512|MIG601|MIG603|MIG606|brin|btree|first|gin|gist|hash|last|spgist)>/ contained
+syn match migValue_file_change_index /\v<%(MIG306|MIG407|MIG410|MIG413|MIG435|MIG454|MIG501|MIG512|MIG601|MIG603|MIG606|brin|btree|first|gin|gist|hash|last|spgist)>/ contained
 hi def link migValue_file_change_index migValue
 syn match migClause_file_change_index /\v<%(as|because|desc|include|index|nulls|using|where)>/ contained
 hi def link migClause_file_change_index migClause
@@ -236,7 +236,7 @@ syn match migNamed_file_change_index /\v%(%(^|[{;])\s*<%(a^)>\s+)@<=%(<%(because
 hi def link migNamed_file_change_index migName
 syn cluster mig_file_change_index contains=migValue_file_change_index,migClause_file_change_index,migWord_file_change_index,migNamed_file_change_index
 
-syn match migValue_file_change_check /\v<%(MIG306|MIG407|MIG410|MIG413|MIG454|MIG501|MIG512|MIG601|MIG603|MIG606)>/ contained
+syn match migValue_file_change_check /\v<%(MIG306|MIG407|MIG410|MIG413|MIG435|MIG454|MIG501|MIG512|MIG601|MIG603|MIG606)>/ contained
 hi def link migValue_file_change_check migValue
 syn match migClause_file_change_check /\v<%(as|because|check)>/ contained
 hi def link migClause_file_change_check migClause
@@ -246,7 +246,7 @@ syn match migNamed_file_change_check /\v%(%(^|[{;])\s*<%(a^)>\s+)@<=%(<%(because
 hi def link migNamed_file_change_check migName
 syn cluster mig_file_change_check contains=migValue_file_change_check,migClause_file_change_check,migWord_file_change_check,migNamed_file_change_check
 
-syn match migValue_file_change_exclude /\v<%(MIG306|MIG407|MIG410|MIG413|MIG454|MIG501|MIG512|MIG601|MIG603|MIG606)>/ contained
+syn match migValue_file_change_exclude /\v<%(MIG306|MIG407|MIG410|MIG413|MIG435|MIG454|MIG501|MIG512|MIG601|MIG603|MIG606)>/ contained
 hi def link migValue_file_change_exclude migValue
 syn match migClause_file_change_exclude /\v<%(as|because|exclude|using|where|with)>/ contained
 hi def link migClause_file_change_exclude migClause
@@ -256,7 +256,7 @@ syn match migNamed_file_change_exclude /\v%(%(^|[{;])\s*<%(a^)>\s+)@<=%(<%(becau
 hi def link migNamed_file_change_exclude migName
 syn cluster mig_file_change_exclude contains=migValue_file_change_exclude,migClause_file_change_exclude,migWord_file_change_exclude,migNamed_file_change_exclude
 
-syn match migValue_file_change_key /\v<%(MIG306|MIG407|MIG410|MIG413|MIG454|MIG501|MIG512|MIG601|MIG603|MIG606)>/ contained
+syn match migValue_file_change_key /\v<%(MIG306|MIG407|MIG410|MIG413|MIG435|MIG454|MIG501|MIG512|MIG601|MIG603|MIG606)>/ contained
 hi def link migValue_file_change_key migValue
 syn match migClause_file_change_key /\v<%(because|key)>/ contained
 hi def link migClause_file_change_key migClause
@@ -266,7 +266,7 @@ syn match migNamed_file_change_key /\v%(%(^|[{;])\s*<%(a^)>\s+)@<=%(<%(because)>
 hi def link migNamed_file_change_key migName
 syn cluster mig_file_change_key contains=migValue_file_change_key,migClause_file_change_key,migWord_file_change_key,migNamed_file_change_key
 
-syn match migValue_file_change_enum /\v<%(MIG306|MIG407|MIG410|MIG413|MIG454|MIG501|MIG512|MIG601|MIG603|MIG606)>/ contained
+syn match migValue_file_change_enum /\v<%(MIG306|MIG407|MIG410|MIG413|MIG435|MIG454|MIG501|MIG512|MIG601|MIG603|MIG606)>/ contained
 hi def link migValue_file_change_enum migValue
 syn match migClause_file_change_enum /\v<%(add|after|because|before)>/ contained
 hi def link migClause_file_change_enum migClause
@@ -276,7 +276,7 @@ syn match migNamed_file_change_enum /\v%(%(^|[{;])\s*<%(a^)>\s+)@<=%(\h\w*|"%([^
 hi def link migNamed_file_change_enum migName
 syn cluster mig_file_change_enum contains=migValue_file_change_enum,migClause_file_change_enum,migWord_file_change_enum,migNamed_file_change_enum
 
-syn match migValue_file_change_sql /\v<%(EXCLUSIVE|MIG306|MIG407|MIG410|MIG413|MIG454|MIG501|MIG512|MIG601|MIG603|MIG606|SHARE|backfill|contract|cutover|enforce|expand|prepare|validate)>/ contained
+syn match migValue_file_change_sql /\v<%(EXCLUSIVE|MIG306|MIG407|MIG410|MIG413|MIG435|MIG454|MIG501|MIG512|MIG601|MIG603|MIG606|SHARE|backfill|contract|cutover|enforce|expand|prepare|validate)>/ contained
 hi def link migValue_file_change_sql migValue
 syn match migClause_file_change_sql /\v<%(because)>/ contained
 hi def link migClause_file_change_sql migClause
@@ -286,7 +286,7 @@ syn match migNamed_file_change_sql /\v%(%(^|[{;])\s*<%(a^)>\s+)@<=%(<%(because)>
 hi def link migNamed_file_change_sql migName
 syn cluster mig_file_change_sql contains=migValue_file_change_sql,migClause_file_change_sql,migWord_file_change_sql,migNamed_file_change_sql
 
-syn match migValue_file_create /\v<%(MIG306|MIG407|MIG410|MIG413|MIG454|MIG501|MIG512|MIG601|MIG603|MIG606|brin|btree|cascade|confidential|first|gin|gist|hash|internal|last|null|public|restrict|spgist|unknown)>/ contained
+syn match migValue_file_create /\v<%(MIG306|MIG407|MIG410|MIG413|MIG435|MIG454|MIG501|MIG512|MIG601|MIG603|MIG606|brin|btree|cascade|confidential|first|gin|gist|hash|internal|last|null|public|restrict|spgist|unknown)>/ contained
 hi def link migValue_file_create migValue
 syn match migClause_file_create /\v<%(always|as|because|default|delete|desc|enum|generated|identity|in|include|key|nulls|on|phi|pii|set|tenant|unclear|unique|using|via|where|with)>/ contained
 hi def link migClause_file_create migClause
@@ -307,7 +307,7 @@ syn match migNamed_file_create_from /\v%(%(^|[{;])\s*<%(a^)>\s+)@<=%(\h\w*|"%([^
 hi def link migNamed_file_create_from migName
 syn cluster mig_file_create_from contains=migWord_file_create_from,migNamed_file_create_from
 
-syn match migValue_file_drop /\v<%(MIG306|MIG407|MIG410|MIG413|MIG454|MIG501|MIG512|MIG601|MIG603|MIG606)>/ contained
+syn match migValue_file_drop /\v<%(MIG306|MIG407|MIG410|MIG413|MIG435|MIG454|MIG501|MIG512|MIG601|MIG603|MIG606)>/ contained
 hi def link migValue_file_drop migValue
 syn match migClause_file_drop /\v<%(after|because|entity|irreversible)>/ contained
 hi def link migClause_file_drop migClause
@@ -317,7 +317,7 @@ syn match migNamed_file_drop /\v%(%(^|[{;])\s*<%(a^)>\s+)@<=%(<%(because)>)@!%(\
 hi def link migNamed_file_drop migName
 syn cluster mig_file_drop contains=migValue_file_drop,migClause_file_drop,migWord_file_drop,migNamed_file_drop
 
-syn match migValue_file_cutover /\v<%(MIG306|MIG407|MIG410|MIG413|MIG454|MIG501|MIG512|MIG601|MIG603|MIG606|backfill_errors|backfill_progress|backfill_rate|cutover_errors|dead_letters|deprecated_requests|drift_rate|lock_wait|replace_errors|replication_lag|rows_extra|rows_mismatched|rows_missing|shadow_mismatch_rate|sync_lag|sync_waiting|tenants_unlisted)>/ contained
+syn match migValue_file_cutover /\v<%(MIG306|MIG407|MIG410|MIG413|MIG435|MIG454|MIG501|MIG512|MIG601|MIG603|MIG606|backfill_errors|backfill_progress|backfill_rate|cutover_errors|dead_letters|deprecated_requests|drift_rate|lock_wait|replace_errors|replication_lag|rows_extra|rows_mismatched|rows_missing|shadow_mismatch_rate|sync_lag|sync_waiting|tenants_unlisted)>/ contained
 hi def link migValue_file_cutover migValue
 syn match migClause_file_cutover /\v<%(and|because|by|canary|every|for|or|reads|request|when)>/ contained
 hi def link migClause_file_cutover migClause
@@ -327,7 +327,7 @@ syn match migNamed_file_cutover /\v%(%(^|[{;])\s*<%(a^)>\s+)@<=%(<%(by|when)>)@!
 hi def link migNamed_file_cutover migName
 syn cluster mig_file_cutover contains=migValue_file_cutover,migClause_file_cutover,migWord_file_cutover,migNamed_file_cutover
 
-syn match migValue_file_flag /\v<%(MIG306|MIG407|MIG410|MIG413|MIG454|MIG501|MIG512|MIG601|MIG603|MIG606|complete|dualwrite|live|off|rampdown|shadow)>/ contained
+syn match migValue_file_flag /\v<%(MIG306|MIG407|MIG410|MIG413|MIG435|MIG454|MIG501|MIG512|MIG601|MIG603|MIG606|complete|dualwrite|live|off|rampdown|shadow)>/ contained
 hi def link migValue_file_flag migValue
 syn match migClause_file_flag /\v<%(all|because|boolean|canary|for|of|tenants)>/ contained
 hi def link migClause_file_flag migClause
@@ -337,7 +337,7 @@ syn match migNamed_file_flag /\v%(%(^|[{;])\s*<%(a^)>\s+)@<=%(<%(for)>)@!%(\h\w*
 hi def link migNamed_file_flag migName
 syn cluster mig_file_flag contains=migValue_file_flag,migClause_file_flag,migWord_file_flag,migNamed_file_flag
 
-syn match migValue_file_phase /\v<%(MIG306|MIG407|MIG410|MIG413|MIG454|MIG501|MIG512|MIG601|MIG603|MIG606|backfill|backfill_errors|backfill_progress|backfill_rate|contract|cutover|cutover_errors|dead_letters|deprecated_requests|drift_rate|enforce|expand|lock_wait|prepare|replace_errors|replication_lag|rows_extra|rows_mismatched|rows_missing|shadow_mismatch_rate|sync_lag|sync_waiting|tenants_unlisted|validate)>/ contained
+syn match migValue_file_phase /\v<%(MIG306|MIG407|MIG410|MIG413|MIG435|MIG454|MIG501|MIG512|MIG601|MIG603|MIG606|backfill|backfill_errors|backfill_progress|backfill_rate|contract|cutover|cutover_errors|dead_letters|deprecated_requests|drift_rate|enforce|expand|lock_wait|prepare|replace_errors|replication_lag|rows_extra|rows_mismatched|rows_missing|shadow_mismatch_rate|sync_lag|sync_waiting|tenants_unlisted|validate)>/ contained
 hi def link migValue_file_phase migValue
 syn match migClause_file_phase /\v<%(after|and|because|for|in|or|run|when)>/ contained
 hi def link migClause_file_phase migClause
@@ -347,7 +347,7 @@ syn match migNamed_file_phase /\v%(%(^|[{;])\s*<%(a^)>\s+)@<=%(<%(when)>)@!%(\h\
 hi def link migNamed_file_phase migName
 syn cluster mig_file_phase contains=migValue_file_phase,migClause_file_phase,migWord_file_phase,migNamed_file_phase
 
-syn match migValue_file_backfill /\v<%(MIG306|MIG407|MIG410|MIG413|MIG454|MIG501|MIG512|MIG601|MIG603|MIG606|backfill_errors|backfill_progress|backfill_rate|celery|cutover_errors|dead_letters|deprecated_requests|drift_rate|local|lock_wait|procrastinate|replace_errors|replication_lag|rows_extra|rows_mismatched|rows_missing|shadow_mismatch_rate|sync_lag|sync_waiting|tenants_unlisted)>/ contained
+syn match migValue_file_backfill /\v<%(MIG306|MIG407|MIG410|MIG413|MIG435|MIG454|MIG501|MIG512|MIG601|MIG603|MIG606|backfill_errors|backfill_progress|backfill_rate|celery|cutover_errors|dead_letters|deprecated_requests|drift_rate|local|lock_wait|procrastinate|replace_errors|replication_lag|rows_extra|rows_mismatched|rows_missing|shadow_mismatch_rate|sync_lag|sync_waiting|tenants_unlisted)>/ contained
 hi def link migValue_file_backfill migValue
 syn match migClause_file_backfill /\v<%(and|at|backoff|because|by|desc|for|from|most|or|per|python|rows|second|when)>/ contained
 hi def link migClause_file_backfill migClause
@@ -357,7 +357,7 @@ syn match migNamed_file_backfill /\v%(%(^|[{;])\s*<%(a^)>\s+)@<=%(<%(at|by|pytho
 hi def link migNamed_file_backfill migName
 syn cluster mig_file_backfill contains=migValue_file_backfill,migClause_file_backfill,migWord_file_backfill,migNamed_file_backfill
 
-syn match migValue_file_validate /\v<%(MIG306|MIG407|MIG410|MIG413|MIG454|MIG501|MIG512|MIG601|MIG603|MIG606)>/ contained
+syn match migValue_file_validate /\v<%(MIG306|MIG407|MIG410|MIG413|MIG435|MIG454|MIG501|MIG512|MIG601|MIG603|MIG606)>/ contained
 hi def link migValue_file_validate migValue
 syn match migClause_file_validate /\v<%(and|because|by|top)>/ contained
 hi def link migClause_file_validate migClause
@@ -367,7 +367,7 @@ syn match migNamed_file_validate /\v%(%(^|[{;])\s*<%(a^)>\s+)@<=%(\h\w*|"%([^"\\
 hi def link migNamed_file_validate migName
 syn cluster mig_file_validate contains=migValue_file_validate,migClause_file_validate,migWord_file_validate,migNamed_file_validate
 
-syn match migValue_file_rollback /\v<%(MIG306|MIG407|MIG410|MIG413|MIG454|MIG501|MIG512|MIG601|MIG603|MIG606|backfill_errors|backfill_progress|backfill_rate|cutover_errors|dead_letters|deprecated_requests|drift_rate|lock_wait|replace_errors|replication_lag|rows_extra|rows_mismatched|rows_missing|shadow_mismatch_rate|sync_lag|sync_waiting|tenants_unlisted)>/ contained
+syn match migValue_file_rollback /\v<%(MIG306|MIG407|MIG410|MIG413|MIG435|MIG454|MIG501|MIG512|MIG601|MIG603|MIG606|backfill_errors|backfill_progress|backfill_rate|cutover_errors|dead_letters|deprecated_requests|drift_rate|lock_wait|replace_errors|replication_lag|rows_extra|rows_mismatched|rows_missing|shadow_mismatch_rate|sync_lag|sync_waiting|tenants_unlisted)>/ contained
 hi def link migValue_file_rollback migValue
 syn match migClause_file_rollback /\v<%(and|because|for|or|run)>/ contained
 hi def link migClause_file_rollback migClause
@@ -377,7 +377,7 @@ syn match migNamed_file_rollback /\v%(%(^|[{;])\s*<%(a^)>\s+)@<=%(\h\w*|"%([^"\\
 hi def link migNamed_file_rollback migName
 syn cluster mig_file_rollback contains=migValue_file_rollback,migClause_file_rollback,migWord_file_rollback,migNamed_file_rollback
 
-syn match migValue_file_alert /\v<%(MIG306|MIG407|MIG410|MIG413|MIG454|MIG501|MIG512|MIG601|MIG603|MIG606|backfill_errors|backfill_progress|backfill_rate|cutover_errors|dead_letters|deprecated_requests|drift_rate|info|lock_wait|page|replace_errors|replication_lag|rows_extra|rows_mismatched|rows_missing|shadow_mismatch_rate|sync_lag|sync_waiting|tenants_unlisted|ticket)>/ contained
+syn match migValue_file_alert /\v<%(MIG306|MIG407|MIG410|MIG413|MIG435|MIG454|MIG501|MIG512|MIG601|MIG603|MIG606|backfill_errors|backfill_progress|backfill_rate|cutover_errors|dead_letters|deprecated_requests|drift_rate|info|lock_wait|page|replace_errors|replication_lag|rows_extra|rows_mismatched|rows_missing|shadow_mismatch_rate|sync_lag|sync_waiting|tenants_unlisted|ticket)>/ contained
 hi def link migValue_file_alert migValue
 syn match migClause_file_alert /\v<%(and|because|for|or)>/ contained
 hi def link migClause_file_alert migClause
@@ -387,7 +387,7 @@ syn match migNamed_file_alert /\v%(%(^|[{;])\s*<%(a^)>\s+)@<=%(\h\w*|"%([^"\\]|\
 hi def link migNamed_file_alert migName
 syn cluster mig_file_alert contains=migValue_file_alert,migClause_file_alert,migWord_file_alert,migNamed_file_alert
 
-syn match migValue_file_impact /\v<%(MIG306|MIG407|MIG410|MIG413|MIG454|MIG501|MIG512|MIG601|MIG603|MIG606|critical|high|low|medium)>/ contained
+syn match migValue_file_impact /\v<%(MIG306|MIG407|MIG410|MIG413|MIG435|MIG454|MIG501|MIG512|MIG601|MIG603|MIG606|critical|high|low|medium)>/ contained
 hi def link migValue_file_impact migValue
 syn match migClause_file_impact /\v<%(because)>/ contained
 hi def link migClause_file_impact migClause
@@ -407,7 +407,7 @@ syn match migNamed_file_service /\v%(%(^|[{;])\s*<%(a^)>\s+)@<=%(\h\w*|"%([^"\\]
 hi def link migNamed_file_service migName
 syn cluster mig_file_service contains=migWord_file_service,migNamed_file_service
 
-syn match migValue_file_replace /\v<%(MIG306|MIG407|MIG410|MIG413|MIG454|MIG501|MIG512|MIG601|MIG603|MIG606|architecture|dependency|infrastructure)>/ contained
+syn match migValue_file_replace /\v<%(MIG306|MIG407|MIG410|MIG413|MIG435|MIG454|MIG501|MIG512|MIG601|MIG603|MIG606|architecture|dependency|infrastructure)>/ contained
 hi def link migValue_file_replace migValue
 syn match migClause_file_replace /\v<%(because|by|canary|every|request|run|within)>/ contained
 hi def link migClause_file_replace migClause
@@ -417,7 +417,7 @@ syn match migNamed_file_replace /\v%(%(^|[{;])\s*<%(affects)>\s+)@<=%(<%(by)>)@!
 hi def link migNamed_file_replace migName
 syn cluster mig_file_replace contains=migValue_file_replace,migClause_file_replace,migWord_file_replace,migNamed_file_replace
 
-syn match migValue_file_api /\v<%(DELETE|GET|HEAD|MIG306|MIG407|MIG410|MIG413|MIG454|MIG501|MIG512|MIG601|MIG603|MIG606|OPTIONS|PATCH|POST|PUT|header|media_type|url)>/ contained
+syn match migValue_file_api /\v<%(DELETE|GET|HEAD|MIG306|MIG407|MIG410|MIG413|MIG435|MIG454|MIG501|MIG512|MIG601|MIG603|MIG606|OPTIONS|PATCH|POST|PUT|header|media_type|url)>/ contained
 hi def link migValue_file_api migValue
 syn match migClause_file_api /\v<%(at|because|on|replaces|until)>/ contained
 hi def link migClause_file_api migClause
@@ -427,7 +427,7 @@ syn match migNamed_file_api /\v%(%(^|[{;])\s*<%(deprecate|sunset|version)>\s+)@<
 hi def link migNamed_file_api migName
 syn cluster mig_file_api contains=migValue_file_api,migClause_file_api,migWord_file_api,migNamed_file_api
 
-syn match migValue_file_move /\v<%(MIG306|MIG407|MIG410|MIG413|MIG454|MIG501|MIG512|MIG601|MIG603|MIG606|brin|btree|cascade|first|gin|gist|hash|last|null|restrict|spgist)>/ contained
+syn match migValue_file_move /\v<%(MIG306|MIG407|MIG410|MIG413|MIG435|MIG454|MIG501|MIG512|MIG601|MIG603|MIG606|brin|btree|cascade|first|gin|gist|hash|last|null|restrict|spgist)>/ contained
 hi def link migValue_file_move migValue
 syn match migClause_file_move /\v<%(always|as|because|default|delete|desc|enum|generated|identity|include|key|nulls|on|phi|pii|set|tenant|to|unique|using|where)>/ contained
 hi def link migClause_file_move migClause
@@ -439,7 +439,7 @@ syn match migNamed_file_move /\v%(%(^|[{;])\s*<%(omit)>\s+)@<=%(\h\w*|"%([^"\\]|
 hi def link migNamed_file_move migName
 syn cluster mig_file_move contains=migValue_file_move,migClause_file_move,migType_file_move,migWord_file_move,migNamed_file_move
 
-syn match migValue_file_sync /\v<%(MIG306|MIG407|MIG410|MIG413|MIG454|MIG501|MIG512|MIG601|MIG603|MIG606|application|cdc|newest|outbox|trigger|truth)>/ contained
+syn match migValue_file_sync /\v<%(MIG306|MIG407|MIG410|MIG413|MIG435|MIG454|MIG501|MIG512|MIG601|MIG603|MIG606|application|cdc|newest|outbox|trigger|truth)>/ contained
 hi def link migValue_file_sync migValue
 syn match migClause_file_sync /\v<%(at|because|most)>/ contained
 hi def link migClause_file_sync migClause
@@ -449,7 +449,7 @@ syn match migNamed_file_sync /\v%(%(^|[{;])\s*<%(a^)>\s+)@<=%(<%(at)>)@!%(\h\w*|
 hi def link migNamed_file_sync migName
 syn cluster mig_file_sync contains=migValue_file_sync,migClause_file_sync,migWord_file_sync,migNamed_file_sync
 
-syn match migValue_loose /\v<%(MIG306|MIG407|MIG410|MIG413|MIG454|MIG501|MIG512|MIG601|MIG603|MIG606)>/ contained
+syn match migValue_loose /\v<%(MIG306|MIG407|MIG410|MIG413|MIG435|MIG454|MIG501|MIG512|MIG601|MIG603|MIG606)>/ contained
 hi def link migValue_loose migValue
 syn match migClause_loose /\v<%(because)>/ contained
 hi def link migClause_loose migClause

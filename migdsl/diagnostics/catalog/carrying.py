@@ -1,4 +1,4 @@
-"""MIG432 to MIG434: how rows are carried over in batches, and by what."""
+"""MIG432 to MIG435: how rows are carried over in batches, and by what."""
 
 from __future__ import annotations
 
@@ -63,6 +63,36 @@ entity User in app.users { id bigint key; tenant_id uuid tenant; email text? }
 backfill User.email_key { using python "app.normalise:email" from email }
 change User {
   add email_key text
+}""",
+        fix="none",
+    ),
+    Code(
+        id="MIG435",
+        severity=Severity.WARNING,
+        title="a required column is left to a trigger that goes",
+        why="""\
+From expand to contract a trigger computes `back`, so that new code may leave the old column out. In contract the trigger \
+goes. Where the column stays, is NOT NULL and has no default, every INSERT of new code that leaves it out fails from that \
+moment on, for all tenants at once. Drop the column in this migration: then both go together. Or let new code write both \
+columns, until a later migration drops the old one; until contract the new one has the last word where they differ. A column \
+that may be NULL does no such harm: it is kept no longer, and the way back from contract computes it again from what new code \
+has written meanwhile.""",
+        bad="""\
+entity User in app.users { id bigint key; tenant_id uuid tenant; email text pii }
+change User {
+  add contact_email text pii {
+    from `email`
+    back email = `contact_email`
+  }
+}""",
+        good="""\
+entity User in app.users { id bigint key; tenant_id uuid tenant; email text pii }
+change User {
+  add contact_email text pii {
+    from `email`
+    back email = `contact_email`
+  }
+  drop email after 30d
 }""",
         fix="none",
     ),

@@ -29,9 +29,10 @@ database app { engine postgresql 15; url env DATABASE_URL; migrations "db/versio
         title="the way back is barred",
         why="""\
 `migdsl rollback` takes a phase's revision back only where nobody is hurt by it. What was written to a plain new column is \
-lost with it, and a dropped column without a `back` comes back empty: `--lose` says that this is meant. Code that reads or \
-writes the new columns must be off them first, so the flag goes back before the database does; a revision that has run \
-keeps its file meanwhile, by `--through PHASE`. Other people's revisions that stand on ours would be taken back too: that is theirs to decide, with Alembic itself.""",
+lost with it, and a dropped column without a `back` comes back empty: `--lose` says that this is meant. Code that \
+reads or writes the new columns must be off them first, so the flag goes back before the database does; a revision \
+that has run keeps its file meanwhile, by `--through PHASE`. Other people's revisions that stand on ours would be \
+taken back too: that is theirs to decide, with Alembic itself.""",
         bad="""\
 # migdsl rollback users.mig --to prepare, while tenants read the new column
 flag users_email { stage live for all }""",

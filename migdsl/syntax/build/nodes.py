@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from migdsl.diagnostics import Diagnostic, Label, Severity, fixes
-from migdsl.diagnostics.suggest import did_you_mean
+from migdsl.diagnostics.suggest import word_meant
 from migdsl.source import Span
 from migdsl.syntax import ast, lexis
 from migdsl.syntax.tree import Token, Tree
@@ -187,7 +187,7 @@ def one(found: Iterable[Node]) -> Node | None:
 
 def unknown(context: Context, span: Span, kind: str, found: str, known: tuple[str, ...]) -> None:
     """Report words that should have been one of the `known` ones."""
-    near = did_you_mean(found, known)
+    near = word_meant(found, known)
     help_ = f"did you mean `{near}`?" if near else f"there is: {', '.join(known)}"
     title, fix = f"there is no {kind} `{found}`", fixes.respelling(span, found, known)
     context.problems.append(Diagnostic("MIG106", Severity.ERROR, title, Label(span, "not found"), help=help_, fix=fix))
