@@ -17,6 +17,8 @@ _spared, _run = [{spared}], run
 
 
 def run(statement):
+    if statement == "SET statement_timeout = 0":
+        return _run(statement)  # after each block: it changes nothing that stays
     if not _spared[0]:
         raise RuntimeError("killed")
     _spared[0] -= 1
